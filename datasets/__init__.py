@@ -1,0 +1,1 @@
+"""Presets of the data sets, one TOML file each."""

@@ -1,0 +1,76 @@
+"""Errors that a user can cause, and the one tree they hang on.
+
+    CaptrawlError              one or two clear lines: what was wrong, with the values, and what to do
+    ├── InputError             something the user gave can't be used
+    │   ├── CorpusError        a corpus file: missing, truncated, without the columns
+    │   ├── ClassListError     a class list: no classes, a repeated id, a synonym without a token
+    │   ├── QueryError         a phrase, filter or option that can't be asked
+    │   └── SettingsError      captrawl.toml: an unknown key, a value out of range
+    ├── CaptionIndexError      a caption index: not there, not ours, already holding another version of a file
+    │   ├── IndexBusyError     another process is writing the same thing
+    │   └── ServerError        an Elasticsearch server: down, slow, unauthorised, of the wrong version
+    ├── WorkspaceError         a workspace: not there, locked, a stage that must come first
+    ├── DownloadError          fetching or packing can't go on (a full disk, no file descriptors)
+    ├── ModelError             a model that can't be loaded or doesn't fit the stored vectors
+    └── MissingExtraError      an optional part of captrawl isn't installed
+
+The CLI prints a CaptrawlError's text and exits with 1. Anything else is a bug and keeps its traceback.
+Foreign errors are translated once, where the foreign library is called, with ``raise … from``.
+"""
+
+from __future__ import annotations
+
+
+class CaptrawlError(Exception):
+    """The base: its text is what the user reads."""
+
+
+class InputError(CaptrawlError):
+    """Something the user gave can't be used."""
+
+
+class CorpusError(InputError):
+    """A corpus file is missing, truncated, or lacks the columns."""
+
+
+class ClassListError(InputError):
+    """A class list is empty, repeats an id, or holds a synonym without a token."""
+
+
+class QueryError(InputError):
+    """A phrase, filter or option that can't be asked."""
+
+
+class SettingsError(InputError):
+    """captrawl.toml holds an unknown key or a value out of range."""
+
+
+class CaptionIndexError(CaptrawlError):
+    """A caption index isn't there, isn't ours, or holds another version of a file."""
+
+
+class IndexBusyError(CaptionIndexError):
+    """Another process is writing the same thing."""
+
+
+class ServerError(CaptionIndexError):
+    """An Elasticsearch server is down, slow, unauthorised or of the wrong version."""
+
+
+class WorkspaceError(CaptrawlError):
+    """A workspace isn't there, is locked, or lacks a stage that must come first."""
+
+
+class DownloadError(CaptrawlError):
+    """Fetching or packing can't go on."""
+
+
+class ModelError(CaptrawlError):
+    """A model can't be loaded, or doesn't fit the stored vectors."""
+
+
+class MissingExtraError(CaptrawlError):
+    """An optional part of captrawl isn't installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs captrawl[{extra}], which isn't installed: pip install 'captrawl[{extra}]'")

@@ -1,0 +1,1 @@
+"""Everything that writes: corpora to caption indices, URLs to images, images to embeddings and vectors."""

@@ -1,0 +1,109 @@
+"""Frozen records and Arrow schemas that cross folders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import pyarrow as pa
+
+ROW_SCHEMA = pa.schema(
+    [
+        pa.field("uid", pa.int64(), nullable=False),  # LAION's join key, see indexer.corpora.uids
+        pa.field("url", pa.string()),
+        pa.field("caption", pa.string()),
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
+        pa.field("similarity", pa.float64()),  # within [-1, 1], else NULL
+        pa.field("nsfw", pa.string()),
+        pa.field("punsafe", pa.float64()),
+        pa.field("licence", pa.string()),
+        pa.field("language", pa.string()),
+        pa.field("priority", pa.int64(), nullable=False),  # splitmix hash of uid, file, row
+        pa.field("file", pa.string(), nullable=False),
+        pa.field("row", pa.int64(), nullable=False),
+    ]
+)
+"""A corpus row as every reader gives it and every caption engine returns it."""
+
+MATCH_SCHEMA = pa.schema(
+    [
+        pa.field("class_id", pa.int64(), nullable=False),
+        pa.field("synonym", pa.string(), nullable=False),
+        *ROW_SCHEMA,
+    ]
+)
+"""matches.parquet: a (class, row) pair a line, by class id, then the order asked."""
+
+IMAGE_SCHEMA = pa.schema(
+    [
+        pa.field("url", pa.string(), nullable=False),
+        pa.field("state", pa.string(), nullable=False),
+        pa.field("reason", pa.string()),
+        pa.field("status", pa.int32()),  # the last HTTP status
+        pa.field("attempts", pa.int32(), nullable=False),
+        pa.field("path", pa.string()),  # relative to the workspace, '/'-separated
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
+        pa.field("sha256", pa.string()),
+        pa.field("md5", pa.string()),
+    ]
+)
+"""images.parquet: the ledger exported, a unique URL a line, sorted by URL."""
+
+EMBEDDED_SCHEMA = pa.schema(
+    [
+        pa.field("uid", pa.int64(), nullable=False),
+        pa.field("url", pa.string(), nullable=False),
+        pa.field("caption", pa.string()),
+        pa.field("image_path", pa.string(), nullable=False),  # relative to the workspace
+        pa.field("sha256", pa.string(), nullable=False),
+    ]
+)
+"""embeddings/<model>/metadata/metadata_NN.parquet: line i is row i of img_emb_NN.npy and text_emb_NN.npy."""
+
+
+class RowId(NamedTuple):
+    """A corpus row: which file (corpus name and path below the argument), which 0-based row."""
+
+    file: str
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What tells one version of a corpus file from another: rows, bytes, and a hash of its footer or ends."""
+
+    rows: int
+    size: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusFile:
+    """One file of a corpus, ready to be read.
+
+    ``file`` is its identity ('/'-separated, prefixed by the corpus name), ``path`` where it lies now,
+    ``preset`` the name of its column mapping in indexer.corpora.CORPORA, ``columns`` the canonical column's
+    source column where the user named them.
+    """
+
+    file: str
+    path: Path
+    preset: str
+    fingerprint: Fingerprint
+    columns: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class Progress(Protocol):
+    """Told how far a long step is; the CLI draws it, the library's default is silent."""
+
+    def __call__(self, what: str, done: int, total: int | None = None) -> None:
+        """Say that ``done`` of ``total`` units of the step named ``what`` are done."""
+        ...
+
+
+def silent(what: str, done: int, total: int | None = None) -> None:  # noqa: ARG001
+    """Show no progress: the default of every long step."""

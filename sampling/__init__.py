@@ -1,0 +1,1 @@
+"""Everything that chooses: scores, methods, filters, lists."""

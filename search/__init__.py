@@ -1,0 +1,1 @@
+"""Everything that asks: text, queries, caption engines, matches, neighbours."""

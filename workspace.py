@@ -1,0 +1,224 @@
+"""A task's folder: paths, settings, atomic artefacts, locks, and the record of what made each stage.
+
+    birds/
+      captrawl.toml  classes.json  matches.parquet  images/  images.parquet
+      embeddings/<model>/  vectors/<model>/  samples/  report/  captrawl.lock.json
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import __version__
+from .errors import WorkspaceError
+
+if TYPE_CHECKING:
+    from .settings import Settings
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class StageRecord:
+    """What a finished stage read (hashes by name) and what it counted."""
+
+    inputs: Mapping[str, str]
+    counts: Mapping[str, int]
+    details: Mapping[str, Any]
+    """Values worth keeping in the lock file (corpus fingerprints, versions, seeds); never compared."""
+
+
+class State(StrEnum):
+    """How a stage stands: `stale` read other values, `partial` the same values with rows missing."""
+
+    MISSING = "missing"
+    PARTIAL = "partial"
+    DONE = "done"
+    STALE = "stale"
+
+
+@dataclass(frozen=True, slots=True)
+class StageStatus:
+    """One line of `captrawl status`."""
+
+    stage: str
+    state: State
+    counts: Mapping[str, int]
+    reason: str = ""
+
+
+class Workspace:
+    """The folder of one task. Every path it gives lies inside ``root``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+
+    @classmethod
+    def open(cls, root: Path) -> Workspace:
+        """The workspace at ``root``; WorkspaceError where there is none."""
+        workspace = cls(root)
+        if not workspace.settings_path.is_file():
+            raise WorkspaceError(
+                f"{root} isn't a captrawl workspace (no captrawl.toml); make one with captrawl init DIR, "
+                "or name one with captrawl -C DIR …"
+            )
+        return workspace
+
+    # Paths ------------------------------------------------------------------------------------
+
+    @property
+    def settings_path(self) -> Path:
+        return self.root / "captrawl.toml"
+
+    @property
+    def lock_path(self) -> Path:
+        return self.root / "captrawl.lock.json"
+
+    @property
+    def matches_path(self) -> Path:
+        return self.root / "matches.parquet"
+
+    @property
+    def images_folder(self) -> Path:
+        return self.root / "images"
+
+    @property
+    def ledger_path(self) -> Path:
+        return self.images_folder / "ledger.sqlite"
+
+    @property
+    def images_path(self) -> Path:
+        return self.root / "images.parquet"
+
+    @property
+    def samples_folder(self) -> Path:
+        return self.root / "samples"
+
+    @property
+    def report_folder(self) -> Path:
+        return self.root / "report"
+
+    def embeddings_folder(self, model: str) -> Path:
+        """The embeddings of one model; ``model`` is a slug (search.encoder.ModelId.slug)."""
+        return self.root / "embeddings" / model
+
+    def vectors_folder(self, model: str) -> Path:
+        """The FAISS indices of one model."""
+        return self.root / "vectors" / model
+
+    def classes_path(self) -> Path:
+        """The class list that the settings name."""
+        return self.root / self.settings().task.classes
+
+    def relative(self, path: Path) -> str:
+        """``path`` as artefacts hold it: relative to the workspace, '/'-separated."""
+        return path.relative_to(self.root).as_posix()
+
+    # Settings, locks and records -----------------------------------------------------------------
+
+    def settings(self) -> Settings:
+        """captrawl.toml, read afresh; SettingsError where it isn't valid."""
+        from .settings import load_settings
+
+        return load_settings(self.settings_path)
+
+    @contextlib.contextmanager
+    def locked(self, what: str) -> Iterator[None]:
+        """Hold the lock named ``what`` (a stage); WorkspaceError when another process holds it.
+
+        The kernel drops the lock when the process ends, however it ends.
+        """
+        folder = self.root / ".locks"
+        folder.mkdir(exist_ok=True)
+        with (folder / f"{what}.lock").open("a") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise WorkspaceError(
+                    f"another process is running {what!r} in {self.root}; wait for it, or stop it first"
+                ) from error
+            yield
+
+    def record(
+        self,
+        stage: str,
+        inputs: Mapping[str, str],
+        counts: Mapping[str, int],
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Note in captrawl.lock.json that ``stage`` is done, from which inputs, with which counts."""
+        with self._lock_file_held():
+            lock = self._read_lock()
+            record = StageRecord(dict(inputs), dict(counts), dict(details or {}))
+            lock["stages"][stage] = asdict(record)
+            write_json(self.lock_path, lock)
+
+    def recorded(self, stage: str) -> StageRecord | None:
+        """What :meth:`record` noted of ``stage``, or None."""
+        entry = self._read_lock()["stages"].get(stage)
+        return StageRecord(entry["inputs"], entry["counts"], entry["details"]) if entry else None
+
+    def forget(self, stage: str) -> None:
+        """Drop the record of ``stage``; nothing happens where there is none."""
+        with self._lock_file_held():
+            lock = self._read_lock()
+            if lock["stages"].pop(stage, None) is not None:
+                write_json(self.lock_path, lock)
+
+    def _read_lock(self) -> dict[str, Any]:
+        if not self.lock_path.exists():
+            return {"format": FORMAT, "captrawl": __version__, "stages": {}}
+        try:
+            lock = json.loads(self.lock_path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise WorkspaceError(f"{self.lock_path} isn't readable ({error}); delete it and run again") from error
+        if lock.get("format") != FORMAT:
+            raise WorkspaceError(f"{self.lock_path} has format {lock.get('format')}, this captrawl reads {FORMAT}")
+        return {**lock, "captrawl": __version__}
+
+    @contextlib.contextmanager
+    def _lock_file_held(self) -> Iterator[None]:
+        """Serialise updates of captrawl.lock.json among processes; waits."""
+        folder = self.root / ".locks"
+        folder.mkdir(exist_ok=True)
+        with (folder / "lock-file.lock").open("a") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+
+def digest(value: Any) -> str:
+    """The sha256 of ``value`` as canonical JSON: equal values, equal hashes, whatever the key order."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` and rename it over ``path`` when the block ends well.
+
+    The data is on the disk (fsync) before the name is; a failed block leaves ``path`` as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as indented UTF-8 JSON, atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
