@@ -1,0 +1,41 @@
+"""What every test area shares: the folder of real data, and a command runner."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """Real captions, class lists, photos and a small model; tests that need them skip without."""
+    root = Path(__file__).resolve().parents[1]
+    folder = (root / os.environ.get("CAPTRAWL_TEST_DATA", "../shared")).resolve()
+    if not (folder / "data").is_dir():
+        pytest.skip(f"no real data at {folder} (name its folder with CAPTRAWL_TEST_DATA)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def captrawl() -> Run:
+    """Run the command as a user does: captrawl(*arguments, cwd=…, check=True) → CompletedProcess (text)."""
+
+    def run(
+        *arguments: object, cwd: Path | None = None, check: bool = True, **options: object
+    ) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "captrawl", *map(str, arguments)]
+        done = subprocess.run(
+            command, cwd=cwd, capture_output=True, text=True, check=False, timeout=600, **options
+        )
+        if check and done.returncode != 0:
+            pytest.fail(f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    return run
