@@ -73,4 +73,6 @@ class MissingExtraError(CaptrawlError):
     """An optional part of captrawl isn't installed."""
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs captrawl[{extra}], which isn't installed: pip install 'captrawl[{extra}]'")
+        super().__init__(
+            f"{what} needs captrawl[{extra}], which isn't installed: pip install 'captrawl[{extra}]'"
+        )

@@ -105,5 +105,5 @@ class Progress(Protocol):
         ...
 
 
-def silent(what: str, done: int, total: int | None = None) -> None:  # noqa: ARG001
+def silent(what: str, done: int, total: int | None = None) -> None:
     """Show no progress: the default of every long step."""

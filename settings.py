@@ -113,7 +113,9 @@ class SampleSettings(Section):
     @model_validator(mode="after")
     def _one_order(self) -> Self:
         if self.method and (self.rank or self.keep):
-            raise ValueError(f"sample {self.name!r}: give a method ({self.method}) or rank and keep, not both")
+            raise ValueError(
+                f"sample {self.name!r}: give a method ({self.method}) or rank and keep, not both"
+            )
         return self
 
 
@@ -186,3 +188,11 @@ def _section(location: tuple[int | str, ...]) -> type[Section]:
         candidates = [field.annotation, *get_args(field.annotation)]
         model = next((c for c in candidates if isinstance(c, type) and issubclass(c, Section)), model)
     return model
+
+
+def sample_settings(**given: object) -> SampleSettings:
+    """A [[sample]] from keywords; SettingsError says which is wrong."""
+    try:
+        return SampleSettings.model_validate(given)
+    except ValidationError as error:
+        raise SettingsError(f"sample: {_first_problem(error)}") from error

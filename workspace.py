@@ -1,8 +1,8 @@
 """A task's folder: paths, settings, atomic artefacts, locks, and the record of what made each stage.
 
-    birds/
-      captrawl.toml  classes.json  matches.parquet  images/  images.parquet
-      embeddings/<model>/  vectors/<model>/  samples/  report/  captrawl.lock.json
+birds/
+  captrawl.toml  classes.json  matches.parquet  images/  images.parquet
+  embeddings/<model>/  vectors/<model>/  samples/  report/  captrawl.lock.json
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +22,7 @@ from . import __version__
 from .errors import WorkspaceError
 
 if TYPE_CHECKING:
+    from .classes import ClassList
     from .settings import Settings
 
 FORMAT = 1
@@ -71,6 +72,22 @@ class Workspace:
                 f"{root} isn't a captrawl workspace (no captrawl.toml); make one with captrawl init DIR, "
                 "or name one with captrawl -C DIR …"
             )
+        return workspace
+
+    @classmethod
+    def create(cls, root: Path, settings: Settings, classes: ClassList) -> Workspace:
+        """Make the folder with captrawl.toml and classes.json; WorkspaceError where one is already."""
+        from .classes import save_classes
+        from .settings import save_settings
+
+        workspace = cls(root)
+        if workspace.settings_path.exists():
+            raise WorkspaceError(
+                f"{root} is a captrawl workspace already; edit its captrawl.toml, or choose another folder"
+            )
+        workspace.root.mkdir(parents=True, exist_ok=True)
+        save_classes(classes, workspace.root / settings.task.classes)
+        save_settings(settings, workspace.settings_path)  # last: a killed init leaves no half workspace
         return workspace
 
     # Paths ------------------------------------------------------------------------------------
@@ -132,7 +149,7 @@ class Workspace:
         return load_settings(self.settings_path)
 
     @contextlib.contextmanager
-    def locked(self, what: str) -> Iterator[None]:
+    def locked(self, what: str) -> Generator[None]:
         """Hold the lock named ``what`` (a stage); WorkspaceError when another process holds it.
 
         The kernel drops the lock when the process ends, however it ends.
@@ -180,13 +197,17 @@ class Workspace:
         try:
             lock = json.loads(self.lock_path.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise WorkspaceError(f"{self.lock_path} isn't readable ({error}); delete it and run again") from error
+            raise WorkspaceError(
+                f"{self.lock_path} isn't readable ({error}); delete it and run again"
+            ) from error
         if lock.get("format") != FORMAT:
-            raise WorkspaceError(f"{self.lock_path} has format {lock.get('format')}, this captrawl reads {FORMAT}")
+            raise WorkspaceError(
+                f"{self.lock_path} has format {lock.get('format')}, this captrawl reads {FORMAT}"
+            )
         return {**lock, "captrawl": __version__}
 
     @contextlib.contextmanager
-    def _lock_file_held(self) -> Iterator[None]:
+    def _lock_file_held(self) -> Generator[None]:
         """Serialise updates of captrawl.lock.json among processes; waits."""
         folder = self.root / ".locks"
         folder.mkdir(exist_ok=True)
@@ -202,7 +223,7 @@ def digest(value: Any) -> str:
 
 
 @contextlib.contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def atomic(path: Path) -> Generator[Path]:
     """Give a temporary path beside ``path`` and rename it over ``path`` when the block ends well.
 
     The data is on the disk (fsync) before the name is; a failed block leaves ``path`` as it was.

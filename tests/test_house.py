@@ -68,5 +68,7 @@ def test_help_and_a_folder_query_stay_light(tmp_path: Path) -> None:
         "heavy = {'torch', 'faiss', 'img2dataset', 'elasticsearch', 'aiohttp', 'open_clip', 'pandas'}\n"
         "sys.exit(', '.join(heavy & set(sys.modules)))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
     assert done.returncode == 0, done.stderr

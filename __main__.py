@@ -1,0 +1,5 @@
+"""``python -m captrawl``."""
+
+from captrawl.cli import main
+
+main()

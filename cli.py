@@ -1,0 +1,65 @@
+"""The typer app: the commands of every theme under one name, errors as one clear line."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from . import __version__
+from .commands import corpus, extras, images, task
+from .errors import CaptrawlError
+
+
+class Guarded(TyperGroup):
+    """A group whose user errors are a clear line and exit code 1; Ctrl-C is 130; bugs keep their traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except CaptrawlError as error:
+            from .terminal import err
+
+            err().print(f"captrawl: {error}", style="red", soft_wrap=True)
+            raise SystemExit(1) from error
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None
+
+
+app = typer.Typer(
+    cls=Guarded,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="From class names to a training list: phrase match in web captions, download, embed, rank by k-NN.",
+)
+for theme in (corpus, task, images, extras):
+    app.add_typer(theme.app)
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    directory: Annotated[
+        Path, typer.Option("-C", metavar="DIR", help="The workspace that the command works in.")
+    ] = Path(),
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens on stderr.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    """Options that come before the command."""
+    if version:
+        typer.echo(f"captrawl {__version__}")
+        raise typer.Exit
+    level = logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+    context.obj = directory
+
+
+def main() -> None:
+    """Run the command line; the console script's entry."""
+    app(prog_name="captrawl")

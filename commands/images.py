@@ -1,0 +1,138 @@
+"""Commands on images: download, embed, similar, sample."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import InputError
+from . import options
+from .task import counts_text
+
+app = typer.Typer()
+
+
+@app.command("download")
+def download(
+    context: typer.Context,
+    allow_private: Annotated[
+        bool, typer.Option("--allow-private", help="Fetch from private and loopback addresses too.")
+    ] = False,
+    resize: Annotated[
+        int | None, typer.Option(help="Shorter side in pixels; 0 = original size.", min=0)
+    ] = None,
+    plan_only: Annotated[
+        bool, typer.Option("--plan-only", help="Only write urls.parquet, fetch nothing.")
+    ] = False,
+    adopt: Annotated[Path | None, typer.Option(help="Take over the output of img2dataset.")] = None,
+) -> None:
+    """Fetch the matched images and pack them into images/, politely and resumably."""
+    from ..indexer import download as stage
+    from ..terminal import emit, progress_bars
+
+    workspace = options.workspace_of(context)
+    if plan_only and adopt:
+        raise InputError("--plan-only and --adopt contradict each other; give one of them")
+    if plan_only:
+        emit(str(stage.plan_only(workspace)))
+        return
+    if resize is not None:
+        options.change_settings(workspace, "download", {"resize": resize})
+    if allow_private:
+        options.allow_private(workspace)
+    with progress_bars() as progress:
+        counts = stage.adopt(workspace, adopt) if adopt else stage.download(workspace, progress=progress)
+    emit(f"download: {counts_text(counts)}")
+
+
+@app.command("embed")
+def embed(
+    context: typer.Context,
+    model: Annotated[str, typer.Option(help="An open_clip model, local-dir:PATH or hf-hub:NAME.")] = "",
+    pretrained: Annotated[str, typer.Option(help="The model's weights, by open_clip's tag.")] = "",
+    precision: Annotated[str, typer.Option(help="float16 or float32, of the stored vectors.")] = "",
+) -> None:
+    """Embed the usable images and their captions, and build the FAISS indices."""
+    from ..indexer.embed import embed as run
+    from ..indexer.vectors import build_vectors
+    from ..terminal import emit, progress_bars
+
+    workspace = options.workspace_of(context)
+    changes: dict[str, Any] = options.model_values(model, pretrained)
+    if precision:
+        changes["precision"] = precision
+    if changes:
+        options.change_settings(workspace, "model", changes)
+    with progress_bars() as progress:
+        emit(f"embed: {counts_text(run(workspace, progress=progress))}")
+        emit(f"vectors: {counts_text(build_vectors(workspace, progress=progress))}")
+
+
+@app.command("similar")
+def similar(
+    context: typer.Context,
+    text: Annotated[str, typer.Option(help="What to look for, in words.")] = "",
+    image: Annotated[Path | None, typer.Option(help="What to look for, as an image file.")] = None,
+    where: Annotated[str, typer.Option("--in", help="images or captions.")] = "images",
+    class_name: Annotated[str, typer.Option("--class", help="Only this class's pool: its name or id.")] = "",
+    k: Annotated[int, typer.Option("-k", help="How many.", min=1)] = 20,
+    json: options.Json = False,
+) -> None:
+    """Show the images or captions nearest to a text or an image."""
+    from ..search.similar import similar as run
+    from ..terminal import emit_json, out, table
+
+    workspace = options.workspace_of(context)
+    if bool(text) == (image is not None):
+        raise InputError("give either --text or --image")
+    if where not in ("images", "captions"):
+        raise InputError(f"--in {where}: choose images or captions")
+    found = run(workspace, text=text, image=image, where=where, class_name=class_name, k=k)
+    rows = found.to_pylist()
+    if json:
+        emit_json({"rows": [_similar_json(row) for row in rows]})
+        return
+    cells = [(f"{row['score']:.4f}", row["caption"] or "", row["path"]) for row in rows]
+    out().print(table("", [("score", "right"), ("caption", "left"), ("path", "left")], cells))
+
+
+def _similar_json(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "uid": str(row["uid"]),
+        "url": row["url"],
+        "caption": row["caption"],
+        "synonym": row["synonym"],
+        "width": row["width"],
+        "height": row["height"],
+        "similarity": row["similarity"],
+        "nsfw": row["nsfw"],
+        "licence": row["licence"],
+        "source": f"{row['file']}:{row['row']}",
+        "score": row["score"],
+        "path": row["path"],
+    }
+
+
+@app.command("sample")
+def sample(
+    context: typer.Context,
+    name: Annotated[str, typer.Option(help="The sample's name; its files are samples/NAME.*")] = "T2T500",
+    method: Annotated[str, typer.Option(help="A method by name.")] = "",
+    n: Annotated[int, typer.Option("-n", help="Images a class.", min=1)] = 500,
+    threshold: Annotated[float | None, typer.Option(help="The method's threshold, where it has one.")] = None,
+    seed: Annotated[int, typer.Option(help="Of Random.")] = 0,
+) -> None:
+    """Choose each class's images and write the training list."""
+    from ..sampling.sample import draw
+    from ..settings import sample_settings
+    from ..terminal import emit, progress_bars
+
+    workspace = options.workspace_of(context)
+    spec = sample_settings(name=name, method=method, n=n, threshold=threshold, seed=seed)
+    options.save_sample(workspace, spec)
+    with progress_bars() as progress:
+        counts = draw(workspace, spec, progress=progress)
+    emit(f"sample {name}: {counts_text(counts)}")
+    emit(str(workspace.samples_folder / f"{name}.txt"))

@@ -1,0 +1,115 @@
+"""Options that several commands share, and the values made of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import InputError, QueryError
+
+if TYPE_CHECKING:
+    from ..search.query import Filters
+    from ..settings import SampleSettings
+    from ..workspace import Workspace
+
+Index = Annotated[
+    str,
+    typer.Option("--index", metavar="INDEX", help="A caption index: a folder, or http(s)://host:9200/name."),
+]
+Prefix = Annotated[str, typer.Option(help="A phrase that must be in the caption too, anywhere.")]
+Exclude = Annotated[
+    list[str] | None, typer.Option(help="A phrase that must not be in the caption; repeatable.")
+]
+MinSide = Annotated[int, typer.Option(help="Smallest min(width, height) in pixels.", min=0)]
+MaxPunsafe = Annotated[float | None, typer.Option(help="Largest probability of being unsafe.", min=0, max=1)]
+Nsfw = Annotated[
+    list[str] | None, typer.Option(help="An allowed NSFW tag (UNLIKELY, UNSURE, NSFW); repeatable.")
+]
+MinSimilarity = Annotated[
+    float | None, typer.Option(help="Smallest caption-image similarity.", min=-1, max=1)
+]
+Licence = Annotated[str, typer.Option(help="What the licence starts with, in any case.")]
+Language = Annotated[str, typer.Option(help="The caption's language tag.")]
+KeepUnknown = Annotated[bool, typer.Option(help="Keep rows that lack a value a filter asks for.")]
+StrictSafety = Annotated[
+    bool, typer.Option("--strict-safety", help="Leave out rows without a safety value too.")
+]
+NoSafety = Annotated[bool, typer.Option("--no-safety", help="Leave out no row for safety.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def filters_of(context: typer.Context) -> Filters:
+    """The filters among the options of the command that is running."""
+    from ..search.query import Filters, Safety
+
+    given = context.params
+    if given["strict_safety"] and given["no_safety"]:
+        raise QueryError("--strict-safety and --no-safety contradict each other; give one of them")
+    safety = Safety.STRICT if given["strict_safety"] else Safety.OFF if given["no_safety"] else Safety.DEFAULT
+    return Filters(
+        min_side=given["min_side"],
+        max_punsafe=given["max_punsafe"],
+        nsfw=tuple(given["nsfw"] or ()),
+        min_similarity=given["min_similarity"],
+        licence=given["licence"],
+        language=given["language"],
+        keep_unknown=given["keep_unknown"],
+        safety=safety,
+    )
+
+
+def part_of(text: str) -> tuple[int, int] | None:
+    """``3/16`` as (3, 16), None for an empty text; InputError where it isn't such a pair."""
+    if not text:
+        return None
+    number, slash, count = text.partition("/")
+    if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise InputError(f"--part {text}: give PART/PARTS, counted from 1, such as 3/16")
+    return int(number), int(count)
+
+
+def workspace_of(context: typer.Context) -> Workspace:
+    """The workspace that -C names."""
+    from ..workspace import Workspace
+
+    directory: Path = context.obj
+    return Workspace.open(directory)
+
+
+def change_settings(workspace: Workspace, section: str, changes: dict[str, Any]) -> None:
+    """Note ``changes`` of one table in captrawl.toml, so that `run` and `status` go by them too."""
+    from ..settings import parse_settings, save_settings
+
+    data = workspace.settings().model_dump(mode="json", exclude_none=True)
+    data[section] = {**data[section], **changes}
+    save_settings(parse_settings(data, f"[{section}] by option"), workspace.settings_path)
+
+
+def allow_private(workspace: Workspace) -> None:
+    """Note that private addresses may be fetched from."""
+    change_settings(workspace, "download", {"allow_private": True})
+
+
+def model_values(name: str, pretrained: str) -> dict[str, Any]:
+    """--model and --pretrained as [model] holds them; aliases resolved, empty where neither is given."""
+    from ..search.encoder import resolve
+
+    if not name:
+        if pretrained:
+            raise InputError(f"--pretrained {pretrained} needs --model")
+        return {}
+    model = resolve(name, pretrained)
+    return {"name": model.name, "pretrained": model.pretrained}
+
+
+def save_sample(workspace: Workspace, spec: SampleSettings) -> None:
+    """Note ``spec`` as a [[sample]], in the place of the one with its name."""
+    from ..settings import save_settings
+
+    settings = workspace.settings()
+    names = [sample.name for sample in settings.sample]
+    kept = [spec if sample.name == spec.name else sample for sample in settings.sample]
+    chosen = kept if spec.name in names else [*kept, spec]
+    save_settings(settings.model_copy(update={"sample": chosen}), workspace.settings_path)

@@ -1,0 +1,157 @@
+"""Commands on a workspace: init, match, sample, run, status; and class lists: classes convert."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import InputError
+from . import options
+
+if TYPE_CHECKING:
+    from ..workspace import StageStatus
+
+app = typer.Typer()
+classes_app = typer.Typer(help="Class lists.", no_args_is_help=True)
+app.add_typer(classes_app, name="classes")
+
+
+@app.command("init")
+def init(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The workspace to make.")],
+    index: options.Index,
+    classes: Annotated[Path | None, typer.Option(help="The class list: TXT, CSV, TSV or JSON.")] = None,
+    dataset: Annotated[str, typer.Option(help="A preset data set, or the TOML file of your own.")] = "",
+    prefix: options.Prefix = "",
+    shots: Annotated[Path | None, typer.Option(help="Few labelled images: 'path label flag' lines.")] = None,
+    root: Annotated[Path | None, typer.Option(help="The folder that the shots' paths start from.")] = None,
+    model: Annotated[str, typer.Option(help="An open_clip model, local-dir:PATH or hf-hub:NAME.")] = "",
+    pretrained: Annotated[str, typer.Option(help="The model's weights, by open_clip's tag.")] = "",
+) -> None:
+    """Make a workspace: a class list, a caption index and settings to edit."""
+    from ..search.captions import open_captions
+    from ..terminal import emit, number, say
+    from ..workspace import Workspace
+
+    settings, entries, warnings = _task_of(directory, index, classes, dataset)
+    task: dict[str, Any] = {
+        "shots": str(shots.resolve()) if shots else "",
+        "root": str(root.resolve()) if root else "",
+    }
+    if prefix:
+        task["prefix"] = prefix
+    settings = settings.model_copy(update={"task": settings.task.model_copy(update=task)})
+    if shots and not shots.is_file() and not shots.is_dir():
+        raise InputError(f"--shots {shots}: no such file or folder")
+    if values := options.model_values(model, pretrained):
+        settings = settings.model_copy(update={"model": settings.model.model_copy(update=values)})
+    with open_captions(settings.captions.index) as captions:
+        rows = captions.rows()
+    workspace = Workspace.create(directory, settings, entries)
+    for warning in warnings:
+        say(f"warning: {warning}")
+    synonyms = sum(len(entry.match_phrases()) for entry in entries)
+    emit(
+        f"{workspace.root}: {number(len(entries))} classes with {number(synonyms)} synonyms over "
+        f"{number(rows)} captions; settings in captrawl.toml, next: captrawl -C {directory} run"
+    )
+
+
+def _task_of(directory: Path, index: str, classes: Path | None, dataset: str) -> tuple[Any, Any, list[str]]:
+    """Settings, class list and warnings, from the class list, the preset, or both (the list's synonyms)."""
+    from ..classes import check_classes, load_classes
+    from ..settings import Settings, parse_settings
+
+    if not classes and not dataset:
+        raise InputError(
+            "give --classes FILE or --dataset NAME (or both: the file's synonyms for the data set)"
+        )
+    location = index if index.startswith(("http://", "https://")) else str(Path(index).expanduser().resolve())
+    data: dict[str, Any] = {"task": {"name": directory.resolve().name}, "captions": {"index": location}}
+    if dataset:
+        from ..datasets import load_dataset
+
+        preset = load_dataset(dataset)
+        settings = parse_settings(preset.settings(data), f"the preset {dataset}")
+        entries = preset.classes_from(classes) if classes else preset.classes()
+    else:
+        settings = Settings.model_validate(data)
+        entries = load_classes(classes or Path())
+    return settings, entries, check_classes(entries)
+
+
+@app.command("match")
+def match(
+    context: typer.Context,
+    everything: Annotated[bool, typer.Option("--all", help="Every matching row.")] = False,
+    sample: Annotated[int | None, typer.Option(help="Rows a class, uniformly.", min=1)] = None,
+) -> None:
+    """Find the rows whose captions hold a class's synonyms → matches.parquet."""
+    from ..search.matches import match as run
+    from ..terminal import emit, progress_bars
+
+    workspace = options.workspace_of(context)
+    if everything and sample is not None:
+        raise InputError(f"--all and --sample {sample} contradict each other; give one of them")
+    if everything or sample is not None:
+        options.change_settings(workspace, "match", {"sample": "all" if everything else sample})
+    with progress_bars() as progress:
+        emit(f"match: {counts_text(run(workspace, progress=progress))}")
+
+
+@app.command("run")
+def run(
+    context: typer.Context,
+    allow_private: Annotated[
+        bool, typer.Option("--allow-private", help="Fetch from private and loopback addresses too.")
+    ] = False,
+) -> None:
+    """Do every stage that isn't done yet: match, download, embed, vectors, samples."""
+    from .. import pipeline
+    from ..terminal import emit, progress_bars
+
+    workspace = options.workspace_of(context)
+    if allow_private:
+        options.allow_private(workspace)
+
+    def done(stage: StageStatus) -> None:
+        emit(f"{stage.stage}: {counts_text(stage.counts)}")
+
+    with progress_bars() as progress:
+        pipeline.run(workspace, progress=progress, done=done)
+
+
+@app.command("status")
+def status(context: typer.Context, json: options.Json = False) -> None:
+    """Show how every stage stands."""
+    from .. import pipeline
+    from ..terminal import emit_json, out, table
+
+    states = pipeline.status(options.workspace_of(context))
+    if json:
+        emit_json(
+            {
+                "stages": [
+                    {"stage": s.stage, "state": s.state.value, "counts": dict(s.counts), "reason": s.reason}
+                    for s in states
+                ]
+            }
+        )
+        return
+    cells = [(s.stage, s.state.value, counts_text(s.counts), s.reason) for s in states]
+    columns = [("stage", "left"), ("state", "left"), ("counts", "left"), ("reason", "left")]
+    out().print(table("", columns, cells))
+
+
+@classes_app.callback()
+def classes() -> None:
+    """Class lists."""
+
+
+def counts_text(counts: Mapping[str, int]) -> str:
+    """Counts in a line: ``classes 15, matches 1,234``; what is zero is left out but for the first."""
+    shown = [(name, value) for place, (name, value) in enumerate(counts.items()) if value or not place]
+    return ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in shown)

@@ -1,0 +1,126 @@
+"""The stages of a workspace in order (match, download, embed, vectors, every sample), and what runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from .records import Progress, silent
+from .settings import SampleSettings
+from .workspace import StageStatus, State, Workspace
+
+Counts = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A step of the pipeline: how it stands, and how it is done."""
+
+    name: str
+    status: Callable[[Workspace], StageStatus]
+    run: Callable[[Workspace, Progress], Counts]
+
+
+def stages(workspace: Workspace) -> list[Stage]:
+    """Every stage of the workspace, in the order they need one another."""
+    named = [sample_stage(spec) for spec in workspace.settings().sample]
+    return [*STAGES.values(), *named]
+
+
+def status(workspace: Workspace) -> list[StageStatus]:
+    """How every stage stands, in order."""
+    return [stage.status(workspace) for stage in stages(workspace)]
+
+
+def run(
+    workspace: Workspace, *, progress: Progress = silent, done: Callable[[StageStatus], None] | None = None
+) -> list[StageStatus]:
+    """Do every stage that isn't done, in order; ``done`` is told of each as it ends. Returns all of them."""
+    ended: list[StageStatus] = []
+    for state in _each(workspace, progress):
+        ended.append(state)
+        if done:
+            done(state)
+    return ended
+
+
+def _each(workspace: Workspace, progress: Progress) -> Iterator[StageStatus]:
+    for stage in stages(workspace):
+        state = stage.status(workspace)
+        if state.state is not State.DONE:
+            stage.run(workspace, progress)
+            state = stage.status(workspace)
+        yield state
+
+
+def _match_status(workspace: Workspace) -> StageStatus:
+    from .search.matches import match_status
+
+    return match_status(workspace)
+
+
+def _match(workspace: Workspace, progress: Progress) -> Counts:
+    from .search.matches import match
+
+    return match(workspace, progress=progress)
+
+
+def _download_status(workspace: Workspace) -> StageStatus:
+    from .indexer.download import download_status
+
+    return download_status(workspace)
+
+
+def _download(workspace: Workspace, progress: Progress) -> Counts:
+    from .indexer.download import download
+
+    return download(workspace, progress=progress)
+
+
+def _embed_status(workspace: Workspace) -> StageStatus:
+    from .indexer.embed import embed_status
+
+    return embed_status(workspace)
+
+
+def _embed(workspace: Workspace, progress: Progress) -> Counts:
+    from .indexer.embed import embed
+
+    return embed(workspace, progress=progress)
+
+
+def _vectors_status(workspace: Workspace) -> StageStatus:
+    from .indexer.vectors import vectors_status
+
+    return vectors_status(workspace)
+
+
+def _vectors(workspace: Workspace, progress: Progress) -> Counts:
+    from .indexer.vectors import build_vectors
+
+    return build_vectors(workspace, progress=progress)
+
+
+STAGES: dict[str, Stage] = {
+    "match": Stage("match", _match_status, _match),
+    "download": Stage("download", _download_status, _download),
+    "embed": Stage("embed", _embed_status, _embed),
+    "vectors": Stage("vectors", _vectors_status, _vectors),
+}
+"""The stages that every workspace has; the functions import their part when they are called."""
+
+
+def sample_stage(spec: SampleSettings) -> Stage:
+    """The stage of one [[sample]]."""
+
+    def sample_state(workspace: Workspace) -> StageStatus:
+        from .sampling.sample import sample_status
+
+        return sample_status(workspace, spec)
+
+    def draw_sample(workspace: Workspace, progress: Progress) -> Counts:
+        from .sampling.sample import draw
+
+        return draw(workspace, spec, progress=progress)
+
+    return Stage(f"sample:{spec.name}", sample_state, draw_sample)

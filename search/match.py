@@ -1,0 +1,152 @@
+"""Classes × synonyms → frequencies, credit, matches.
+
+Engines know phrases, not classes. Which synonym a row is credited to is decided here, from the stored
+caption through the one analyzer, so that every engine gives the same matches.
+"""
+
+# pyarrow.compute makes its functions at import.
+# pyright: reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..classes import ClassEntry, ClassList
+from ..errors import ClassListError
+from ..records import MATCH_SCHEMA
+from .captions import CaptionIndex
+from .query import CaptionQuery, Filters, Safety
+from .text import token_column, tokens
+
+
+@dataclass(frozen=True, slots=True)
+class ClassCount:
+    """Rows of one class: ``total`` match any synonym, each once; ``synonyms`` is each phrase's own count."""
+
+    id: int
+    name: str
+    total: int
+    synonyms: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class SafetyCount:
+    """What the safety filter did to a query: rows left out, and rows kept without a value to judge by."""
+
+    left_out: int
+    unknown: int
+
+
+def class_query(entry: ClassEntry, scope: CaptionQuery) -> CaptionQuery:
+    """The query of one class's matching synonyms under the prefix, exclusions and filters of ``scope``."""
+    return replace(scope, synonyms=entry.match_phrases())
+
+
+def count_classes(index: CaptionIndex, classes: ClassList, scope: CaptionQuery) -> list[ClassCount]:
+    """Frequencies and totals of every class under ``scope`` (its synonyms are ignored), in their order.
+
+    Raises ClassListError naming a synonym that holds no token.
+    """
+    check_phrases(classes)
+    queries: list[CaptionQuery] = []
+    for entry in classes:
+        phrases = entry.match_phrases()
+        if len(phrases) > 1:  # else the total is the one phrase's frequency
+            queries.append(replace(scope, synonyms=phrases))
+        queries += [replace(scope, synonyms=(phrase,)) for phrase in phrases]
+    answers = iter(index.count(queries))
+    counts: list[ClassCount] = []
+    for entry in classes:
+        phrases = entry.match_phrases()
+        total = next(answers) if len(phrases) > 1 else None
+        frequencies = {phrase: next(answers) for phrase in phrases}
+        if total is None:
+            total = sum(frequencies.values())
+        counts.append(ClassCount(entry.id, entry.name, total, frequencies))
+    return counts
+
+
+def count_safety(index: CaptionIndex, queries: Sequence[CaptionQuery]) -> SafetyCount:
+    """What safety does to ``queries`` together; rows of several queries count once for each."""
+    kinds = (Safety.OFF, Safety.DEFAULT, Safety.STRICT)
+    asked = [replace(q, filters=replace(q.filters, safety=kind)) for kind in kinds for q in queries]
+    answers = index.count(asked)
+    size = len(queries)
+    off, default, strict = (sum(answers[start : start + size]) for start in (0, size, 2 * size))
+    safety = queries[0].filters.safety if queries else Safety.OFF
+    if safety is Safety.OFF:
+        return SafetyCount(0, off - strict - (off - default))
+    if safety is Safety.STRICT:
+        return SafetyCount(off - strict, 0)
+    return SafetyCount(off - default, default - strict)
+
+
+def check_phrases(classes: ClassList) -> None:
+    """Raise ClassListError naming the first matching synonym without a token."""
+    for entry in classes:
+        for phrase in entry.match_phrases():
+            if not tokens(phrase):
+                raise ClassListError(
+                    f"class {entry.id} ({entry.name!r}): the synonym {phrase!r} holds no letter or digit, so no "
+                    "caption can match it; remove it from the class list"
+                )
+
+
+class Credit:
+    """Gives each caption of a class the synonym it belongs to: the most frequent one that matches.
+
+    Ties go to the order of the class list; phrases with equal tokens act as the first of them.
+    """
+
+    def __init__(self, frequencies: Mapping[str, int]) -> None:
+        distinct: dict[str, str] = {}
+        for phrase in frequencies:
+            distinct.setdefault(" ".join(tokens(phrase)), phrase)
+        # sorted() is stable: the class list's order decides between equal frequencies
+        self._order = sorted(distinct.items(), key=lambda item: -frequencies[item[1]])
+
+    def __call__(self, captions: pa.Array | pa.ChunkedArray) -> pa.Array:
+        """The credited synonym of each caption (string), NULL where none matches."""
+        padded = pc.binary_join_element_wise("", token_column(captions), "", " ")
+        credit = pa.nulls(len(captions), pa.string())
+        for joined, phrase in self._order:
+            if credit.null_count == 0:
+                break
+            hit = pc.match_substring(padded, f" {joined} ")
+            credit = pc.if_else(pc.and_(hit, pc.is_null(credit)), phrase, credit)
+        return credit
+
+
+def matches(
+    index: CaptionIndex,
+    entry: ClassEntry,
+    scope: CaptionQuery,
+    *,
+    frequencies: Mapping[str, int],
+    sample: int | None,
+    seed: int,
+) -> Iterator[pa.RecordBatch]:
+    """The class's matches (MATCH_SCHEMA): ``sample`` of them in priority order, or all (None), streamed."""
+    if not any(frequencies.values()):
+        return
+    query = class_query(entry, scope)
+    credit = Credit(frequencies)
+    rows = index.scan(query) if sample is None else index.sample(query, sample, seed).to_batches()
+    for batch in rows:
+        if batch.num_rows:
+            yield _credited(batch, entry.id, credit)
+
+
+def _credited(batch: pa.RecordBatch, class_id: int, credit: Credit) -> pa.RecordBatch:
+    synonym = credit(batch.column("caption"))
+    columns = [pa.repeat(pa.scalar(class_id, pa.int64()), batch.num_rows), synonym, *batch.columns]
+    return pa.RecordBatch.from_arrays(columns, schema=MATCH_SCHEMA)
+
+
+def scope_of(prefix: str, exclude: Sequence[str], filters: Filters) -> CaptionQuery:
+    """The part of a query that all classes of a task share."""
+    return CaptionQuery(synonyms=(), prefix=prefix, exclude=tuple(exclude), filters=filters)

@@ -1,0 +1,141 @@
+"""What a person sees in the terminal: results on stdout, progress on stderr, hostile text made harmless."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import unicodedata
+from collections.abc import Generator, Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from .records import Progress, silent
+
+MATCH_STYLE = "bold yellow"
+INVISIBLE = frozenset("\u00ad\u200b\u2060\ufeff")
+"""Soft hyphen, zero-width blank, word joiner, byte-order mark: harmless, and nothing to show."""
+
+
+def out() -> Console:
+    """The console of results: markup and highlighting off, since captions are hostile text."""
+    return Console(markup=False, highlight=False, emoji=False, soft_wrap=not sys.stdout.isatty())
+
+
+def err() -> Console:
+    """The console of progress and messages."""
+    return Console(stderr=True, markup=False, highlight=False, emoji=False)
+
+
+def say(text: str) -> None:
+    """A message for a person, on stderr."""
+    err().print(clean(text), soft_wrap=True)
+
+
+def emit(text: str) -> None:
+    """A line of results, on stdout."""
+    out().print(clean(text), soft_wrap=True)
+
+
+def emit_json(value: Any) -> None:
+    """``value`` as JSON on stdout."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def clean(text: str) -> str:
+    """``text`` with every control, bidirectional and private-use character shown as ``�``; newlines stay.
+
+    A caption can hold escape sequences that would move the cursor, or overrides that reorder the line.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    visible = (c for c in text if c not in INVISIBLE)
+    return "".join(c if c == "\n" or _harmless(c) else "\N{REPLACEMENT CHARACTER}" for c in visible)
+
+
+def one_line(text: str) -> str:
+    """``text`` cleaned, with runs of white space as one blank."""
+    return clean(" ".join(text.split()))
+
+
+def _harmless(character: str) -> bool:
+    kind = unicodedata.category(character)
+    joiner = character in "\u200c\u200d"  # part of ordinary writing and of emoji
+    return joiner or kind not in {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
+
+
+def highlighted(text: str, spans: Sequence[tuple[int, int]]) -> Text:
+    """``text`` on one line with ``spans`` (character positions in ``text``) marked."""
+    shown = Text()
+    position = 0
+    for start, end in spans:
+        shown.append(_flat(text[position:start]))
+        shown.append(_flat(text[start:end]), style=MATCH_STYLE)
+        position = max(position, end)
+    shown.append(_flat(text[position:]))
+    return shown
+
+
+def _flat(text: str) -> str:
+    return clean("".join(" " if c.isspace() else c for c in text))
+
+
+def table(title: str, columns: Iterable[tuple[str, str]], rows: Iterable[Sequence[object]]) -> Table:
+    """A rich table; ``columns`` are (header, justify) pairs, cells are text made harmless, or rich Text."""
+    shown = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for header, justify in columns:
+        shown.add_column(header, justify="right" if justify == "right" else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*(cell if isinstance(cell, Text) else Text(one_line(str(cell))) for cell in row))
+    return shown
+
+
+def number(value: float) -> str:
+    """A count with thousands separated: 1,470,858."""
+    return f"{value:,}"
+
+
+@contextlib.contextmanager
+def progress_bars() -> Generator[Progress]:
+    """Draw the progress of long steps on stderr; silent where stderr isn't a terminal."""
+    if not sys.stderr.isatty():
+        yield silent
+        return
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.progress import Progress as Bars
+
+    bars = Bars(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=err(),
+        transient=True,
+    )
+    tasks: dict[str, Any] = {}
+
+    def show(what: str, done: int, total: int | None = None) -> None:
+        if what not in tasks:
+            tasks[what] = bars.add_task(clean(what), total=total)
+        bars.update(tasks[what], completed=done, total=total)
+
+    with bars:
+        yield show
+
+
+def bar(value: int, most: int, *, width: int = 40) -> str:
+    """A bar of ``value`` against ``most``, at most ``width`` cells long; a sliver where it is above 0."""
+    eighths = round(8 * width * value / most) if most else 0
+    if value and not eighths:
+        eighths = 1
+    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
