@@ -1,0 +1,201 @@
+"""What is asked of a caption index: pure values, and what its filters mean, for every engine alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from math import isnan
+
+from ..errors import QueryError
+from .text import tokens
+
+DEFAULT_PUNSAFE = 0.45
+"""LAION's own bound for Re-LAION research-safe; above it a row is unsafe."""
+
+UNSAFE_TAG = "nsfw"
+"""The key of the tag that LAION gives unsafe rows (NSFW; the others are UNSURE and UNLIKELY)."""
+
+KEY_LENGTH = 256
+_BITS = 1 << 64
+
+
+class Safety(StrEnum):
+    """What happens to unsafe rows and to rows of which nobody knows whether they are safe."""
+
+    DEFAULT = "default"
+    """Rows tagged NSFW or with punsafe above the bound are left out; unknown rows pass."""
+    STRICT = "strict"
+    """As DEFAULT, and rows that have neither an NSFW tag nor a punsafe are left out."""
+    OFF = "off"
+    """None are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The number ``field`` is there and lies within [low, high]; ``side`` is min(width, height)."""
+
+    field: str
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """The key (filter_key) of the text ``field`` is there and one of ``keys``."""
+
+    field: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StartsWith:
+    """The key (filter_key) of the text ``field`` is there and starts with ``start``."""
+
+    field: str
+    start: str
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """``field`` isn't there."""
+
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """``test`` doesn't hold."""
+
+    test: Bound | OneOf | StartsWith | Missing
+
+
+Test = Bound | OneOf | StartsWith | Missing | Not
+Condition = tuple[Test, ...]
+"""Holds where one of its tests holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which rows may match, whatever their caption.
+
+    A row without the value that a filter asks for fails, unless ``keep_unknown``. Safety is apart: there
+    ``safety`` says what becomes of unknown rows; ``max_punsafe`` moves its bound (None: 0.45), ``nsfw``
+    replaces its tag rule by a list of allowed tags.
+    """
+
+    min_side: int = 0
+    max_punsafe: float | None = None
+    nsfw: tuple[str, ...] = ()
+    min_similarity: float | None = None
+    licence: str = ""
+    language: str = ""
+    keep_unknown: bool = False
+    safety: Safety = Safety.DEFAULT
+
+    def __post_init__(self) -> None:
+        if self.min_side < 0:
+            raise QueryError(f"the minimum side is {self.min_side}; give a number of pixels from 0 up")
+        _within("the largest punsafe", self.max_punsafe, 0, 1)
+        _within("the smallest similarity", self.min_similarity, -1, 1)
+        if any(filter_key(tag) is None for tag in self.nsfw):
+            raise QueryError(f"the allowed NSFW tags {list(self.nsfw)} hold an empty one; leave it out")
+
+    def conditions(self) -> tuple[Condition, ...]:
+        """What a row must fulfil: all conditions of the tuple, and of each condition one test."""
+        asked: list[Test] = []
+        if self.min_side > 0:
+            asked.append(Bound("side", low=self.min_side))
+        if self.min_similarity is not None:
+            asked.append(Bound("similarity", low=self.min_similarity))
+        if self.nsfw:
+            asked.append(OneOf("nsfw", tuple(sorted(set(_keys(self.nsfw))))))
+        if start := filter_key(self.licence):
+            asked.append(StartsWith("licence", start))
+        if language := filter_key(self.language):
+            asked.append(OneOf("language", (language,)))
+        return (*self._safety(), *map(self._allowing_unknown, asked))
+
+    def _allowing_unknown(self, test: Test) -> Condition:
+        if self.keep_unknown and isinstance(test, Bound | OneOf | StartsWith):
+            return (test, Missing(test.field))
+        return (test,)
+
+    def _safety(self) -> tuple[Condition, ...]:
+        if self.safety is Safety.OFF:
+            known = self.max_punsafe is not None
+            return (self._allowing_unknown(Bound("punsafe", high=self.max_punsafe)),) if known else ()
+        bound = DEFAULT_PUNSAFE if self.max_punsafe is None else self.max_punsafe
+        conditions: list[Condition] = [(Bound("punsafe", high=bound), Missing("punsafe"))]
+        if not self.nsfw:
+            conditions.append((Not(OneOf("nsfw", (UNSAFE_TAG,))),))
+        if self.safety is Safety.STRICT:
+            conditions.append((Not(Missing("nsfw")), Not(Missing("punsafe"))))
+        return tuple(conditions)
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionQuery:
+    """Rows whose caption holds one of the synonyms, and the prefix, and none of the excluded phrases.
+
+    Phrases are matched token by token, in order and adjacent (text.tokens). No prefix is "". QueryError names
+    a phrase without a token.
+    """
+
+    synonyms: tuple[str, ...]
+    prefix: str = ""
+    exclude: tuple[str, ...] = ()
+    filters: Filters = Filters()
+
+    def __post_init__(self) -> None:
+        if not self.synonyms:
+            raise QueryError("a query needs at least one phrase")
+        wordless = [phrase for phrase in (*self.synonyms, *self.exclude) if not tokens(phrase)]
+        if self.prefix and not tokens(self.prefix):
+            wordless.append(self.prefix)
+        if wordless:
+            raise QueryError(
+                f"the phrase {wordless[0]!r} holds no letter and no digit, so no caption can match it"
+            )
+
+    def synonym_tokens(self) -> tuple[tuple[str, ...], ...]:
+        """The tokens of every synonym, each distinct one once, in order."""
+        return _distinct(self.synonyms)
+
+    def prefix_tokens(self) -> tuple[str, ...]:
+        """The tokens of the prefix; none where there is no prefix."""
+        return tuple(tokens(self.prefix))
+
+    def exclude_tokens(self) -> tuple[tuple[str, ...], ...]:
+        """The tokens of every excluded phrase, each distinct one once, in order."""
+        return _distinct(self.exclude)
+
+
+def filter_key(text: str | None) -> str | None:
+    """``text`` as filters compare it: stripped, lower-cased, cut at 256 characters; None where empty."""
+    return (text or "").strip().lower()[:KEY_LENGTH].strip() or None
+
+
+def sample_start(seed: int) -> int:
+    """The signed 64-bit priority at which the sample with this seed starts; -2**63 for seed 0.
+
+    splitmix64's finaliser, from Steele, Lea and Flood, "Fast splittable pseudorandom number generators"
+    (2014).
+    """
+    mixed = seed % _BITS
+    mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) % _BITS
+    mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) % _BITS
+    return (mixed ^ (mixed >> 31)) - _BITS // 2
+
+
+def _distinct(phrases: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    return tuple(dict.fromkeys(tuple(tokens(phrase)) for phrase in phrases))
+
+
+def _keys(texts: Iterable[str]) -> Iterable[str]:
+    return (key for text in texts if (key := filter_key(text)))
+
+
+def _within(what: str, value: float | None, low: float, high: float) -> None:
+    if value is not None and (isnan(value) or not low <= value <= high):
+        raise QueryError(f"{what} is {value}; give a number from {low} to {high}")

@@ -1,0 +1,183 @@
+"""The one analyzer: text → tokens, the same for captions and phrases, for every engine.
+
+In this order: HTML entities are resolved once; ``™ ℠ ® ©`` become a blank; quotes are deleted; NFKC; quotes
+are deleted again; runs of more than 100 alphanumerics are cut out; what is left goes through one tantivy
+analyzer (runs of Unicode alphanumerics, lower-cased and folded to ASCII character by character).
+
+Arrow and numpy do what they can: Python touches a caption only where it holds another character than ASCII,
+or something like an HTML entity.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import tantivy
+
+ANALYZER_VERSION = 1
+"""Noted in every index: tokens of another version don't fit."""
+
+LONGEST_RUN = 100
+"""Alphanumerics a word may have; a longer run is no word, and no engine need hold it."""
+
+_QUOTES = re.compile("['’‘\"“”´′ʼ`]+")
+_MARKS = re.compile("[™℠®©]")
+_ENTITY = re.compile(r"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^\t\n\f <&#;]{1,32};?)")
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_LONG_STRETCH = re.compile(rf"\S{{{LONGEST_RUN + 1}}}")
+_LONG_ASCII_RUN = f"[0-9A-Za-z]{{{LONGEST_RUN + 1}}}"
+
+_RUNS = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple()).build()
+ANALYZER = (
+    tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+    .filter(tantivy.Filter.lowercase())
+    .filter(tantivy.Filter.ascii_fold())
+    .build()
+)
+"""The end of the chain: takes prepared text. The embedded engine runs the same one natively."""
+
+_ASCII_WORDS = np.array([ord(chr(c).lower()) if chr(c).isalnum() else ord(" ") for c in range(128)], np.uint8)
+
+
+def tokens(text: str) -> list[str]:
+    """The tokens of ``text`` in order; empty where it holds none."""
+    return ANALYZER.analyze(_SURROGATES.sub(" ", prepared(text)))
+
+
+def prepared(text: str) -> str:
+    """``text`` as ANALYZER takes it: everything is done but splitting, lower-casing and folding."""
+    if "&" in text:
+        text = html.unescape(text)
+    if text.isascii():
+        text = _QUOTES.sub("", text)
+    else:
+        text = _QUOTES.sub("", _MARKS.sub(" ", text))
+        text = _QUOTES.sub("", unicodedata.normalize("NFKC", text))
+    return _without_long_runs(text) if len(text) > LONGEST_RUN else text
+
+
+def prepared_column(captions: pa.Array[Any] | pa.ChunkedArray[Any]) -> pa.Array[Any]:
+    """:func:`prepared` of every caption, as one string array without NULLs (NULL gives "")."""
+    column = _plain_strings(captions)
+    other = pc.or_(pc.invert(pc.string_is_ascii(column)), pc.match_substring_regex(column, "&[#A-Za-z]"))
+    quoted = pc.and_not(pc.match_substring_regex(column, "['\"`]"), other)
+    long = pc.and_not(pc.match_substring_regex(column, _LONG_ASCII_RUN), other)
+    column = _replaced(column, other, _each(prepared))
+    column = _replaced(column, quoted, lambda rows: pc.replace_substring_regex(rows, "['\"`]+", ""))
+    return _replaced(column, long, _each(_without_long_runs))
+
+
+def token_column(captions: pa.Array[Any] | pa.ChunkedArray[Any]) -> pa.Array[Any]:
+    """The tokens of every caption, joined by one blank each (NULL gives ""), as one string array."""
+    column = prepared_column(captions)
+    ascii_only = pc.string_is_ascii(column)
+    column = _replaced(column, pc.invert(ascii_only), _each(lambda text: " ".join(ANALYZER.analyze(text))))
+    column = pc.if_else(ascii_only, pc.utf8_trim(_ascii_words(column), " "), column)
+    doubled = pc.match_substring(column, "  ")
+    return _replaced(column, doubled, lambda rows: pc.replace_substring_regex(rows, " +", " "))
+
+
+def matching_spans(caption: str, phrases: Sequence[str]) -> list[tuple[int, int]]:
+    """The (start, end) character spans of ``caption`` where a phrase stands, ascending and apart.
+
+    Spans that overlap are joined. What an entity or NFKC makes out of several characters counts with all of
+    them. Phrases without a token match nothing.
+    """
+    flat, origin = _flattened(caption)
+    words = [token for token in ANALYZER.pre_tokenize(flat).tokens if _length(token) <= LONGEST_RUN]
+    texts = [token.text for token in words]
+    found: set[tuple[int, int]] = set()
+    for wanted in filter(None, map(tokens, phrases)):
+        for first in range(len(texts) - len(wanted) + 1):
+            if texts[first : first + len(wanted)] == wanted:
+                start = words[first].char_offset_from
+                end = words[first + len(wanted) - 1].char_offset_to
+                found.add((origin[start][0], origin[end - 1][1]))
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(found):
+        if joined and start < joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def _flattened(caption: str) -> tuple[str, list[tuple[int, int]]]:
+    """The caption prepared unit by unit, and for every character made the span it came from."""
+    made: list[str] = []
+    origin: list[tuple[int, int]] = []
+    for start, end in _units(caption):
+        flat = html.unescape(caption[start:end])
+        flat = _QUOTES.sub("", _SURROGATES.sub(" ", _MARKS.sub(" ", flat)))
+        flat = _QUOTES.sub("", unicodedata.normalize("NFKC", flat))
+        made.append(flat)
+        origin.extend([(start, end)] * len(flat))
+    return "".join(made), origin
+
+
+def _units(caption: str) -> list[tuple[int, int]]:
+    """The spans that are prepared as one: an entity, or a character with the combining marks behind it."""
+    units: list[tuple[int, int]] = []
+    position = 0
+    while position < len(caption):
+        entity = _ENTITY.match(caption, position)
+        if entity and html.unescape(entity.group()) != entity.group():
+            end = entity.end()
+        else:
+            end = position + 1
+            while end < len(caption) and unicodedata.combining(caption[end]):
+                end += 1
+        units.append((position, end))
+        position = end
+    return units
+
+
+def _length(token: tantivy.Token) -> int:
+    return token.char_offset_to - token.char_offset_from
+
+
+def _without_long_runs(text: str) -> str:
+    """``text`` with every run of more than LONGEST_RUN alphanumerics cut out."""
+    if not _LONG_STRETCH.search(text):
+        return text
+    kept: list[str] = []
+    position = 0
+    for token in _RUNS.pre_tokenize(_SURROGATES.sub(" ", text)).tokens:
+        if _length(token) > LONGEST_RUN:
+            kept.append(text[position : token.char_offset_from])
+            position = token.char_offset_to
+    return "".join([*kept, text[position:]])
+
+
+def _plain_strings(captions: pa.Array[Any] | pa.ChunkedArray[Any]) -> pa.Array[Any]:
+    if isinstance(captions, pa.ChunkedArray):
+        captions = captions.combine_chunks()
+    return captions.cast(pa.string()).fill_null("")
+
+
+def _each(change: Callable[[str], str]) -> Callable[[pa.Array[Any]], pa.Array[Any]]:
+    return lambda rows: pa.array(list(map(change, cast("list[str]", rows.to_pylist()))), pa.string())
+
+
+def _replaced(
+    column: pa.Array[Any], where: pa.Array[Any], change: Callable[[pa.Array[Any]], pa.Array[Any]]
+) -> pa.Array[Any]:
+    """``column`` with the rows that ``where`` marks put through ``change``."""
+    rows = column.filter(where)
+    return pc.replace_with_mask(column, where, change(rows)) if len(rows) else column
+
+
+def _ascii_words(column: pa.Array[Any]) -> pa.Array[Any]:
+    """``column`` in lower case, ASCII other than letters and digits a blank; other bytes stay."""
+    column = pa.concat_arrays([column])
+    _, offsets, data = cast("list[Any]", column.buffers())
+    table = np.concatenate([_ASCII_WORDS, np.arange(128, 256, dtype=np.uint8)])
+    changed: Any = table[np.frombuffer(data or b"", np.uint8)]
+    return pa.StringArray.from_buffers(len(column), offsets, pa.py_buffer(changed), None, 0, column.offset)
