@@ -1,0 +1,161 @@
+"""Every format of class lists under one name: told apart when read, chosen by name when written."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from urllib.parse import unquote
+
+from .class_json import distinct, features_json, list_json, mapping_json, metrics_json, own_json, read_json
+from .class_tables import csv_text, names_text, read_names, read_table, tsv_text
+from .classes import ClassEntry, ClassList, load_classes, named, validated
+from .errors import ClassListError
+from .workspace import atomic
+
+FORMATS: dict[str, Callable[[ClassList], str]] = {
+    "json": own_json,
+    "metrics": metrics_json,
+    "csv": csv_text,
+    "tsv": tsv_text,
+    "huggingface": features_json,
+    "list": list_json,
+    "mapping": mapping_json,
+    "txt": names_text,
+}
+"""What a class list can be written as, besides ``imagefolder``. The first five lose nothing."""
+
+IMAGE_FOLDER = "imagefolder"
+
+
+def read(path: Path) -> Iterable[ClassEntry]:
+    """The classes at ``path`` (a file, or an ImageFolder directory), as it has them, not yet validated."""
+    if path.is_dir():
+        return _read_folder(path)
+    text = _text(path)
+    match path.suffix.lower():
+        case ".json":
+            return read_json(text, str(path))
+        case ".csv":
+            return read_table(text, str(path), ",")
+        case ".tsv":
+            return read_table(text, str(path), "\t")
+        case _:
+            return read_names(text, str(path))
+
+
+def render(classes: ClassList, to: str) -> str:
+    """``classes`` as the text of a file of the format ``to``; ClassListError where it can't hold them."""
+    if to not in FORMATS:
+        known = [*FORMATS, IMAGE_FOLDER]
+        near = difflib.get_close_matches(to, known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+        raise ClassListError(f"there is no class list format {to!r}; {hint}")
+    return FORMATS[to](validated(classes, "the class list"))
+
+
+def write(classes: ClassList, path: Path, to: str) -> None:
+    """Write ``classes`` to ``path`` in the format ``to``; an ImageFolder is a directory with a classes.json in it."""
+    if to != IMAGE_FOLDER:
+        text = render(classes, to)
+        with atomic(path) as temporary:
+            temporary.write_text(text, encoding="utf-8", newline="")
+        return
+    if path.exists() and not path.is_dir():
+        raise ClassListError(f"{path} is a file, and an ImageFolder is a directory")
+    distinct(classes, "an ImageFolder")
+    folders = [path / folder_name(entry.name) for entry in classes]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    write(classes, path / "classes.json", "json")
+
+
+def lost(before: ClassList, after: ClassList) -> list[str]:
+    """What ``after`` (``before`` written in a format and read back) doesn't hold any more, a line each."""
+    found = {entry.id: entry for entry in after}
+    losses: dict[str, int] = {}
+    for entry in before:
+        other = found.get(entry.id)
+        if other is None or other.name != entry.name:
+            losses["names or ids"] = losses.get("names or ids", 0) + 1
+            continue
+        texts = {synonym.text: synonym for synonym in other.synonyms}
+        same = [(synonym, texts.get(synonym.text)) for synonym in entry.synonyms]
+        for what, differs in (
+            ("synonyms", any(held is None for _, held in same) or len(texts) != len(same)),
+            ("frequencies", any(held and held.frequency != synonym.frequency for synonym, held in same)),
+            ("flags or reasons", any(held and _flags(held) != _flags(synonym) for synonym, held in same)),
+            ("most common names", other.most_common_name != entry.most_common_name),
+            ("other keys", dict(other.extra) != dict(entry.extra)),
+        ):
+            if differs:
+                losses[what] = losses.get(what, 0) + 1
+    return [f"{what} of {count} of {len(before)} classes" for what, count in losses.items()]
+
+
+def convert(source: Path, target: Path, to: str) -> list[str]:
+    """Write the list at ``source`` to ``target`` in the format ``to``; gives what that format couldn't hold."""
+    classes = load_classes(source)
+    write(classes, target, to)
+    return lost(classes, load_classes(target))
+
+
+def _flags(synonym: object) -> tuple[object, ...]:
+    return tuple(getattr(synonym, key) for key in ("match", "prompt", "reason"))
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ClassListError(f"{path}: no such file") from error
+    except OSError as error:
+        raise ClassListError(f"{path} can't be read: {error.strerror}") from error
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ClassListError(
+            f"{path} isn't UTF-8 (byte {data[error.start]:#04x} at {error.start}); save it as UTF-8"
+        ) from error
+    if "\0" in text:
+        raise ClassListError(f"{path} holds a NUL character: it is UTF-16 or no text; save it as UTF-8")
+    if not text.strip():
+        raise ClassListError(f"{path} is empty")
+    return text
+
+
+# ImageFolder --------------------------------------------------------------------------------------
+
+
+def _read_folder(path: Path) -> Iterable[ClassEntry]:
+    """A directory with one folder a class, ids in their sorted order, as torchvision's ImageFolder numbers them.
+
+    A classes.json that names exactly these folders is the list itself; hidden folders are no classes.
+    """
+    folders = sorted(
+        entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")
+    )
+    if not folders:
+        raise ClassListError(f"{path} holds no folders; an ImageFolder has one a class")
+    own = path / "classes.json"
+    if own.is_file():
+        classes = load_classes(own)
+        if sorted(folder_name(entry.name) for entry in classes) == folders:
+            return classes
+    return [named(position, _unescaped(folder)) for position, folder in enumerate(folders)]
+
+
+def folder_name(name: str) -> str:
+    """``name`` as one component of a path: ``/``, controls, a leading ``.`` and what looks escaped as ``%XX``."""
+    shown = re.sub(
+        r"%(?=[0-9A-Fa-f]{2})|[/\\\x00-\x1f\x7f]|^\.", lambda found: f"%{ord(found.group()):02X}", name
+    )
+    if len(shown.encode()) > 255:
+        raise ClassListError(f"the class name {name!r:.60} is too long for a folder's name")
+    return shown
+
+
+def _unescaped(folder: str) -> str:
+    name = unquote(folder)
+    return name if folder_name(name) == folder else folder

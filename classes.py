@@ -1,0 +1,271 @@
+"""Class lists: the records, classes.json, and what is checked of every list.
+
+A class is one label of the user's task; its identity is the id. A synonym matches captions, prompts, or both;
+a removed one does neither and says why. Foreign formats are in class_formats.py and class_metrics.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from .errors import ClassListError
+from .search.text import tokens
+from .workspace import write_json
+
+FORMAT = 1
+PromptNames = Literal["synonyms", "name", "most_common_name"]
+
+
+@dataclass(frozen=True, slots=True)
+class Synonym:
+    """A phrase that stands for a class. Removed: neither ``match`` nor ``prompt``, with a ``reason``."""
+
+    text: str
+    frequency: int | None = None
+    match: bool = True
+    prompt: bool = True
+    reason: str = ""
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is used at all."""
+        return self.match or self.prompt
+
+
+@dataclass(frozen=True, slots=True)
+class ClassEntry:
+    """One class. ``extra`` holds what its file said besides, so that it can be written back."""
+
+    id: int
+    name: str
+    synonyms: tuple[Synonym, ...]
+    most_common_name: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def match_phrases(self) -> tuple[str, ...]:
+        """The synonyms that captions are searched for, in the list's order; token-equal keys each stand."""
+        return tuple(synonym.text for synonym in self.synonyms if synonym.match)
+
+    def prompt_names(self, names: PromptNames = "synonyms", *, distinct: bool = True) -> tuple[str, ...]:
+        """The names that prompts are made of, token-equal ones once unless ``distinct`` is False.
+
+        A class without the asked name (no prompting synonym, no most common name) is prompted by its name.
+        """
+        chosen = {
+            "synonyms": tuple(synonym.text for synonym in self.synonyms if synonym.prompt),
+            "name": (self.name,),
+            "most_common_name": (self.most_common_name,) if self.most_common_name else (),
+        }[names] or (self.name,)
+        if not distinct:
+            return chosen
+        first: dict[tuple[str, ...], str] = {}
+        for name in chosen:
+            first.setdefault(tuple(tokens(name)) or (name,), name)
+        return tuple(first.values())
+
+
+ClassList = tuple[ClassEntry, ...]
+"""Classes in ascending order of their ids."""
+
+
+def named(
+    class_id: int, name: str, others: Iterable[str] = (), extra: Mapping[str, Any] | None = None
+) -> ClassEntry:
+    """A class whose name is its first synonym; ``others`` follow, equal texts once."""
+    texts = dict.fromkeys([name, *others])
+    return ClassEntry(class_id, name, tuple(Synonym(text) for text in texts), extra=extra or {})
+
+
+def whole(value: Any, what: str) -> int:
+    """``value`` (a number, or its decimal text) as an int from 0; ClassListError naming ``what``."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal():
+        return int(value)
+    raise ClassListError(f"{what} must be a whole number from 0, got {value!r:.80}")
+
+
+def load_classes(path: str | Path) -> ClassList:
+    """The class list at ``path``, of any format of class_formats.FORMATS, told apart by suffix and content.
+
+    In SWAT's metrics JSON and in captrawl's own formats the synonyms are exactly those listed; in every other
+    format the class name is the first synonym. ClassListError names the file, and the class or key.
+    """
+    from .class_formats import read
+
+    return validated(read(Path(path)), str(path))
+
+
+def save_classes(classes: Iterable[ClassEntry], path: Path) -> None:
+    """Write classes.json (DESIGN 6) through a temporary name; ClassListError where the list isn't valid."""
+    write_json(path, to_document(validated(classes, str(path))))
+
+
+def to_document(classes: Iterable[ClassEntry]) -> dict[str, Any]:
+    """classes.json as a value."""
+    entries = [
+        {
+            "id": entry.id,
+            "name": entry.name,
+            "most_common_name": entry.most_common_name,
+            "synonyms": [asdict(synonym) for synonym in entry.synonyms],
+            "extra": dict(entry.extra),
+        }
+        for entry in classes
+    ]
+    return {"format": FORMAT, "classes": entries}
+
+
+def from_document(document: Mapping[str, Any], source: str) -> ClassList:
+    """The classes of a classes.json value; ``source`` is the file named in errors. Not yet validated."""
+    if document.get("format") != FORMAT:
+        raise ClassListError(
+            f"{source}: format {document.get('format')!r}, this captrawl reads format {FORMAT}"
+        )
+    entries = document.get("classes")
+    if not isinstance(entries, list):
+        raise ClassListError(f"{source}: 'classes' must be a list")
+    return tuple(_entry(value, source, position) for position, value in enumerate(cast("list[Any]", entries)))
+
+
+def _entry(value: Any, source: str, position: int) -> ClassEntry:
+    where = f"{source}: class {position} of the list"
+    record = _keys(
+        value, where, {"id": int, "name": str, "most_common_name": str, "synonyms": list, "extra": dict}
+    )
+    for key in ("id", "name", "synonyms"):
+        if key not in record:
+            raise ClassListError(f"{where} has no {key!r}")
+    where = f"{source}: class {record['id']} ({record['name']!r})"
+    return ClassEntry(
+        record["id"],
+        record["name"],
+        tuple(synonym_of(synonym, where) for synonym in record["synonyms"]),
+        record.get("most_common_name", ""),
+        record.get("extra", {}),
+    )
+
+
+def synonym_of(value: Any, where: str) -> Synonym:
+    """A synonym's JSON object, or a bare text, as a record; ``where`` begins the error."""
+    if isinstance(value, str):
+        return Synonym(value)
+    kinds = {"text": str, "frequency": (int, type(None)), "match": bool, "prompt": bool, "reason": str}
+    record = _keys(value, f"{where}: a synonym", kinds)
+    if "text" not in record:
+        raise ClassListError(f"{where}: a synonym has no 'text'")
+    return Synonym(**record)
+
+
+def _keys(value: Any, where: str, kinds: Mapping[str, Any]) -> dict[str, Any]:
+    """``value`` as a dict with no other keys than ``kinds`` has, each of its type."""
+    if not isinstance(value, dict):
+        raise ClassListError(f"{where} must be an object, got {value!r:.80}")
+    record = cast("dict[str, Any]", value)
+    for key, held in record.items():
+        if key not in kinds:
+            raise ClassListError(f"{where}: unknown key {key!r}; known here: {', '.join(kinds)}")
+        if not isinstance(held, kinds[key]) or (isinstance(held, bool) and kinds[key] is not bool):
+            raise ClassListError(f"{where}: {key!r} can't be {held!r:.80}")
+    return record
+
+
+# Checks -------------------------------------------------------------------------------------------
+
+
+def validated(classes: Iterable[ClassEntry], source: str) -> ClassList:
+    """``classes`` in ascending id order; ClassListError naming ``source`` and the class for every defect.
+
+    Defects: no classes, an id repeated, negative or over 63 bits, an empty name, no synonym in use, a synonym
+    without a letter or digit, one text twice in a class, text that isn't Unicode.
+    """
+    ordered = tuple(sorted(classes, key=lambda entry: entry.id))
+    if not ordered:
+        raise ClassListError(f"{source} holds no classes")
+    for before, entry in zip(ordered, ordered[1:], strict=False):
+        if before.id == entry.id:
+            raise ClassListError(
+                f"{source}: the id {entry.id} is given to {before.name!r} and to {entry.name!r}; ids must differ"
+            )
+    for entry in ordered:
+        _check_entry(entry, f"{source}: class {entry.id} ({entry.name!r})")
+    return ordered
+
+
+def _check_entry(entry: ClassEntry, where: str) -> None:
+    if not 0 <= entry.id < 2**63:
+        raise ClassListError(f"{where}: an id must be from 0 to 2^63 - 1")
+    if not entry.name.strip():
+        raise ClassListError(f"{where} has an empty name")
+    if not any(synonym.kept for synonym in entry.synonyms):
+        raise ClassListError(f"{where} has no synonyms in use; give it one, or remove the class")
+    seen: set[str] = set()
+    for text in (entry.name, entry.most_common_name, *(synonym.text for synonym in entry.synonyms)):
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise ClassListError(f"{where}: {text!r} isn't valid Unicode (half a surrogate pair)")
+    for synonym in entry.synonyms:
+        if synonym.text in seen:
+            raise ClassListError(f"{where}: the synonym {synonym.text!r} is given twice")
+        seen.add(synonym.text)
+        if synonym.kept and not tokens(synonym.text):
+            raise ClassListError(
+                f"{where}: the synonym {synonym.text!r} holds no letter or digit, so no caption can match it; "
+                "remove it, or spell it out"
+            )
+
+
+def check_classes(classes: ClassList) -> list[str]:
+    """Warnings, each naming the ids: equal names, then synonyms that several classes share (token-equal)."""
+    warnings: list[str] = []
+    named: dict[tuple[str, ...], list[ClassEntry]] = {}
+    for entry in classes:
+        named.setdefault(tuple(tokens(entry.name)) or (entry.name,), []).append(entry)
+    for entries in named.values():
+        if len(entries) > 1:
+            listed = ", ".join(f"{entry.id} ({entry.name!r})" for entry in entries)
+            warnings.append(f"classes {listed} have one name")
+    for phrase, entries in shared_synonyms(classes).items():
+        listed = " and ".join(f"{entry.id} ({entry.name!r})" for entry in entries)
+        warnings.append(
+            f"the synonym {phrase!r} is shared by classes {listed}; a row that holds it goes to each"
+        )
+    return warnings
+
+
+def shared_synonyms(classes: ClassList) -> dict[str, list[ClassEntry]]:
+    """Phrases (as first spelt) whose tokens are a kept synonym of several classes, with these classes by id."""
+    holders: dict[tuple[str, ...], dict[int, ClassEntry]] = {}
+    spelt: dict[tuple[str, ...], str] = {}
+    for entry in classes:
+        for synonym in entry.synonyms:
+            if synonym.kept:
+                key = tuple(tokens(synonym.text))
+                spelt.setdefault(key, synonym.text)
+                holders.setdefault(key, {})[entry.id] = entry
+    return {spelt[key]: list(entries.values()) for key, entries in holders.items() if len(entries) > 1}
+
+
+def drop_shared(classes: ClassList) -> ClassList:
+    """``classes`` with every shared synonym removed from all classes that hold it, the reason naming the others.
+
+    A class never loses its last matching synonyms: where all are shared, it keeps them.
+    """
+    shared = {tuple(tokens(phrase)): entries for phrase, entries in shared_synonyms(classes).items()}
+    return tuple(_without_shared(entry, shared) for entry in classes)
+
+
+def _without_shared(entry: ClassEntry, shared: Mapping[tuple[str, ...], list[ClassEntry]]) -> ClassEntry:
+    kept: list[Synonym] = []
+    for synonym in entry.synonyms:
+        holders = shared.get(tuple(tokens(synonym.text)), []) if synonym.kept else []
+        others = [str(holder.id) for holder in holders if holder.id != entry.id]
+        if others:
+            reason = f"shared with class {', '.join(others)}"
+            kept.append(replace(synonym, match=False, prompt=False, reason=reason))
+        else:
+            kept.append(synonym)
+    changed = replace(entry, synonyms=tuple(kept))
+    return changed if changed.match_phrases() else entry
