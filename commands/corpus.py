@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
 
     from ..search.match import SafetyCount
     from ..search.query import CaptionQuery
+
+
+class Order(StrEnum):
+    """Which matching rows `query` shows first."""
+
+    RELEVANCE = "relevance"
+    RANDOM = "random"
+    CORPUS = "corpus"
+
 
 app = typer.Typer()
 index_app = typer.Typer(help="Build an index.", no_args_is_help=True)
@@ -88,7 +98,7 @@ def query(
     strict_safety: options.StrictSafety = False,
     no_safety: options.NoSafety = False,
     limit: Annotated[int, typer.Option(help="Rows to show.", min=0)] = 20,
-    order: Annotated[str, typer.Option(help="relevance, random or corpus.")] = "relevance",
+    order: Annotated[Order, typer.Option(help="Which rows come first.")] = Order.RELEVANCE,
     seed: Annotated[int, typer.Option(help="Of --order random.")] = 0,
     json: options.Json = False,
 ) -> None:
@@ -100,27 +110,23 @@ def query(
 
     asked = CaptionQuery(tuple(phrases), prefix, tuple(exclude or ()), options.filters_of(context))
     with open_captions(index) as captions:
-        if order not in ORDERS:
-            raise InputError(f"--order {order}: choose one of {', '.join(ORDERS)}")
         singles = [replace(asked, synonyms=(phrase,)) for phrase in phrases]
         total, *frequencies = captions.count([asked, *singles])
-        rows = ORDERS[order](captions, asked, limit, seed)
-        safety = count_safety(captions, [asked])
+        if order is Order.RELEVANCE:
+            rows = captions.relevant(asked, limit)
+        elif order is Order.RANDOM:
+            rows = captions.sample(asked, limit, seed)
+        else:
+            rows = captions.first(asked, limit, None)
+        safety = count_safety(captions, [asked], total)
     frequency = dict(zip(phrases, frequencies, strict=True))
-    synonyms = Credit(frequency)(rows.column("caption")).to_pylist()
+    synonyms = [str(s) for s in Credit(frequency)(rows.column("caption")).to_pylist()]
     if json:
         shown = [_row_json(row, synonym) for row, synonym in zip(rows.to_pylist(), synonyms, strict=True)]
         emit_json({"total": total, "rows": shown, "safety": _safety_json(safety)})
         return
     _show_rows(rows, synonyms, asked, total=total, frequency=frequency)
     _say_safety(safety)
-
-
-ORDERS: dict[str, Any] = {
-    "relevance": lambda captions, asked, limit, _seed: captions.relevant(asked, limit),
-    "random": lambda captions, asked, limit, seed: captions.sample(asked, limit, seed),
-    "corpus": lambda captions, asked, limit, _seed: captions.first(asked, limit, None),
-}
 
 
 def _row_json(row: dict[str, Any], synonym: str) -> dict[str, Any]:
@@ -154,7 +160,7 @@ def _say_safety(safety: SafetyCount) -> None:
 def _show_rows(
     rows: pa.Table, synonyms: list[str], asked: CaptionQuery, *, total: int, frequency: dict[str, int]
 ) -> None:
-    from ..search.query import matching_spans
+    from ..search.text import matching_spans
     from ..terminal import emit, highlighted, number, one_line, out, table
 
     emit(f"{number(total)} rows match")
@@ -202,7 +208,7 @@ def count(
     """Count the rows of phrases, or of every class and synonym of a class list."""
     from ..classes import ClassEntry, Synonym, load_classes
     from ..search.captions import open_captions
-    from ..search.match import class_query, count_classes, count_safety, scope_of
+    from ..search.match import Scope, count_classes, count_safety
     from ..terminal import emit_json
 
     if bool(phrases) == (classes is not None):
@@ -212,13 +218,12 @@ def count(
         if classes is not None
         else (ClassEntry(0, (phrases or [""])[0], tuple(Synonym(phrase) for phrase in phrases or ())),)
     )
-    scope = scope_of(prefix, exclude or (), options.filters_of(context))
+    scope = Scope(prefix, tuple(exclude or ()), options.filters_of(context))
     with open_captions(index) as captions:
         rows = captions.rows()
         counts = count_classes(captions, entries, scope)
-        safety = count_safety(
-            captions, [class_query(entry, scope) for entry in entries if entry.match_phrases()]
-        )
+        asked = [scope.query(found) for entry in entries if (found := entry.match_phrases())]
+        safety = count_safety(captions, asked, sum(c.total for c in counts))
     if json:
         shown = [{"id": c.id, "name": c.name, "total": c.total, "synonyms": dict(c.synonyms)} for c in counts]
         emit_json({"rows": rows, "classes": shown, "safety": _safety_json(safety)})

@@ -4,13 +4,11 @@ Engines know phrases, not classes. Which synonym a row is credited to is decided
 caption through the one analyzer, so that every engine gives the same matches.
 """
 
-# pyarrow.compute makes its functions at import.
-# pyright: reportAttributeAccessIssue=false
-
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -41,13 +39,21 @@ class SafetyCount:
     unknown: int
 
 
-def class_query(entry: ClassEntry, scope: CaptionQuery) -> CaptionQuery:
-    """The query of one class's matching synonyms under the prefix, exclusions and filters of ``scope``."""
-    return replace(scope, synonyms=entry.match_phrases())
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The part of a query that all classes of a task share."""
+
+    prefix: str = ""
+    exclude: tuple[str, ...] = ()
+    filters: Filters = field(default_factory=Filters)
+
+    def query(self, phrases: Sequence[str]) -> CaptionQuery:
+        """The query of ``phrases`` within this scope; QueryError where one holds no token."""
+        return CaptionQuery(tuple(phrases), self.prefix, self.exclude, self.filters)
 
 
-def count_classes(index: CaptionIndex, classes: ClassList, scope: CaptionQuery) -> list[ClassCount]:
-    """Frequencies and totals of every class under ``scope`` (its synonyms are ignored), in their order.
+def count_classes(index: CaptionIndex, classes: ClassList, scope: Scope) -> list[ClassCount]:
+    """Frequencies and totals of every class under ``scope``, in their order.
 
     Raises ClassListError naming a synonym that holds no token.
     """
@@ -56,8 +62,8 @@ def count_classes(index: CaptionIndex, classes: ClassList, scope: CaptionQuery) 
     for entry in classes:
         phrases = entry.match_phrases()
         if len(phrases) > 1:  # else the total is the one phrase's frequency
-            queries.append(replace(scope, synonyms=phrases))
-        queries += [replace(scope, synonyms=(phrase,)) for phrase in phrases]
+            queries.append(scope.query(phrases))
+        queries += [scope.query((phrase,)) for phrase in phrases]
     answers = iter(index.count(queries))
     counts: list[ClassCount] = []
     for entry in classes:
@@ -70,19 +76,19 @@ def count_classes(index: CaptionIndex, classes: ClassList, scope: CaptionQuery) 
     return counts
 
 
-def count_safety(index: CaptionIndex, queries: Sequence[CaptionQuery]) -> SafetyCount:
-    """What safety does to ``queries`` together; rows of several queries count once for each."""
-    kinds = (Safety.OFF, Safety.DEFAULT, Safety.STRICT)
-    asked = [replace(q, filters=replace(q.filters, safety=kind)) for kind in kinds for q in queries]
+def count_safety(index: CaptionIndex, queries: Sequence[CaptionQuery], total: int) -> SafetyCount:
+    """What safety does to ``queries``, which match ``total`` rows together; a row counts once a query."""
+    if not queries:
+        return SafetyCount(0, 0)
+    safety = queries[0].filters.safety
+    others = [kind for kind in Safety if kind is not safety]
+    asked = [replace(q, filters=replace(q.filters, safety=kind)) for kind in others for q in queries]
     answers = index.count(asked)
-    size = len(queries)
-    off, default, strict = (sum(answers[start : start + size]) for start in (0, size, 2 * size))
-    safety = queries[0].filters.safety if queries else Safety.OFF
-    if safety is Safety.OFF:
-        return SafetyCount(0, off - strict - (off - default))
-    if safety is Safety.STRICT:
-        return SafetyCount(off - strict, 0)
-    return SafetyCount(off - default, default - strict)
+    sums = {safety: total}
+    for place, kind in enumerate(others):
+        sums[kind] = sum(answers[place * len(queries) : (place + 1) * len(queries)])
+    kept_unknown = 0 if safety is Safety.STRICT else sums[Safety.DEFAULT] - sums[Safety.STRICT]
+    return SafetyCount(left_out=sums[Safety.OFF] - total, unknown=kept_unknown)
 
 
 def check_phrases(classes: ClassList) -> None:
@@ -91,8 +97,8 @@ def check_phrases(classes: ClassList) -> None:
         for phrase in entry.match_phrases():
             if not tokens(phrase):
                 raise ClassListError(
-                    f"class {entry.id} ({entry.name!r}): the synonym {phrase!r} holds no letter or digit, so no "
-                    "caption can match it; remove it from the class list"
+                    f"class {entry.id} ({entry.name!r}): the synonym {phrase!r} holds no letter or digit, "
+                    "so no caption can match it; remove it from the class list"
                 )
 
 
@@ -109,10 +115,11 @@ class Credit:
         # sorted() is stable: the class list's order decides between equal frequencies
         self._order = sorted(distinct.items(), key=lambda item: -frequencies[item[1]])
 
-    def __call__(self, captions: pa.Array | pa.ChunkedArray) -> pa.Array:
+    def __call__(self, captions: pa.Array[Any] | pa.ChunkedArray[Any]) -> pa.Array[Any]:
         """The credited synonym of each caption (string), NULL where none matches."""
-        padded = pc.binary_join_element_wise("", token_column(captions), "", " ")
-        credit = pa.nulls(len(captions), pa.string())
+        nothing, blank = (pa.repeat(pa.scalar(text), len(captions)) for text in ("", " "))
+        padded = pc.binary_join_element_wise(nothing, token_column(captions), nothing, blank)
+        credit: pa.Array[Any] = pa.nulls(len(captions), pa.string())
         for joined, phrase in self._order:
             if credit.null_count == 0:
                 break
@@ -124,7 +131,7 @@ class Credit:
 def matches(
     index: CaptionIndex,
     entry: ClassEntry,
-    scope: CaptionQuery,
+    scope: Scope,
     *,
     frequencies: Mapping[str, int],
     sample: int | None,
@@ -133,7 +140,7 @@ def matches(
     """The class's matches (MATCH_SCHEMA): ``sample`` of them in priority order, or all (None), streamed."""
     if not any(frequencies.values()):
         return
-    query = class_query(entry, scope)
+    query = scope.query(entry.match_phrases())
     credit = Credit(frequencies)
     rows = index.scan(query) if sample is None else index.sample(query, sample, seed).to_batches()
     for batch in rows:
@@ -145,8 +152,3 @@ def _credited(batch: pa.RecordBatch, class_id: int, credit: Credit) -> pa.Record
     synonym = credit(batch.column("caption"))
     columns = [pa.repeat(pa.scalar(class_id, pa.int64()), batch.num_rows), synonym, *batch.columns]
     return pa.RecordBatch.from_arrays(columns, schema=MATCH_SCHEMA)
-
-
-def scope_of(prefix: str, exclude: Sequence[str], filters: Filters) -> CaptionQuery:
-    """The part of a query that all classes of a task share."""
-    return CaptionQuery(synonyms=(), prefix=prefix, exclude=tuple(exclude), filters=filters)

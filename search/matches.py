@@ -21,8 +21,8 @@ from ..records import MATCH_SCHEMA, Progress, silent
 from ..settings import Settings
 from ..workspace import StageStatus, State, Workspace, atomic, digest
 from .captions import CaptionIndex, open_captions
-from .match import ClassCount, class_query, count_classes, count_safety, matches, scope_of
-from .query import CaptionQuery, Filters, Safety
+from .match import ClassCount, Scope, count_classes, count_safety, matches
+from .query import Filters, Safety
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class MatchTask:
     """What the match stage asks: every value that its result depends on, but the corpus."""
 
     classes: ClassList
-    scope: CaptionQuery
+    scope: Scope
     sample: int | None
     seed: int
 
@@ -58,7 +58,7 @@ def task_of(workspace: Workspace) -> MatchTask:
     classes = load_classes(workspace.root / settings.task.classes)
     if settings.match.shared == "drop":
         classes = drop_shared(classes)
-    scope = scope_of(settings.task.prefix, settings.task.exclude, filters_of(settings))
+    scope = Scope(settings.task.prefix, tuple(settings.task.exclude), filters_of(settings))
     sample = None if settings.match.sample == "all" else settings.match.sample
     return MatchTask(classes, scope, sample, settings.match.seed)
 
@@ -90,8 +90,9 @@ def match(workspace: Workspace, *, progress: Progress = silent) -> dict[str, int
         inputs = task.inputs(digest(corpus))
         progress("match: counting", 0, None)
         counted = count_classes(index, task.classes, task.scope)
-        queries = [class_query(entry, task.scope) for entry in task.classes if entry.match_phrases()]
-        safety = count_safety(index, queries)
+        queries = [task.scope.query(phrases) for entry in task.classes if (phrases := entry.match_phrases())]
+        matching = sum(count.total for count in counted)
+        safety = count_safety(index, queries, matching)
         parts = workspace.root / ".matches" / digest(inputs)[:16]
         _drop_other_parts(parts)
         parts.mkdir(parents=True, exist_ok=True)
@@ -103,7 +104,7 @@ def match(workspace: Workspace, *, progress: Progress = silent) -> dict[str, int
         _save_frequencies(workspace, counted)
         counts = {
             "classes": len(task.classes),
-            "matching": sum(count.total for count in counted),
+            "matching": matching,
             "matches": rows,
             "classes_without_a_match": sum(count.total == 0 for count in counted),
             "unsafe_left_out": safety.left_out,

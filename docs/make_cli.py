@@ -1,0 +1,34 @@
+"""Write docs/cli.md on stdout: every command's own help, as the user sees it at 100 columns."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+ENVIRONMENT = {**os.environ, "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
+
+
+def help_of(*command: str) -> str:
+    """The help of one command."""
+    arguments = [sys.executable, "-m", "captrawl", *command, "--help"]
+    return subprocess.run(arguments, env=ENVIRONMENT, capture_output=True, text=True, check=True).stdout.rstrip()
+
+
+def commands(text: str) -> list[str]:
+    """The names under "Commands:" of a help text."""
+    _, _, listed = text.partition("\nCommands:\n")
+    return [line.split()[0] for line in listed.splitlines() if line.startswith("  ") and line[2] != " "]
+
+
+def write(*command: str) -> None:
+    """Print the section of one command, then those of the commands below it."""
+    text = help_of(*command)
+    sys.stdout.write(f"\n## captrawl {' '.join(command)}".rstrip() + f"\n\n```text\n{text}\n```\n")
+    for name in commands(text):
+        write(*command, name)
+
+
+if __name__ == "__main__":
+    sys.stdout.write("# Commands\n\nMade from `--help` by `make docs`; a test checks that it is up to date.\n")
+    write()
