@@ -12,7 +12,8 @@ ENVIRONMENT = {**os.environ, "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
 def help_of(*command: str) -> str:
     """The help of one command."""
     arguments = [sys.executable, "-m", "captrawl", *command, "--help"]
-    return subprocess.run(arguments, env=ENVIRONMENT, capture_output=True, text=True, check=True).stdout.rstrip()
+    done = subprocess.run(arguments, env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    return done.stdout.rstrip()
 
 
 def commands(text: str) -> list[str]:
@@ -30,5 +31,5 @@ def write(*command: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.stdout.write("# Commands\n\nMade from `--help` by `make docs`; a test checks that it is up to date.\n")
+    sys.stdout.write("# Commands\n\nMade from `--help` by `make docs`; a test checks it.\n")
     write()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-# What a folder may import from the package, besides the root's records (errors, records, settings, workspace …).
+# What a folder may import from the package, besides the root's modules (errors, records, workspace …).
 MAY_IMPORT = {
     "search": {"search", "datasets"},
     "indexer": {"indexer", "search", "datasets"},

@@ -1,4 +1,4 @@
-"""The main job on real photos: class names in, training list out, over a broken loopback web; then with kills."""
+"""The main job on real photos over a broken loopback web, undisturbed and with kills."""
 
 from __future__ import annotations
 
@@ -70,7 +70,9 @@ def workspace(folder: Path, index: Path, captrawl, data_folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(index: Path, captrawl, data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
+def undisturbed(
+    index: Path, captrawl, data_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, float]:
     """A workspace run in one go, and the seconds it took."""
     folder = workspace(tmp_path_factory.mktemp("calm") / "things", index, captrawl, data_folder)
     start = time.monotonic()
@@ -198,14 +200,16 @@ def artefacts(folder: Path) -> dict[str, object]:
     for path in sorted((folder / "embeddings").rglob("*.npy")):
         found[path.relative_to(folder).as_posix()] = np.load(path).tobytes()
     for path in sorted((folder / "embeddings").rglob("metadata_*.parquet")):
-        found[path.relative_to(folder).as_posix()] = pq.read_table(path).drop_columns(["image_path"]).to_pylist()
+        table = pq.read_table(path).drop_columns(["image_path"])
+        found[path.relative_to(folder).as_posix()] = table.to_pylist()
     for path in sorted((folder / "vectors").rglob("*.faiss")):
         found[path.relative_to(folder).as_posix()] = path.read_bytes()
     for path in sorted((folder / "samples").glob("*.parquet")):
         found[path.name] = pq.read_table(path).drop_columns(["path"]).to_pylist()
     for path in sorted((folder / "samples").glob("*_num_imgs_sampled.json")):
         found[path.name] = path.read_text()
-    paths = {row["path"]: row["sha256"] for row in pq.read_table(folder / "images.parquet").to_pylist() if row["path"]}
+    rows = pq.read_table(folder / "images.parquet").to_pylist()
+    paths = {row["path"]: row["sha256"] for row in rows if row["path"]}
     for path in sorted((folder / "samples").glob("*.txt")):
         lines = [line.split(" ") for line in path.read_text().splitlines() if line.endswith(" 0")]
         found[path.name] = [(paths[os.path.relpath(name, folder)], label) for name, label, _ in lines]

@@ -1,0 +1,143 @@
+"""Workspaces: settings with their errors, atomic artefacts, locks, and the record of stages."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from pathlib import Path
+
+import pytest
+from captrawl.classes import ClassEntry, Synonym
+from captrawl.errors import SettingsError, WorkspaceError
+from captrawl.settings import Settings, load_settings, parse_settings, sample_settings, save_settings
+from captrawl.workspace import StageRecord, Workspace, atomic, digest, write_json
+
+CLASSES = (ClassEntry(0, "dog", (Synonym("dog"), Synonym("puppy"))),)
+SETTINGS = Settings.model_validate({"captions": {"index": "idx"}})
+
+
+def test_settings_survive_the_file(tmp_path: Path) -> None:
+    given = parse_settings(
+        {
+            "captions": {"index": "http://host:9200/laion"},
+            "match": {"sample": "all", "filters": {"nsfw": ["UNLIKELY"], "min_similarity": 0.3}},
+            "sample": [{"name": "a"}, {"name": "b", "rank": "T2T", "keep": ["T2I>=0.25"]}],
+        },
+        "test",
+    )
+    save_settings(given, tmp_path / "captrawl.toml")
+    assert load_settings(tmp_path / "captrawl.toml") == given
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"download": {"retrys": 1}}, "unknown key 'download.retrys'; did you mean 'retries'?"),
+        ({"downlaod": {}}, "unknown key 'downlaod'; did you mean 'download'?"),
+        ({"match": {"filters": {"min_sid": 1}}}, "did you mean 'min_side'?"),
+        ({"sample": [{"nmae": "x"}]}, "unknown key 'sample.0.nmae'; did you mean 'name'?"),
+        ({"download": {"deadline": -1}}, "download.deadline: Input should be greater than 0 (got -1)"),
+        ({"model": {"precision": "int8"}}, "(got 'int8')"),
+        ({"sample": [{"name": "../../etc/passwd"}]}, "sample.0.name"),
+        ({"sample": [{"name": "a"}, {"name": "a"}]}, "two samples are named 'a'"),
+        ({"sample": [{"method": "T2T-rank", "rank": "T2T"}]}, "not both"),
+    ],
+)
+def test_wrong_settings_are_named(data: dict[str, object], expected: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        parse_settings({"captions": {"index": "idx"}, **data}, "birds/captrawl.toml")
+    assert str(error.value).startswith("birds/captrawl.toml: ")
+    assert expected in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["[captions", "\xff\xfe", "[captions]\nindex = 3"])
+def test_broken_toml_is_an_error_that_names_the_file(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "captrawl.toml"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(SettingsError, match=r"captrawl\.toml"):
+        load_settings(path)
+
+
+def test_a_missing_index_is_named() -> None:
+    with pytest.raises(SettingsError, match="captions: Field required"):
+        parse_settings({}, "captrawl.toml")
+
+
+def test_a_samples_own_error_is_short() -> None:
+    with pytest.raises(SettingsError, match="n: Input should be greater than or equal to 1"):
+        sample_settings(name="x", n=0)
+
+
+def test_a_workspace_is_made_once(tmp_path: Path) -> None:
+    folder = tmp_path / "birds"
+    made = Workspace.create(folder, SETTINGS, CLASSES)
+    assert Workspace.open(folder).settings() == SETTINGS
+    assert json.loads((folder / "classes.json").read_text())["classes"][0]["name"] == "dog"
+    with pytest.raises(WorkspaceError, match="is a captrawl workspace already"):
+        Workspace.create(folder, SETTINGS, ())
+    assert made.classes_path() == folder / "classes.json"
+
+
+def test_no_workspace_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(WorkspaceError, match=r"no captrawl\.toml"):
+        Workspace.open(tmp_path)
+
+
+def test_stages_are_recorded_and_forgotten(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path / "w", SETTINGS, CLASSES)
+    assert workspace.recorded("match") is None
+    workspace.record("match", {"seed": digest(0)}, {"matches": 3}, {"index": "idx"})
+    workspace.record("download", {}, {"packed": 2})
+    assert workspace.recorded("match") == StageRecord({"seed": digest(0)}, {"matches": 3}, {"index": "idx"})
+    workspace.forget("match")
+    assert workspace.recorded("match") is None
+    assert workspace.recorded("download") == StageRecord({}, {"packed": 2}, {})
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"format": 99, "stages": {}}'])
+def test_a_broken_lock_file_is_a_clear_error(tmp_path: Path, text: str) -> None:
+    workspace = Workspace.create(tmp_path / "w", SETTINGS, CLASSES)
+    workspace.lock_path.write_text(text)
+    with pytest.raises(WorkspaceError, match=r"captrawl\.lock\.json"):
+        workspace.recorded("match")
+
+
+def hold(folder: Path, held: object, release: object) -> None:
+    with Workspace(folder).locked("download"):
+        held.set()
+        release.wait(30)
+
+
+def test_a_stage_runs_once_at_a_time(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path / "w", SETTINGS, CLASSES)
+    context = multiprocessing.get_context("spawn")
+    held, release = context.Event(), context.Event()
+    other = context.Process(target=hold, args=(workspace.root, held, release))
+    other.start()
+    assert held.wait(30)
+    with (
+        pytest.raises(WorkspaceError, match="another process is running 'download'"),
+        workspace.locked("download"),
+    ):
+        pass
+    with workspace.locked("embed"):
+        pass
+    other.kill()
+    other.join()
+    with workspace.locked("download"):  # the kernel dropped the dead process's lock
+        pass
+
+
+def test_a_failed_write_leaves_the_artefact_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "a.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(OSError, match="full"), atomic(path) as temporary:  # noqa: PT012
+        temporary.write_text("half")
+        raise OSError("full")
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert [p.name for p in path.parent.iterdir()] == ["a.json"]
+
+
+def test_digests_are_of_values() -> None:
+    assert digest({"b": [1, 2], "a": "é"}) == digest({"a": "é", "b": [1, 2]})
+    assert digest([1, 2]) != digest([2, 1])
