@@ -43,10 +43,11 @@ def canonical(
         try:
             made[name] = convert(_plain(column))
         except _NotUtf8Error as error:
-            raise CorpusError(
-                f"{path} isn't UTF-8: row {first_row + error.row}, {name} {error.value!r}; "
-                "convert it first (iconv)"
-            ) from error
+            where = f"row {first_row + error.row}, {name} {error.value!r}"
+            if error.count > rows * _BAD_TEXT_SHARE:
+                raise CorpusError(f"{path} isn't UTF-8: {where}; convert it first (iconv)") from error
+            logger.warning("%s: replaced broken UTF-8 in %d texts, the first %s", path, error.count, where)
+            made[name] = error.repaired
         except (pa.ArrowNotImplementedError, _TypeError) as error:
             raise CorpusError(
                 f"{path}: the column read as {name} is of type {column.type}, which can't be a {name}"
@@ -69,12 +70,14 @@ class _TypeError(Exception):
 
 
 class _NotUtf8Error(Exception):
-    """Too many of a batch's texts aren't UTF-8; the first of them."""
+    """Some texts of a batch aren't UTF-8: how many, the first of them, and all with U+FFFD in the gaps."""
 
-    def __init__(self, row: int, value: bytes) -> None:
+    def __init__(self, count: int, row: int, value: bytes, repaired: pa.Array[Any]) -> None:
         super().__init__(f"row {row}: {value!r}")
+        self.count = count
         self.row = row
         self.value = value
+        self.repaired = repaired
 
 
 def _plain(column: pa.Array[Any]) -> pa.Array[Any]:
@@ -91,7 +94,7 @@ def _is_bytes(kind: pa.DataType) -> bool:
 
 
 def _text(column: pa.Array[Any]) -> pa.Array[Any]:
-    """Strings and bytes as strings, raw; a stray broken sequence becomes U+FFFD and is logged."""
+    """Strings and bytes as strings, raw."""
     if pa.types.is_null(column.type):
         return column.cast(pa.string())
     if not (_is_text(column.type) or _is_bytes(column.type)):
@@ -99,30 +102,19 @@ def _text(column: pa.Array[Any]) -> pa.Array[Any]:
     try:
         text = column.cast(pa.string())
         text.validate(full=True)
-    except pa.ArrowInvalid:
-        return _repaired(column.cast(pa.binary()))
+    except pa.ArrowInvalid as error:
+        values: list[bytes | None] = column.cast(pa.binary()).to_pylist()
+        texts = [None if value is None else value.decode(errors="replace") for value in values]
+        bad = [
+            (row, value)
+            for row, (value, text) in enumerate(zip(values, texts, strict=True))
+            if value is not None and text is not None and value != text.encode()
+        ]
+        if not bad:
+            raise
+        first, value = bad[0]
+        raise _NotUtf8Error(len(bad), first, value[:60], pa.array(texts, pa.string())) from error
     return text
-
-
-def _repaired(column: pa.Array[Any]) -> pa.Array[Any]:
-    texts: list[str | None] = []
-    bad: list[tuple[int, bytes]] = []
-    values: list[bytes | None] = column.to_pylist()
-    for row, value in enumerate(values):
-        if value is None:
-            texts.append(None)
-            continue
-        try:
-            texts.append(value.decode())
-        except UnicodeDecodeError:
-            bad.append((row, value[:60]))
-            texts.append(value.decode(errors="replace"))
-    if len(bad) > max(len(texts) * _BAD_TEXT_SHARE, 0):
-        raise _NotUtf8Error(*bad[0])
-    logger.warning(
-        "%d texts weren't UTF-8, the first %r: their broken bytes were replaced", len(bad), bad[0][1]
-    )
-    return pa.array(texts, pa.string())
 
 
 def _tag(column: pa.Array[Any]) -> pa.Array[Any]:
