@@ -28,6 +28,9 @@ FORMATS: dict[str, Callable[[ClassList], str]] = {
 
 IMAGE_FOLDER = "imagefolder"
 
+_UNSAFE = re.compile(r"%(?=[0-9A-Fa-f]{2})|[/\\\x00-\x1f\x7f]|^\.")
+"""In a folder's name: what would leave the folder or hide it, and ``%`` where it looks like an escape."""
+
 
 def read(path: Path) -> Iterable[ClassEntry]:
     """The classes at ``path`` (a file, or an ImageFolder directory), as it has them, not yet validated."""
@@ -56,7 +59,7 @@ def render(classes: ClassList, to: str) -> str:
 
 
 def write(classes: ClassList, path: Path, to: str) -> None:
-    """Write ``classes`` to ``path`` in the format ``to``; an ImageFolder is a directory with a classes.json in it."""
+    """Write ``classes`` to ``path`` in the format ``to``; an ImageFolder gets a classes.json inside."""
     if to != IMAGE_FOLDER:
         text = render(classes, to)
         with atomic(path) as temporary:
@@ -95,7 +98,7 @@ def lost(before: ClassList, after: ClassList) -> list[str]:
 
 
 def convert(source: Path, target: Path, to: str) -> list[str]:
-    """Write the list at ``source`` to ``target`` in the format ``to``; gives what that format couldn't hold."""
+    """Write the list at ``source`` to ``target`` in the format ``to``; gives what that couldn't hold."""
     classes = load_classes(source)
     write(classes, target, to)
     return lost(classes, load_classes(target))
@@ -129,7 +132,7 @@ def _text(path: Path) -> str:
 
 
 def _read_folder(path: Path) -> Iterable[ClassEntry]:
-    """A directory with one folder a class, ids in their sorted order, as torchvision's ImageFolder numbers them.
+    """A directory with one folder a class, ids in sorted order, as torchvision's ImageFolder gives them.
 
     A classes.json that names exactly these folders is the list itself; hidden folders are no classes.
     """
@@ -147,10 +150,8 @@ def _read_folder(path: Path) -> Iterable[ClassEntry]:
 
 
 def folder_name(name: str) -> str:
-    """``name`` as one component of a path: ``/``, controls, a leading ``.`` and what looks escaped as ``%XX``."""
-    shown = re.sub(
-        r"%(?=[0-9A-Fa-f]{2})|[/\\\x00-\x1f\x7f]|^\.", lambda found: f"%{ord(found.group()):02X}", name
-    )
+    """``name`` as one component of a path: slashes, controls and a leading dot as ``%XX``."""
+    shown = _UNSAFE.sub(lambda found: f"%{ord(found.group()):02X}", name)
     if len(shown.encode()) > 255:
         raise ClassListError(f"the class name {name!r:.60} is too long for a folder's name")
     return shown

@@ -65,7 +65,7 @@ def _read_list(values: list[Any], source: str) -> list[ClassEntry]:
 
 
 def _read_mapping(record: dict[str, Any], source: str) -> Iterable[ClassEntry]:
-    """id → metrics object, id → name, id → names, name → id, name → synonyms, name → {synonym: frequency}."""
+    """Of id → object, id → name, id → names, name → id, name → synonyms, name → {synonym: frequency}."""
     values = list(record.values())
     ids = all(key.isascii() and key.isdecimal() for key in record)
     if all(isinstance(value, str) for value in values) and ids:
@@ -102,14 +102,12 @@ def _texts(value: Any, where: str) -> list[str]:
 
 
 def _class_labels(record: dict[str, Any], path: str = "") -> Iterator[tuple[str, list[Any]]]:
-    """(where, names) of every ClassLabel feature in a dataset_info.json, dataset_infos.json or feature object."""
+    """(where, names) of every ClassLabel feature in a dataset_info.json, dataset_infos.json or feature."""
     names = record.get("names")
     if record.get("_type") == "ClassLabel" or path.endswith(".class_label"):
         if isinstance(names, dict):  # as dataset cards write them: {"0": "cat"}
-            names = [
-                name
-                for _, name in sorted(cast("dict[str, Any]", names).items(), key=lambda item: int(item[0]))
-            ]
+            pairs = cast("dict[str, Any]", names).items()
+            names = [name for _, name in sorted(pairs, key=lambda pair: whole(pair[0], f"{path}: a label"))]
         yield path or "the object", cast("list[Any]", names) if isinstance(names, list) else []
         return
     for key, value in record.items():
@@ -123,7 +121,7 @@ def _read_features(
     if any(names != labels[0][1] for _, names in labels):
         listed = ", ".join(where for where, _ in labels)
         raise ClassListError(
-            f"{source} has several ClassLabel features ({listed}); put the one you mean into a file"
+            f"{source} has several ClassLabel features ({listed}); put one into a file of its own"
         )
     names = _texts(labels[0][1], f"{source}: {labels[0][0]}")
     if OWN_KEY in record:
@@ -158,7 +156,7 @@ def mapping_json(classes: ClassList) -> str:
 
 
 def features_json(classes: ClassList) -> str:
-    """A dataset_info.json with the feature ``label``, a ClassLabel; everything else of the list is beside it."""
+    """A dataset_info.json with the feature ``label``, a ClassLabel; the rest of the list is beside it."""
     distinct(contiguous(classes, "a ClassLabel"), "a ClassLabel")
     feature = {"names": [entry.name for entry in classes], "_type": "ClassLabel"}
     return _dumped({"features": {"label": feature}, OWN_KEY: to_document(classes)})
@@ -169,7 +167,7 @@ def contiguous(classes: ClassList, what: str) -> ClassList:
     for position, entry in enumerate(classes):
         if entry.id != position:
             raise ClassListError(
-                f"{what} numbers its classes 0, 1, 2 …, and class {position} is missing; write json or csv instead"
+                f"{what} numbers its classes 0, 1, 2 …, and class {position} is missing; write json or csv"
             )
     return classes
 
@@ -180,7 +178,7 @@ def distinct(classes: ClassList, what: str) -> ClassList:
     for entry in classes:
         if first.setdefault(entry.name, entry.id) != entry.id:
             raise ClassListError(
-                f"{what} can't hold two classes of one name: {first[entry.name]} and {entry.id} are {entry.name!r}"
+                f"{what} can't hold two classes of one name: {first[entry.name]} and {entry.id}"
             )
     return classes
 

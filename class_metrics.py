@@ -100,7 +100,7 @@ def _species(key: str, value: Mapping[str, Any], where: str) -> ClassEntry:
 
 
 def metrics_document(classes: ClassList) -> dict[str, Any]:
-    """SWAT's metrics JSON as a value: ``alternates`` holds the synonyms in use, the rest is under ``captrawl``.
+    """SWAT's metrics JSON as a value: ``alternates`` has the synonyms in use, the rest is in ``captrawl``.
 
     A synonym that was never counted has frequency 0 there, as in SWAT's own files.
     """

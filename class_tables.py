@@ -94,7 +94,7 @@ def _synonym(cells: Mapping[str, str], where: str) -> Synonym:
 
 
 def table(classes: ClassList, delimiter: str) -> str:
-    """captrawl's own table."""
+    """The classes as captrawl's own table."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, delimiter=delimiter, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -110,10 +110,10 @@ def table(classes: ClassList, delimiter: str) -> str:
 
 
 def csv_text(classes: ClassList) -> str:
-    """captrawl's own table, split by commas."""
+    """The classes as captrawl's own table, split by commas."""
     return table(classes, ",")
 
 
 def tsv_text(classes: ClassList) -> str:
-    """captrawl's own table, split by tabs."""
+    """The classes as captrawl's own table, split by tabs."""
     return table(classes, "\t")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -83,7 +84,7 @@ def whole(value: Any, what: str) -> int:
     """``value`` (a number, or its decimal text) as an int from 0; ClassListError naming ``what``."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal():
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal() and len(value) < 20:
         return int(value)
     raise ClassListError(f"{what} must be a whole number from 0, got {value!r:.80}")
 
@@ -185,10 +186,10 @@ def validated(classes: Iterable[ClassEntry], source: str) -> ClassList:
     ordered = tuple(sorted(classes, key=lambda entry: entry.id))
     if not ordered:
         raise ClassListError(f"{source} holds no classes")
-    for before, entry in zip(ordered, ordered[1:], strict=False):
+    for before, entry in pairwise(ordered):
         if before.id == entry.id:
             raise ClassListError(
-                f"{source}: the id {entry.id} is given to {before.name!r} and to {entry.name!r}; ids must differ"
+                f"{source}: the id {entry.id} is given to {before.name!r} and {entry.name!r}; ids must differ"
             )
     for entry in ordered:
         _check_entry(entry, f"{source}: class {entry.id} ({entry.name!r})")
@@ -212,8 +213,8 @@ def _check_entry(entry: ClassEntry, where: str) -> None:
         seen.add(synonym.text)
         if synonym.kept and not tokens(synonym.text):
             raise ClassListError(
-                f"{where}: the synonym {synonym.text!r} holds no letter or digit, so no caption can match it; "
-                "remove it, or spell it out"
+                f"{where}: the synonym {synonym.text!r} holds no letter or digit, so no caption can match "
+                "it; remove it, or spell it out"
             )
 
 
@@ -236,7 +237,7 @@ def check_classes(classes: ClassList) -> list[str]:
 
 
 def shared_synonyms(classes: ClassList) -> dict[str, list[ClassEntry]]:
-    """Phrases (as first spelt) whose tokens are a kept synonym of several classes, with these classes by id."""
+    """Phrases (as first spelt) whose tokens are a kept synonym of several classes, with these classes."""
     holders: dict[tuple[str, ...], dict[int, ClassEntry]] = {}
     spelt: dict[tuple[str, ...], str] = {}
     for entry in classes:
@@ -249,7 +250,7 @@ def shared_synonyms(classes: ClassList) -> dict[str, list[ClassEntry]]:
 
 
 def drop_shared(classes: ClassList) -> ClassList:
-    """``classes`` with every shared synonym removed from all classes that hold it, the reason naming the others.
+    """``classes`` with every shared synonym removed from all that hold it, the reason naming the others.
 
     A class never loses its last matching synonyms: where all are shared, it keeps them.
     """
