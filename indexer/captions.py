@@ -1,0 +1,107 @@
+"""Corpus files into a caption index: file by file, in worker processes, resumable at any moment.
+
+A file is in when the engine says so (all its rows or none), so a killed build is resumed by running it again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import mmh3
+import pyarrow as pa
+
+from ..errors import CaptionIndexError, InputError
+from ..records import CorpusFile, Fingerprint, Progress, silent
+from ..search.captions import open_captions
+from .corpora import known_rows, read_batches
+from .workers import Told, cores, run_jobs
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedCounts:
+    """What a build did, and how many rows the index holds now."""
+
+    files_added: int
+    files_skipped: int
+    rows_added: int
+    rows: int
+
+
+def index_captions(
+    location: str | Path,
+    files: Sequence[CorpusFile],
+    *,
+    part: tuple[int, int] | None = None,
+    replace: bool = False,
+    workers: int = 0,
+    progress: Progress = silent,
+) -> IndexedCounts:
+    """Put every file that isn't in yet into the index at ``location`` (made if need be), and count.
+
+    ``part`` (i, n) takes only the i-th of n shares of the files (1-based, by a hash of the identity).
+    ``workers`` processes (0: one a core) build side by side. A file that the index holds in another version
+    is a CaptionIndexError, before anything is written, unless ``replace``. Another process that builds the
+    same file is an IndexBusyError; what was added before stays in.
+    """
+    chosen = files_of_part(files, part)
+    with open_captions(location, create=True) as index:
+        wanted = _wanted(chosen, index.files(), replace=replace, location=str(location))
+    done = _Rows(progress, known_rows([file.fingerprint for file in wanted]))
+    added = sum(run_jobs(partial(_add, str(location)), wanted, workers=workers or cores(), told=done))
+    with open_captions(location) as index:
+        return IndexedCounts(len(wanted), len(chosen) - len(wanted), added, index.rows())
+
+
+def files_of_part(files: Sequence[CorpusFile], part: tuple[int, int] | None) -> list[CorpusFile]:
+    """The i-th of n shares of the files, in their order; all of them for None. The shares are disjoint."""
+    if part is None:
+        return list(files)
+    share, shares = part
+    if not 1 <= share <= shares:
+        raise InputError(f"no part {share}/{shares}: parts go from 1/{shares} to {shares}/{shares}")
+    return [f for f in files if mmh3.hash64(f.file.encode(), signed=False)[0] % shares == share - 1]
+
+
+def _wanted(
+    files: Sequence[CorpusFile], held: Mapping[str, Fingerprint], *, replace: bool, location: str
+) -> list[CorpusFile]:
+    """The files that aren't in; CaptionIndexError for one that is in as another version."""
+    for file in files:
+        if not replace and held.get(file.file, file.fingerprint) != file.fingerprint:
+            raise CaptionIndexError(
+                f"{location} holds another version of {file.file} than {file.path}; "
+                "index the new one with --replace, or give it another --corpus name"
+            )
+    return [file for file in files if held.get(file.file) != file.fingerprint]
+
+
+class _Rows:
+    """Adds up what workers tell, for the progress."""
+
+    def __init__(self, progress: Progress, total: int | None) -> None:
+        self._progress = progress
+        self._total = total
+        self._done = 0
+        if total != 0:
+            progress("rows", 0, total)
+
+    def __call__(self, count: int) -> None:
+        self._done += count
+        self._progress("rows", self._done, self._total)
+
+
+def _add(location: str, file: CorpusFile, told: Told) -> int:
+    with open_captions(location) as index:
+        return index.add(file, _telling(file, told))
+
+
+def _telling(file: CorpusFile, told: Told) -> Iterator[pa.RecordBatch]:
+    for batch in read_batches(file):
+        yield batch
+        told(batch.num_rows)
