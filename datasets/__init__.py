@@ -71,7 +71,7 @@ class Dataset(_Table):
     """Prompt templates with one ``{}``; empty: open_clip's OpenAI ImageNet templates."""
     thresholds: Mapping[str, float] = {}
     """A sampling method's threshold where the data set's differs from the method's own."""
-    classes: ClassNames
+    class_names: Annotated[ClassNames, Field(alias="classes")]
     lists: SynonymLists = SynonymLists()
 
     @model_validator(mode="after")
@@ -81,14 +81,36 @@ class Dataset(_Table):
                 raise ValueError(f"the template {template!r} needs one {{}}, where the name goes")
         return self
 
-    def class_list(self, source: Path | None = None) -> ClassList:
-        """The data set's classes, or those of ``source``: a class list, or SWAT's folder of metrics files.
+    def settings(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """``data`` (the tables of captrawl.toml) with what this data set chooses where ``data`` is silent."""
+        chosen: dict[str, dict[str, Any]] = {
+            "task": {"dataset": self.source, "prefix": self.prefix, "exclude": list(self.exclude)},
+            "match": {"sample": self.sample},
+        }
+        return {**data, **{key: {**table, **data.get(key, {})} for key, table in chosen.items()}}
+
+    def classes(self) -> ClassList:
+        """The data set's classes in label order: their names (and common and coarse ones) as synonyms."""
+        if self.class_names.file:
+            return load_classes(Path(self.source).parent / self.class_names.file)
+        names = self.class_names
+        entries: list[ClassEntry] = []
+        for position, name in enumerate(names.names):
+            entry = named(position, name, names.common[position : position + 1])
+            coarse = names.coarse[position : position + 1]
+            if coarse and coarse[0] not in {synonym.text for synonym in entry.synonyms}:
+                entry = replace(entry, synonyms=(*entry.synonyms, Synonym(coarse[0], prompt=False)))
+            if names.common:
+                entry = replace(entry, extra={"common_name": names.common[position]})
+            entries.append(entry)
+        return validated(entries, f"the data set {self.name}")
+
+    def classes_from(self, source: Path) -> ClassList:
+        """The classes of ``source``: a class list of any format, or SWAT's folder of metrics files.
 
         From a folder the files of ``[lists]`` are taken: synonyms of the first kind match, of the second
         prompt. ClassListError or InputError where ``source`` isn't such a list or lacks a file.
         """
-        if source is None:
-            return self._own_classes()
         if not source.is_dir() or not any((*self.lists.match, *self.lists.prompt)):
             return load_classes(source)
         found = {file: self._found(source, file) for file in {*self.lists.match, *self.lists.prompt}}
@@ -106,20 +128,6 @@ class Dataset(_Table):
     def _found(self, folder: Path, file: str) -> Path | None:
         places = (folder / file, folder / self.name / file, folder / "data" / self.name / file)
         return next((place for place in places if place.is_file()), None)
-
-    def _own_classes(self) -> ClassList:
-        if self.classes.file:
-            return load_classes(Path(self.source).parent / self.classes.file)
-        entries: list[ClassEntry] = []
-        for position, name in enumerate(self.classes.names):
-            entry = named(position, name, self.classes.common[position : position + 1])
-            coarse = self.classes.coarse[position : position + 1]
-            if coarse and coarse[0] not in {synonym.text for synonym in entry.synonyms}:
-                entry = replace(entry, synonyms=(*entry.synonyms, Synonym(coarse[0], prompt=False)))
-            if self.classes.common:
-                entry = replace(entry, extra={"common_name": self.classes.common[position]})
-            entries.append(entry)
-        return validated(entries, f"the data set {self.name}")
 
 
 def load_dataset(name: str | Path) -> Dataset:
@@ -156,14 +164,14 @@ def _first_problem(error: ValidationError) -> str:
     if first["type"] != "extra_forbidden":
         return f"{key}: {first['msg']}" if key else first["msg"]
     section = {"classes": ClassNames, "lists": SynonymLists}.get(str(first["loc"][0]), Dataset)
-    known = sorted(set(section.model_fields) - {"source"})
+    known = sorted((field.alias or key) for key, field in section.model_fields.items() if key != "source")
     near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
     return f"unknown key {key!r}; {hint}"
 
 
 def merge_lists(matching: list[ClassList], prompting: list[ClassList]) -> ClassList:
-    """One list of several: synonyms of ``matching`` have the match flag, those of ``prompting`` the prompt flag.
+    """One list of several: synonyms of ``matching`` get the match flag, of ``prompting`` the prompt flag.
 
     Names, most common names and other keys are the prompting lists', where both have them.
     """
