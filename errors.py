@@ -12,6 +12,7 @@
     ├── WorkspaceError         a workspace: not there, locked, a stage that must come first
     ├── DownloadError          fetching or packing can't go on (a full disk, no file descriptors)
     ├── ModelError             a model that can't be loaded or doesn't fit the stored vectors
+    ├── LanguageModelError     a language model's server: unreachable, unauthorised, without quota
     └── MissingExtraError      an optional part of captrawl isn't installed
 
 The CLI prints a CaptrawlError's text and exits with 1. Anything else is a bug and keeps its traceback.
@@ -67,6 +68,10 @@ class DownloadError(CaptrawlError):
 
 class ModelError(CaptrawlError):
     """A model can't be loaded, or doesn't fit the stored vectors."""
+
+
+class LanguageModelError(CaptrawlError):
+    """A language model's server can't be reached, refuses the key, or has no quota or no such model."""
 
 
 class MissingExtraError(CaptrawlError):
