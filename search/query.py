@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from math import isnan
 
@@ -145,7 +145,7 @@ class CaptionQuery:
     synonyms: tuple[str, ...]
     prefix: str = ""
     exclude: tuple[str, ...] = ()
-    filters: Filters = Filters()
+    filters: Filters = field(default_factory=Filters)
 
     def __post_init__(self) -> None:
         if not self.synonyms:
