@@ -1,0 +1,237 @@
+"""What is kept of a pool and why the rest is not: conditions, leaks, agreement, uniqueness, near duplicates.
+
+Every filter gives booleans over the pool's rows, in their order; ``choose`` applies them in DESIGN 8's order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .methods import Condition, Method
+from .scores import DECIMALS, Scores, rounded
+
+LEAK = 0.95
+"""The cosine to a test image above which an image is taken for a copy of it."""
+BLOCK = 512
+
+
+class Reason(StrEnum):
+    """Why a row isn't in the sample; a failed condition has its own text, such as ``T2I<0.25``."""
+
+    NO_IMAGE = "no_image"
+    NOT_EMBEDDED = "not_embedded"
+    NO_SCORE = "no_score"
+    BLANK_IN_PATH = "blank_in_path"
+    LEAK = "leak"
+    ZEROSHOT = "zeroshot"
+    OTHER_CLASS = "other_class"
+    SAME_UID = "same_uid"
+    SAME_URL = "same_url"
+    SAME_IMAGE = "same_image"
+    NEAR_DUPLICATE = "near_duplicate"
+    BEYOND_N = "beyond_n"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The embedded rows of one class's pool; arrays are aligned.
+
+    ``identity`` is (rows, 3) int64: codes, equal where uid, URL and sha256 are; ``position`` the rows' places
+    by (uid, file, row), which settles equal scores; ``images`` (rows, d) float32 unit vectors.
+    """
+
+    scores: Scores
+    priority: NDArray[np.int64]
+    position: NDArray[np.int64]
+    identity: NDArray[np.int64]
+    images: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What is asked besides the method. ``leaks`` (images, d) and ``prompts`` (classes, d) are unit vectors.
+
+    ``prompts`` None: no zero-shot agreement; ``own`` is the class's row in it. ``keep`` (rows,) False: the
+    referee gave the image to another class.
+    """
+
+    n: int
+    seed: int = 0
+    tail: bool = False
+    dedup: float | None = None
+    leaks: NDArray[np.float32] | None = None
+    prompts: NDArray[np.float32] | None = None
+    own: int = 0
+    keep: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """``kept``: rows in rank order; ``reasons`` (rows,): why a row was dropped, "" where it is kept."""
+
+    kept: NDArray[np.int64]
+    reasons: list[str]
+
+
+class Verdicts:
+    """Why each row was dropped: the first reason given stays."""
+
+    def __init__(self, rows: int) -> None:
+        self._codes = np.zeros(rows, dtype=np.int16)
+        self._names = [""]
+
+    @property
+    def left(self) -> NDArray[np.int64]:
+        """The rows not dropped so far, ascending."""
+        return np.flatnonzero(self._codes == 0)
+
+    def drop(self, rows: NDArray[np.int64], reason: str) -> None:
+        """Drop ``rows``, none of which was dropped before."""
+        if reason not in self._names:
+            self._names.append(reason)
+        self._codes[rows] = self._names.index(reason)
+
+    def drop_where(self, dropped: NDArray[np.bool_], reason: str) -> None:
+        """Drop the rows where ``dropped`` (rows,) holds and that are left."""
+        self.drop(np.flatnonzero(dropped & (self._codes == 0)), reason)
+
+    def reasons(self) -> list[str]:
+        """The reason of every row, "" where it is left."""
+        return [self._names[code] for code in self._codes.tolist()]
+
+
+def choose(candidates: Candidates, method: Method, steps: Steps) -> Choice:
+    """Conditions → leak guard → zero-shot → referee → order → uniqueness → near duplicates → first n."""
+    rows = len(candidates.scores)
+    verdicts = Verdicts(rows)
+    conditions = method.conditions if not steps.tail or rows < steps.n else ()
+    _apply(conditions, method, candidates.scores, verdicts)
+    if steps.leaks is not None:
+        left = verdicts.left
+        verdicts.drop(left[leaking(candidates.images[left], steps.leaks)], Reason.LEAK)
+    if steps.prompts is not None:
+        left = verdicts.left
+        verdicts.drop(left[~agreeing(candidates.images[left], steps.prompts, steps.own)], Reason.ZEROSHOT)
+    if steps.keep is not None:
+        verdicts.drop_where(~steps.keep, Reason.OTHER_CLASS)
+    left = verdicts.left
+    ranked = unique(left[ranking(candidates, method, steps.seed, left)], candidates.identity, verdicts)
+    if steps.dedup is not None:
+        ranked = distinct(candidates.images, ranked, steps.dedup, n=steps.n, verdicts=verdicts)
+    verdicts.drop(ranked[steps.n :], Reason.BEYOND_N)
+    return Choice(ranked[: steps.n], verdicts.reasons())
+
+
+def _apply(conditions: Sequence[Condition], method: Method, scores: Scores, verdicts: Verdicts) -> None:
+    """Drop the rows that lack the score of the order, then those that fail a condition or lack its score."""
+    if method.order is not None:
+        verdicts.drop_where(np.isnan(scores.of(method.order)), Reason.NO_SCORE)
+    for condition in conditions:
+        values = scores.of(condition.score)
+        verdicts.drop_where(np.isnan(values), Reason.NO_SCORE)
+        verdicts.drop_where(~condition.met(values), condition.failure)
+
+
+def ranking(candidates: Candidates, method: Method, seed: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The order of ``rows`` (places in it): score descending or seeded hash, then uid, file and row."""
+    position = candidates.position[rows]
+    if method.order is None:
+        return np.lexsort((position, shuffle_keys(candidates.priority[rows], seed)))
+    return np.lexsort((position, -candidates.scores.of(method.order)[rows]))
+
+
+def shuffle_keys(priority: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:
+    """A fresh uniform key of each (priority, seed): a pool is an arc of the priority circle, this is not."""
+    start = _splitmix(np.array([seed % 2**64], dtype=np.uint64))
+    return _splitmix(priority.astype(np.uint64) ^ start)
+
+
+def _splitmix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Splitmix64's output function (Steele, Lea and Flood 2014): a bijection that mixes every bit."""
+    mixed = values + np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+def leaking(images: NDArray[np.float32], leaks: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which images lie nearer than LEAK to a test image."""
+    found = np.zeros(len(images), dtype=bool)
+    for start in range(0, len(leaks), BLOCK * 8):
+        found |= (rounded(images @ leaks[start : start + BLOCK * 8].T) > LEAK).any(axis=1)
+    return found
+
+
+def agreeing(images: NDArray[np.float32], prompts: NDArray[np.float32], own: int) -> NDArray[np.bool_]:
+    """Which images have their own class's prompt among the nearest (classes of one name tie and agree)."""
+    nearest = rounded(images @ prompts.T)
+    usable = np.where(np.isnan(nearest), -np.inf, nearest)
+    return nearest[:, own] >= usable.max(axis=1, initial=-np.inf)
+
+
+def unique(ranked: NDArray[np.int64], identity: NDArray[np.int64], verdicts: Verdicts) -> NDArray[np.int64]:
+    """``ranked`` without the rows that share a uid, URL or sha256 with a better-ranked row that stays."""
+    repeated = np.zeros(len(ranked), dtype=bool)
+    for column in range(identity.shape[1]):
+        _, inverse, counts = np.unique(identity[ranked, column], return_inverse=True, return_counts=True)
+        repeated |= counts[inverse] > 1
+    seen: tuple[set[int], ...] = tuple(set() for _ in UNIQUE)
+    gone = np.zeros(len(ranked), dtype=bool)
+    for place in np.flatnonzero(repeated).tolist():
+        codes: list[int] = identity[ranked[place]].tolist()
+        known = [reason for reason, code, held in zip(UNIQUE, codes, seen, strict=True) if code in held]
+        if known:
+            verdicts.drop(ranked[place : place + 1], known[0])
+            gone[place] = True
+            continue
+        for code, held in zip(codes, seen, strict=True):
+            held.add(code)
+    return ranked[~gone]
+
+
+UNIQUE = (Reason.SAME_UID, Reason.SAME_URL, Reason.SAME_IMAGE)
+
+
+def distinct(
+    images: NDArray[np.float32],
+    ranked: NDArray[np.int64],
+    threshold: float,
+    *,
+    n: int,
+    verdicts: Verdicts,
+) -> NDArray[np.int64]:
+    """``ranked`` without images strictly nearer than ``threshold`` to a better-ranked one that stays.
+
+    Greedy, block by block, until ``n`` stay; what comes after them is given back unjudged.
+    """
+    kept: list[int] = []
+    vectors = np.empty((min(n, len(ranked)), images.shape[1]), dtype=np.float32)
+    for start in range(0, len(ranked), BLOCK):
+        block = ranked[start : start + BLOCK]
+        here = images[block]
+        near = np.logical_or.reduce(_near(here, vectors[: len(kept)], threshold), axis=1)
+        among = _near(here, here, threshold)
+        for place, row in enumerate(block.tolist()):
+            if len(kept) == n:
+                return np.concatenate([np.array(kept, dtype=np.int64), ranked[start + place :]])
+            if near[place]:
+                verdicts.drop(block[place : place + 1], Reason.NEAR_DUPLICATE)
+                continue
+            vectors[len(kept)] = here[place]
+            kept.append(row)
+            near |= among[place]
+    return np.array(kept, dtype=np.int64)
+
+
+def _near(left: NDArray[np.float32], right: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:
+    """Whether each pair's product, at 6 decimals, is above ``threshold``; only close calls are rounded."""
+    cosines = left @ right.T
+    near = cosines > threshold
+    edge = np.abs(cosines - threshold) < 10**-DECIMALS
+    near[edge] = rounded(cosines[edge]) > threshold
+    return near

@@ -1,0 +1,206 @@
+"""How a sample is chosen: an order and the conditions a row must meet, as values.
+
+``METHODS`` holds SWAT's methods under their names; ``resolve`` makes a :class:`Method` of a [[sample]].
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import QueryError
+
+if TYPE_CHECKING:
+    from ..settings import SampleSettings
+
+
+class Score(StrEnum):
+    """The scores of a pool's rows (DESIGN 8); mean and max are over the class's shots."""
+
+    T2T = "T2T"
+    T2I = "T2I"
+    I2I_MEAN = "I2I.mean"
+    I2I_MAX = "I2I.max"
+    I2T_MEAN = "I2T.mean"
+    I2T_MAX = "I2T.max"
+
+    @property
+    def column(self) -> str:
+        """Its column in NAME.parquet."""
+        return self.value.replace(".", "_")
+
+    @property
+    def needs_shots(self) -> bool:
+        return self.value.startswith("I2")
+
+
+Operator = Literal[">=", ">", "<=", "<"]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a row's score must meet to be kept; a missing score (NaN) meets nothing."""
+
+    score: Score
+    operator: Operator
+    value: float
+
+    def met(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which of ``values`` meet it."""
+        return COMPARE[self.operator](values, self.value)
+
+    @property
+    def failure(self) -> str:
+        """The reason of a row that fails it: the opposite condition, such as ``T2I<0.25``."""
+        return f"{self.score}{OPPOSITE[self.operator]}{self.value:g}"
+
+    def __str__(self) -> str:
+        return f"{self.score}{self.operator}{self.value:g}"
+
+
+COMPARE: dict[Operator, np.ufunc] = {
+    ">=": np.greater_equal,
+    ">": np.greater,
+    "<=": np.less_equal,
+    "<": np.less,
+}
+OPPOSITE: dict[Operator, Operator] = {">=": "<", ">": "<=", "<=": ">", "<": ">="}
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """An order (a score, descending; None = seeded random) and conditions, all of which must hold."""
+
+    name: str
+    order: Score | None
+    conditions: tuple[Condition, ...] = ()
+
+    @property
+    def needs_shots(self) -> bool:
+        used = [condition.score for condition in self.conditions] + ([self.order] if self.order else [])
+        return any(score.needs_shots for score in used)
+
+    def __str__(self) -> str:
+        return " ".join([f"--rank {self.order or 'Random'}", *(f"--keep '{c}'" for c in self.conditions)])
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A named method: its order, the score its threshold is on, and the threshold where none is given.
+
+    ``threshold`` None: without one given there is no condition, or, where ``required``, an error.
+    """
+
+    order: Score | None
+    on: Score
+    threshold: float | None
+    required: bool = False
+
+
+METHODS: dict[str, Preset] = {
+    "Random": Preset(None, Score.T2I, None),
+    "Random-I2I": Preset(None, Score.I2I_MEAN, None, required=True),
+    "T2T-rank": Preset(Score.T2T, Score.T2T, 0.0),
+    "T2I-rank": Preset(Score.T2I, Score.T2I, 0.0),
+    "I2I-rank": Preset(Score.I2I_MEAN, Score.I2I_MEAN, 0.0),
+    "I2T-rank": Preset(Score.I2T_MEAN, Score.I2T_MEAN, 0.0),
+    "T2T-rank-T2I-tshd": Preset(Score.T2T, Score.T2I, 0.25),
+    "T2T-rank-I2T-tshd": Preset(Score.T2T, Score.I2T_MAX, 0.25),
+    "T2T-rank-I2I-tshd": Preset(Score.T2T, Score.I2I_MAX, 0.5),
+    "I2T-tshd": Preset(Score.I2T_MEAN, Score.I2T_MEAN, 0.25),
+}
+"""SWAT's methods by name (DESIGN 8)."""
+
+DEFAULT = "T2T-rank"
+AUTO = "auto"
+"""The method that is chosen by cross-validation on the shots; see sampling.auto."""
+
+
+def resolve(spec: SampleSettings, thresholds: Mapping[str, float] | None = None) -> Method:
+    """The method a [[sample]] asks for; ``thresholds`` are the data set preset's, by method name.
+
+    Raises QueryError on an unknown method, a missing threshold, or an order or condition that can't be read.
+    """
+    if spec.rank or spec.keep:
+        if spec.threshold is not None:
+            raise QueryError(
+                f"sample {spec.name!r}: threshold {spec.threshold:g} belongs to a named method; with "
+                f"rank and keep write it as a condition, such as --keep 'T2I>={spec.threshold:g}'"
+            )
+        return compose(spec.rank, spec.keep)
+    name = spec.method or DEFAULT
+    preset = METHODS.get(name)
+    if preset is None:
+        raise QueryError(
+            f"sample {spec.name!r}: there is no method {name!r}; {_nearest(name, [*METHODS, AUTO])}"
+        )
+    threshold = spec.threshold
+    if threshold is None:
+        threshold = (thresholds or {}).get(name, preset.threshold)
+    return named(name, threshold)
+
+
+def named(name: str, threshold: float | None) -> Method:
+    """The method of METHODS under ``name``, with ``threshold``; QueryError where it needs one."""
+    preset = METHODS[name]
+    if threshold is None:
+        if preset.required:
+            raise QueryError(f"method {name} needs a threshold on {preset.on}; give --threshold, such as 0.5")
+        return Method(name, preset.order)
+    return Method(name, preset.order, (Condition(preset.on, ">=", threshold),))
+
+
+def compose(rank: str, keep: Sequence[str]) -> Method:
+    """The method of ``--rank`` (T2T where empty) and ``--keep``; QueryError where one can't be read.
+
+    A plain I2I or I2T means the mean over shots in an order and the maximum in a condition, as in SWAT.
+    """
+    order: Score | None = Score.T2T
+    if rank:
+        order = None if rank.lower() == "random" else _score(rank, "mean", "--rank", ["Random"])
+    conditions = tuple(_condition(text) for text in keep)
+    shown = " ".join([f"--rank {order or 'Random'}", *(f"--keep {c}" for c in conditions)])
+    return Method(shown, order, conditions)
+
+
+_CONDITION = re.compile(r"\s*([^<>=≤≥]*?)\s*(>=|<=|>|<|≥|≤)\s*(\S+)\s*")
+_SPELLINGS: dict[str, Operator] = {">=": ">=", ">": ">", "<=": "<=", "<": "<", "≥": ">=", "≤": "<="}
+
+
+def _condition(text: str) -> Condition:
+    found = _CONDITION.fullmatch(text)
+    if found is None:
+        raise QueryError(f"--keep {text!r} isn't a condition; write SCORE>=NUMBER, such as 'T2I>=0.25'")
+    score = _score(found[1], "max", f"--keep {text!r}", [])
+    try:
+        value = float(found[3])
+    except ValueError:
+        value = math.nan
+    if math.isnan(value):
+        raise QueryError(
+            f"--keep {text!r}: {found[3]!r} isn't a number; write SCORE>=NUMBER, such as 'T2I>=0.25'"
+        )
+    return Condition(score, _SPELLINGS[found[2]], value)
+
+
+def _score(text: str, over_shots: str, option: str, others: list[str]) -> Score:
+    wanted = text.upper().replace("_", ".")
+    if wanted in ("I2I", "I2T"):
+        wanted = f"{wanted}.{over_shots}"
+    for score in Score:
+        if score.value.upper() == wanted.upper():
+            return score
+    raise QueryError(f"{option}: there is no score {text!r}; {_nearest(text, [*others, *Score])}")
+
+
+def _nearest(text: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(text, known, n=1, cutoff=0.6)
+    return f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(known)}"

@@ -1,0 +1,151 @@
+"""Pools, one class after the other: matches joined with their images and the rows of their embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from ..classes import ClassList
+from ..errors import WorkspaceError
+from ..search.embeddings import Embeddings
+from ..workspace import Workspace
+from .filters import Candidates, Reason
+from .scores import Scores
+
+pc: Any = pyarrow.compute  # its stubs lack most of the overloads used here
+BATCH_ROWS = 1 << 18
+PACKED = "packed"
+"""The ledger's state of a usable image."""
+COLUMNS = ["class_id", "synonym", "uid", "url", "caption", "priority", "file", "row"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """All matches of a class.
+
+    ``table`` has uid, url, caption, synonym, priority, file, row, path, sha256 and ``missing`` (why the row
+    has no image or vectors, "" where it has both); ``embedded`` (rows,) is the row in the embeddings, or -1.
+    """
+
+    class_id: int
+    table: pa.Table
+    embedded: NDArray[np.int64]
+
+
+def read_pools(workspace: Workspace, classes: ClassList, embeddings: Embeddings) -> Iterator[Pool]:
+    """The pool of every class, ascending; a class without matches has an empty one.
+
+    Streams matches.parquet; holds the largest class and the ledger's URLs and paths. Matches of classes that
+    are no longer in the list are passed over.
+    """
+    for path, stage in ((workspace.matches_path, "match"), (workspace.images_path, "download")):
+        if not path.exists():
+            raise WorkspaceError(f"{path} isn't there; run captrawl {stage} first")
+    images = pq.read_table(workspace.images_path, columns=["url", "state", "reason", "path", "sha256"])
+    wanted = [entry.id for entry in classes]
+    known = set(wanted)
+    given = 0
+    with pq.ParquetFile(workspace.matches_path) as source:
+        empty = _with_images(source.schema_arrow.empty_table().select(COLUMNS), images)
+        for class_id, table in _by_class(source, images):
+            if class_id not in known:
+                continue
+            while wanted[given] != class_id:
+                yield _pool(wanted[given], empty, embeddings)
+                given += 1
+            yield _pool(class_id, table, embeddings)
+            given += 1
+    for class_id in wanted[given:]:
+        yield _pool(class_id, empty, embeddings)
+
+
+def _by_class(source: pq.ParquetFile, images: pa.Table) -> Iterator[tuple[int, pa.Table]]:
+    """(class id, its matches with their images) in the file's order, which is ascending by class id."""
+    held: list[pa.Table] = []
+    current: int | None = None
+    for batch in source.iter_batches(BATCH_ROWS, columns=COLUMNS):
+        rows = _with_images(pa.Table.from_batches([batch]), images)
+        ids = batch.column("class_id").to_numpy()
+        starts = [0, *(np.flatnonzero(np.diff(ids)) + 1).tolist()]
+        for start, end in zip(starts, [*starts[1:], len(ids)], strict=True):
+            class_id = int(ids[start])
+            if current is not None and class_id < current:
+                raise WorkspaceError("matches.parquet isn't in class order; run captrawl match again")
+            if current is not None and class_id != current:
+                yield current, pa.concat_tables(held).combine_chunks()
+                held = []
+            current = class_id
+            held.append(rows.slice(start, end - start))
+    if current is not None:
+        yield current, pa.concat_tables(held).combine_chunks()
+
+
+def _with_images(rows: pa.Table, images: pa.Table) -> pa.Table:
+    """``rows`` with path and sha256 of their URL's image, and ``missing``: why there is none, "" else."""
+    at = pc.index_in(rows.column("url"), value_set=images.column("url"))
+    found: Any = images.select(["state", "reason", "path", "sha256"]).take(at)
+    usable = pc.fill_null(
+        pc.and_(pc.equal(found.column("state"), PACKED), pc.is_valid(found.column("path"))), False
+    )
+    why = pc.coalesce(
+        found.column("reason"),
+        found.column("state"),
+        pc.if_else(pc.is_null(rows.column("url")), "no_url", "not_asked"),
+    )
+    nothing = pa.scalar(None, pa.string())
+    missing = pc.if_else(usable, "", pc.binary_join_element_wise(Reason.NO_IMAGE.value, why, ": "))
+    return (
+        rows.append_column("path", pc.if_else(usable, found.column("path"), nothing))
+        .append_column("sha256", pc.if_else(usable, found.column("sha256"), nothing))
+        .append_column("missing", missing)
+    )
+
+
+def _pool(class_id: int, table: pa.Table, embeddings: Embeddings) -> Pool:
+    """Join the rows' vectors by uid; the vectors of another picture than the ledger's aren't the row's."""
+    at = embeddings.rows_of(table.column("uid").to_numpy())
+    if embeddings.rows:
+        held = embeddings.metadata.column("sha256").take(np.maximum(at, 0))
+        same = pc.fill_null(pc.equal(table.column("sha256"), held), False)
+        at = np.where(same.to_numpy(), at, -1)
+    missing: Any = table.column("missing")
+    blank = pc.fill_null(pc.match_substring_regex(table.column("path"), r"\s"), False)
+    missing = pc.if_else(blank, Reason.BLANK_IN_PATH.value, missing)
+    at = np.where(blank.to_numpy(), -1, at)
+    unknown = pc.and_(pc.equal(missing, ""), pa.array(at < 0))
+    missing = pc.if_else(unknown, Reason.NOT_EMBEDDED.value, missing)
+    place = table.column_names.index("missing")
+    return Pool(class_id, table.set_column(place, "missing", missing), at)
+
+
+def candidates_of(pool: Pool, scores: Scores, images: NDArray[np.float32]) -> Candidates:
+    """The embedded rows of ``pool`` as plain arrays; ``scores`` and ``images`` are aligned with them."""
+    rows = pool.table.take(np.flatnonzero(pool.embedded >= 0))
+    uid = rows.column("uid").to_numpy()
+    order = np.lexsort((rows.column("row").to_numpy(), _bytewise(rows.column("file")), uid))
+    position = np.empty(len(uid), dtype=np.int64)
+    position[order] = np.arange(len(uid))
+    identity = np.stack([uid, _codes(rows.column("url")), _codes(rows.column("sha256"))], axis=1)
+    return Candidates(scores, rows.column("priority").to_numpy(), position, identity, images)
+
+
+def _codes(column: Any) -> NDArray[np.int64]:
+    """Numbers that are equal where the texts are."""
+    encoded = pc.dictionary_encode(column).combine_chunks()
+    return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _bytewise(column: Any) -> NDArray[np.int64]:
+    """Numbers that are ordered as the texts are, by their bytes."""
+    encoded = pc.dictionary_encode(column).combine_chunks()
+    names: list[str] = encoded.dictionary.to_pylist()
+    place = np.empty(len(names), dtype=np.int64)
+    place[sorted(range(len(names)), key=lambda at: names[at].encode())] = np.arange(len(names))
+    return place[encoded.indices.to_numpy(zero_copy_only=False)]

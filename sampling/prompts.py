@@ -1,0 +1,100 @@
+"""Prompt embeddings: a class's mean text embedding over its names × templates, normalised (DESIGN 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..classes import ClassList
+from ..errors import SettingsError
+from ..settings import Settings
+from ..workspace import digest
+from .cache import cached
+
+if TYPE_CHECKING:
+    from ..search.encoder import Encoder
+
+Vectors = NDArray[np.float32]
+TEXTS_AT_ONCE = 16384
+
+
+def class_names(classes: ClassList, settings: Settings) -> list[tuple[str, ...]]:
+    """The names that prompt each class.
+
+    Token-equal names count once; the swat profile lets every spelling of a synonym count, as SWAT does.
+    """
+    distinct = settings.task.profile != "swat"
+    return [entry.prompt_names(settings.model.names, distinct=distinct) for entry in classes]
+
+
+def templates_of(settings: Settings) -> tuple[str, ...]:
+    """The task's templates: its own, else the data set preset's, else () for OpenAI's ImageNet set.
+
+    Raises SettingsError for a template without ``{}``.
+    """
+    templates = tuple(settings.model.templates)
+    if not templates and settings.task.dataset:
+        from ..datasets import load_dataset
+
+        templates = tuple(load_dataset(settings.task.dataset).templates)
+    for template in templates:
+        if "{}" not in template:
+            raise SettingsError(
+                f"model.templates: {template!r} has no {{}} for the name; write such as 'a photo of a {{}}.'"
+            )
+    return templates
+
+
+def imagenet_templates() -> tuple[str, ...]:
+    """OpenAI's ImageNet templates, from open_clip."""
+    from open_clip.zero_shot_metadata import OPENAI_IMAGENET_TEMPLATES
+
+    return tuple(str(template("{}")) for template in OPENAI_IMAGENET_TEMPLATES)
+
+
+def prompt_embeddings(
+    names: Sequence[Sequence[str]],
+    templates: Sequence[str],
+    encoder: Callable[[], Encoder],
+    *,
+    store: Path,
+    weights: str,
+    dimension: int,
+) -> Vectors:
+    """Unit rows (classes, dimension): normalise(mean over names and templates of the texts' unit rows).
+
+    The mean over templates of each name is kept in ``store`` by content (name, templates, weights);
+    ``encoder`` is only called where one is missing. A class without names has a row of NaN.
+    """
+    flat = [name for some in names for name in some]
+    templates = tuple(templates) or imagenet_templates()
+
+    def compute(positions: Sequence[int]) -> Vectors:
+        texts = [t.replace("{}", flat[position]) for position in positions for t in templates]
+        rows = encoder().encode_texts(texts)
+        return rows.reshape(len(positions), len(templates), -1).mean(axis=1)
+
+    means = cached(
+        store,
+        [digest([name, templates]) for name in flat],
+        compute,
+        weights=weights,
+        dimension=dimension,
+        chunk=max(1, TEXTS_AT_ONCE // len(templates)),
+    )
+    ends = np.cumsum([len(some) for some in names], dtype=np.int64)
+    return pooled([means[end - len(some) : end] for some, end in zip(names, ends, strict=True)], dimension)
+
+
+def pooled(groups: Sequence[Vectors], dimension: int) -> Vectors:
+    """The normalised mean of each group's rows (groups, dimension); NaN for an empty group."""
+    out = np.full((len(groups), dimension), np.nan, dtype=np.float32)
+    for row, group in zip(out, groups, strict=True):
+        if len(group):
+            mean = group.mean(axis=0, dtype=np.float64)
+            row[:] = mean / np.linalg.norm(mean)
+    return out

@@ -1,0 +1,140 @@
+"""The user's labelled images: few shots, labelled test images, test images to keep out (leak guard).
+
+Given as a ``path label flag`` list with a root folder, or as an ImageFolder (a folder of class folders).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..classes import ClassList
+from ..errors import InputError
+from ..workspace import digest
+from .cache import cached
+from .lists import read_list
+
+if TYPE_CHECKING:
+    from ..records import Progress
+    from ..search.encoder import Encoder
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm"})
+IMAGES_AT_ONCE = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Image files and the class id of each, in the list's order (folders: by class id, then path)."""
+
+    paths: tuple[Path, ...]
+    labels: NDArray[np.int64]
+
+    def fingerprint(self) -> str:
+        """A hash of the labels, paths, sizes and times of change: whether they are what they were."""
+        stats = [path.stat() for path in self.paths]
+        entries = [
+            [str(path), label, stat.st_size, stat.st_mtime_ns]
+            for path, label, stat in zip(self.paths, self.labels.tolist(), stats, strict=True)
+        ]
+        return digest(entries)
+
+
+def read_labelled(source: Path, root: Path, classes: ClassList | None) -> Labelled:
+    """The labelled images of ``source``: a list, whose paths lie below ``root``, or an ImageFolder.
+
+    ``classes`` None accepts any label and folder (a leak guard needs none). InputError names the file and
+    line of a label outside the classes, of a missing image, and a folder that is no class.
+    """
+    if source.is_dir():
+        return _read_folder(source, classes)
+    if not source.exists():
+        raise InputError(f"{source} isn't there; give a `path label flag` list or a folder of class folders")
+    known = None if classes is None else {entry.id for entry in classes}
+    paths: list[Path] = []
+    labels: list[int] = []
+    for entry in read_list(source):
+        if known is not None and entry.label not in known:
+            raise InputError(
+                f"{source}:{entry.line}: label {entry.label} isn't the id of any of the {len(known)} classes"
+            )
+        path = root / entry.path
+        if not path.is_file():
+            raise InputError(
+                f"{source}:{entry.line}: there is no image {path}; name the paths' folder as root"
+            )
+        paths.append(path)
+        labels.append(entry.label)
+    return Labelled(tuple(paths), np.array(labels, dtype=np.int64))
+
+
+def _read_folder(folder: Path, classes: ClassList | None) -> Labelled:
+    found: list[tuple[int, Path]] = []
+    for sub in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        label = -1 if classes is None else _class_of_folder(sub, classes)
+        found += [(label, path) for path in sorted(sub.rglob("*")) if is_image(path)]
+    if classes is None:
+        found += [(-1, path) for path in sorted(folder.iterdir()) if is_image(path)]
+    if not found:
+        raise InputError(f"{folder} holds no images in class folders, such as {folder}/sparrow/1.jpg")
+    found.sort(key=lambda pair: pair[0])
+    return Labelled(tuple(path for _, path in found), np.array([label for label, _ in found], dtype=np.int64))
+
+
+def is_image(path: Path) -> bool:
+    """Whether ``path`` is a file with an image's suffix."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+
+
+def _class_of_folder(folder: Path, classes: ClassList) -> int:
+    """The class a folder is named after: by name, by name with '_' for blanks and slashes, or by id."""
+    for matches in (
+        [entry.id for entry in classes if entry.name == folder.name],
+        [entry.id for entry in classes if _plain(entry.name) == _plain(folder.name)],
+        [entry.id for entry in classes if str(entry.id) == folder.name],
+    ):
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise InputError(
+                f"{folder}: classes {', '.join(map(str, matches))} have this name; name the folder by its id"
+            )
+    raise InputError(f"{folder} isn't named after a class's name or id; rename it, or move it away")
+
+
+def _plain(name: str) -> str:
+    return "".join(character if character.isalnum() else "_" for character in name.casefold())
+
+
+def embed_labelled(
+    paths: Sequence[Path],
+    encoder: Callable[[], Encoder],
+    *,
+    store: Path,
+    weights: str,
+    dimension: int,
+    progress: Progress,
+) -> NDArray[np.float32]:
+    """Unit rows (len(paths), dimension) of image files, kept in ``store`` by the files' sha256.
+
+    ``encoder`` is only called where one is missing. InputError names a file that isn't an image.
+    """
+    keys = [_hash_file(path) for path in paths]
+
+    def compute(positions: Sequence[int]) -> NDArray[np.float32]:
+        return encoder().encode_images([paths[position] for position in positions], progress)
+
+    return cached(store, keys, compute, weights=weights, dimension=dimension, chunk=IMAGES_AT_ONCE)
+
+
+def _hash_file(path: Path) -> str:
+    try:
+        with path.open("rb") as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"image {path} can't be read: {error.strerror}") from error

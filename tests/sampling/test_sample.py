@@ -1,0 +1,303 @@
+"""draw() on made-up workspaces: the lists, the table, the counts, the reasons, staleness, errors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from captrawl.errors import InputError, WorkspaceError
+from captrawl.sampling.lists import SAMPLE_SCHEMA, read_list, read_sample
+from captrawl.sampling.sample import draw, paths_of, sample_status
+from captrawl.settings import SampleSettings
+from captrawl.workspace import State
+
+E = np.eye(4, dtype=np.float32)
+
+
+def towards(axis: int, cosine: float) -> np.ndarray:
+    """A unit vector with this cosine to the axis."""
+    other = (axis + 1) % 4
+    return (cosine * E[axis] + np.sqrt(1 - cosine**2) * E[other]).astype(np.float32)
+
+
+def swat_reader(path: Path, root: str = "/elsewhere") -> list[tuple[str, int, int]]:
+    """A plain re-implementation of the reader in SWAT's training code: join to a root, split at blanks."""
+    lines = []
+    for line in path.read_text().splitlines():
+        words = line.split(" ")
+        assert len(words) == 3, line
+        joined = words[0] if words[0].startswith("/") else f"{root}/{words[0]}"
+        lines.append((joined, int(words[1]), int(words[2])))
+    return lines
+
+
+@pytest.fixture
+def birds(make_workspace, make_row):
+    """Two classes with a pool, one without; row 4 has no image, row 5 isn't embedded."""
+    rows = [make_row(0, i) for i in range(6)] + [make_row(2, i) for i in (10, 11, 3)]
+    rows[1]["caption"] = None
+    rows[2]["caption"] = "two\nlines, and a comma"
+    vectors = {
+        0: (towards(0, 0.5), towards(0, 0.1)),
+        1: (towards(0, 0.2), towards(0, 0.9)),
+        2: (towards(0, 0.3), towards(0, 0.4)),
+        3: (towards(0, 0.4), towards(0, 0.4)),
+        10: (towards(2, 0.8), towards(2, -0.3)),
+        11: (towards(2, 0.1), towards(2, 0.6)),
+    }
+    return make_workspace(
+        rows, vectors, prompts=E[:3], unusable={"http://127.0.0.1/4.jpg": "http_404"}, pictures=True
+    )
+
+
+def test_t2t_rank_writes_every_file_in_its_format(birds) -> None:
+    workspace = birds.workspace
+    counts = draw(workspace, SampleSettings(n=3))
+    root = workspace.root
+    images = {
+        row["uid"]: row["path"]
+        for row in read_sample(paths_of(workspace, "T2T500")).to_pylist()
+        if row["path"]
+    }
+    table = read_sample(paths_of(workspace, "T2T500"))
+    assert table.schema.equals(SAMPLE_SCHEMA)
+    listed = [
+        (row["class_id"], row["uid"], row["kept"], row["rank"], row["reason"]) for row in table.to_pylist()
+    ]
+    assert listed == [
+        (0, 1, True, 1, ""),
+        (0, 2, True, 2, ""),  # equal scores: the lower uid first
+        (0, 3, True, 3, ""),
+        (2, 11, True, 1, ""),
+        (2, 3, True, 2, ""),  # orthogonal to class 2: a score of 0 is kept
+        (0, 0, False, None, "beyond_n"),
+        (0, 4, False, None, "no_image: http_404"),
+        (0, 5, False, None, "not_embedded"),
+        (2, 10, False, None, "T2T<0"),
+    ]
+    lines = swat_reader(root / "samples/T2T500.txt")
+    assert lines == [
+        (f"{root}/{images[uid]}", label, 0) for uid, label in ((1, 0), (2, 0), (3, 0), (11, 2), (3, 2))
+    ]
+    assert all(Path(path).is_file() for path, _, _ in lines)
+    assert [(line.path, line.label, line.flag) for line in read_list(root / "samples/T2T500.txt")] == lines
+    text = (root / "samples/T2T500_num_imgs_sampled.json").read_text()
+    assert json.loads(text) == {"0": 3, "1": 0, "2": 2}
+    assert text == json.dumps({"0": 3, "1": 0, "2": 2}, indent=4)
+    assert (root / "samples/T2T500_sampled_list.txt").read_text() == "\n".join(
+        [
+            f"0.9/0.0, {root}/{images[1]}, N.A.",
+            f"0.4/0.0, {root}/{images[2]}, two lines, and a comma",
+            f"0.4/0.0, {root}/{images[3]}, caption 3",
+            f"0.6/0.0, {root}/{images[11]}, caption 11",
+            f"0.0/0.0, {root}/{images[3]}, caption 3",
+        ]
+    )
+    filtered = (root / "samples/T2T500_filtered_list.txt").read_text()
+    assert filtered == f"-0.3/0.0, {root}/{images[10]}, caption 10"
+    assert counts == {
+        "classes": 3, "without_pool": 1, "pool": 9, "embedded": 7, "kept": 5,
+        "beyond_n": 1, "no_image": 1, "not_embedded": 1, "T2T<0": 1,
+    }  # fmt: skip
+
+
+def test_scores_of_every_row_are_in_the_table(birds) -> None:
+    draw(birds.workspace, SampleSettings(n=3, name="all"))
+    rows = {(r["class_id"], r["uid"]): r for r in read_sample(paths_of(birds.workspace, "all")).to_pylist()}
+    assert rows[0, 0]["T2T"] == 0.1
+    assert rows[0, 0]["T2I"] == 0.5
+    assert rows[2, 10]["T2T"] == -0.3
+    assert rows[0, 0]["I2I_mean"] is None
+    assert rows[0, 4]["T2T"] is None
+    assert rows[0, 5]["sha256"] is not None
+
+
+def test_two_scores_are_listed_with_their_thresholds(birds) -> None:
+    draw(birds.workspace, SampleSettings(name="t", method="T2T-rank-T2I-tshd", n=1))
+    folder = birds.workspace.samples_folder
+    sampled = [line.split(", ")[:2] for line in (folder / "t_sampled_list.txt").read_text().splitlines()]
+    filtered = [line.split(", ")[:2] for line in (folder / "t_filtered_list.txt").read_text().splitlines()]
+    assert sampled == [["0.4/0.0", "0.3/0.25"], ["-0.3/0.0", "0.8/0.25"]]
+    assert filtered == [["0.9/0.0", "0.2/0.25"], ["0.6/0.0", "0.1/0.25"], ["0.0/0.0", "0.0/0.25"]]
+
+
+def test_shots_any_number_a_class(make_workspace, make_row) -> None:
+    """Defect 10 of the origin: sixteen shots were insisted on, and the I2I samplers ended in a TypeError."""
+    rows = [make_row(c, 10 * c + i) for c in range(3) for i in range(3)]
+    vectors = {
+        10 * c + i: (towards(c, 0.2 + 0.3 * i), towards(c, 0.8 - 0.3 * i)) for c in range(3) for i in range(3)
+    }
+    shots = {0: np.stack([E[0]]), 1: np.stack([E[1], -E[1], E[2]])}
+    made = make_workspace(rows, vectors, prompts=E[:3], shots=shots)
+    draw(made.workspace, SampleSettings(name="i2i", method="I2I-rank", n=2))
+    table = read_sample(paths_of(made.workspace, "i2i")).to_pylist()
+    kept = [(row["class_id"], row["uid"]) for row in table if row["kept"]]
+    # class 1's mean over shots is E[2] / 3: the larger the angle to E[1], the nearer; class 2 has no shots
+    assert kept == [(0, 2), (0, 1), (1, 10), (1, 11)]
+    by_uid = {row["uid"]: row for row in table}
+    assert by_uid[0]["I2I_max"] == 0.2
+    assert by_uid[10]["I2I_max"] == pytest.approx(np.sqrt(1 - 0.04), abs=1e-6)
+    assert by_uid[20]["reason"] == "no_score"
+    draw(made.workspace, SampleSettings(name="r", method="Random-I2I", threshold=0.4, n=5))
+    kept = {row["uid"] for row in read_sample(paths_of(made.workspace, "r"), kept=True).to_pylist()}
+    assert kept == {1, 2}
+    for method in ("I2T-rank", "T2T-rank-I2T-tshd", "T2T-rank-I2I-tshd", "I2T-tshd"):
+        draw(made.workspace, SampleSettings(name=method, method=method))
+
+
+def test_a_method_that_needs_shots_says_so_before_any_work(birds) -> None:
+    with pytest.raises(InputError, match=r"I2I-rank needs few shots.*set shots"):
+        draw(birds.workspace, SampleSettings(method="I2I-rank"))
+    assert not birds.workspace.samples_folder.exists()
+
+
+def test_a_missing_caption_and_broken_vectors_are_counted(make_workspace, make_row) -> None:
+    """Defect 10: an image without a caption was a KeyError."""
+    nothing = np.full(4, np.nan, np.float32)
+    rows = [make_row(0, 1, caption=None), make_row(0, 2), make_row(0, 3)]
+    vectors = {1: (E[0], E[0]), 2: (nothing, E[0]), 3: (E[0], nothing)}
+    made = make_workspace(rows, vectors, prompts=E[:1])
+    counts = draw(made.workspace, SampleSettings(name="t2t"))
+    assert (counts["kept"], counts["no_score"]) == (2, 1)
+    counts = draw(made.workspace, SampleSettings(name="t2i", method="T2I-rank", dedup=0.9, zeroshot=True))
+    assert (counts["kept"], counts["no_score"], counts["near_duplicate"]) == (1, 1, 1)
+    assert draw(made.workspace, SampleSettings(name="all", method="Random"))["kept"] == 3
+
+
+def test_identity_is_the_uid_never_a_place(make_workspace, make_row) -> None:
+    """Defects 1 and 2: file numbers were taken for row numbers, and two matrices joined by position.
+
+    The vectors lie in another order than the matches, in two shards; the drop must hit the right picture.
+    """
+    generator = np.random.default_rng(0)
+    vectors = {}
+    for uid in range(40):
+        axis = generator.standard_normal(4)
+        axis = (axis / np.linalg.norm(axis)).astype(np.float32)
+        vectors[uid] = (axis, towards(0, 0.9 - uid / 100))
+    for copy, original in ((17, 3), (29, 5)):
+        vectors[copy] = (vectors[original][0], vectors[copy][1])
+    made = make_workspace([make_row(0, uid) for uid in range(40)], vectors, prompts=E[:1])
+    draw(made.workspace, SampleSettings(name="d", dedup=0.9999))
+    rows = read_sample(paths_of(made.workspace, "d")).to_pylist()
+    assert {row["uid"] for row in rows if row["reason"] == "near_duplicate"} == {17, 29}
+    draw(made.workspace, SampleSettings(name="z", method="T2I-rank", zeroshot=True))
+    for row in read_sample(paths_of(made.workspace, "z")).to_pylist():
+        assert row["T2I"] == round(float(vectors[row["uid"]][0][0]), 6)
+        assert row["T2T"] == round(float(vectors[row["uid"]][1][0]), 6)
+
+
+def test_one_image_of_two_classes_is_in_both_and_repeats_in_neither(make_workspace, make_row) -> None:
+    """Defect 8: duplicates across classes went unseen. They are in both pools, and the table shows it."""
+    same = "http://127.0.0.1/same.jpg"
+    rows = [make_row(0, 1, url=same), make_row(0, 2, url=same), make_row(1, 1, url=same), make_row(0, 3)]
+    rows.append(make_row(0, 1, url=same, row=99))  # the corpus repeats the row
+    hashes = {same: "a" * 64, "http://127.0.0.1/3.jpg": "a" * 64}
+    vectors = {uid: (towards(0, 0.9), towards(0, uid / 4)) for uid in (1, 2, 3)}
+    made = make_workspace(rows, vectors, prompts=E[:2], hashes=hashes)
+    draw(made.workspace, SampleSettings())
+    rows = read_sample(paths_of(made.workspace, "T2T500")).to_pylist()
+    got = [(row["class_id"], row["uid"], row["reason"]) for row in rows]
+    assert got == [
+        (0, 3, ""), (1, 1, ""), (0, 1, "same_image"), (0, 1, "same_image"), (0, 2, "same_image")
+    ] or sorted(got) == sorted(
+        [(0, 3, ""), (1, 1, ""), (0, 1, "same_image"), (0, 1, "same_image"), (0, 2, "same_image")]
+    )  # fmt: skip
+
+
+def test_pools_come_in_class_order_with_gaps(make_workspace, make_row) -> None:
+    rows = [make_row(c, 10 * c) for c in (1, 3, 7)]  # 7 is no longer in the list
+    made = make_workspace(rows, {10: (E[1], E[1]), 30: (E[3], E[3])}, prompts=E)
+    counts = draw(made.workspace, SampleSettings())
+    assert json.loads(paths_of(made.workspace, "T2T500").counts.read_text()) == {
+        "0": 0,
+        "1": 1,
+        "2": 0,
+        "3": 1,
+    }
+    assert (counts["classes"], counts["without_pool"], counts["pool"]) == (4, 2, 2)
+
+
+def test_no_match_at_all_is_fine(make_workspace) -> None:
+    made = make_workspace([], {}, prompts=E[:2])
+    assert draw(made.workspace, SampleSettings(dedup=0.9, zeroshot=True))["kept"] == 0
+    assert paths_of(made.workspace, "T2T500").listing.read_text() == ""
+    assert read_sample(paths_of(made.workspace, "T2T500")).num_rows == 0
+
+
+def test_a_blank_in_a_path_is_refused_with_the_reason(make_workspace, make_row) -> None:
+    made = make_workspace([make_row(0, 1)], {1: (E[0], E[0])}, prompts=E[:1], folder="my birds")
+    with pytest.raises(WorkspaceError, match=r"my birds holds a blank.*move the workspace"):
+        draw(made.workspace, SampleSettings())
+    made = make_workspace([make_row(0, 1), make_row(0, 2)], {1: (E[0], E[0]), 2: (E[0], E[0])}, prompts=E[:1])
+    images = pq.read_table(made.workspace.images_path).to_pylist()
+    images[0]["path"] = "images/adopted/a b.jpg"
+    import pyarrow as pa
+    from captrawl.records import IMAGE_SCHEMA
+
+    pq.write_table(pa.Table.from_pylist(images, IMAGE_SCHEMA), made.workspace.images_path)
+    counts = draw(made.workspace, SampleSettings())
+    assert (counts["kept"], counts["blank_in_path"]) == (1, 1)
+
+
+def test_status_says_what_changed(birds) -> None:
+    workspace, spec = birds.workspace, SampleSettings(n=3)
+    assert sample_status(workspace, spec).state is State.MISSING
+    counts = draw(workspace, spec)
+    done = sample_status(workspace, spec)
+    assert (done.state, dict(done.counts)) == (State.DONE, counts)
+    stale = sample_status(workspace, SampleSettings(n=4))
+    assert (stale.state, stale.reason) == (State.STALE, "made from other method")
+    assert sample_status(workspace, SampleSettings(n=3, seed=5)).state is State.DONE  # T2T-rank has no seed
+    paths_of(workspace, "T2T500").listing.unlink()
+    lost = sample_status(workspace, spec)
+    assert (lost.state, lost.reason) == (State.PARTIAL, "T2T500.txt not there")
+    draw(workspace, spec)
+    matches = pq.read_table(workspace.matches_path)
+    pq.write_table(matches.slice(0, 8), workspace.matches_path)
+    assert sample_status(workspace, spec).reason == "made from other matches"
+
+
+def test_a_second_draw_gives_the_same_bytes(birds) -> None:
+    paths = paths_of(birds.workspace, "s")
+    spec = SampleSettings(name="s", method="Random", n=2, seed=3)
+    draw(birds.workspace, spec)
+    first = [path.read_bytes() for path in paths.all()]
+    draw(birds.workspace, spec)
+    assert [path.read_bytes() for path in paths.all()] == first
+    assert sorted(path.name for path in birds.workspace.samples_folder.iterdir()) == sorted(
+        path.name for path in paths.all()
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a.jpg 9 1", [":1: label 9", "2 classes"]),
+        ("a.jpg 0 1\nmissing.jpg 0 1", [":2: there is no image", "missing.jpg"]),
+        ("a.jpg", [":1: 'a.jpg' isn't `path label flag`"]),
+        ("a.jpg x 1", [":1:", "isn't `path label flag`"]),
+    ],
+)
+def test_bad_shot_lists_name_file_and_line(make_workspace, make_row, tmp_path, text, words) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    (tmp_path / "shots.txt").write_text(text)
+    task = {"task": {"shots": str(tmp_path / "shots.txt"), "root": str(tmp_path)}}
+    made = make_workspace([make_row(0, 1)], {1: (E[0], E[0])}, prompts=E[:2], settings=task)
+    with pytest.raises(InputError) as error:
+        draw(made.workspace, SampleSettings())
+    for word in ["shots.txt", *words]:
+        assert word in str(error.value)
+
+
+def test_stages_that_come_first_are_named(make_workspace, make_row) -> None:
+    made = make_workspace([make_row(0, 1)], {1: (E[0], E[0])}, prompts=E[:1])
+    made.workspace.images_path.unlink()
+    with pytest.raises(WorkspaceError, match="captrawl download first"):
+        draw(made.workspace, SampleSettings())
+    made.workspace.matches_path.unlink()
+    with pytest.raises(WorkspaceError, match="captrawl match first"):
+        draw(made.workspace, SampleSettings())
