@@ -10,12 +10,12 @@ import typer
 from typer.core import TyperGroup
 
 from . import __version__
-from .commands import corpus, extras, images, task
+from .commands import ask, corpus, extras, images, task
 from .errors import CaptrawlError
 
 
 class Guarded(TyperGroup):
-    """A group whose user errors are a clear line and exit code 1; Ctrl-C is 130; bugs keep their traceback."""
+    """A group whose user errors are a line and exit code 1; Ctrl-C is 130; bugs keep their traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
@@ -38,7 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="From class names to a training list: phrase match in web captions, download, embed, rank by k-NN.",
 )
-for theme in (corpus, task, images, extras):
+for theme in (ask, corpus, task, images, extras):
     app.add_typer(theme.app)
 
 

@@ -7,13 +7,16 @@ import json
 import sys
 import unicodedata
 from collections.abc import Generator, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from .records import Progress, silent
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MATCH_STYLE = "bold yellow"
 INVISIBLE = frozenset("\u00ad\u200b\u2060\ufeff")
@@ -43,6 +46,14 @@ def emit(text: str) -> None:
 def emit_json(value: Any) -> None:
     """``value`` as JSON on stdout."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def emit_csv(rows: pa.Table) -> None:
+    """``rows`` as CSV on stdout, with a header."""
+    import pyarrow.csv
+
+    sys.stdout.flush()
+    pyarrow.csv.write_csv(rows, sys.stdout.buffer)
 
 
 def clean(text: str) -> str:

@@ -9,6 +9,7 @@ import typer
 
 from ..errors import InputError
 from . import options
+from .ask import row_json
 from .task import counts_text
 
 app = typer.Typer()
@@ -99,20 +100,7 @@ def similar(
 
 
 def _similar_json(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "uid": str(row["uid"]),
-        "url": row["url"],
-        "caption": row["caption"],
-        "synonym": row["synonym"],
-        "width": row["width"],
-        "height": row["height"],
-        "similarity": row["similarity"],
-        "nsfw": row["nsfw"],
-        "licence": row["licence"],
-        "source": f"{row['file']}:{row['row']}",
-        "score": row["score"],
-        "path": row["path"],
-    }
+    return {**row_json(row), "score": row["score"], "path": row["path"]}
 
 
 @app.command("sample")

@@ -1,0 +1,106 @@
+"""What would I get? Totals, rows and credit of ad-hoc phrases, for the terminal, the page and notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from ..errors import InputError
+from ..records import ROW_SCHEMA, Progress, RowId, silent
+from ..workspace import atomic
+from .captions import CaptionIndex
+from .match import Credit, SafetyCount, count_safety
+from .query import CaptionQuery
+
+FOUND_SCHEMA = pa.schema([pa.field("synonym", pa.string(), nullable=False), *ROW_SCHEMA])
+"""A matching row, and the phrase it is credited to."""
+
+
+class Order(StrEnum):
+    """Which matching rows come first."""
+
+    RELEVANCE = "relevance"
+    RANDOM = "random"
+    CORPUS = "corpus"
+
+
+def order_of(text: str) -> Order:
+    """The order named ``text``; InputError names the choices."""
+    try:
+        return Order(text)
+    except ValueError as error:
+        raise InputError(f"the order {text!r} isn't one of {', '.join(Order)}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How many rows match any phrase, each phrase by itself, and what safety did."""
+
+    total: int
+    synonyms: Mapping[str, int]
+    safety: SafetyCount
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which rows to show: ``seed`` is for the random order, ``after`` for paging in corpus order."""
+
+    size: int = 20
+    order: Order = Order.RELEVANCE
+    seed: int = 0
+    after: RowId | None = None
+
+
+def totals(index: CaptionIndex, query: CaptionQuery) -> Totals:
+    """Count ``query``, its phrases one by one, and the rows that safety concerns."""
+    singles = [replace(query, synonyms=(phrase,)) for phrase in query.synonyms]
+    total, *frequencies = index.count([query, *singles])
+    safety = count_safety(index, [query], total)
+    return Totals(total, dict(zip(query.synonyms, frequencies, strict=True)), safety)
+
+
+def found(index: CaptionIndex, query: CaptionQuery, counted: Totals, page: Page) -> pa.Table:
+    """The rows of ``page`` (FOUND_SCHEMA), at most its size."""
+    if page.order is Order.RELEVANCE:
+        rows = index.relevant(query, page.size)
+    elif page.order is Order.RANDOM:
+        rows = index.sample(query, page.size, page.seed)
+    else:
+        rows = index.first(query, page.size, page.after)
+    credit = Credit(counted.synonyms)(rows.column("caption"))
+    return pa.Table.from_arrays([credit, *rows.columns], schema=FOUND_SCHEMA)
+
+
+def every(index: CaptionIndex, query: CaptionQuery, counted: Totals) -> Iterator[pa.RecordBatch]:
+    """Every matching row once (FOUND_SCHEMA), streamed."""
+    credit = Credit(counted.synonyms)
+    for batch in index.scan(query):
+        columns = [credit(batch.column("caption")), *batch.columns]
+        yield pa.RecordBatch.from_arrays(columns, schema=FOUND_SCHEMA)
+
+
+def save_every(
+    index: CaptionIndex, query: CaptionQuery, counted: Totals, path: Path, progress: Progress = silent
+) -> int:
+    """Stream every matching row into ``path`` (.parquet, .csv) and return how many they were."""
+    if path.suffix not in (".parquet", ".csv"):
+        raise InputError(f"{path}: the file's name must end in .parquet or .csv")
+    written = 0
+    with atomic(path) as temporary, _writer(temporary, path.suffix) as writer:
+        for batch in every(index, query, counted):
+            writer.write_batch(batch)
+            written += batch.num_rows
+            progress("writing rows", written, counted.total)
+    return written
+
+
+def _writer(path: Path, suffix: str) -> pq.ParquetWriter | pyarrow.csv.CSVWriter:
+    if suffix == ".csv":
+        return pyarrow.csv.CSVWriter(str(path), FOUND_SCHEMA)
+    return pq.ParquetWriter(path, FOUND_SCHEMA, compression="zstd")
