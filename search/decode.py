@@ -41,6 +41,8 @@ class Undecodable:
 
 
 Decoded = NDArray[Any] | Undecodable
+Prepare = Callable[[Any], NDArray[Any]]
+"""A PIL image → the array that a batch is stacked from."""
 
 
 def threads() -> int:
@@ -48,9 +50,7 @@ def threads() -> int:
     return min(32, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
-def decoded(
-    images: Sequence[Source], prepare: Callable[[Any], NDArray[Any]], *, ahead: int
-) -> Generator[Decoded, None, None]:
+def decoded(images: Sequence[Source], prepare: Prepare, *, ahead: int) -> Generator[Decoded, None, None]:
     """``prepare(image)`` of every image in the order given, or why it can't be had.
 
     At most ``ahead`` images are decoded or waiting at any time.
@@ -69,7 +69,7 @@ def decoded(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _decode(source: Source, prepare: Callable[[Any], NDArray[Any]]) -> Decoded:
+def _decode(source: Source, prepare: Prepare) -> Decoded:
     from PIL import Image
 
     try:

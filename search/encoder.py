@@ -20,7 +20,17 @@ from .decode import Source, Undecodable, decoded, split_transform
 from .models import MODELS, ModelId, fingerprint, model_of, resolve
 from .towers import TextTower, text_tower
 
-__all__ = ["MODELS", "Encoder", "ImageBatch", "ModelId", "fingerprint", "load_encoder", "model_of", "resolve"]
+__all__ = [
+    "MODELS",
+    "Encoder",
+    "ImageBatch",
+    "ModelId",
+    "find_weights",
+    "fingerprint",
+    "load_encoder",
+    "model_of",
+    "resolve",
+]
 
 TEXT_BLOCK = 8192
 """Texts tokenized and sorted by length at a time: bounds the memory, and batches hardly get longer."""
@@ -179,3 +189,13 @@ def load_encoder(model: ModelId, *, device: str = "auto", batch: int = 64) -> En
     from .loading import load
 
     return load(model, device=device, batch=batch)
+
+
+def find_weights(name: str, pretrained: str = "") -> str:
+    """Where a model's weights are, in words: a local file, the cache, or the hub; ModelError if nowhere.
+
+    Checks name, tag and activation too; loads and fetches nothing.
+    """
+    from .loading import find
+
+    return find(resolve(name, pretrained))

@@ -20,6 +20,14 @@ from .models import HUB, LOCAL, ModelId, fingerprint
 
 log = logging.getLogger(__name__)
 
+HUB_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+"""What open_clip looks for in a hub's repository."""
+
+FETCH = (
+    "connect once so that it lands in the cache, copy another machine's cache (HF_HOME), or name a folder "
+    "that holds it: local-dir:PATH"
+)
+
 # What open_clip, torch, safetensors, huggingface_hub and transformers raise on models they can't load.
 _FOREIGN = (
     OSError,
@@ -80,6 +88,29 @@ def wrap(
         network=network,
         tokenizer=tokenizer,
     )
+
+
+def find(model: ModelId) -> str:
+    """See search.encoder.find_weights."""
+    try:
+        import open_clip
+        from huggingface_hub import constants, try_to_load_from_cache
+    except ImportError as error:
+        raise MissingExtraError("encoding texts and images", "cpu") from error
+    check_name(model)
+    check_activation(model)
+    if fingerprint(model):
+        return f"{model}: weights there"
+    config: Any = open_clip.get_pretrained_cfg(model.name, model.pretrained)
+    place = model.name.removeprefix(HUB) if model.name.startswith(HUB) else config.get("hf_hub", "")
+    repository, _, file = place.rpartition("/") if place.count("/") > 1 else (place, "", "")
+    for name in (file,) if file else HUB_WEIGHTS:
+        cached = try_to_load_from_cache(repository, name) if repository else None
+        if isinstance(cached, str):
+            return f"{model}: in the cache ({cached})"
+    if _reachable(constants.ENDPOINT):
+        return f"{model}: not in the cache; {constants.ENDPOINT} can be reached"
+    raise ModelError(f"{model}: not in the cache, and {constants.ENDPOINT} can't be reached; {FETCH}")
 
 
 def choose_device(device: str) -> str:
@@ -171,10 +202,7 @@ def _translated(model: ModelId) -> Generator[None, None, None]:
         elif "transformers" in reason:
             remedy = "pip install transformers"
         else:
-            remedy = (
-                "connect once so that it lands in the cache, copy another machine's cache (HF_HOME), or name "
-                "a folder that holds it: local-dir:PATH"
-            )
+            remedy = FETCH
         raise ModelError(f"can't load {model}: {reason}; {remedy}") from error
 
 
