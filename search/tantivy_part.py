@@ -1,0 +1,117 @@
+"""One sub-index, asked: counts, the first rows of an order, BM25, and pages that make up a scan."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import tantivy
+
+from ..errors import CaptionIndexError
+from ..records import RowId
+from .tantivy_query import all_of, between, tag
+from .tantivy_schema import BLOCK_ROWS, Place, block_tag, file_tag, place_of, position_of, record_batch
+
+_MUST = tantivy.Occur.Must
+_NOT = tantivy.Occur.MustNot
+
+
+class Hit(NamedTuple):
+    """A matching row whose values aren't read yet: where it stands in an order, and where it lies."""
+
+    rank: float
+    """The priority or the negative score, the lowest first; 0 where the row is the order."""
+    row: RowId
+    address: tantivy.DocAddress
+
+
+class Part:
+    """A sub-index. ``files`` are its group's, by ordinal; rows of those in ``removed`` aren't in any more.
+
+    Queries are those of tantivy_query. CaptionIndexError where the folder can't be read.
+    """
+
+    def __init__(self, folder: Path, files: Sequence[str], *, removed: frozenset[str]) -> None:
+        self._files = files
+        self._removed = [(_NOT, tag(file_tag(at))) for at, file in enumerate(files) if file in removed]
+        try:
+            self._searcher = tantivy.Index.open(str(folder)).searcher()
+        except (ValueError, OSError) as error:
+            raise CaptionIndexError(f"{folder} can't be read: {error}") from error
+        self.written = self._searcher.num_docs
+        """Rows, removed ones included."""
+
+    def count(self, queries: Sequence[tantivy.Query]) -> list[int]:
+        """How many rows match each query."""
+        return [self._search(self._live(query), 1, count=True).count for query in queries]
+
+    def frequency(self, token: str) -> int:
+        """How many captions hold ``token``, in all that was written."""
+        return self._searcher.doc_freq("tokens", token)
+
+    def by_priority(self, query: tantivy.Query, size: int, low: int | None, high: int | None) -> list[Hit]:
+        """The first ``size`` matching rows in ascending priority, of those within [low, high]."""
+        if low is not None or high is not None:
+            query = all_of([(_MUST, query), (_MUST, between("priority", low, high))])
+        return self._ordered(self._live(query), "priority", size)
+
+    def by_position(self, query: tantivy.Query, size: int, after: RowId | None) -> list[Hit]:
+        """The first ``size`` matching rows behind ``after`` in corpus order."""
+        if after is not None:
+            before = bisect_right(self._files, after.file)
+            same = before > 0 and self._files[before - 1] == after.file
+            start = Place(before - 1, after.row + 1) if same else Place(before, 0)
+            query = all_of([(_MUST, query), (_MUST, between("position", position_of(start), None))])
+        hits = self._ordered(self._live(query), "position", size)
+        return [hit._replace(rank=0) for hit in hits]
+
+    def by_score(self, query: tantivy.Query, size: int) -> list[Hit]:
+        """The ``size`` matching rows with the highest scores."""
+        hits = self._hits(self._live(query), size)
+        return [hit._replace(rank=-hit.rank) for hit in hits]
+
+    def pages(self, query: tantivy.Query) -> Iterator[tantivy.Query]:
+        """Queries of at most BLOCK_ROWS rows that together match what ``query`` matches, each row once."""
+        found = self.count([query])[0]
+        if found > BLOCK_ROWS:
+            for block in range(-(-self.written // BLOCK_ROWS)):
+                yield all_of([(_MUST, query), (_MUST, tag(block_tag(block)))])
+        elif found:
+            yield query
+
+    def page(self, query: tantivy.Query) -> pa.RecordBatch:
+        """All the rows of one of :meth:`pages`, in corpus order."""
+        hits = self._search(
+            self._live(query), BLOCK_ROWS, order_by_field="position", order=tantivy.Order.Asc
+        ).hits
+        return record_batch(self._searcher, [address for _, address in hits], self._files)
+
+    def read(self, hits: Sequence[Hit]) -> pa.RecordBatch:
+        """The values of ``hits``, in their order."""
+        order = sorted(range(len(hits)), key=lambda at: (hits[at].address.segment_ord, hits[at].address.doc))
+        batch = record_batch(self._searcher, [hits[at].address for at in order], self._files)
+        back = [0] * len(order)
+        for new, old in enumerate(order):
+            back[old] = new
+        return batch.take(pa.array(back, pa.int64()))
+
+    def _live(self, query: tantivy.Query) -> tantivy.Query:
+        return all_of([(_MUST, query), *self._removed])
+
+    def _ordered(self, query: tantivy.Query, field: str, size: int) -> list[Hit]:
+        return self._hits(query, size, order_by_field=field, order=tantivy.Order.Asc)
+
+    def _hits(self, query: tantivy.Query, size: int, **order: Any) -> list[Hit]:
+        found = self._search(query, size, **order).hits
+        addresses = [address for _, address in found]
+        positions = self._searcher.fast_field_values("position", addresses)
+        places = [place_of(int(position or 0)) for position in positions]
+        rows = [RowId(self._files[place.ordinal], place.row) for place in places]
+        return [Hit(rank, row, address) for (rank, address), row in zip(found, rows, strict=True)]
+
+    def _search(self, query: tantivy.Query, size: int, *, count: bool = False, **order: Any) -> Any:
+        """What tantivy found. It makes room for ``size`` rows at once: never ask for more than there are."""
+        return self._searcher.search(query, max(1, min(size, self.written)), count, **order)

@@ -1,0 +1,123 @@
+"""Caption queries as tantivy queries: exactly the rows that search.query describes.
+
+A translation fits every sub-index of the format. What tantivy does otherwise than one might think: a phrase
+of one token must be a term, beside a Must a Should is optional, and a MustNot alone matches nothing. A range
+that must hold is asked as "the value exists, and isn't outside", which intersects much faster.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+import tantivy
+
+from .query import Bound, CaptionQuery, Condition, Missing, Not, OneOf, StartsWith, Test
+from .tantivy_schema import FAST_INTEGERS, TAGGED, key_tag, schema
+
+SCHEMA = schema()
+
+Clauses = Iterator[tuple[tantivy.Occur, tantivy.Query]]
+
+_MUST = tantivy.Occur.Must
+_NOT = tantivy.Occur.MustNot
+_Query = tantivy.Query
+
+
+def matching(query: CaptionQuery) -> tantivy.Query:
+    """The rows that match ``query``."""
+    return all_of([(_MUST, any_of(map(phrase, query.synonym_tokens()))), *_beside_synonyms(query)])
+
+
+def ranked(query: CaptionQuery, boosts: Sequence[float]) -> tantivy.Query:
+    """The rows that match ``query``, scored by its synonyms alone; ``boosts`` are theirs, in order."""
+    synonyms = zip(query.synonym_tokens(), boosts, strict=True)
+    scored = any_of(_Query.boost_query(phrase(words), boost) for words, boost in synonyms)
+    beside = [
+        (occur, _Query.const_score_query(asked, 0.0) if occur is _MUST else asked)
+        for occur, asked in _beside_synonyms(query)
+    ]
+    return all_of([(_MUST, scored), *beside])
+
+
+def phrase(words: Sequence[str]) -> tantivy.Query:
+    """The rows whose caption holds the tokens ``words`` in order and adjacent."""
+    if len(words) == 1:
+        return _Query.term_query(SCHEMA, "tokens", words[0])
+    return _Query.phrase_query(SCHEMA, "tokens", list(words))
+
+
+def tag(text: str) -> tantivy.Query:
+    """The rows with this tag."""
+    return _Query.term_query(SCHEMA, "tags", text, "basic")
+
+
+def between(field: str, low: float | None, high: float | None) -> tantivy.Query:
+    """The rows whose fast column ``field`` is there and within [low, high]; None is open."""
+    kind = tantivy.FieldType.Integer if field in FAST_INTEGERS else tantivy.FieldType.Float
+    return _Query.range_query(SCHEMA, field, kind, low, high)
+
+
+def any_of(queries: Iterable[tantivy.Query]) -> tantivy.Query:
+    """The rows that match one of ``queries``, of which there must be one."""
+    asked = list(queries)
+    return (
+        asked[0] if len(asked) == 1 else _Query.boolean_query([(tantivy.Occur.Should, one) for one in asked])
+    )
+
+
+def all_of(clauses: Iterable[tuple[tantivy.Occur, tantivy.Query]]) -> tantivy.Query:
+    """The rows that match every Must and no MustNot; the first clause is a Must."""
+    asked = list(clauses)
+    return asked[0][1] if len(asked) == 1 else _Query.boolean_query(asked)
+
+
+def _beside_synonyms(query: CaptionQuery) -> Clauses:
+    if prefix := query.prefix_tokens():
+        yield _MUST, phrase(prefix)
+    for words in query.exclude_tokens():
+        yield _NOT, phrase(words)
+    for condition in query.filters.conditions():
+        yield from _fulfilling(condition)
+
+
+def _fulfilling(condition: Condition) -> Clauses:
+    """Clauses that leave the rows for which one of the condition's tests holds."""
+    match condition:
+        case (Bound() as bound,):
+            yield _MUST, _Query.exists_query(bound.field)
+            yield from _not_outside(bound)
+        case (Bound() as bound, Missing(field)) if bound.field == field:
+            yield from _not_outside(bound)
+        case (Not(test),):
+            yield _NOT, _holding(test)
+        case _:
+            yield _MUST, any_of(map(_holding, condition))
+
+
+def _not_outside(bound: Bound) -> Clauses:
+    kind = tantivy.FieldType.Integer if bound.field in FAST_INTEGERS else tantivy.FieldType.Float
+    if bound.low is not None:
+        yield _NOT, _Query.range_query(SCHEMA, bound.field, kind, None, bound.low, include_upper=False)
+    if bound.high is not None:
+        yield _NOT, _Query.range_query(SCHEMA, bound.field, kind, bound.high, None, include_lower=False)
+
+
+def _holding(test: Test) -> tantivy.Query:
+    match test:
+        case Bound(field, low, high):
+            return between(field, low, high)
+        case OneOf(field, keys):
+            return any_of(tag(key_tag(field, key)) for key in keys)
+        case StartsWith(field, start):
+            return _Query.regex_query(SCHEMA, "tags", re.escape(key_tag(field, start)) + "(.|\n)*")
+        case Missing(field) if field in TAGGED:
+            return tag(key_tag(field, None))
+        case Missing(field):
+            return _all_but(_Query.exists_query(field))
+        case Not(inner):
+            return _all_but(_holding(inner))
+
+
+def _all_but(query: tantivy.Query) -> tantivy.Query:
+    return _Query.boolean_query([(_MUST, _Query.all_query()), (_NOT, query)])

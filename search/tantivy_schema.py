@@ -1,0 +1,158 @@
+"""What a sub-index holds: its fields, corpus rows as documents, and documents as corpus rows again.
+
+tokens      the caption through text.ANALYZER, with positions
+stored      url, caption and the other values nobody orders by, as one JSON list
+position    the file's ordinal in its group, then the row (position_of): the corpus order as one number
+priority, uid, side, similarity, punsafe     fast columns, absent where missing
+tags        raw terms: a row's file, its block of 65,536 rows, its nsfw, licence and language keys
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import count
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute
+import tantivy
+
+from ..records import ROW_SCHEMA
+from .query import filter_key
+from .text import prepared_column
+
+_kernels: Any = pyarrow.compute
+
+BLOCK_ROWS = 1 << 16
+"""Rows of a sub-index that share a block tag: a scan asks for one block at a time."""
+
+TAGGED = ("nsfw", "licence", "language")
+FAST_INTEGERS = ("position", "priority", "uid", "side")
+FAST_FLOATS = ("similarity", "punsafe")
+_STORED = ("url", "caption", "width", "height", "nsfw", "licence", "language")
+_ROW_BITS = 40
+
+
+class Place(NamedTuple):
+    """Where a row of a sub-index comes from: its file's ordinal in the group, and its row in that file."""
+
+    ordinal: int
+    row: int
+
+
+def schema() -> tantivy.Schema:
+    """The fields of every sub-index of format 1."""
+    builder = tantivy.SchemaBuilder()
+    builder.add_text_field("tokens", tokenizer_name="captrawl", index_option="position")
+    builder.add_bytes_field("stored", stored=True)
+    for name in FAST_INTEGERS:
+        builder.add_integer_field(name, fast=True)
+    for name in FAST_FLOATS:
+        builder.add_float_field(name, fast=True)
+    builder.add_text_field("tags", tokenizer_name="raw", index_option="basic")
+    return builder.build()
+
+
+def position_of(place: Place) -> int:
+    """The place as one integer that sorts as the places do; signed, 40 bits of row."""
+    return (place.ordinal << _ROW_BITS) + place.row
+
+
+def place_of(position: int) -> Place:
+    """The place whose position this is."""
+    return Place(position >> _ROW_BITS, position & ((1 << _ROW_BITS) - 1))
+
+
+def file_tag(ordinal: int) -> str:
+    """The tag of every row of a file."""
+    return f"file {ordinal}"
+
+
+def block_tag(block: int) -> str:
+    """The tag of the rows from ``block`` × BLOCK_ROWS on, counted in the order of writing."""
+    return f"block {block}"
+
+
+def key_tag(field: str, key: str | None) -> str:
+    """The tag of a row whose ``field`` has this key; of one where it is missing with None."""
+    return f"no {field}" if key is None else f"{field} {key}"
+
+
+def documents(batch: pa.RecordBatch, ordinal: int, number: count[int]) -> Iterator[dict[str, Any]]:
+    """The batch's rows as tantivy documents; ``number`` counts the sub-index's rows over all batches."""
+    column: dict[str, list[Any]] = {name: batch.column(name).to_pylist() for name in ROW_SCHEMA.names}
+    optional = _optional(batch)
+    tags = _Tags(ordinal)
+    rows = zip(
+        cast("list[str]", prepared_column(batch.column("caption")).to_pylist()),
+        zip(*(column[name] for name in _STORED), strict=True),
+        zip(*(column[name] for name in TAGGED), strict=True),
+        column["row"],
+        column["priority"],
+        column["uid"],
+        strict=True,
+    )
+    first = ordinal << _ROW_BITS
+    for index, (text, stored, keys, row, priority, uid) in enumerate(rows):
+        document: dict[str, Any] = {
+            "tokens": text,
+            "stored": orjson.dumps(stored),
+            "position": first + row,
+            "priority": priority,
+            "uid": uid,
+            "tags": tags.of(keys, next(number) // BLOCK_ROWS),
+        }
+        for name, values in optional:
+            if (value := values[index]) is not None:
+                document[name] = value
+        yield document
+
+
+def record_batch(
+    searcher: tantivy.Searcher, addresses: Sequence[tantivy.DocAddress], files: Sequence[str]
+) -> pa.RecordBatch:
+    """The rows at ``addresses``, in that order, in ROW_SCHEMA; ``files`` are the group's, by ordinal."""
+    given = list(addresses)
+    documents = cast("list[bytes]", [searcher.doc(address).get_first("stored") for address in given])
+    stored = orjson.loads(b"[" + b",".join(documents) + b"]")
+    columns: dict[str, Any] = dict(zip(_STORED, zip(*stored, strict=True), strict=False))
+    for name in ("priority", "uid", *FAST_FLOATS):
+        columns[name] = searcher.fast_field_values(name, given)
+    position = np.array(searcher.fast_field_values("position", given), np.int64)
+    columns["row"] = position & ((1 << _ROW_BITS) - 1)
+    columns["file"] = pa.array(files, pa.string()).take(pa.array(position >> _ROW_BITS, pa.int64()))
+    arrays = [pa.array(columns.get(field.name, ()), field.type) for field in ROW_SCHEMA]
+    return pa.RecordBatch.from_arrays(arrays, schema=ROW_SCHEMA)
+
+
+class _Tags:
+    """The tags of one file's rows; rows with the same keys in the same block share one list."""
+
+    def __init__(self, ordinal: int) -> None:
+        self._file = file_tag(ordinal)
+        self._block = -1
+        self._made: dict[tuple[str | None, ...], list[str]] = {}
+
+    def of(self, values: tuple[str | None, ...], block: int) -> list[str]:
+        if block != self._block:
+            self._block = block
+            self._made = {}
+        tags = self._made.get(values)
+        if tags is None:
+            keys = zip(TAGGED, map(filter_key, values), strict=True)
+            tags = [self._file, block_tag(block), *(key_tag(field, key) for field, key in keys)]
+            self._made[values] = tags
+        return tags
+
+
+def _optional(batch: pa.RecordBatch) -> list[tuple[str, list[Any]]]:
+    """The fast columns that hold a value at all; NaN counts as missing."""
+    columns: dict[str, Any] = {
+        "side": _kernels.min_element_wise(batch.column("width"), batch.column("height"), skip_nulls=False)
+    }
+    for name in FAST_FLOATS:
+        values = batch.column(name)
+        columns[name] = _kernels.if_else(_kernels.is_nan(values), pa.scalar(None, pa.float64()), values)
+    return [(name, values.to_pylist()) for name, values in columns.items() if values.null_count < len(values)]
