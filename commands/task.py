@@ -151,6 +151,28 @@ def classes() -> None:
     """Class lists."""
 
 
+@classes_app.command("convert")
+def convert(
+    source: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A class list of any format, or an ImageFolder.")
+    ],
+    to: Annotated[str, typer.Option(metavar="FORMAT", help="json, metrics, txt, csv, tsv and others.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write a file instead of stdout.")
+    ] = None,
+) -> None:
+    """Write a class list in another format, saying what that can't hold."""
+    from .. import class_formats
+    from ..classes import load_classes
+    from ..terminal import say
+
+    if output is None:
+        typer.echo(class_formats.render(load_classes(source), to), nl=False)
+        return
+    for loss in class_formats.convert(source, output, to):
+        say(f"warning: {output} doesn't hold the {loss}")
+
+
 def counts_text(counts: Mapping[str, int]) -> str:
     """Counts in a line: ``classes 15, matches 1,234``; what is zero is left out but for the first."""
     shown = [(name, value) for place, (name, value) in enumerate(counts.items()) if value or not place]
