@@ -1,0 +1,203 @@
+"""Synonyms from a language model: one question a class, journaled, cleaned, merged into classes.json.
+
+The journal (synonyms.jsonl in the workspace) holds every answer as soon as it comes, and what was merged: so
+nothing is asked twice, and what a person changed in classes.json stays changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from ..classes import ClassEntry, Synonym, load_classes, save_classes
+from ..errors import LanguageModelError
+from ..records import Progress, silent
+from ..workspace import Workspace
+from .answers import LONGEST_NAME, clean_names, parse_answer
+from .journal import Journal
+from .llm import Asker, Server, Unanswered
+from .questions import Question, Use, questions, spelt
+from .text import tokens
+
+JOURNAL = "synonyms.jsonl"
+ANSWERED, MERGED = "answer", "merged"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run of questions did."""
+
+    use: Use
+    known: int
+    """Classes that had an answer before."""
+    added: int
+    """Synonyms that are new in classes.json, removed ones too."""
+    refused: Mapping[int, str] = field(default_factory=dict[int, str])
+    failed: Mapping[int, str] = field(default_factory=dict[int, str])
+    """Class id → why there is no answer; these are asked again by the next run."""
+
+
+# Asking -------------------------------------------------------------------------------------------
+
+
+def synonyms(
+    workspace: Workspace,
+    server: Server,
+    *,
+    domain: str = "",
+    again: bool = False,
+    progress: Progress = silent,
+) -> Outcome:
+    """Ask a synonym list for every class that has none in the journal, and merge all into classes.json.
+
+    ``again`` asks every class anew. Killed, it goes on where it stopped. LanguageModelError where the server
+    can't be used at all; what was answered before that is kept and merged.
+    """
+    with workspace.locked("synonyms"):
+        journal = Journal(workspace.root / JOURNAL)
+        classes = load_classes(workspace.classes_path())
+        earlier = journal.records()
+        known = set() if again else {record["key"] for record in earlier if record["kind"] == ANSWERED}
+        asked = questions(classes, server, domain, merged_names(earlier))
+        pending = [question for question in asked if question.key not in known]
+        failed: dict[int, str] = {}
+        stopped: LanguageModelError | None = None
+        try:
+            _ask_all(pending, server, journal, failed, progress)
+        except LanguageModelError as error:
+            stopped = error
+        answered = [r for r in journal.records()[len(earlier) :] if r["kind"] == ANSWERED]
+        added, refused = merge(workspace, journal)
+        if stopped:
+            raise stopped
+        return Outcome(_use(answered), len(asked) - len(pending), added, refused, failed)
+
+
+def _use(answered: Sequence[Mapping[str, Any]]) -> Use:
+    taken = [sum(int(record[key]) for record in answered) for key in ("prompt_tokens", "completion_tokens")]
+    return Use(len(answered), *taken)
+
+
+def _ask_all(
+    pending: Sequence[Question], server: Server, journal: Journal, failed: dict[int, str], progress: Progress
+) -> None:
+    """Ask ``pending``, several at once, each answer journaled as it comes; ``failed`` notes why one has none.
+
+    After a whole round of failures in a row the server counts as gone: LanguageModelError.
+    """
+    if not pending:
+        return
+    with contextlib.closing(Asker(server)) as asker, ThreadPoolExecutor(server.concurrency) as pool:
+        futures = {pool.submit(_answer, asker, question, journal): question for question in pending}
+        row = 0
+        try:
+            for done, future in enumerate(as_completed(futures), start=1):
+                try:
+                    future.result()
+                    row = 0
+                except Unanswered as error:
+                    row += 1
+                    failed[futures[future].class_id] = str(error)
+                    if error.passing and row >= max(3, server.concurrency):
+                        raise LanguageModelError(
+                            f"{row} questions in a row have no answer ({error}); run it again to go on"
+                        ) from error
+                progress("ask for synonyms", done, len(pending))
+        finally:
+            asker.stop.set()
+            pool.shutdown(cancel_futures=True)
+
+
+def _answer(asker: Asker, question: Question, journal: Journal) -> None:
+    """Ask, and put the answer into the journal; Unanswered where it holds no names."""
+    answers = [asker.ask(question.structured, question.plain)]
+    names, dropped = clean_names(parse_answer(answers[0].text))
+    if not names and not answers[0].refusal:
+        answers.append(asker.ask_plainly(question.plain))
+        names, dropped = clean_names(parse_answer(answers[1].text))
+    last = answers[-1]
+    if not names and not last.refusal:
+        raise Unanswered(f"the answer holds no names: {last.text[:80]!r}", passing=False)
+    journal.append(
+        {
+            "kind": ANSWERED,
+            "key": question.key,
+            "class_id": question.class_id,
+            "name": question.name,
+            "model": asker.server.model,
+            "server": asker.server.shown(),
+            "names": names,
+            "dropped": [asdict(drop) for drop in dropped],
+            "refusal": last.refusal,
+            "text": last.text,
+            "prompt_tokens": sum(answer.prompt_tokens for answer in answers),
+            "completion_tokens": sum(answer.completion_tokens for answer in answers),
+        }
+    )
+
+
+# Merging ------------------------------------------------------------------------------------------
+
+
+def merge(workspace: Workspace, journal: Journal) -> tuple[int, dict[int, str]]:
+    """Add every journaled name to classes.json once: (synonyms added, class id → refusal).
+
+    A name that was merged before and isn't in the list any more was deleted by a person, and stays away.
+    Names that aren't fit for use are added as removed, with the reason.
+    """
+    path = workspace.classes_path()
+    records = journal.records()
+    before = merged_names(records)
+    latest: dict[int, dict[str, Any]] = {r["class_id"]: r for r in records if r["kind"] == ANSWERED}
+    refused: dict[int, str] = {}
+    entries: list[ClassEntry] = []
+    notes: list[dict[str, Any]] = []
+    added = 0
+    for entry in load_classes(path):
+        record = latest.get(entry.id, {})
+        if record.get("name") != entry.name:
+            entries.append(entry)
+            continue
+        if record["refusal"] and not record["names"]:
+            refused[entry.id] = record["refusal"]
+        unfit = [
+            Synonym(d["name"], None, False, False, d["reason"]) for d in record["dropped"] if shown(d["name"])
+        ]
+        offered = [*map(Synonym, record["names"]), *unfit]
+        fresh = [synonym for synonym in offered if spelt(synonym.text) not in before.get(entry.id, set())]
+        entries.append(with_synonyms(entry, fresh))
+        added += len(entries[-1].synonyms) - len(entry.synonyms)
+        if fresh:
+            names = [synonym.text for synonym in fresh]
+            notes.append({"kind": MERGED, "class_id": entry.id, "names": names})
+    save_classes(entries, path)
+    if notes:
+        journal.append(*notes)
+    return added, refused
+
+
+def shown(name: str) -> bool:
+    """Whether a name that isn't fit for use is worth showing a person: words, and not a sentence."""
+    return 0 < len(tokens(name)) <= LONGEST_NAME
+
+
+def with_synonyms(entry: ClassEntry, offered: Iterable[Synonym]) -> ClassEntry:
+    """``entry`` with those of ``offered`` behind its synonyms whose tokens none of these has in any state."""
+    held = {spelt(synonym.text) for synonym in entry.synonyms}
+    fresh: dict[str, Synonym] = {}
+    for synonym in offered:
+        if spelt(synonym.text) not in held:
+            fresh.setdefault(spelt(synonym.text), synonym)
+    return replace(entry, synonyms=(*entry.synonyms, *fresh.values()))
+
+
+def merged_names(records: Iterable[Mapping[str, Any]]) -> dict[int, set[str]]:
+    """Class id → the names (as tokens) that answers added to the class list at any time."""
+    found: dict[int, set[str]] = {}
+    for record in records:
+        if record["kind"] == MERGED:
+            found.setdefault(record["class_id"], set()).update(map(spelt, record["names"]))
+    return found
