@@ -107,6 +107,8 @@ class SampleSettings(Section):
     dedup: Annotated[float, Field(gt=0, le=1)] | None = None
     zeroshot: bool = False
     leak_guard: str = ""
+    referee: Literal["", "margin", "drop"] = ""
+    """An image in several classes' pools goes to the one it fits best, or is dropped."""
     tail: bool = False
     seed: int = 0
 
