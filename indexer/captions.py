@@ -1,11 +1,10 @@
-"""Corpus files into a caption index: file by file, in worker processes, resumable at any moment.
+"""Corpus files into a caption index: in worker processes, resumable at any moment.
 
 A file is in when the engine says so (all its rows or none), so a killed build is resumed by running it again.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,10 +16,9 @@ import pyarrow as pa
 from ..errors import CaptionIndexError, InputError
 from ..records import CorpusFile, Fingerprint, Progress, silent
 from ..search.captions import open_captions
-from .corpora import known_rows, read_batches
+from .corpora import expected_rows, read_batches
+from .plan import plan
 from .workers import Told, cores, run_jobs
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +43,28 @@ def index_captions(
     """Put every file that isn't in yet into the index at ``location`` (made if need be), and count.
 
     ``part`` (i, n) takes only the i-th of n shares of the files (1-based, by a hash of the identity).
-    ``workers`` processes (0: one a core) build side by side. A file that the index holds in another version
-    is a CaptionIndexError, before anything is written, unless ``replace``. Another process that builds the
-    same file is an IndexBusyError; what was added before stays in.
+    ``workers`` processes (0: one a core) build side by side; they are spawned, so a script that calls this
+    needs the usual ``if __name__ == "__main__"``. A file that the index holds in another version is a
+    CaptionIndexError, before anything is written, unless ``replace``; another process that is building the
+    same files is an IndexBusyError. Whatever happens, what is in stays in.
     """
     chosen = files_of_part(files, part)
     with open_captions(location, create=True) as index:
         wanted = _wanted(chosen, index.files(), replace=replace, location=str(location))
-    done = _Rows(progress, known_rows([file.fingerprint for file in wanted]))
-    added = sum(run_jobs(partial(_add, str(location)), wanted, workers=workers or cores(), told=done))
+    rows = 0
+    if wanted:
+        told = _Rows(progress, expected_rows(wanted))
+        workers = workers or cores()
+        if str(location).startswith(("http://", "https://")):
+            rows = sum(run_jobs(partial(_add, str(location)), wanted, workers=workers, told=told))
+        else:
+            from .embedded import build_groups
+
+            names = {file.file for file in wanted}
+            groups = [left for group in plan(chosen, workers) if (left := group.only(names)).files]
+            rows = build_groups(Path(location), groups, workers=workers, replace=replace, told=told)
     with open_captions(location) as index:
-        return IndexedCounts(len(wanted), len(chosen) - len(wanted), added, index.rows())
+        return IndexedCounts(len(wanted), len(chosen) - len(wanted), rows, index.rows())
 
 
 def files_of_part(files: Sequence[CorpusFile], part: tuple[int, int] | None) -> list[CorpusFile]:
@@ -64,7 +73,7 @@ def files_of_part(files: Sequence[CorpusFile], part: tuple[int, int] | None) -> 
         return list(files)
     share, shares = part
     if not 1 <= share <= shares:
-        raise InputError(f"no part {share}/{shares}: parts go from 1/{shares} to {shares}/{shares}")
+        raise InputError(f"no part {share}/{shares}: give one from 1/{shares} to {shares}/{shares}")
     return [f for f in files if mmh3.hash64(f.file.encode(), signed=False)[0] % shares == share - 1]
 
 
@@ -88,8 +97,7 @@ class _Rows:
         self._progress = progress
         self._total = total
         self._done = 0
-        if total != 0:
-            progress("rows", 0, total)
+        progress("rows", 0, total)
 
     def __call__(self, count: int) -> None:
         self._done += count

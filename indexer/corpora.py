@@ -19,7 +19,7 @@ from types import MappingProxyType
 import pyarrow as pa
 
 from ..errors import CorpusError
-from ..records import CorpusFile, Fingerprint
+from ..records import CorpusFile
 from .canonical import canonical
 from .identity import UNKNOWN_ROWS, fingerprint, priorities, uids
 from .lines import text_batches, text_layout
@@ -30,7 +30,6 @@ from .readers import (
     format_of,
     parquet_batches,
     parquet_columns,
-    part_tables,
     row_group_rows,
     sqlite_batches,
     sqlite_columns,
@@ -39,6 +38,7 @@ from .readers import (
 __all__ = [
     "CORPORA",
     "UNKNOWN_ROWS",
+    "expected_rows",
     "find_files",
     "fingerprint",
     "priorities",
@@ -87,8 +87,8 @@ def find_files(
 def read_batches(file: CorpusFile, *, row_groups: range | None = None) -> Iterator[pa.RecordBatch]:
     """The file's rows in records.ROW_SCHEMA, in order, at most 65,536 a batch.
 
-    ``row_groups`` reads only those of a Parquet file (rows keep their numbers in the whole file); a file of
-    another format has one group. CorpusError names the file, and the row or column that can't be read.
+    ``row_groups`` reads only those of a Parquet file, or tables of SWAT's database (see row_group_rows); rows
+    keep their numbers in the whole file. CorpusError names the file, and what of it can't be read.
     """
     for batch in _source_batches(file, row_groups):
         yield canonical(file.path, file.file, batch.first_row, batch.columns, rows=batch.rows)
@@ -99,31 +99,28 @@ def _source_batches(file: CorpusFile, row_groups: range | None) -> Iterator[Sour
     if kind is Format.PARQUET:
         read = sources(file.path, file.preset, parquet_columns(file.path), file.columns)
         return parquet_batches(file.path, read, row_groups)
-    if row_groups is not None and row_groups != range(1):
-        raise CorpusError(f"{file.path} has no row groups: it is no Parquet file")
     if kind is Format.SQLITE:
-        return sqlite_batches(
-            file.path, sources(file.path, file.preset, sqlite_columns(file.path), file.columns)
-        )
+        read = sources(file.path, file.preset, sqlite_columns(file.path), file.columns)
+        return sqlite_batches(file.path, read, row_groups)
+    if row_groups is not None:
+        raise CorpusError(f"{file.path} is a text: it has no row groups to read apart")
     layout = text_layout(file.path, tuple(file.columns.values()))
     return text_batches(file.path, layout, sources(file.path, file.preset, layout.columns, file.columns))
 
 
 def _corpus_file(identity: str, path: Path, preset: str, columns: Mapping[str, str]) -> CorpusFile:
     kind = format_of(path)
-    rows: int | None = None
     if kind is Format.PARQUET:
         found = parquet_columns(path)
         detected = detect(found)
     elif kind is Format.SQLITE:
-        rows = sum(last for _, last in part_tables(path))
         found, detected = sqlite_columns(path), SQLITE
     else:
         layout = text_layout(path, tuple(columns.values()))
         found, detected = list(layout.columns), detect(layout.columns) if layout.header else layout.preset
     chosen = preset or detected
     sources(path, chosen, found, columns)
-    return CorpusFile(identity, path, chosen, fingerprint(path, rows=rows), dict(columns))
+    return CorpusFile(identity, path, chosen, fingerprint(path), dict(columns))
 
 
 def _files_of(argument: str, corpus: str) -> list[tuple[str, Path]]:
@@ -170,7 +167,18 @@ def _identity(corpus: str, folder: Path, path: Path) -> str:
     return identity
 
 
-def known_rows(fingerprints: Sequence[Fingerprint]) -> int | None:
-    """The rows of all files together, or None where a text file's aren't known before it is read."""
-    counts = [one.rows for one in fingerprints]
-    return None if UNKNOWN_ROWS in counts else sum(counts)
+def expected_rows(files: Sequence[CorpusFile]) -> int | None:
+    """The rows of all files together, or None where a text's aren't known before it is read.
+
+    Of SWAT's database its rows as if none had been deleted.
+    """
+    total = 0
+    for file in files:
+        rows = file.fingerprint.rows
+        if rows == UNKNOWN_ROWS:
+            groups = row_group_rows(file.path)
+            if not groups:
+                return None
+            rows = sum(groups)
+        total += rows
+    return total

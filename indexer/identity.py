@@ -19,7 +19,7 @@ from ..records import Fingerprint
 pc: Any = pyarrow.compute  # its kernels take more than the stubs say
 
 UNKNOWN_ROWS = -1
-"""The row count in a text file's fingerprint: counting lines would read the whole file on every run."""
+"""The row count in the fingerprint of a text or a database: counting would read it all on every run."""
 
 _END = 1 << 20
 _MAGIC = b"PAR1"
@@ -58,11 +58,11 @@ def _splitmix(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return value ^ (value >> np.uint64(31))
 
 
-def fingerprint(path: Path, *, rows: int | None = None) -> Fingerprint:
+def fingerprint(path: Path) -> Fingerprint:
     """What tells this version of the file from another, without reading it all.
 
     Parquet: rows, bytes and the footer's sha256 (the footer holds every chunk's place, size and statistics).
-    Anything else: bytes, and the sha256 of its first and last MiB; ``rows`` is UNKNOWN_ROWS unless given.
+    Anything else: bytes, and the sha256 of its first and last MiB; its rows are UNKNOWN_ROWS.
     CorpusError where the file can't be read.
     """
     try:
@@ -73,14 +73,14 @@ def fingerprint(path: Path, *, rows: int | None = None) -> Fingerprint:
                 length = min(int.from_bytes(handle.read(4), "little") + 8, size)
                 handle.seek(size - length)
                 digest = hashlib.sha256(handle.read(length)).hexdigest()
-                return Fingerprint(_parquet_rows(path) if rows is None else rows, size, digest)
+                return Fingerprint(_parquet_rows(path), size, digest)
             handle.seek(0)
             hashed = hashlib.sha256(handle.read(_END))
             handle.seek(max(size - _END, 0))
             hashed.update(handle.read(_END))
     except OSError as error:
         raise CorpusError(f"{path} can't be read ({error.strerror or error})") from error
-    return Fingerprint(UNKNOWN_ROWS if rows is None else rows, size, hashed.hexdigest())
+    return Fingerprint(UNKNOWN_ROWS, size, hashed.hexdigest())
 
 
 def _parquet_rows(path: Path) -> int:

@@ -74,7 +74,12 @@ def opened_parquet(path: Path) -> Generator[pq.ParquetFile, None, None]:
 
 
 def row_group_rows(path: Path) -> list[int]:
-    """The rows of each row group of a Parquet file, in order."""
+    """The rows of each row group of a Parquet file, or table of SWAT's database, in order; [] of a text."""
+    kind = format_of(path)
+    if kind is Format.SQLITE:
+        return [last for _, last in part_tables(path)]
+    if kind is not Format.PARQUET:
+        return []
     with opened_parquet(path) as source:
         return [source.metadata.row_group(group).num_rows for group in range(source.num_row_groups)]
 
@@ -148,14 +153,17 @@ def sqlite_columns(path: Path) -> list[str]:
         return [row[1].decode() for row in connection.execute(f"PRAGMA table_info({table})")]
 
 
-def sqlite_batches(path: Path, sources: Mapping[str, str]) -> Iterator[SourceBatch]:
+def sqlite_batches(path: Path, sources: Mapping[str, str], row_groups: range | None) -> Iterator[SourceBatch]:
     """Table after table, in rowid order; a row's number is its rowid - 1 plus the last rowids before.
 
     A batch ends where rowids have a gap, so that rows in it are numbered without one.
     """
     selected = ", ".join('"' + column.replace('"', '""') + '"' for column in sources.values())
     before = 0
-    for table, last in part_tables(path):
+    for number, (table, last) in enumerate(part_tables(path)):
+        if row_groups is not None and number not in row_groups:
+            before += last
+            continue
         with opened_sqlite(path) as connection:
             cursor = connection.execute(f"SELECT rowid, {selected} FROM {table} ORDER BY rowid")  # noqa: S608
             while rows := cursor.fetchmany(BATCH_ROWS):

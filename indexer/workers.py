@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import itertools
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -16,6 +19,7 @@ from ..errors import CaptrawlError
 
 J = TypeVar("J")
 R = TypeVar("R")
+_PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 Told = Callable[[int], None]
 """Takes how many more units (rows) of a job are done."""
 
@@ -37,10 +41,9 @@ class _Failed:
 
 
 @dataclass(slots=True)
-class _Worker(Generic[J]):
+class _Worker:
     process: SpawnProcess
     connection: Connection
-    job: J
 
 
 def cores() -> int:
@@ -48,28 +51,31 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run_jobs(work: Callable[[J, Told], R], jobs: Sequence[J], *, workers: int, told: Told) -> Iterator[R]:
-    """The results of ``work(job, told)`` for every job, as they come.
+def run_jobs(
+    work: Callable[[J, Told], R], jobs: Iterable[J], *, workers: int, told: Told
+) -> Generator[R, None, None]:
+    """The results of ``work(job, told)`` for every job, as they come; a job is pulled when a worker is free.
 
     With one worker, or one job, in this process; else in freshly spawned ones (threads and fork don't mix),
     so ``work`` must be a function at the top of a module. A CaptrawlError in a worker is raised here; a
     worker that dies is a CaptrawlError naming the signal. Whatever ends this generator ends the workers.
     """
-    if min(workers, len(jobs)) <= 1:
-        for job in jobs:
+    waiting = iter(jobs)
+    first = list(itertools.islice(waiting, workers))
+    if len(first) <= 1:
+        for job in itertools.chain(first, waiting):
             yield work(job, told)
         return
-    waiting = list(reversed(jobs))
     context = multiprocessing.get_context("spawn")
-    running: dict[Connection, _Worker[J]] = {}
+    running: dict[Connection, _Worker] = {}
     try:
-        for _ in range(min(workers, len(jobs))):
+        for job in first:
             connection, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(theirs, work), daemon=True)
+            process = context.Process(target=_serve, args=(theirs, work, os.getpid()), daemon=True)
             process.start()
             theirs.close()
-            running[connection] = _Worker(process, connection, waiting.pop())
-            _send(running[connection], running[connection].job)
+            running[connection] = _Worker(process, connection)
+            _send(running[connection], job)
         while running:
             for ready in wait(list(running)):
                 worker = running[ready]  # pyright: ignore[reportArgumentType] - what was given comes back
@@ -77,33 +83,30 @@ def run_jobs(work: Callable[[J, Told], R], jobs: Sequence[J], *, workers: int, t
                 if isinstance(message, _Units):
                     told(message.count)
                     continue
-                if waiting:
-                    worker.job = waiting.pop()
-                    _send(worker, worker.job)
-                else:
+                yield message.result
+                try:
+                    _send(worker, next(waiting))
+                except StopIteration:
                     _send(worker, None)
                     del running[worker.connection]
                     worker.process.join()
                     worker.connection.close()
-                yield message.result
     finally:
         for worker in running.values():
-            worker.process.terminate()
-        for worker in running.values():
-            worker.process.join(5)
             worker.process.kill()
+        for worker in running.values():
             worker.process.join()
             worker.connection.close()
 
 
-def _send(worker: _Worker[J], job: J | None) -> None:
+def _send(worker: _Worker, job: object) -> None:
     try:
         worker.connection.send(job)
     except (BrokenPipeError, ConnectionResetError) as error:
         raise _death(worker) from error
 
 
-def _received(worker: _Worker[Any]) -> _Units | _Done[Any]:
+def _received(worker: _Worker) -> _Units | _Done[Any]:
     """The worker's next message; its CaptrawlError is raised, and its death is one."""
     try:
         message = worker.connection.recv()
@@ -114,7 +117,7 @@ def _received(worker: _Worker[Any]) -> _Units | _Done[Any]:
     return message
 
 
-def _death(worker: _Worker[J]) -> CaptrawlError:
+def _death(worker: _Worker) -> CaptrawlError:
     worker.process.join(5)
     code = worker.process.exitcode
     if code is None or code >= 0:
@@ -125,12 +128,13 @@ def _death(worker: _Worker[J]) -> CaptrawlError:
     )
 
 
-def _serve(connection: Connection, work: Callable[[J, Told], R]) -> None:
+def _serve(connection: Connection, work: Callable[[J, Told], R], parent: int) -> None:
     """A worker's life: jobs in, results out, until None, or until the parent is gone.
 
     Ctrl-C reaches the whole group: the parent alone answers it, by ending its workers.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with(parent)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while (job := connection.recv()) is not None:
             try:
@@ -139,3 +143,11 @@ def _serve(connection: Connection, work: Callable[[J, Told], R]) -> None:
                 connection.send(_Failed(type(error), str(error)))
                 return
             connection.send(_Done(result))
+
+
+def _die_with(parent: int) -> None:
+    """Ask Linux to kill this process when its parent dies (elsewhere the next message finds it gone)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
