@@ -68,9 +68,9 @@ def prepared_column(captions: pa.Array[Any] | pa.ChunkedArray[Any]) -> pa.Array[
     column = _plain_strings(captions)
     other = pc.or_(pc.invert(pc.string_is_ascii(column)), pc.match_substring_regex(column, "&[#A-Za-z]"))
     quoted = pc.and_not(pc.match_substring_regex(column, "['\"`]"), other)
-    long = pc.and_not(pc.match_substring_regex(column, _LONG_ASCII_RUN), other)
     column = _replaced(column, other, _each(prepared))
     column = _replaced(column, quoted, lambda rows: pc.replace_substring_regex(rows, "['\"`]+", ""))
+    long = pc.match_substring_regex(column, _LONG_ASCII_RUN)
     return _replaced(column, long, _each(_without_long_runs))
 
 

@@ -1,0 +1,127 @@
+"""The analyzer against its second writing in oracle.py, over all of Unicode and over generated text."""
+
+from __future__ import annotations
+
+import unicodedata
+from itertools import pairwise
+
+import pyarrow as pa
+import pytest
+from captrawl.search.text import matching_spans, token_column, tokens
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+CASES = {
+    "A Golden-Retriever dog": ["a", "golden", "retriever", "dog"],
+    "golden  RETRIEVERS": ["golden", "retrievers"],
+    "macaroni & cheese recipe": ["macaroni", "cheese", "recipe"],
+    "macaroni &amp; cheese": ["macaroni", "cheese"],
+    "&amp;amp; once": ["amp", "once"],
+    "Boeing 737-800 / A320": ["boeing", "737", "800", "a320"],
+    "St. Bernard's café": ["st", "bernards", "cafe"],
+    "LEGO™ set": ["lego", "set"],
+    "iPhone®X": ["iphone", "x"],
+    "don’t miss: husky": ["dont", "miss", "husky"],
+    "5′ 10″ ´n` ʼn": ["5", "10", "n", "n"],
+    "ﬁne ② ｆｕｌｌ ½": ["fine", "2", "full", "1", "2"],
+    "cafe\u0301 ÅNGSTRÖM Straße": ["cafe", "angstrom", "strasse"],
+    "ΣΑΣ İ": ["σασ", "i̇"],
+    "snake_case 東京タワー हिन्दी": ["snake", "case", "東京タワー", "हिन", "दी"],
+    "👍🏽 *** …": [],
+    "": [],
+    "x" * 100 + " y": ["x" * 100, "y"],
+    "a " + "x" * 101 + " b": ["a", "b"],
+    "a " + "é" * 101 + "-b": ["a", "b"],
+    "it's " + "ab'" * 60 + "c": ["its"],
+    "a\x00b\tc\u00a0d\u200be": ["a", "b", "c", "d", "e"],
+}
+
+PLAIN = [
+    "a",
+    "Dog",
+    "'",
+    '"',
+    "`",
+    " ",
+    "  ",
+    "-",
+    "_",
+    "9",
+    "&",
+    "&x;",
+    "&amp;",
+    "&#39;",
+    "x" * 99,
+    "y" * 101,
+]
+ODD = [*"é’´™東ﬁ²ßİʼ″👍Ǆ", "E\u0301", "\u200b", "\u0301", "&eacute;"]
+
+characters = st.characters(codec="utf-8", exclude_categories=["Cn", "Cs"])
+texts = st.lists(st.one_of(st.sampled_from(PLAIN + ODD), characters), max_size=12).map("".join)
+
+
+@pytest.mark.parametrize(("text", "expected"), CASES.items())
+def test_tokens_of_named_cases(text, expected, oracle):
+    assert tokens(text) == expected
+    assert oracle.tokens(text) == expected
+    assert token_column(pa.array([text])).to_pylist() == [" ".join(expected)]
+
+
+def test_every_code_point_is_a_token_as_the_oracle_says(oracle):
+    known = [chr(c) for c in range(0x110000) if unicodedata.category(chr(c)) not in ("Cn", "Cs")]
+    differing = {ch: tokens(ch) for ch in known if tokens(ch) != oracle.tokens(ch)}
+    assert differing == {}
+    column = token_column(pa.array([f"a{ch}B" for ch in known])).to_pylist()
+    expected = [" ".join(oracle.tokens(f"a{ch}B")) for ch in known]
+    assert [pair for pair in zip(known, column, expected, strict=True) if pair[1] != pair[2]] == []
+
+
+@settings(max_examples=500, deadline=None)
+@given(captions=st.lists(st.one_of(st.none(), texts), max_size=8), offset=st.integers(0, 3))
+def test_column_is_the_tokens_joined_by_a_blank(oracle, captions, offset):
+    expected = [" ".join(oracle.tokens(caption or "")) for caption in captions]
+    assert [" ".join(tokens(caption or "")) for caption in captions] == expected
+    column = pa.array(captions, pa.string())
+    assert token_column(column).to_pylist() == expected
+    assert token_column(column.slice(offset)).to_pylist() == expected[offset:]
+    chunked = pa.chunked_array([column.slice(0, offset), column.slice(offset)])
+    assert token_column(chunked).to_pylist() == expected
+
+
+def test_column_of_nothing():
+    assert token_column(pa.array([], pa.string())).to_pylist() == []
+    assert token_column(pa.array([None], pa.null())).to_pylist() == [""]
+    assert token_column(pa.array(["A-b"], pa.large_string())).to_pylist() == ["a b"]
+
+
+def test_an_unpaired_surrogate_separates():
+    assert tokens("dog\ud800cat") == ["dog", "cat"]
+
+
+SPANS = [
+    ("A Golden-Retriever dog", ["golden retriever"], ["Golden-Retriever"]),
+    ("don’t &amp; ﬁne Cafe\u0301!", ["dont", "fine cafe"], ["don’t", "ﬁne Cafe\u0301"]),
+    ("dog dog dog", ["dog dog"], ["dog dog dog"]),
+    ("dog,cat", ["cat", "dog"], ["dog", "cat"]),
+    ("d&eacute;j&agrave; vu", ["deja vu"], ["d&eacute;j&agrave; vu"]),
+    ("LEGO™ set", ["lego set"], ["LEGO™ set"]),
+    ("nothing", ["dog", "***"], []),
+    ("", ["dog"], []),
+    ("dog\ud800", ["dog"], ["dog"]),
+]
+
+
+@pytest.mark.parametrize(("caption", "phrases", "expected"), SPANS)
+def test_spans_of_named_cases(caption, phrases, expected):
+    assert [caption[start:end] for start, end in matching_spans(caption, phrases)] == expected
+
+
+@settings(max_examples=300, deadline=None)
+@given(caption=texts, phrase=st.lists(st.sampled_from(PLAIN + ODD), min_size=1, max_size=2).map("".join))
+def test_spans_are_ascending_apart_and_never_raise(oracle, caption, phrase):
+    spans = matching_spans(caption, [phrase])
+    assert all(0 <= start < end <= len(caption) for start, end in spans)
+    assert all(one[1] <= other[0] for one, other in pairwise(spans))
+    words = oracle.tokens(phrase)
+    if words and caption.isascii() and "&" not in caption:
+        assert bool(spans) == oracle.holds(oracle.tokens(caption), words)
