@@ -1,4 +1,4 @@
-"""Commands on images: download, embed, similar, sample."""
+"""Commands on images: download, embed, similar."""
 
 from __future__ import annotations
 
@@ -101,26 +101,3 @@ def similar(
 
 def _similar_json(row: dict[str, Any]) -> dict[str, Any]:
     return {**row_json(row), "score": row["score"], "path": row["path"]}
-
-
-@app.command("sample")
-def sample(
-    context: typer.Context,
-    name: Annotated[str, typer.Option(help="The sample's name; its files are samples/NAME.*")] = "T2T500",
-    method: Annotated[str, typer.Option(help="A method by name.")] = "",
-    n: Annotated[int, typer.Option("-n", help="Images a class.", min=1)] = 500,
-    threshold: Annotated[float | None, typer.Option(help="The method's threshold, where it has one.")] = None,
-    seed: Annotated[int, typer.Option(help="Of Random.")] = 0,
-) -> None:
-    """Choose each class's images and write the training list."""
-    from ..sampling.sample import draw
-    from ..settings import sample_settings
-    from ..terminal import emit, progress_bars
-
-    workspace = options.workspace_of(context)
-    spec = sample_settings(name=name, method=method, n=n, threshold=threshold, seed=seed)
-    options.save_sample(workspace, spec)
-    with progress_bars() as progress:
-        counts = draw(workspace, spec, progress=progress)
-    emit(f"sample {name}: {counts_text(counts)}")
-    emit(str(workspace.samples_folder / f"{name}.txt"))
