@@ -1,0 +1,191 @@
+"""Captions in Elasticsearch: one index, shared by a team, filled by many machines.
+
+elastic_address    where, and who asks          elastic_schema     mapping, row ↔ document
+elastic_server     the client, asked patiently  elastic_queries    query bodies: pure functions
+elastic_errors     its errors, in clear lines   elastic_catalogue  which rows count, and reading them
+elastic_files      files in and out             elastic_bulk       bulk requests
+elastic_session    settings while loading       elastic_scan       every match once
+elastic_index      found, recognised, made      elastic_swap       a new index behind an alias
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+
+from ..errors import CaptionIndexError
+from ..records import CorpusFile, Fingerprint, RowId
+from .elastic_address import parse_address
+from .elastic_catalogue import Catalogue
+from .elastic_files import Files
+from .elastic_index import existing, make
+from .elastic_queries import (
+    CORPUS_ORDER,
+    PRIORITY_ORDER,
+    SCORE_ORDER,
+    Body,
+    Visible,
+    below_priority,
+    counts,
+    from_priority,
+    matching,
+    scored,
+)
+from .elastic_scan import PAGE, scan
+from .elastic_schema import NOT_RETURNED, rows_table
+from .elastic_server import Server, connect
+from .elastic_session import loading
+from .query import CaptionQuery, sample_start
+
+COUNTED_AT_ONCE = 1000
+"""Phrases counted in one request; a server makes at most 65,536 buckets."""
+
+
+class ElasticCaptions:
+    """A caption index in an Elasticsearch cluster; implements search.captions.CaptionIndex."""
+
+    def __init__(self, server: Server, index: str) -> None:
+        self.server = server
+        self.index = index
+        """The index itself, whatever alias it was opened by."""
+        self._catalogue = Catalogue(server, index)
+
+    @classmethod
+    def open(cls, location: str, *, create: bool = False) -> ElasticCaptions:
+        """The index at ``location``; where there is none, CaptionIndexError, or a new one with ``create``.
+
+        ServerError: the server is down, slow, refuses the credentials, or isn't of a supported version.
+        CaptionIndexError: the index isn't captrawl's, or of another format.
+        """
+        address = parse_address(location)
+        server = connect(address)
+        try:
+            index = existing(server)
+            if index is None and create:
+                index = make(server)
+            if index is None:
+                raise CaptionIndexError(
+                    f"there is no caption index {address.name} at {address.hosts[0]}; make it with "
+                    f"captrawl index captions FILES --to {address}"
+                )
+        except BaseException:
+            server.close()
+            raise
+        return cls(server, index)
+
+    def files(self) -> dict[str, Fingerprint]:
+        """What is durably in: every corpus file's identity and fingerprint, bytewise."""
+        return {name: record.fingerprint for name, record in self._catalogue.committed().items()}
+
+    def loading(self) -> contextlib.AbstractContextManager[None]:
+        """Hold this around many calls of add: the index is set up for loading, and put back at the end."""
+        return loading(self._catalogue)
+
+    def add(self, file: CorpusFile, batches: Iterable[pa.RecordBatch]) -> int:
+        """Put a corpus file's rows in, all or nothing, and return how many they were."""
+        return Files(self._catalogue).add(file, batches)
+
+    def remove(self, file: str) -> None:
+        """Take a corpus file's rows out; CaptionIndexError where it isn't in."""
+        Files(self._catalogue).remove(file)
+
+    def rows(self) -> int:
+        """How many rows are in."""
+        return self._catalogue.view().rows
+
+    def count(self, queries: Sequence[CaptionQuery]) -> list[int]:
+        """How many rows match each query."""
+        if not queries:
+            return []
+        alike: dict[object, list[int]] = {}
+        for place, query in enumerate(queries):
+            around = (query.prefix_tokens(), query.exclude_tokens(), query.filters)
+            alike.setdefault(around, []).append(place)
+        return self._catalogue.read(lambda visible: self._counted(queries, list(alike.values()), visible))
+
+    def sample(self, query: CaptionQuery, size: int, seed: int) -> pa.Table:
+        """At most ``size`` matching rows: ascending priority from sample_start(seed), wrapping round."""
+        start = sample_start(seed)
+
+        def drawn(visible: Visible) -> list[Mapping[str, Any]]:
+            ahead = matching(query, visible, from_priority(start))
+            found = self._ordered(ahead, PRIORITY_ORDER, size)
+            if len(found) < size:
+                behind = matching(query, visible, below_priority(start))
+                found += self._ordered(behind, PRIORITY_ORDER, size - len(found))
+            return found
+
+        return rows_table(self._catalogue.read(drawn))
+
+    def first(self, query: CaptionQuery, size: int, after: RowId | None) -> pa.Table:
+        """At most ``size`` matching rows behind ``after``, in corpus order."""
+        start = list(after) if after else None
+        return rows_table(
+            self._catalogue.read(
+                lambda visible: self._ordered(matching(query, visible), CORPUS_ORDER, size, after=start)
+            )
+        )
+
+    def relevant(self, query: CaptionQuery, size: int) -> pa.Table:
+        """At most ``size`` matching rows, the highest BM25 score first; equal scores in corpus order."""
+        return rows_table(
+            self._catalogue.read(lambda visible: self._ordered(scored(query, visible), SCORE_ORDER, size))
+        )
+
+    def scan(self, query: CaptionQuery) -> Iterator[pa.RecordBatch]:
+        """Every matching row once, in any order, in constant memory; raises rather than end early."""
+        return scan(self._catalogue, matching(query))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.server.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _counted(
+        self, queries: Sequence[CaptionQuery], groups: Sequence[Sequence[int]], visible: Visible
+    ) -> list[int]:
+        """The counts of ``queries``; the places in one group differ in their synonyms only."""
+        counted = [0] * len(queries)
+        parts = [
+            group[start : start + COUNTED_AT_ONCE]
+            for group in groups
+            for start in range(0, len(group), COUNTED_AT_ONCE)
+        ]
+        for part in parts:
+            answer = self._catalogue.search(counts([queries[place] for place in part], visible))
+            for place, bucket in zip(part, answer["aggregations"]["queries"]["buckets"], strict=True):
+                counted[place] = bucket["doc_count"]
+        return counted
+
+    def _ordered(
+        self, query: Body, order: Sequence[Body], size: int, *, after: Sequence[Any] | None = None
+    ) -> list[Mapping[str, Any]]:
+        """The first ``size`` documents that match, in ``order``, behind the sort values ``after``."""
+        found: list[Mapping[str, Any]] = []
+        while len(found) < size:
+            body: Body = {
+                "size": min(size - len(found), PAGE),
+                "query": query,
+                "sort": list(order),
+                "track_total_hits": False,
+                "_source": {"excludes": list(NOT_RETURNED)},
+            }
+            if after:
+                body["search_after"] = list(after)
+            hits = self._catalogue.search(body)["hits"]["hits"]
+            found += [hit["_source"] for hit in hits]
+            if len(hits) < body["size"]:
+                break
+            after = hits[-1]["sort"]
+        return found
