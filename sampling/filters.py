@@ -12,8 +12,9 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from ..search.neighbours import rounded
 from .methods import Condition, Method
-from .scores import DECIMALS, Scores, rounded
+from .scores import DECIMALS, Scores
 
 LEAK = 0.95
 """The cosine to a test image above which an image is taken for a copy of it."""
@@ -42,7 +43,8 @@ class Candidates:
     """The embedded rows of one class's pool; arrays are aligned.
 
     ``identity`` is (rows, 3) int64: codes, equal where uid, URL and sha256 are; ``position`` the rows' places
-    by (uid, file, row), which settles equal scores; ``images`` (rows, d) float32 unit vectors.
+    by (uid, file, row), which settles equal scores; ``images`` (rows, d) float32 unit vectors,
+    (rows, 0) where no step needs them.
     """
 
     scores: Scores
@@ -68,6 +70,11 @@ class Steps:
     prompts: NDArray[np.float32] | None = None
     own: int = 0
     keep: NDArray[np.bool_] | None = None
+
+    @property
+    def need_images(self) -> bool:
+        """Whether any step looks at the image vectors."""
+        return not (self.dedup is None and self.leaks is None and self.prompts is None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,11 @@ class Pool:
     table: pa.Table
     embedded: NDArray[np.int64]
 
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """The rows in the embeddings of the matches that have one."""
+        return self.embedded[self.embedded >= 0]
+
 
 def read_pools(workspace: Workspace, classes: ClassList, embeddings: Embeddings) -> Iterator[Pool]:
     """The pool of every class, ascending; a class without matches has an empty one.

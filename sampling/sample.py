@@ -2,98 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ..classes import ClassList, load_classes
-from ..errors import InputError, WorkspaceError
 from ..records import Progress, silent
-from ..search.embeddings import Embeddings, EmbeddingsInfo, count_shards, shard_paths
-from ..search.models import ModelId, model_of
+from ..search.embeddings import Embeddings
 from ..settings import SampleSettings
-from ..workspace import StageStatus, State, Workspace, digest
+from ..workspace import StageStatus, State, Workspace
 from .filters import Choice, Steps, choose
-from .lists import SAMPLE_SCHEMA, SamplePaths, writing
-from .methods import Method, Score, resolve
+from .lists import SAMPLE_SCHEMA, writing
+from .methods import Score
 from .pool import Pool, candidates_of, read_pools
-from .prompts import class_names, templates_of
-from .reference import References, Shots, read_shots, shots_of
-from .scores import ORDER, Scores, score
-from .shots import Labelled, read_labelled
-
-
-@dataclass(frozen=True, slots=True)
-class SampleTask:
-    """Everything a sample is made from besides the rows themselves."""
-
-    spec: SampleSettings
-    method: Method
-    classes: ClassList
-    names: list[tuple[str, ...]]
-    templates: tuple[str, ...]
-    model: ModelId
-    shots: Labelled | None
-    leaks: Labelled | None
-
-
-def stage_name(spec: SampleSettings) -> str:
-    """The stage of a sample in captrawl.lock.json and `captrawl status`."""
-    return f"sample:{spec.name}"
-
-
-def paths_of(workspace: Workspace, name: str) -> SamplePaths:
-    """The files of the sample called ``name``."""
-    return SamplePaths(workspace.samples_folder, name)
-
-
-def task_of(workspace: Workspace, spec: SampleSettings) -> SampleTask:
-    """What ``spec`` asks of this workspace, with every error that can be found before any work.
-
-    InputError: an unknown method or score, shots that are asked for and not there, a list that can't be read.
-    """
-    settings = workspace.settings()
-    method = resolve(spec, thresholds_of(settings.task.dataset))
-    if method.needs_shots and not settings.task.shots:
-        raise InputError(
-            f"sample {spec.name!r}: {method.name} needs few shots and the task has none; set shots (a `path "
-            "label flag` list or a folder of class folders) and root in [task] of captrawl.toml"
-        )
-    if any(character.isspace() for character in str(workspace.root)):
-        raise WorkspaceError(
-            f"{workspace.root} holds a blank, and readers of `path label flag` lists split at blanks; move "
-            "the workspace to a path without blanks"
-        )
-    classes = load_classes(workspace.root / settings.task.classes)
-    leaks = None
-    if spec.leak_guard:
-        leaks = read_labelled(workspace.root / spec.leak_guard, workspace.root / settings.task.root, None)
-    return SampleTask(
-        spec,
-        method,
-        classes,
-        class_names(classes, settings),
-        templates_of(settings),
-        model_of(workspace),
-        read_shots(workspace, classes),
-        leaks,
-    )
-
-
-def thresholds_of(dataset: str) -> Mapping[str, float]:
-    """The thresholds by method of a data set preset; none for ""."""
-    if not dataset:
-        return {}
-    from ..datasets import load_dataset
-
-    return load_dataset(dataset).thresholds
+from .referee import Policy, Referee, judge
+from .reference import References, Shots, shots_of
+from .scores import ORDER, PoolScorer, Scores
+from .task import SampleTask, inputs_of, paths_of, stage_name, task_of
 
 
 def draw(workspace: Workspace, spec: SampleSettings, *, progress: Progress = silent) -> dict[str, int]:
@@ -105,18 +33,21 @@ def draw(workspace: Workspace, spec: SampleSettings, *, progress: Progress = sil
     with workspace.locked(stage):
         task = task_of(workspace, spec)
         embeddings = Embeddings.open(workspace.embeddings_folder(task.model.slug))
-        inputs = _inputs(workspace, task)
+        inputs = inputs_of(workspace, task)
         references = References(workspace, task.model, embeddings.info, progress=progress)
         drawer = Drawer(
             task,
+            embeddings,
+            PoolScorer(embeddings, workspace.vectors_folder(task.model.slug)),
             prompts=references.prompts(task.names, task.templates),
             shots=shots_of(task.shots, references, embeddings.dimension),
             leaks=references.images(task.leaks.paths) if task.leaks else None,
         )
+        drawer = drawer.with_referee(workspace)
         tally: Counter[str] = Counter(classes=len(task.classes), without_pool=0, pool=0, embedded=0, kept=0)
         with writing(paths_of(workspace, spec.name), root=workspace.root, method=task.method) as writer:
             for index, pool in enumerate(read_pools(workspace, task.classes, embeddings)):
-                kept, dropped = drawer.draw(pool, index, embeddings)
+                kept, dropped = drawer.draw(pool, index)
                 writer.add(pool.class_id, kept, dropped)
                 _tally(tally, pool, kept, dropped)
                 progress(f"sample {spec.name}", index + 1, len(task.classes))
@@ -130,24 +61,38 @@ class Drawer:
     """Scores a pool against prompts and shots and chooses from it; row i of ``prompts`` is class i's."""
 
     task: SampleTask
+    embeddings: Embeddings
+    scorer: PoolScorer
     prompts: NDArray[np.float32]
     shots: Shots
     leaks: NDArray[np.float32] | None
+    referee: Referee | None = None
 
-    def draw(self, pool: Pool, index: int, embeddings: Embeddings) -> tuple[pa.Table, pa.Table]:
+    def with_referee(self, workspace: Workspace) -> Drawer:
+        """Let the referee judge all pools, where the task asks for one."""
+        if not self.task.spec.referee:
+            return self
+        pools = (pool.rows for pool in read_pools(workspace, self.task.classes, self.embeddings))
+        policy = Policy(self.task.spec.referee)
+        return replace(self, referee=judge(pools, self.embeddings, self.prompts, policy))
+
+    def draw(self, pool: Pool, index: int) -> tuple[pa.Table, pa.Table]:
         """The kept rows in rank order and the dropped ones in the pool's order (SAMPLE_SCHEMA)."""
-        rows = pool.embedded[pool.embedded >= 0]
-        images = embeddings.images.take(rows)
-        captions = embeddings.captions.take(rows)
+        rows = pool.rows
         shots = self.shots.of(pool.class_id)
-        scores = score(images, captions, prompt=self.prompts[index], shots=shots)
-        choice = choose(candidates_of(pool, scores, images), self.task.method, self.steps(index))
+        scores = self.scorer.score(rows, prompt=self.prompts[index], shots=shots)
+        steps = self.steps(index, rows)
+        images = (
+            self.embeddings.images.take(rows) if steps.need_images else np.zeros((len(rows), 0), np.float32)
+        )
+        choice = choose(candidates_of(pool, scores, images), self.task.method, steps)
         return split(pool, scores, choice)
 
-    def steps(self, index: int) -> Steps:
-        """The steps besides the method, for the class at ``index``."""
+    def steps(self, index: int, rows: NDArray[np.int64]) -> Steps:
+        """The steps besides the method, for the class at ``index`` with these embedding rows."""
         spec = self.task.spec
-        steps = Steps(spec.n, spec.seed, spec.tail, spec.dedup, leaks=self.leaks)
+        keep = self.referee.keeps(index, rows) if self.referee else None
+        steps = Steps(spec.n, spec.seed, spec.tail, spec.dedup, leaks=self.leaks, keep=keep)
         return replace(steps, prompts=self.prompts, own=index) if spec.zeroshot else steps
 
 
@@ -192,46 +137,8 @@ def sample_status(workspace: Workspace, spec: SampleSettings) -> StageStatus:
     lost = [path.name for path in paths.all() if not path.exists()]
     if lost:
         return StageStatus(stage, State.PARTIAL, record.counts, f"{', '.join(lost)} not there")
-    inputs = _inputs(workspace, task_of(workspace, spec))
+    inputs = inputs_of(workspace, task_of(workspace, spec))
     other = [name for name, value in inputs.items() if record.inputs.get(name) != value]
     if other:
         return StageStatus(stage, State.STALE, record.counts, f"made from other {', '.join(other)}")
     return StageStatus(stage, State.DONE, record.counts)
-
-
-def _inputs(workspace: Workspace, task: SampleTask) -> dict[str, str]:
-    """Hashes of what the sample is made from, by the name that `status` says."""
-    spec = task.spec
-    ids = [entry.id for entry in task.classes]
-    folder = workspace.embeddings_folder(task.model.slug)
-    return {
-        "method": digest([task.method.name, str(task.method), spec.n, spec.dedup, spec.zeroshot, spec.tail]),
-        "seed": digest(spec.seed if task.method.order is None else 0),
-        "prompts": digest([list(zip(ids, task.names, strict=True)), task.templates]),
-        "shots": task.shots.fingerprint() if task.shots else "",
-        "test images": task.leaks.fingerprint() if task.leaks else "",
-        "matches": file_digest(workspace.matches_path),
-        "images": file_digest(workspace.images_path),
-        "embeddings": _embeddings_digest(folder),
-    }
-
-
-def _embeddings_digest(folder: Path) -> str:
-    try:
-        info = EmbeddingsInfo.load(folder)
-    except WorkspaceError:
-        return ""
-    shards = [file_digest(shard_paths(folder, shard)[2]) for shard in range(count_shards(folder))]
-    return digest([info.weights, info.precision, shards])
-
-
-def file_digest(path: Path, end: int = 1 << 20) -> str:
-    """A hash of the file's size, first and last MiB; "" where it isn't there. A Parquet's footer is in it."""
-    try:
-        with path.open("rb") as handle:
-            size = path.stat().st_size
-            head = handle.read(end)
-            handle.seek(max(0, size - end))
-            return hashlib.sha256(head + handle.read() + str(size).encode()).hexdigest()
-    except FileNotFoundError:
-        return ""

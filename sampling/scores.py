@@ -1,19 +1,30 @@
 """The scores of a pool: T2T and T2I to the class's prompt, I2I and I2T to its shots.
 
 A score is a float32 inner product of stored unit vectors, rounded to 6 decimals and held as float64, so that
-``score >= 0.25`` means what it says.
+``score >= 0.25`` means what it says. It comes from an exact k-NN search in FAISS inside the pool.
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import WorkspaceError
+from ..search.embeddings import Embeddings
+from ..search.neighbours import Neighbours, import_faiss, rounded
 from .methods import Score
 
+logger = logging.getLogger(__name__)
+
 DECIMALS = 6
+Vectors = NDArray[np.float32]
+Products = Callable[[Vectors], NDArray[np.float64]]
+"""Scores of queries (queries, d) with all rows of a pool: (queries, rows), NaN where a vector is broken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,47 +44,71 @@ class Scores:
 ORDER: tuple[Score, ...] = tuple(Score)
 
 
-def score(
-    images: NDArray[np.float32],
-    captions: NDArray[np.float32],
-    *,
-    prompt: NDArray[np.float32],
-    shots: NDArray[np.float32],
-) -> Scores:
-    """All six scores of a pool.
+def score(images: Products, captions: Products, *, prompt: Vectors, shots: Vectors, rows: int) -> Scores:
+    """All six scores of a pool of ``rows`` rows, asked of its ``images`` and ``captions``.
 
-    ``images`` and ``captions`` are (rows, d), ``prompt`` is (d,), ``shots`` (shots, d); all float32. A class
-    without shots (0 rows) has no I2I and I2T; a vector that holds NaN has no score.
+    ``prompt`` is (d,), ``shots`` (shots, d). A class without shots (0 rows) has no I2I and I2T, a prompt of
+    NaN no T2T and T2I. The mean over shots is the product with the shots' mean, which is the same number.
     """
-    values = np.full((len(images), len(ORDER)), np.nan)
-    for vectors, to_prompt, mean, largest in (
+    values = np.full((rows, len(ORDER)), np.nan)
+    queries = (
+        np.concatenate([prompt[None], shots.mean(axis=0, keepdims=True), shots])
+        if len(shots)
+        else prompt[None]
+    )
+    for ask, to_prompt, mean, largest in (
         (captions, Score.T2T, Score.I2T_MEAN, Score.I2T_MAX),
         (images, Score.T2I, Score.I2I_MEAN, Score.I2I_MAX),
     ):
-        values[:, ORDER.index(to_prompt)] = products(prompt[None], vectors)[0]
+        found = ask(queries)
+        values[:, ORDER.index(to_prompt)] = found[0]
         if len(shots):
-            each = products(shots, vectors)
-            values[:, ORDER.index(mean)] = each.mean(axis=0)
-            values[:, ORDER.index(largest)] = each.max(axis=0)
-    return Scores(rounded(values))
+            values[:, ORDER.index(mean)] = found[1]
+            values[:, ORDER.index(largest)] = found[2:].max(axis=0)
+    return Scores(values)
 
 
-def products(queries: NDArray[np.float32], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Inner products (queries, rows): an exact k-NN search in FAISS over all rows, put back in order.
+def products(vectors: Vectors) -> Products:
+    """Exact k-NN over ``vectors`` (rows, d) themselves, every row a neighbour, put back in their order."""
 
-    NaN where a vector holds NaN: FAISS never returns such a row.
+    def ask(queries: Vectors) -> NDArray[np.float64]:
+        faiss = import_faiss()
+        out = np.full((len(queries), len(vectors)), np.nan)
+        if len(vectors):
+            found, at = faiss.knn(queries, vectors, len(vectors), metric=faiss.METRIC_INNER_PRODUCT)
+            query, place = np.nonzero(at >= 0)
+            out[query, at[query, place]] = rounded(found[query, place])
+        return out
+
+    return ask
+
+
+class PoolScorer:
+    """Scores the pools of one workspace: on its FAISS indices where they are current, else on the vectors.
+
+    Both are exact inside a pool and give the same scores.
     """
-    import faiss
 
-    rows = len(vectors)
-    out = np.full((len(queries), rows), np.nan, dtype=np.float32)
-    if rows and len(queries):
-        found, at = faiss.knn(queries, vectors, rows, metric=faiss.METRIC_INNER_PRODUCT)
-        query, place = np.nonzero(at >= 0)
-        out[query, at[query, place]] = found[query, place]
-    return out
+    def __init__(self, embeddings: Embeddings, vectors_folder: Path) -> None:
+        self._embeddings = embeddings
+        try:
+            self._indices = tuple(
+                Neighbours.open(vectors_folder, embeddings, where) for where in ("images", "captions")
+            )
+        except WorkspaceError as error:
+            logger.info("scoring from the stored vectors: %s", error)
+            self._indices = ()
 
+    def score(self, rows: NDArray[np.int64], *, prompt: Vectors, shots: Vectors) -> Scores:
+        """All six scores of the embedding ``rows``, which may repeat."""
+        distinct, inverse = np.unique(rows, return_inverse=True)
+        if self._indices:
+            images, captions = (self._on(index, distinct) for index in self._indices)
+        else:
+            images = products(self._embeddings.images.take(distinct))
+            captions = products(self._embeddings.captions.take(distinct))
+        scores = score(images, captions, prompt=prompt, shots=shots, rows=len(distinct))
+        return Scores(scores.values[inverse])
 
-def rounded(values: NDArray[np.floating]) -> NDArray[np.float64]:
-    """``values`` as float64 at 6 decimals, -0.0 as 0.0."""
-    return np.round(values.astype(np.float64), DECIMALS) + 0.0
+    def _on(self, index: Neighbours, rows: NDArray[np.int64]) -> Products:
+        return lambda queries: index.pool_scores(queries, rows)

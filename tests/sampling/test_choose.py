@@ -9,7 +9,7 @@ import pytest
 from captrawl.errors import QueryError
 from captrawl.sampling.filters import Candidates, Steps, choose, distinct, shuffle_keys
 from captrawl.sampling.methods import METHODS, Score, compose, named, resolve
-from captrawl.sampling.scores import score
+from captrawl.sampling.scores import products, score
 from captrawl.settings import SampleSettings
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -58,8 +58,9 @@ def candidates(case: Case) -> Candidates:
     images = np.array(case.images, np.float32).reshape(-1, DIMENSION)
     captions = np.array(case.captions, np.float32).reshape(-1, DIMENSION)
     scores = score(
-        images,
-        captions,
+        products(images),
+        products(captions),
+        rows=len(images),
         prompt=np.array(case.prompt, np.float32),
         shots=np.array(case.shots, np.float32).reshape(-1, DIMENSION),
     )

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from captrawl.errors import InputError, WorkspaceError
 from captrawl.sampling.lists import SAMPLE_SCHEMA, read_list, read_sample
-from captrawl.sampling.sample import draw, paths_of, sample_status
+from captrawl.sampling.sample import draw, sample_status
+from captrawl.sampling.task import paths_of
 from captrawl.settings import SampleSettings
 from captrawl.workspace import State
 

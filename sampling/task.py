@@ -1,0 +1,129 @@
+"""What a sample is made from: settings, classes, method, lists; checked before any work, then hashed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..classes import ClassList, load_classes
+from ..errors import InputError, WorkspaceError
+from ..search.embeddings import EmbeddingsInfo, count_shards, shard_paths
+from ..search.models import ModelId, model_of
+from ..settings import SampleSettings
+from ..workspace import Workspace, digest
+from .lists import SamplePaths
+from .methods import Method, resolve
+from .prompts import class_names, templates_of
+from .reference import read_shots
+from .shots import Labelled, read_labelled
+
+
+@dataclass(frozen=True, slots=True)
+class SampleTask:
+    """Everything a sample is made from besides the rows themselves."""
+
+    spec: SampleSettings
+    method: Method
+    classes: ClassList
+    names: list[tuple[str, ...]]
+    templates: tuple[str, ...]
+    model: ModelId
+    shots: Labelled | None
+    leaks: Labelled | None
+
+
+def stage_name(spec: SampleSettings) -> str:
+    """The stage of a sample in captrawl.lock.json and `captrawl status`."""
+    return f"sample:{spec.name}"
+
+
+def paths_of(workspace: Workspace, name: str) -> SamplePaths:
+    """The files of the sample called ``name``."""
+    return SamplePaths(workspace.samples_folder, name)
+
+
+def task_of(workspace: Workspace, spec: SampleSettings) -> SampleTask:
+    """What ``spec`` asks of this workspace, with every error that can be found before any work.
+
+    InputError: an unknown method or score, shots that are asked for and not there, a list that can't be read.
+    """
+    settings = workspace.settings()
+    method = resolve(spec, thresholds_of(settings.task.dataset))
+    if method.needs_shots and not settings.task.shots:
+        raise InputError(
+            f"sample {spec.name!r}: {method.name} needs few shots and the task has none; set shots (a `path "
+            "label flag` list or a folder of class folders) and root in [task] of captrawl.toml"
+        )
+    if any(character.isspace() for character in str(workspace.root)):
+        raise WorkspaceError(
+            f"{workspace.root} holds a blank, and readers of `path label flag` lists split at blanks; move "
+            "the workspace to a path without blanks"
+        )
+    classes = load_classes(workspace.root / settings.task.classes)
+    leaks = None
+    if spec.leak_guard:
+        leaks = read_labelled(workspace.root / spec.leak_guard, workspace.root / settings.task.root, None)
+    return SampleTask(
+        spec,
+        method,
+        classes,
+        class_names(classes, settings),
+        templates_of(settings),
+        model_of(workspace),
+        read_shots(workspace, classes),
+        leaks,
+    )
+
+
+def thresholds_of(dataset: str) -> Mapping[str, float]:
+    """The thresholds by method of a data set preset; none for ""."""
+    if not dataset:
+        return {}
+    from ..datasets import load_dataset
+
+    return load_dataset(dataset).thresholds
+
+
+def inputs_of(workspace: Workspace, task: SampleTask) -> dict[str, str]:
+    """Hashes of what the sample is made from, by the name that `status` says."""
+    spec = task.spec
+    ids = [entry.id for entry in task.classes]
+    folder = workspace.embeddings_folder(task.model.slug)
+    return {
+        "method": digest([task.method.name, str(task.method), *_steps_of(spec)]),
+        "seed": digest(spec.seed if task.method.order is None else 0),
+        "prompts": digest([list(zip(ids, task.names, strict=True)), task.templates]),
+        "shots": task.shots.fingerprint() if task.shots else "",
+        "test images": task.leaks.fingerprint() if task.leaks else "",
+        "matches": file_digest(workspace.matches_path),
+        "images": file_digest(workspace.images_path),
+        "embeddings": _embeddings_digest(folder),
+    }
+
+
+def _steps_of(spec: SampleSettings) -> list[Any]:
+    return [spec.n, spec.dedup, spec.zeroshot, spec.referee, spec.tail]
+
+
+def _embeddings_digest(folder: Path) -> str:
+    try:
+        info = EmbeddingsInfo.load(folder)
+    except WorkspaceError:
+        return ""
+    shards = [file_digest(shard_paths(folder, shard)[2]) for shard in range(count_shards(folder))]
+    return digest([info.weights, info.precision, shards])
+
+
+def file_digest(path: Path, end: int = 1 << 20) -> str:
+    """A hash of the file's size, first and last MiB; "" where it isn't there. A Parquet's footer is in it."""
+    try:
+        with path.open("rb") as handle:
+            size = path.stat().st_size
+            head = handle.read(end)
+            handle.seek(max(0, size - end))
+            return hashlib.sha256(head + handle.read() + str(size).encode()).hexdigest()
+    except FileNotFoundError:
+        return ""
