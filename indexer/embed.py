@@ -1,6 +1,6 @@
 """The embed stage: images and captions → embeddings/<model>/.
 
-Which model, whether its vectors may join those in the folder, and how far the folder is; shards.py fills it.
+Which model, whether its vectors may join those in the folder, and how far the folder is; filler.py fills it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..search.encoder import load_encoder
 from ..search.models import ModelId, fingerprint, model_of
 from ..workspace import StageStatus, State, Workspace, digest
 from . import usable
-from .shards import Filler
+from .filler import Filler
 
 pc: Any = pyarrow.compute  # its kernels take more than the stubs say
 

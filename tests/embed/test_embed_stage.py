@@ -14,9 +14,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from captrawl.errors import ModelError, WorkspaceError
-from captrawl.indexer import shards
 from captrawl.indexer.embed import embed, embed_status
-from captrawl.indexer.usable import usable_rows
+from captrawl.indexer.usable import load_failed, usable_rows
 from captrawl.records import EMBEDDED_SCHEMA
 from captrawl.search import embeddings as layout
 from captrawl.search.embeddings import Embeddings
@@ -290,7 +289,7 @@ def test_killed_and_resumed_runs_write_the_same_bytes(make_workspace):
     assert len(same) > 10
     left = {name: sha for name, sha in files_of(folder_of(killed)).items() if not name.endswith(".tmp")}
     assert left == same
-    assert shards.usable.load_failed(folder_of(calm), 99).num_rows == 6
+    assert load_failed(folder_of(calm), 99).num_rows == 6
 
 
 def test_shards_keep_their_order_when_names_are_sorted():
