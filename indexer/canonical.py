@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute
 
 from ..errors import CorpusError
+from ..identity import priorities, uids
 from ..records import ROW_SCHEMA
-from .identity import priorities, uids
 
 pc: Any = pyarrow.compute  # its kernels take more than the stubs say
 

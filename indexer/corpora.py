@@ -3,7 +3,7 @@
     find_files(["laion400m-meta"]) → CorpusFile records, in the order of their identities
     read_batches(file)             → record batches of records.ROW_SCHEMA, streamed
 
-The presets are in presets.py, identities in identity.py, the formats in readers.py and lines.py, the types
+The presets are in presets.py, the formats in readers.py and lines.py, the types
 in canonical.py.
 """
 
@@ -19,9 +19,10 @@ from types import MappingProxyType
 import pyarrow as pa
 
 from ..errors import CorpusError
+from ..identity import priorities, uids
 from ..records import CorpusFile
 from .canonical import canonical
-from .identity import UNKNOWN_ROWS, fingerprint, priorities, uids
+from .fingerprints import UNKNOWN_ROWS, fingerprint
 from .lines import text_batches, text_layout
 from .presets import CORPORA, SQLITE, check_choice, detect, sources
 from .readers import (
