@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import shutil
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from types import ModuleType
+from uuid import uuid4
 
 import pyarrow as pa
 import pytest
@@ -18,7 +20,7 @@ from captrawl.records import ROW_SCHEMA, CorpusFile, Fingerprint
 from captrawl.search.captions import CaptionIndex, open_captions
 from captrawl.search.tantivy_build import build_part, staged
 
-ENGINES = ["tantivy"]
+ENGINES = ["tantivy", pytest.param("elastic", marks=pytest.mark.elastic)]
 
 
 def corpus_file(file: str, rows: int, version: str = "1") -> CorpusFile:
@@ -56,9 +58,11 @@ class TantivyEngine:
     @contextlib.contextmanager
     def filled(self, rows: list[dict], spread: str = "a part a file") -> Iterator[CaptionIndex]:
         """A fresh index of ``rows``, which lie in it as ``spread`` says."""
-        with open_captions(self.place(), create=True) as index:
+        place = self.place()
+        with open_captions(place, create=True) as index:
             self._fill(index, by_file(rows), spread)
             yield index
+        shutil.rmtree(place)
 
     def _fill(self, index: CaptionIndex, files: dict[str, list[dict]], spread: str) -> None:
         root: Path = index._root
@@ -77,9 +81,66 @@ class TantivyEngine:
             staging.commit(parts=3)
 
 
+class ElasticEngine:
+    """Fresh indices on a real Elasticsearch, deleted at the end."""
+
+    name = "elastic"
+    spreads = ("three shards", "one shard", "beside a half-loaded file", "replaced")
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._number = count()
+        self._name = f"captrawl-test-{uuid4().hex}"
+
+    def place(self, making: str = "shards=3") -> str:
+        """Where no index is yet."""
+        return f"{self._url}/{self._name}-{next(self._number)}?{making}"
+
+    @contextlib.contextmanager
+    def filled(self, rows: list[dict], spread: str = "one shard") -> Iterator[CaptionIndex]:
+        """A fresh index of ``rows``, which lie in it as ``spread`` says."""
+        making = "shards=1" if spread == "one shard" else "shards=3"
+        with open_captions(self.place(making), create=True) as index:
+            files = by_file(rows)
+            if spread == "replaced":
+                for file, of_file in files.items():
+                    index.add(corpus_file(file, len(of_file), "0"), batches(list(reversed(of_file))))
+            for file, of_file in files.items():
+                index.add(corpus_file(file, len(of_file)), batches(of_file))
+            if spread == "beside a half-loaded file":
+                with contextlib.suppress(_KilledError):
+                    index.add(corpus_file("half", len(rows)), self._killed(index, rows))
+            yield index
+            index.server.client.indices.delete(index=index.index)
+
+    @staticmethod
+    def _killed(index: CaptionIndex, rows: list[dict]) -> Iterator[pa.RecordBatch]:
+        """The rows once more, and the end of the loader before it can commit."""
+        yield from batches(rows)
+        index.server.client.indices.refresh(index=index.index)
+        raise _KilledError
+
+    def clean(self) -> None:
+        from elasticsearch import Elasticsearch
+
+        with contextlib.closing(Elasticsearch(self._url)) as client:
+            for index in client.indices.get(index=f"{self._name}*", features="aliases"):
+                client.indices.delete(index=index)
+
+
+class _KilledError(BaseException):
+    """No clean-up, as after SIGKILL."""
+
+
 @pytest.fixture(params=ENGINES)
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> TantivyEngine:
-    return {"tantivy": TantivyEngine}[request.param](tmp_path)
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TantivyEngine | ElasticEngine]:
+    if request.param == "tantivy":
+        yield TantivyEngine(tmp_path)
+        return
+    servers = request.getfixturevalue("elastic_servers")
+    made = ElasticEngine(servers.url(servers.first))
+    yield made
+    made.clean()
 
 
 @pytest.fixture(scope="session")
