@@ -52,9 +52,14 @@ def _crane_standing(pen: Pen, plumage: tuple[int, int, int], *, lifted: bool) ->
         pen.line([(0.16, 1.0), (0.3, 1.02)], 0.026, leg)
     pen.curve([(0.26, -0.02), (0.44, -0.28), (0.3, -0.62), (0.38, -0.9)], 0.085, (36, 36, 40))
     pen.curve([(0.24, 0.0), (0.42, -0.2), (0.41, -0.34)], 0.12, plumage)
-    pen.blob([(0.36, -0.08), (0.2, 0.22), (-0.12, 0.3), (-0.5, 0.16), (-0.62, 0.04), (-0.3, -0.14), (0.1, -0.2)], plumage)
+    pen.blob(
+        [(0.36, -0.08), (0.2, 0.22), (-0.12, 0.3), (-0.5, 0.16), (-0.62, 0.04), (-0.3, -0.14), (0.1, -0.2)],
+        plumage,
+    )
     pen.blob([(0.14, -0.06), (-0.1, 0.18), (-0.46, 0.16), (-0.3, -0.04)], dark(plumage, 0.09))
-    pen.blob([(-0.34, 0.0), (-0.52, 0.06), (-0.82, 0.34), (-0.7, 0.42), (-0.5, 0.34), (-0.3, 0.18)], (40, 40, 44))
+    pen.blob(
+        [(-0.34, 0.0), (-0.52, 0.06), (-0.82, 0.34), (-0.7, 0.42), (-0.5, 0.34), (-0.3, 0.18)], (40, 40, 44)
+    )
     pen.curve([(-0.4, 0.08), (-0.62, 0.22), (-0.74, 0.5)], 0.05, (30, 30, 34))
     _crane_head(pen, 0.4, -0.94, 6)
 
@@ -63,8 +68,22 @@ def _crane_flying(pen: Pen, plumage: tuple[int, int, int], *, lifted: bool) -> N
     up = -1 if lifted else 1
     pen.line([(-0.3, 0.02), (-1.1, 0.1)], 0.03, (58, 58, 60))
     pen.curve([(0.2, 0.0), (0.5, 0.02), (0.82, -0.08)], 0.075, (40, 40, 44))
-    far = [(0.1, 0.0), (0.12, -0.36 * up), (-0.1, -0.8 * up), (-0.3, -0.84 * up), (-0.22, -0.4 * up), (-0.2, 0.0)]
-    near = [(0.16, 0.02), (0.34, -0.4 * up), (0.2, -0.92 * up), (-0.06, -1.0 * up), (-0.06, -0.46 * up), (-0.14, 0.04)]
+    far = [
+        (0.1, 0.0),
+        (0.12, -0.36 * up),
+        (-0.1, -0.8 * up),
+        (-0.3, -0.84 * up),
+        (-0.22, -0.4 * up),
+        (-0.2, 0.0),
+    ]
+    near = [
+        (0.16, 0.02),
+        (0.34, -0.4 * up),
+        (0.2, -0.92 * up),
+        (-0.06, -1.0 * up),
+        (-0.06, -0.46 * up),
+        (-0.14, 0.04),
+    ]
     pen.blob(far, dark(plumage, 0.16))
     pen.shape([(-0.1, -0.8 * up), (-0.34, -0.92 * up), (-0.3, -0.5 * up)], (40, 40, 44))
     pen.blob([(0.3, 0.0), (0.1, 0.12), (-0.3, 0.1), (-0.56, 0.02), (-0.26, -0.08), (0.1, -0.08)], plumage)
@@ -89,12 +108,18 @@ def bat(canvas: Canvas) -> None:
         trees(canvas, 1.0, (14, 18, 26), canvas.some(0.1, 0.3))
     fur = canvas.vary(canvas.pick(((58, 42, 44), (34, 30, 40), (110, 74, 52), (72, 58, 66))), 8)
     if canvas.chance(0.25):
-        pen = canvas.pen(canvas.some(0.35, 0.65), canvas.some(0.42, 0.55), canvas.some(0.5, 0.75), canvas.some(-8, 8))
+        pen = canvas.pen(
+            canvas.some(0.35, 0.65), canvas.some(0.42, 0.55), canvas.some(0.5, 0.75), canvas.some(-8, 8)
+        )
         _bat_hanging(canvas, pen, fur)
         return
     for k in range(1 if canvas.chance(0.65) else 3):
         scale = canvas.some(0.5, 0.9) if k == 0 else canvas.some(0.12, 0.26)
-        spot = (canvas.some(0.36, 0.64), canvas.some(0.36, 0.62)) if k == 0 else (canvas.some(0, 1), canvas.some(0, 0.5))
+        spot = (
+            (canvas.some(0.36, 0.64), canvas.some(0.36, 0.62))
+            if k == 0
+            else (canvas.some(0, 1), canvas.some(0, 0.5))
+        )
         _bat_flying(canvas.pen(*spot, scale, canvas.some(-24, 24)), fur, canvas.some(-0.25, 0.3))
 
 
@@ -102,14 +127,16 @@ def _bat_flying(pen: Pen, fur: tuple[int, int, int], lift: float) -> None:
     skin = light(fur, 0.14)
     for side in (-1, 1):
         tip, wrist = (side * 1.02, 0.02 - lift), (side * 0.5, -0.42 - lift)
-        wing = [(side * 0.08, -0.16), wrist, tip, (side * 0.82, 0.12 - lift * 0.6), (side * 0.66, 0.06), (side * 0.56, 0.3),
-                (side * 0.4, 0.18), (side * 0.24, 0.42), (side * 0.08, 0.24)]  # fmt: skip
+        wing = [(side * 0.08, -0.16), wrist, tip, (side * 0.82, 0.12 - lift * 0.6), (side * 0.66, 0.06),
+                (side * 0.56, 0.3), (side * 0.4, 0.18), (side * 0.24, 0.42), (side * 0.08, 0.24)]  # fmt: skip
         pen.shape(wing, skin)
         for end in (tip, (side * 0.66, 0.08), (side * 0.4, 0.2)):
             pen.line([wrist, end], 0.018, dark(fur, 0.3))
         pen.line([(side * 0.08, -0.14), wrist, tip], 0.035, fur)
         pen.shape([(side * 0.02, -0.3), (side * 0.19, -0.56), (side * 0.17, -0.24)], fur)
-        pen.shape([(side * 0.07, -0.32), (side * 0.16, -0.48), (side * 0.14, -0.28)], mix(fur, (214, 150, 150), 0.5))
+        pen.shape(
+            [(side * 0.07, -0.32), (side * 0.16, -0.48), (side * 0.14, -0.28)], mix(fur, (214, 150, 150), 0.5)
+        )
     pen.disc(0, 0.06, (0.15, 0.3), fur)
     pen.disc(0, -0.22, 0.17, fur)
     pen.disc(0, 0.06, (0.09, 0.2), light(fur, 0.2))
@@ -128,10 +155,21 @@ def _bat_hanging(canvas: Canvas, pen: Pen, fur: tuple[int, int, int]) -> None:
         pen.line([(x, -0.9), (x * 0.8, -0.6)], 0.04, dark(fur, 0.3))
     pen.disc(0, -0.1, (0.24, 0.56), fur)
     for side in (-1, 1):
-        pen.blob([(side * 0.1, -0.66), (side * 0.44, -0.34), (side * 0.4, 0.18), (side * 0.06, 0.5), (side * 0.16, 0.0)], light(fur, 0.12))
+        pen.blob(
+            [
+                (side * 0.1, -0.66),
+                (side * 0.44, -0.34),
+                (side * 0.4, 0.18),
+                (side * 0.06, 0.5),
+                (side * 0.16, 0.0),
+            ],
+            light(fur, 0.12),
+        )
         pen.curve([(side * 0.14, -0.6), (side * 0.42, -0.2), (side * 0.08, 0.46)], 0.02, dark(fur, 0.3))
         pen.shape([(side * 0.03, 0.62), (side * 0.2, 0.96), (side * 0.18, 0.54)], fur)
-        pen.shape([(side * 0.08, 0.64), (side * 0.17, 0.86), (side * 0.15, 0.58)], mix(fur, (214, 150, 150), 0.5))
+        pen.shape(
+            [(side * 0.08, 0.64), (side * 0.17, 0.86), (side * 0.15, 0.58)], mix(fur, (214, 150, 150), 0.5)
+        )
     pen.disc(0, 0.52, 0.18, fur)
     for side in (-1, 1):
         pen.disc(side * 0.07, 0.55, 0.032, (246, 226, 150))
@@ -149,9 +187,15 @@ def mouse(canvas: Canvas) -> None:
     fur = canvas.vary(canvas.pick(((150, 130, 112), (122, 116, 116), (236, 232, 226), (168, 120, 84))), 10)
     pink = (232, 162, 158)
     pen = canvas.pen(
-        canvas.some(0.4, 0.6), canvas.some(0.5, 0.62), canvas.some(0.5, 0.82), canvas.some(-8, 8), flip=canvas.chance(0.5)
+        canvas.some(0.4, 0.6),
+        canvas.some(0.5, 0.62),
+        canvas.some(0.5, 0.82),
+        canvas.some(-8, 8),
+        flip=canvas.chance(0.5),
     )
-    canvas.shadow(pen, [(x, y + 0.42) for x, y in ((-0.7, -0.06), (0.8, -0.06), (0.8, 0.1), (-0.7, 0.1))], 0.35)
+    canvas.shadow(
+        pen, [(x, y + 0.42) for x, y in ((-0.7, -0.06), (0.8, -0.06), (0.8, 0.1), (-0.7, 0.1))], 0.35
+    )
     if canvas.chance(0.4):
         pen.shape([(0.82, 0.42), (1.42, 0.42), (1.42, 0.12)], (250, 206, 84))
         pen.shape([(0.82, 0.42), (1.42, 0.12), (1.3, 0.02)], (255, 228, 140))
@@ -159,8 +203,24 @@ def mouse(canvas: Canvas) -> None:
             pen.disc(x, y, r, (226, 172, 54))
     pen.curve([(-0.6, 0.26), (-0.96, 0.32), (-1.1, 0.06), (-1.3, 0.1), (-1.36, -0.1)], 0.05, pink)
     pen.disc(0.38, -0.28, 0.17, dark(fur, 0.15))
-    pen.blob([(0.86, 0.24), (0.66, 0.0), (0.4, -0.16), (0.1, -0.2), (-0.3, -0.24), (-0.66, 0.0), (-0.66, 0.34), (-0.3, 0.44), (0.4, 0.42), (0.74, 0.36)], fur)
-    pen.blob([(0.7, 0.34), (0.3, 0.32), (-0.2, 0.36), (-0.5, 0.4), (0.1, 0.45), (0.5, 0.42)], light(fur, 0.35))
+    pen.blob(
+        [
+            (0.86, 0.24),
+            (0.66, 0.0),
+            (0.4, -0.16),
+            (0.1, -0.2),
+            (-0.3, -0.24),
+            (-0.66, 0.0),
+            (-0.66, 0.34),
+            (-0.3, 0.44),
+            (0.4, 0.42),
+            (0.74, 0.36),
+        ],
+        fur,
+    )
+    pen.blob(
+        [(0.7, 0.34), (0.3, 0.32), (-0.2, 0.36), (-0.5, 0.4), (0.1, 0.45), (0.5, 0.42)], light(fur, 0.35)
+    )
     pen.disc(-0.34, 0.2, (0.27, 0.24), dark(fur, 0.06))
     pen.disc(0.24, -0.24, 0.23, fur)
     pen.disc(0.25, -0.23, 0.16, mix(fur, pink, 0.75))

@@ -1,4 +1,4 @@
-"""A supersampled canvas with pens that draw in an object's own coordinates, and the finish of a photograph."""
+"""A supersampled canvas, pens that draw in an object's own coordinates, and the finish of a photograph."""
 
 from __future__ import annotations
 
@@ -112,7 +112,9 @@ class Canvas:
         fall = np.exp(-(((xs - x * small[0]) ** 2 + (ys - y * small[1]) ** 2) / (2 * reach**2)))
         mask = Image.fromarray((np.clip(fall * strength, 0, 1) * 255).astype(np.uint8))
         self.image.paste(
-            Image.new("RGB", self.image.size, colour[:3]), (0, 0), mask.resize(self.image.size, Image.Resampling.BILINEAR)
+            Image.new("RGB", self.image.size, colour[:3]),
+            (0, 0),
+            mask.resize(self.image.size, Image.Resampling.BILINEAR),
         )
 
     def grain(self, coarse: int, strength: float) -> None:
@@ -139,7 +141,9 @@ class Canvas:
         """Darken the ground under ``points`` of ``pen`` softly."""
         small = (self.width // 4, self.height // 4)
         mask = Image.new("L", small, 0)
-        ImageDraw.Draw(mask).polygon([(px / 4, py / 4) for px, py in pen.places(points)], fill=round(255 * strength))
+        ImageDraw.Draw(mask).polygon(
+            [(px / 4, py / 4) for px, py in pen.places(points)], fill=round(255 * strength)
+        )
         mask = mask.filter(ImageFilter.GaussianBlur(blur * min(small) / 100)).resize(self.image.size)
         self.image.paste(Image.new("RGB", self.image.size, (12, 14, 24)), (0, 0), mask)
 
@@ -222,7 +226,6 @@ class Pen:
         ImageDraw.Draw(stamp).text((2 - left, 2 - top), words, fill=255, font=font)
         if abs(self.angle) > 1e-3:
             stamp = stamp.rotate(-math.degrees(self.angle), Image.Resampling.BICUBIC, expand=True)
-        (px, py), = self.places([(x, y)])
+        ((px, py),) = self.places([(x, y)])
         corner = (round(px - stamp.width / 2), round(py - stamp.height / 2))
         self.canvas.image.paste(Image.new("RGB", stamp.size, fill[:3]), corner, stamp)
-

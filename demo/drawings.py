@@ -11,8 +11,11 @@ from PIL import Image, ImageDraw
 from .animals import ANIMALS
 from .canvas import Canvas
 from .flags import FLAGS, flag
+from .goods import GOODS
 from .lookalikes import LOOKALIKES
+from .plants import PLANTS
 from .scenes import SCENES
+from .seaside import SEASIDE
 from .signs import SIGNS
 from .things import THINGS
 
@@ -21,8 +24,11 @@ DRAWINGS: dict[str, Callable[[Canvas], None]] = {
     **SIGNS,
     **ANIMALS,
     **THINGS,
+    **PLANTS,
+    **SEASIDE,
     **SCENES,
     **LOOKALIKES,
+    **GOODS,
 }
 
 SHAPES: tuple[tuple[float, float], ...] = ((1.0, 1.0), (1.0, 0.75), (0.8, 1.0), (1.0, 0.67), (0.75, 1.0))
@@ -50,10 +56,21 @@ def placeholder(style: int, side: int = 224) -> Image.Image:
     unit = side / 224
     left, top, right, bottom = (round(v * unit) for v in (72, 60, 152, 124))
     pen.rectangle((left, top, right, bottom), outline=ink, width=max(round(4 * unit), 1))
-    pen.polygon([(left + 8 * unit, bottom - 8 * unit), (left + 30 * unit, top + 26 * unit), (left + 52 * unit, bottom - 8 * unit)], fill=ink)
+    pen.polygon(
+        [
+            (left + 8 * unit, bottom - 8 * unit),
+            (left + 30 * unit, top + 26 * unit),
+            (left + 52 * unit, bottom - 8 * unit),
+        ],
+        fill=ink,
+    )
     pen.ellipse((right - 28 * unit, top + 10 * unit, right - 14 * unit, top + 24 * unit), fill=ink)
     if style % 3 == 1:
-        pen.line((left - 10 * unit, bottom + 10 * unit, right + 10 * unit, top - 10 * unit), fill=(220, 90, 80), width=round(6 * unit))
+        pen.line(
+            (left - 10 * unit, bottom + 10 * unit, right + 10 * unit, top - 10 * unit),
+            fill=(220, 90, 80),
+            width=round(6 * unit),
+        )
     words = ("Image not available", "This photo was removed", "No picture")[style % 3]
     pen.text((side / 2, 152 * unit), words, fill=ink, anchor="mm", font_size=17 * unit)
     return image

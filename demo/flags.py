@@ -22,7 +22,9 @@ def _stripes(draw: ImageDraw.ImageDraw, size: Point, colours: Sequence[Colour], 
         )
 
 
-def _nordic(field: Colour, cross: Colour, inner: Colour | None, parts: tuple[Sequence[int], Sequence[int]]) -> Flag:
+def _nordic(
+    field: Colour, cross: Colour, inner: Colour | None, parts: tuple[Sequence[int], Sequence[int]]
+) -> Flag:
     """A Nordic cross; ``parts`` are the widths along the fly and down the hoist, in the flag law's units."""
 
     def flag(draw: ImageDraw.ImageDraw, width: float, height: float) -> None:
@@ -59,11 +61,13 @@ def _disc(field: Colour, disc: Colour, place: float, radius: float) -> Flag:
 
 
 def _brazil(draw: ImageDraw.ImageDraw, width: float, height: float) -> None:
-    """Law 5,700 of 1971: 14 modules by 20, a rhombus 1.7 from the edges, a globe of radius 3.5 with a band."""
+    """Law 5,700 of 1971: 14 modules by 20, a rhombus 1.7 from the edges, a globe of radius 3.5, a band."""
     m = height / 14
     x, y = width / 2, height / 2
     draw.rectangle((0, 0, width, height), fill=(0, 151, 57))
-    draw.polygon([(1.7 * m, y), (x, 1.7 * m), (width - 1.7 * m, y), (x, height - 1.7 * m)], fill=(254, 221, 0))
+    draw.polygon(
+        [(1.7 * m, y), (x, 1.7 * m), (width - 1.7 * m, y), (x, height - 1.7 * m)], fill=(254, 221, 0)
+    )
     draw.ellipse((x - 3.5 * m, y - 3.5 * m, x + 3.5 * m, y + 3.5 * m), fill=(1, 33, 105))
     centre = (x - 2 * m, y + 7 * m)
     band = [
@@ -72,14 +76,17 @@ def _brazil(draw: ImageDraw.ImageDraw, width: float, height: float) -> None:
         for a in angles
     ]
     draw.polygon([p for p in band if math.dist(p, (x, y)) < 3.5 * m], fill=(255, 255, 255))
-    for px, py, r in ((-2.1, 1.3, 0.2), (-0.9, 2.1, 0.14), (0.3, 1.2, 0.2), (1.6, 1.6, 0.16), (0.4, 2.6, 0.16), (2.4, 0.6, 0.13),
-                      (-2.6, 0.5, 0.13), (-0.6, 1.1, 0.12), (0.6, -1.9, 0.15)):  # fmt: skip
-        draw.ellipse((x + (px - r) * m, y + (py - r) * m, x + (px + r) * m, y + (py + r) * m), fill=(255, 255, 255))
+    for px, py, r in ((-2.1, 1.3, 0.2), (-0.9, 2.1, 0.14), (0.3, 1.2, 0.2), (1.6, 1.6, 0.16), 
+                      (0.4, 2.6, 0.16), (2.4, 0.6, 0.13), (-2.6, 0.5, 0.13), (-0.6, 1.1, 0.12), (0.6, -1.9, 0.15)):  # fmt: skip
+        draw.ellipse(
+            (x + (px - r) * m, y + (py - r) * m, x + (px + r) * m, y + (py + r) * m), fill=(255, 255, 255)
+        )
 
 
 # The right half of the maple leaf, from its tip down to the stem, in heights of the flag about its centre.
-_LEAF = ((0.0, -0.41), (0.08, -0.255), (0.145, -0.29), (0.115, -0.075), (0.225, -0.185), (0.247, -0.13), (0.36, -0.15),
-         (0.325, -0.035), (0.38, -0.005), (0.19, 0.155), (0.207, 0.225), (0.015, 0.195), (0.022, 0.41))  # fmt: skip
+_LEAF = ((0.0, -0.41), (0.08, -0.255), (0.145, -0.29), (0.115, -0.075), (0.225, -0.185), (0.247, -0.13),
+         (0.36, -0.15), (0.325, -0.035), (0.38, -0.005), (0.19, 0.155), (0.207, 0.225), (0.015, 0.195),
+         (0.022, 0.41))  # fmt: skip
 
 
 def _canada(draw: ImageDraw.ImageDraw, width: float, height: float) -> None:
@@ -140,22 +147,35 @@ def _paste(canvas: Canvas, cloth: Image.Image, x: float, y: float, angle: float)
     """Put ``cloth`` on the canvas, centred at (x, y) in shares of it, with a soft shadow."""
     turned = cloth.rotate(-angle, Image.Resampling.BICUBIC, expand=True)
     corner = (round(x * canvas.width - turned.width / 2), round(y * canvas.height - turned.height / 2))
-    alpha = turned.getchannel("A").point(lambda a: a // 3).filter(ImageFilter.BoxBlur(canvas.unit / 40))
+    alpha = (
+        turned.getchannel("A")
+        .point([value // 3 for value in range(256)])
+        .filter(ImageFilter.BoxBlur(canvas.unit / 40))
+    )
     offset = round(canvas.unit / 30)
-    canvas.image.paste(Image.new("RGB", turned.size, (10, 12, 20)), (corner[0] + offset, corner[1] + offset), alpha)
+    canvas.image.paste(
+        Image.new("RGB", turned.size, (10, 12, 20)), (corner[0] + offset, corner[1] + offset), alpha
+    )
     canvas.image.paste(turned, corner, turned)
 
 
 def _sky(canvas: Canvas) -> None:
     top, bottom = canvas.pick(
-        (((70, 130, 205), (196, 222, 244)), ((110, 130, 160), (214, 218, 222)), ((38, 70, 130), (242, 190, 150)),
+        (((70, 130, 205), (196, 222, 244)), ((110, 130, 160), (214, 218, 222)),
+         ((38, 70, 130), (242, 190, 150)),
          ((100, 170, 220), (236, 244, 250)))
     )  # fmt: skip
     canvas.gradient([canvas.vary(top), canvas.vary(bottom)])
     for _ in range(int(canvas.some(0, 4))):
         x, y = canvas.some(0, 1), canvas.some(0, 0.8)
         for _ in range(4):
-            canvas.glow(x + canvas.some(-0.12, 0.12), y + canvas.some(-0.02, 0.02), canvas.some(0.04, 0.1), (255, 255, 255), 0.45)
+            canvas.glow(
+                x + canvas.some(-0.12, 0.12),
+                y + canvas.some(-0.02, 0.02),
+                canvas.some(0.04, 0.1),
+                (255, 255, 255),
+                0.45,
+            )
 
 
 def _on_pole(canvas: Canvas, name: str) -> None:
@@ -202,10 +222,19 @@ def _badge(canvas: Canvas, name: str) -> None:
     canvas.shadow(pen, [(x + 0.06, y + 0.1) for x, y in ring(1.05, 1.05)])
     pen.disc(0, 0, 1.06, mix(tone, (255, 255, 255), 0.75))
     flat = _cloth(canvas, name, size / SHARP * 1.04, waves=0.0).convert("RGB")
-    middle = flat.crop(((flat.width - size) // 2, (flat.height - size) // 2, (flat.width + size) // 2, (flat.height + size) // 2))
+    middle = flat.crop(
+        (
+            (flat.width - size) // 2,
+            (flat.height - size) // 2,
+            (flat.width + size) // 2,
+            (flat.height + size) // 2,
+        )
+    )
     mask = Image.new("L", middle.size, 0)
     ImageDraw.Draw(mask).ellipse((0, 0, middle.width - 1, middle.height - 1), fill=255)
-    canvas.image.paste(middle, (round(pen.origin[0] - middle.width / 2), round(pen.origin[1] - middle.height / 2)), mask)
+    canvas.image.paste(
+        middle, (round(pen.origin[0] - middle.width / 2), round(pen.origin[1] - middle.height / 2)), mask
+    )
     pen.disc(-0.3, -0.5, (0.45, 0.2), (255, 255, 255, 50), -30)
 
 

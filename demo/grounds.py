@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 
-from .canvas import Canvas, Colour, dark, light, mix
+from .canvas import Canvas, Colour, Pen, dark, light, mix
 
 DAY: tuple[tuple[Colour, Colour], ...] = (
     ((64, 128, 206), (200, 226, 246)),
@@ -20,8 +22,8 @@ NIGHT: tuple[tuple[Colour, Colour], ...] = (
     ((24, 12, 48), (110, 58, 104)),
 )
 PLAIN: tuple[Colour, ...] = (
-    (244, 244, 242), (250, 236, 214), (214, 230, 236), (232, 214, 226), (208, 226, 206), (92, 104, 122), (250, 214, 120),
-    (238, 148, 122), (120, 178, 178), (56, 60, 72),
+    (244, 244, 242), (250, 236, 214), (214, 230, 236), (232, 214, 226), (208, 226, 206), (92, 104, 122),
+    (250, 214, 120), (238, 148, 122), (120, 178, 178), (56, 60, 72),
 )  # fmt: skip
 WOOD: tuple[Colour, ...] = ((170, 120, 76), (120, 82, 54), (206, 170, 126), (88, 66, 52))
 
@@ -59,7 +61,9 @@ def ground(canvas: Canvas, horizon: float, colour: Colour, *, rough: float = 7.0
         x, reach = canvas.some(0, 1) * canvas.width, canvas.unit * (0.05 + 0.3 * depth)
         tone = (*dark(base, 0.35), 40) if canvas.chance(0.5) else (*light(base, 0.4), 40)
         top = y * canvas.height
-        canvas.draw.ellipse((x - reach, top, x + reach, top + rough * (0.3 + depth) * canvas.unit / 150), fill=tone)
+        canvas.draw.ellipse(
+            (x - reach, top, x + reach, top + rough * (0.3 + depth) * canvas.unit / 150), fill=tone
+        )
 
 
 def sea(canvas: Canvas, horizon: float, colour: Colour, gleam: Colour) -> None:
@@ -96,7 +100,9 @@ def table(canvas: Canvas) -> None:
         canvas.draw.line((0, bottom, canvas.width, bottom), fill=(*dark(tone, 0.7), 170), width=2)
         for _ in range(5):
             y = canvas.some(top, bottom)
-            canvas.draw.line((0, y, canvas.width, y + canvas.some(-4, 4)), fill=(*dark(tone, 0.5), 46), width=1)
+            canvas.draw.line(
+                (0, y, canvas.width, y + canvas.some(-4, 4)), fill=(*dark(tone, 0.5), 46), width=1
+            )
 
 
 def anything(canvas: Canvas) -> None:
@@ -106,11 +112,19 @@ def anything(canvas: Canvas) -> None:
 
 def _bokeh(canvas: Canvas) -> None:
     """Lights out of focus."""
-    tone = canvas.vary(canvas.pick(((40, 52, 44), (52, 44, 60), (96, 112, 84), (70, 90, 112), (150, 120, 90))), 16)
+    tone = canvas.vary(
+        canvas.pick(((40, 52, 44), (52, 44, 60), (96, 112, 84), (70, 90, 112), (150, 120, 90))), 16
+    )
     canvas.gradient([light(tone, 0.12), dark(tone, 0.25)])
     for _ in range(int(canvas.some(8, 22))):
-        bright = mix(tone, canvas.pick(((255, 230, 170), (210, 240, 255), (255, 190, 160), (220, 255, 200))), 0.6)
-        x, y, r = canvas.some(0, canvas.width), canvas.some(0, canvas.height), canvas.some(0.05, 0.2) * canvas.unit
+        bright = mix(
+            tone, canvas.pick(((255, 230, 170), (210, 240, 255), (255, 190, 160), (220, 255, 200))), 0.6
+        )
+        x, y, r = (
+            canvas.some(0, canvas.width),
+            canvas.some(0, canvas.height),
+            canvas.some(0.05, 0.2) * canvas.unit,
+        )
         canvas.draw.ellipse((x - r, y - r, x + r, y + r), fill=(*bright, int(canvas.some(20, 70))))
     canvas.blur(1.5)
 
@@ -139,7 +153,10 @@ def trees(canvas: Canvas, horizon: float, colour: Colour, height: float = 0.12) 
     while x < end:
         tall = height * 2 * canvas.some(0.5, 1)
         if canvas.chance(0.5):
-            pen.shape([(x - tall * 0.25, 0.01), (x, -tall), (x + tall * 0.25, 0.01)], dark(tone, canvas.some(0, 0.3)))
+            pen.shape(
+                [(x - tall * 0.25, 0.01), (x, -tall), (x + tall * 0.25, 0.01)],
+                dark(tone, canvas.some(0, 0.3)),
+            )
         else:
             pen.disc(x, -tall * 0.4, (tall * 0.4, tall * 0.5), dark(tone, canvas.some(0, 0.3)))
         x += canvas.some(0.04, 0.16)
@@ -151,7 +168,7 @@ def ridge(canvas: Canvas, start: float, rise: float, *, steps: int = 7) -> list[
     rough = 0.32
     for _ in range(steps - 2):
         finer: list[float] = []
-        for a, b in zip(heights, heights[1:], strict=False):
+        for a, b in pairwise(heights):
             finer += [a, (a + b) / 2 + canvas.some(-rough, rough) / 2]
         heights = [*finer, heights[-1]]
         rough *= 0.52
@@ -163,14 +180,22 @@ def rain(canvas: Canvas) -> None:
     """Slanting rain over what is drawn so far."""
     slant = canvas.some(0.05, 0.25)
     for _ in range(70):
-        x, y, long = canvas.some(0, canvas.width), canvas.some(0, canvas.height), canvas.some(0.05, 0.16) * canvas.unit
+        x, y, long = (
+            canvas.some(0, canvas.width),
+            canvas.some(0, canvas.height),
+            canvas.some(0.05, 0.16) * canvas.unit,
+        )
         canvas.draw.line((x, y, x - slant * long, y + long), fill=(226, 238, 255, 120), width=2)
 
 
 def snow(canvas: Canvas) -> None:
     """Falling snow over what is drawn so far."""
     for _ in range(int(canvas.some(30, 80))):
-        x, y, r = canvas.some(0, canvas.width), canvas.some(0, canvas.height), canvas.some(0.006, 0.022) * canvas.unit
+        x, y, r = (
+            canvas.some(0, canvas.width),
+            canvas.some(0, canvas.height),
+            canvas.some(0.006, 0.022) * canvas.unit,
+        )
         canvas.draw.ellipse((x - r, y - r, x + r, y + r), fill=(255, 255, 255, int(canvas.some(140, 240))))
 
 
@@ -184,3 +209,15 @@ def reeds(canvas: Canvas, base: float) -> None:
         pen.curve([(x, 0.05), (x + lean * 0.3, -tall * 0.5), (x + lean, -tall)], 0.016, tone)
         if canvas.chance(0.25):
             pen.disc(x + lean, -tall, (0.02, 0.07), (98, 66, 40), math.degrees(lean))
+
+
+def lying(canvas: Canvas, *, turn: float = 15.0, ground_of: Callable[[Canvas], None] = anything) -> Pen:
+    """A ground, and a pen for an object that lies on it."""
+    ground_of(canvas)
+    return canvas.pen(
+        canvas.some(0.42, 0.58),
+        canvas.some(0.44, 0.56),
+        canvas.some(0.6, 0.88),
+        canvas.some(-turn, turn),
+        flip=canvas.chance(0.5),
+    )

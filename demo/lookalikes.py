@@ -1,23 +1,15 @@
-"""What a phrase drags in besides: the other things that share a class's name, and what shops print it on."""
+"""What a phrase drags in besides: the other things that share a class's name."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 
-from .canvas import Canvas, Pen, clear, dark, light, mix, ring
-from .grounds import anything, ground, plain, sky, table, trees
+from .canvas import Canvas, Pen, dark, light, mix, ring
+from .grounds import ground, lying, plain, sky, table, trees
 from .things import BRIGHT
 
 SKIN = ((250, 216, 190), (230, 184, 148), (190, 136, 98), (132, 88, 62), (96, 62, 46))
-
-
-def _lying(canvas: Canvas, *, turn: float = 15.0, ground_of: Callable[[Canvas], None] = anything) -> Pen:
-    """A ground, and a pen for an object that lies on it."""
-    ground_of(canvas)
-    return canvas.pen(
-        canvas.some(0.42, 0.58), canvas.some(0.44, 0.56), canvas.some(0.6, 0.88), canvas.some(-turn, turn), flip=canvas.chance(0.5)
-    )
 
 
 def baseball_bat(canvas: Canvas) -> None:
@@ -27,9 +19,19 @@ def baseball_bat(canvas: Canvas) -> None:
         ground(canvas, canvas.some(0.3, 0.55), (110, 150, 74))
         pen = canvas.pen(0.5, canvas.some(0.5, 0.6), canvas.some(0.8, 1.05), canvas.some(-70, 70))
     else:
-        pen = _lying(canvas, turn=70)
+        pen = lying(canvas, turn=70)
     wood = canvas.vary(canvas.pick(((206, 160, 104), (150, 94, 54), (50, 46, 48), (180, 184, 190))), 10)
-    outline = [(-0.05, 0.86), (-0.045, 0.3), (-0.13, -0.4), (-0.12, -0.86), (0, -0.93), (0.12, -0.86), (0.13, -0.4), (0.045, 0.3), (0.05, 0.86)]
+    outline = [
+        (-0.05, 0.86),
+        (-0.045, 0.3),
+        (-0.13, -0.4),
+        (-0.12, -0.86),
+        (0, -0.93),
+        (0.12, -0.86),
+        (0.13, -0.4),
+        (0.045, 0.3),
+        (0.05, 0.86),
+    ]
     canvas.shadow(pen, [(x + 0.06, y + 0.04) for x, y in outline], 0.4)
     pen.blob(outline, wood)
     pen.line([(-0.05, -0.8), (-0.05, -0.2), (-0.01, 0.3)], 0.04, light(wood, 0.4))
@@ -39,14 +41,26 @@ def baseball_bat(canvas: Canvas) -> None:
         x = canvas.pick((-0.45, 0.45))
         pen.disc(x, 0.3, 0.18, (248, 246, 240))
         for side in (-1, 1):
-            pen.curve([(x + side * 0.15, 0.2), (x + side * 0.07, 0.3), (x + side * 0.15, 0.4)], 0.018, (206, 50, 50))
+            pen.curve(
+                [(x + side * 0.15, 0.2), (x + side * 0.07, 0.3), (x + side * 0.15, 0.4)], 0.018, (206, 50, 50)
+            )
 
 
 def computer_mouse(canvas: Canvas) -> None:
     """A mouse of the desk."""
-    pen = _lying(canvas, turn=30)
+    pen = lying(canvas, turn=30)
     body = canvas.vary(canvas.pick(((40, 42, 46), (236, 238, 240), (180, 186, 194), (70, 90, 150))), 8)
-    outline = [(0, -0.66), (0.3, -0.56), (0.4, -0.1), (0.38, 0.4), (0.2, 0.72), (-0.2, 0.72), (-0.38, 0.4), (-0.4, -0.1), (-0.3, -0.56)]
+    outline = [
+        (0, -0.66),
+        (0.3, -0.56),
+        (0.4, -0.1),
+        (0.38, 0.4),
+        (0.2, 0.72),
+        (-0.2, 0.72),
+        (-0.38, 0.4),
+        (-0.4, -0.1),
+        (-0.3, -0.56),
+    ]
     if canvas.chance(0.3):
         pen.box(-0.9, -0.9, 0.9, 0.95, dark(canvas.pick(BRIGHT), 0.55))
     if canvas.chance(0.75):
@@ -62,7 +76,7 @@ def computer_mouse(canvas: Canvas) -> None:
 
 def hand(canvas: Canvas) -> None:
     """An open hand with its lines."""
-    pen = _lying(canvas, turn=18, ground_of=plain)
+    pen = lying(canvas, turn=18, ground_of=plain)
     skin = canvas.vary(canvas.pick(SKIN), 8)
     canvas.shadow(pen, [(x * 0.5 + 0.06, y * 0.8 + 0.1) for x, y in ring(1, 1)], 0.35)
     for x, tip, wide in ((-0.3, -0.62, 0.15), (-0.1, -0.82, 0.16), (0.1, -0.78, 0.16), (0.3, -0.56, 0.14)):
@@ -71,9 +85,26 @@ def hand(canvas: Canvas) -> None:
             px, py = x * (0.9 + 0.4 * share), 0.1 + (tip - 0.1) * share
             pen.line([(px - 0.05, py), (px + 0.05, py)], 0.014, dark(skin, 0.2))
     pen.line([(-0.2, 0.42), (-0.56, 0.1), (-0.72, -0.1)], 0.17, skin)
-    pen.blob([(-0.36, 0.0), (0, -0.08), (0.36, 0.0), (0.4, 0.4), (0.24, 0.74), (0.2, 1.1), (-0.2, 1.1), (-0.24, 0.74), (-0.4, 0.4)], skin)
+    pen.blob(
+        [
+            (-0.36, 0.0),
+            (0, -0.08),
+            (0.36, 0.0),
+            (0.4, 0.4),
+            (0.24, 0.74),
+            (0.2, 1.1),
+            (-0.2, 1.1),
+            (-0.24, 0.74),
+            (-0.4, 0.4),
+        ],
+        skin,
+    )
     line = mix(skin, (150, 60, 50), 0.45)
-    for path in ([(0.36, 0.16), (0.1, 0.2), (-0.1, 0.06)], [(-0.36, 0.2), (0, 0.3), (0.3, 0.46)], [(-0.32, 0.22), (-0.06, 0.44), (-0.1, 0.78)]):
+    for path in (
+        [(0.36, 0.16), (0.1, 0.2), (-0.1, 0.06)],
+        [(-0.36, 0.2), (0, 0.3), (0.3, 0.46)],
+        [(-0.32, 0.22), (-0.06, 0.44), (-0.1, 0.78)],
+    ):
         pen.curve(path, 0.022, line)
 
 
@@ -86,16 +117,33 @@ def news_anchor(canvas: Canvas) -> None:
     screen.box(-1.0, -0.6, 1.0, 0.6, canvas.vary((60, 130, 190)))
     screen.disc(0.2, 0, 0.4, (230, 236, 240, 150))
     pen = canvas.pen(canvas.some(0.42, 0.58), canvas.some(0.5, 0.56), canvas.some(0.75, 0.9))
-    skin, hair = canvas.vary(canvas.pick(SKIN), 8), canvas.pick(((40, 28, 24), (90, 58, 36), (196, 160, 96), (150, 150, 154)))
+    skin, hair = (
+        canvas.vary(canvas.pick(SKIN), 8),
+        canvas.pick(((40, 28, 24), (90, 58, 36), (196, 160, 96), (150, 150, 154))),
+    )
     suit = canvas.vary(canvas.pick(((36, 42, 60), (70, 72, 80), (150, 40, 60), (30, 90, 100))), 8)
     if canvas.chance(0.5):
-        pen.blob([(-0.3, -0.6), (0, -0.78), (0.3, -0.6), (0.36, -0.1), (0.3, 0.1), (-0.3, 0.1), (-0.36, -0.1)], hair)
+        pen.blob(
+            [(-0.3, -0.6), (0, -0.78), (0.3, -0.6), (0.36, -0.1), (0.3, 0.1), (-0.3, 0.1), (-0.36, -0.1)],
+            hair,
+        )
     pen.blob([(-0.7, 1.0), (-0.62, 0.32), (-0.2, 0.14), (0.2, 0.14), (0.62, 0.32), (0.7, 1.0)], suit)
     pen.shape([(-0.14, 0.12), (0.14, 0.12), (0, 0.6)], (246, 246, 248))
     pen.shape([(-0.035, 0.2), (0.035, 0.2), (0.06, 0.52), (0, 0.6), (-0.06, 0.52)], canvas.pick(BRIGHT[:3]))
     pen.box(-0.1, -0.1, 0.1, 0.18, dark(skin, 0.1))
     pen.disc(0, -0.3, (0.24, 0.3), skin)
-    pen.blob([(-0.26, -0.3), (-0.22, -0.58), (0, -0.68), (0.22, -0.58), (0.26, -0.3), (0.14, -0.46), (-0.12, -0.48)], hair)
+    pen.blob(
+        [
+            (-0.26, -0.3),
+            (-0.22, -0.58),
+            (0, -0.68),
+            (0.22, -0.58),
+            (0.26, -0.3),
+            (0.14, -0.46),
+            (-0.12, -0.48),
+        ],
+        hair,
+    )
     for x in (-0.09, 0.09):
         pen.disc(x, -0.3, 0.03, (30, 26, 26))
     pen.curve([(-0.08, -0.15), (0, -0.11), (0.08, -0.15)], 0.025, (176, 70, 70))
@@ -120,7 +168,7 @@ def party_balloons(canvas: Canvas) -> None:
 
 def soup(canvas: Canvas) -> None:
     """A bowl of soup from above."""
-    pen = _lying(canvas, ground_of=table)
+    pen = lying(canvas, ground_of=table)
     china = canvas.vary(canvas.pick(((250, 250, 248), (70, 110, 140), (206, 120, 80), (60, 64, 70))), 8)
     canvas.shadow(pen, [(x * 0.86 + 0.07, y * 0.86 + 0.1) for x, y in ring(1, 1)], 0.5)
     pen.disc(0, 0, 0.86, china)
@@ -130,7 +178,9 @@ def soup(canvas: Canvas) -> None:
     for _ in range(16):
         a, r = canvas.some(0, 6.3), canvas.some(0, 0.52)
         tone = canvas.pick(((150, 110, 76), (240, 230, 206), (90, 140, 60)))
-        pen.disc(r * math.cos(a), r * math.sin(a), (canvas.some(0.04, 0.12), 0.045), tone, canvas.some(0, 180))
+        pen.disc(
+            r * math.cos(a), r * math.sin(a), (canvas.some(0.04, 0.12), 0.045), tone, canvas.some(0, 180)
+        )
     pen.curve([(-0.3, -0.1), (0, 0.05), (0.2, -0.16), (0.06, -0.24)], 0.05, (250, 246, 236, 180))
     pen.line([(0.96, -0.7), (0.96, 0.7)], 0.05, (196, 200, 206))
     pen.disc(0.96, -0.76, (0.1, 0.15), (196, 200, 206))
@@ -148,18 +198,44 @@ def car(canvas: Canvas) -> None:
     horizon = canvas.some(0.52, 0.64)
     trees(canvas, horizon, (80, 108, 74), 0.12)
     ground(canvas, horizon, (112, 114, 118))
-    pen = canvas.pen(canvas.some(0.45, 0.55), canvas.some(0.56, 0.64), canvas.some(0.72, 0.95), canvas.some(-2, 2), flip=canvas.chance(0.5))
-    paint = canvas.vary(canvas.pick(((40, 80, 170), (196, 200, 206), (60, 62, 68), (200, 40, 44), (246, 246, 246))), 10)
+    pen = canvas.pen(
+        canvas.some(0.45, 0.55),
+        canvas.some(0.56, 0.64),
+        canvas.some(0.72, 0.95),
+        canvas.some(-2, 2),
+        flip=canvas.chance(0.5),
+    )
+    paint = canvas.vary(
+        canvas.pick(((40, 80, 170), (196, 200, 206), (60, 62, 68), (200, 40, 44), (246, 246, 246))), 10
+    )
     canvas.shadow(pen, [(-1, 0.5), (1, 0.5), (1.05, 0.68), (-0.95, 0.68)], 0.6)
-    pen.blob([(-0.56, 0.02), (-0.34, -0.26), (0.1, -0.3), (0.44, -0.02), (0.2, 0.06), (-0.3, 0.06)], dark(paint, 0.1))
+    pen.blob(
+        [(-0.56, 0.02), (-0.34, -0.26), (0.1, -0.3), (0.44, -0.02), (0.2, 0.06), (-0.3, 0.06)],
+        dark(paint, 0.1),
+    )
     pen.shape([(-0.46, 0.02), (-0.3, -0.2), (-0.06, -0.23), (-0.06, 0.02)], (70, 96, 116))
     pen.shape([(0.0, 0.02), (0.0, -0.23), (0.12, -0.22), (0.34, 0.02)], (84, 112, 132))
-    pen.blob([(-0.98, 0.06), (-0.6, 0.0), (0.4, 0.0), (0.86, 0.08), (1.0, 0.24), (0.96, 0.44), (-0.94, 0.44), (-1.02, 0.24)], paint)
+    pen.blob(
+        [
+            (-0.98, 0.06),
+            (-0.6, 0.0),
+            (0.4, 0.0),
+            (0.86, 0.08),
+            (1.0, 0.24),
+            (0.96, 0.44),
+            (-0.94, 0.44),
+            (-1.02, 0.24),
+        ],
+        paint,
+    )
     pen.line([(-0.9, 0.2), (0.9, 0.2)], 0.018, light(paint, 0.4))
     pen.disc(0.93, 0.2, (0.06, 0.04), (255, 244, 200))
     pen.disc(-0.97, 0.18, (0.04, 0.05), (220, 40, 40))
     if canvas.chance(0.5):
-        pen.shape([(-0.98, 0.0), (-0.98, -0.12), (-0.7, -0.12), (-0.72, -0.07), (-0.9, -0.07), (-0.9, 0.0)], dark(paint, 0.25))
+        pen.shape(
+            [(-0.98, 0.0), (-0.98, -0.12), (-0.7, -0.12), (-0.72, -0.07), (-0.9, -0.07), (-0.9, 0.0)],
+            dark(paint, 0.25),
+        )
     for x in (-0.58, 0.58):
         _wheel(pen, x, 0.2)
 
@@ -168,113 +244,40 @@ def bicycle(canvas: Canvas) -> None:
     """A mountain bike from the side."""
     sky(canvas)
     ground(canvas, canvas.some(0.5, 0.66), (120, 130, 76))
-    pen = canvas.pen(canvas.some(0.45, 0.55), canvas.some(0.52, 0.6), canvas.some(0.72, 0.95), canvas.some(-6, 6), flip=canvas.chance(0.5))
+    pen = canvas.pen(
+        canvas.some(0.45, 0.55),
+        canvas.some(0.52, 0.6),
+        canvas.some(0.72, 0.95),
+        canvas.some(-6, 6),
+        flip=canvas.chance(0.5),
+    )
     frame = canvas.vary(canvas.pick(BRIGHT[:4]))
     for x in (-0.58, 0.58):
         for k in range(8):
             a = math.pi * k / 8
-            pen.line([(x - 0.36 * math.cos(a), 0.3 - 0.36 * math.sin(a)), (x + 0.36 * math.cos(a), 0.3 + 0.36 * math.sin(a))], 0.008, (190, 194, 200))
+            pen.line(
+                [
+                    (x - 0.36 * math.cos(a), 0.3 - 0.36 * math.sin(a)),
+                    (x + 0.36 * math.cos(a), 0.3 + 0.36 * math.sin(a)),
+                ],
+                0.008,
+                (190, 194, 200),
+            )
         pen.curve([(x + px, 0.3 + py) for px, py in ring(0.38, 0.38, count=25)], 0.075, (30, 30, 32))
     crank, seat, head = (-0.08, 0.32), (-0.24, -0.24), (0.4, -0.28)
-    for a, b in (((-0.58, 0.3), crank), ((-0.58, 0.3), seat), (crank, seat), (crank, head), (seat, head), (head, (0.58, 0.3))):
+    for a, b in (
+        ((-0.58, 0.3), crank),
+        ((-0.58, 0.3), seat),
+        (crank, seat),
+        (crank, head),
+        (seat, head),
+        (head, (0.58, 0.3)),
+    ):
         pen.line([a, b], 0.055, frame)
     pen.line([(-0.38, -0.36), (-0.12, -0.36)], 0.075, (30, 30, 34))
     pen.line([seat, (-0.26, -0.36)], 0.045, (60, 60, 64))
     pen.line([head, (0.36, -0.46), (0.56, -0.48)], 0.05, (40, 40, 44))
     pen.disc(*crank, 0.1, (120, 124, 130))
-
-
-def chart(canvas: Canvas) -> None:
-    """Bars and a rising line, as in a brochure on insurance."""
-    canvas.gradient([(252, 252, 252), (232, 238, 244)])
-    pen = canvas.pen(0.5, 0.5, canvas.some(0.75, 0.9))
-    one = canvas.vary(canvas.pick(BRIGHT[:5]))
-    bars = int(canvas.some(4, 8))
-    tops = sorted(canvas.some(0.1, 1.4) for _ in range(bars))
-    if canvas.chance(0.4):
-        canvas.rng.shuffle(tops)
-    for k, top in enumerate(tops):
-        x = -0.85 + 1.7 * k / bars
-        pen.box(x, 0.8 - top, x + 1.2 / bars, 0.8, mix(one, (255, 255, 255), 0.1 * (k % 3)))
-    pen.line([(-0.95, 0.82), (0.95, 0.82)], 0.022, (70, 74, 80))
-    pen.line([(-0.95, -0.85), (-0.95, 0.82)], 0.022, (70, 74, 80))
-    if canvas.chance(0.6):
-        pen.line([(-0.8 + 1.7 * k / bars, 0.66 - top) for k, top in enumerate(tops)], 0.035, (240, 110, 50))
-    for k in range(3):
-        pen.line([(-0.4, -0.92 + 0.09 * k), (canvas.some(0.1, 0.8), -0.92 + 0.09 * k)], 0.03, (176, 182, 190))
-
-
-def book(canvas: Canvas) -> None:
-    """A book's cover."""
-    pen = _lying(canvas, turn=10)
-    cover = canvas.vary(canvas.pick(BRIGHT))
-    canvas.shadow(pen, [(-0.58, -0.78), (0.7, -0.78), (0.7, 0.98), (-0.58, 0.98)], 0.5)
-    pen.box(-0.56, -0.84, 0.66, 0.9, (236, 232, 220))
-    pen.box(-0.62, -0.88, 0.6, 0.86, cover)
-    pen.box(-0.62, -0.88, -0.5, 0.86, dark(cover, 0.25))
-    ink = (250, 250, 250) if sum(cover) < 420 else (30, 30, 40)
-    for k, half in enumerate((canvas.some(0.2, 0.44), canvas.some(0.15, 0.44))):
-        pen.line([(0.05 - half, -0.6 + 0.17 * k), (0.05 + half, -0.6 + 0.17 * k)], 0.09, ink)
-    if canvas.chance(0.5):
-        pen.disc(0.05, 0.14, 0.26, clear(ink, 90))
-    else:
-        pen.box(-0.3, -0.1, 0.4, 0.4, clear(ink, 80))
-    pen.line([(-0.16, 0.7), (0.26, 0.7)], 0.05, clear(ink, 200))
-
-
-def record(canvas: Canvas) -> None:
-    """A long-playing record half out of its sleeve."""
-    pen = _lying(canvas, turn=12)
-    canvas.shadow(pen, [(-0.8, -0.68), (0.95, -0.68), (0.95, 0.78), (-0.8, 0.78)], 0.5)
-    pen.disc(0.34, 0, 0.66, (24, 24, 26))
-    for r in (0.6, 0.5, 0.4):
-        pen.curve([(0.34 + x, y) for x, y in ring(r, r, count=25)], 0.008, (64, 64, 68))
-    tone = canvas.vary(canvas.pick(BRIGHT))
-    pen.disc(0.34, 0, 0.24, tone)
-    pen.disc(0.34, 0, 0.03, (240, 240, 240))
-    pen.box(-0.9, -0.7, 0.28, 0.7, canvas.vary(canvas.pick(BRIGHT)))
-    pen.disc(-0.3, 0.06, canvas.some(0.2, 0.4), clear(tone, 200))
-    pen.line([(-0.74, -0.54), (0.1, -0.54)], 0.08, (250, 250, 250))
-
-
-def shirt(canvas: Canvas) -> None:
-    """A plain T-shirt on a shop's page."""
-    pen = _lying(canvas, turn=8, ground_of=plain)
-    cloth = canvas.vary(canvas.pick((*BRIGHT, (40, 42, 48), (246, 246, 246))))
-    outline = [(-0.26, -0.78), (0.26, -0.78), (0.56, -0.66), (0.92, -0.26), (0.66, -0.04), (0.5, -0.2), (0.5, 0.86), (-0.5, 0.86), (-0.5, -0.2), (-0.66, -0.04), (-0.92, -0.26), (-0.56, -0.66)]  # fmt: skip
-    canvas.shadow(pen, [(x + 0.05, y + 0.06) for x, y in outline], 0.4)
-    pen.shape(outline, cloth)
-    pen.disc(0, -0.78, (0.24, 0.16), dark(cloth, 0.35))
-    for x in (-0.5, 0.5):
-        pen.line([(x, -0.2), (x * 0.9, 0.3)], 0.02, dark(cloth, 0.2))
-    pen.line([(-0.2, -0.1), (0.2, -0.1)], 0.07, clear(dark(cloth, 0.5) if sum(cloth) > 380 else light(cloth, 0.8), 200))
-    pen.line([(-0.14, 0.04), (0.14, 0.04)], 0.05, clear(dark(cloth, 0.5) if sum(cloth) > 380 else light(cloth, 0.8), 200))
-
-
-def mug(canvas: Canvas) -> None:
-    """A plain mug on a shop's page."""
-    pen = _lying(canvas, turn=5, ground_of=plain)
-    glaze = canvas.vary(canvas.pick((*BRIGHT, (248, 248, 246))))
-    canvas.shadow(pen, [(x * 0.7 + 0.06, y * 0.14 + 0.74) for x, y in ring(1, 1)], 0.5)
-    pen.curve([(0.4, -0.36), (0.86, -0.34), (0.84, 0.32), (0.4, 0.36)], 0.13, dark(glaze, 0.15))
-    pen.shape([(-0.5, -0.64), (0.5, -0.64), (0.46, 0.66), (-0.46, 0.66)], glaze)
-    pen.disc(0, 0.66, (0.46, 0.11), glaze)
-    pen.shape([(0.2, -0.64), (0.5, -0.64), (0.46, 0.7), (0.2, 0.74)], dark(glaze, 0.12))
-    pen.line([(-0.36, -0.5), (-0.33, 0.5)], 0.06, light(glaze, 0.5))
-    pen.disc(0, -0.64, (0.5, 0.12), light(glaze, 0.3))
-    pen.disc(0, -0.63, (0.44, 0.09), canvas.pick(((70, 42, 28), (240, 240, 240), (120, 76, 44))))
-
-
-def swatches(canvas: Canvas) -> None:
-    """Paint cards or stripes of cloth."""
-    tones = [canvas.vary(canvas.pick(BRIGHT), 40) for _ in range(int(canvas.some(4, 8)))]
-    pen = canvas.pen(0.5, 0.5, 1.0, canvas.pick((0.0, 0.0, 45.0, 90.0)))
-    for k, tone in enumerate(tones):
-        top = -2 + 4 * k / len(tones)
-        pen.box(-3, top, 3, top + 4 / len(tones), tone)
-        if canvas.chance(0.5):
-            pen.box(-3, top, 3, top + 0.06, (250, 250, 250))
-    canvas.grain(70, canvas.some(1, 6))
 
 
 LOOKALIKES: dict[str, Callable[[Canvas], None]] = {
@@ -286,10 +289,4 @@ LOOKALIKES: dict[str, Callable[[Canvas], None]] = {
     "soup": soup,
     "car": car,
     "bicycle": bicycle,
-    "chart": chart,
-    "book": book,
-    "record": record,
-    "shirt": shirt,
-    "mug": mug,
-    "swatches": swatches,
 }

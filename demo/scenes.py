@@ -1,89 +1,13 @@
-"""Places: a lighthouse, a sailing boat, a snowman, a city, a sunset and mountains."""
+"""A snowman, a city and mountains."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 
-from .canvas import Canvas, Colour, Pen, Point, clear, dark, light, mix
+from .canvas import Canvas, Colour, Pen, Point, dark, light, mix
 from .grounds import NIGHT, cloud, ground, ridge, sea, sky, snow, trees
 from .things import BRIGHT
-
-
-def lighthouse(canvas: Canvas) -> None:
-    """A banded tower on a rock by the sea, its beam on at night."""
-    night = canvas.chance(0.35)
-    sky(canvas, night=night)
-    horizon = canvas.some(0.62, 0.76)
-    sea(canvas, horizon, (24, 48, 90) if night else (52, 116, 160), (160, 190, 230) if night else (230, 244, 250))
-    pen = canvas.pen(canvas.some(0.34, 0.66), canvas.some(0.48, 0.54), canvas.some(0.7, 0.95), canvas.some(-2, 2))
-    rock = canvas.vary((96, 88, 84))
-    pen.blob([(-1.2, 1.2), (-0.8, 0.82), (-0.4, 0.66), (0.3, 0.62), (0.7, 0.8), (1.1, 1.2)], rock)
-    for _ in range(14):
-        x, y = canvas.some(-0.8, 0.8), canvas.some(0.75, 1.1)
-        pen.shape([(x, y), (x + 0.16, y - 0.06), (x + 0.22, y + 0.08)], light(rock, canvas.some(0, 0.2)))
-    if night:
-        turn = canvas.pick((-1, 1))
-        pen.shape([(0, -0.74), (turn * 2.6, -1.2), (turn * 2.6, -0.42)], (255, 240, 170, 90))
-        pen.shape([(0, -0.74), (-turn * 2.6, -0.8), (-turn * 2.6, -0.5)], (255, 240, 170, 46))
-    wall = canvas.vary((244, 242, 236), 8)
-    band = canvas.vary(canvas.pick(((200, 44, 40), (200, 44, 40), (34, 62, 120), (40, 40, 44))), 8)
-    stripes = canvas.pick((1, 5, 7))
-    for k in range(stripes):
-        top, bottom = -0.56 + 1.26 * k / stripes, -0.56 + 1.26 * (k + 1) / stripes
-        a, b = 0.13 + 0.09 * (top + 0.56), 0.13 + 0.09 * (bottom + 0.56)
-        tone = wall if k % 2 or stripes == 1 else band
-        pen.shape([(-a, top), (a, top), (b, bottom), (-b, bottom)], tone)
-        pen.shape([(a * 0.3, top), (a, top), (b, bottom), (b * 0.3, bottom)], dark(tone, 0.14))
-    pen.box(-0.18, -0.6, 0.18, -0.55, (52, 52, 58))
-    for x in (-0.16, -0.08, 0.0, 0.08, 0.16):
-        pen.line([(x, -0.68), (x, -0.58)], 0.01, (52, 52, 58))
-    pen.box(-0.09, -0.84, 0.09, -0.6, (255, 236, 150) if night else (176, 210, 226))
-    pen.shape([(-0.13, -0.84), (0.13, -0.84), (0, -1.0)], band)
-    if night:
-        x, y = pen.places([(0, -0.72)])[0]
-        canvas.glow(x / canvas.width, y / canvas.height, 0.1, (255, 246, 196), 0.9)
-    for y in (-0.3, 0.1):
-        pen.box(-0.03, y, 0.03, y + 0.09, (60, 70, 84))
-    pen.box(-0.06, 0.52, 0.06, 0.7, (90, 60, 44))
-    if canvas.chance(0.5):
-        pen.box(0.24, 0.46, 0.6, 0.68, wall)
-        pen.shape([(0.2, 0.46), (0.64, 0.46), (0.42, 0.28)], band)
-
-
-def sailboat(canvas: Canvas) -> None:
-    """One boat near by, perhaps others far off."""
-    sky(canvas)
-    horizon = canvas.some(0.5, 0.64)
-    if canvas.chance(0.4):
-        canvas.draw.polygon(
-            [(x * canvas.width, y * canvas.height) for x, y in [(0, horizon), *ridge(canvas, horizon, 0.12), (1, horizon)]],
-            fill=(120, 144, 160),
-        )
-    sea(canvas, horizon, canvas.pick(((40, 110, 160), (40, 140, 150), (70, 110, 140))), (236, 248, 252))
-    for _ in range(int(canvas.some(0, 3))):
-        _boat(canvas, canvas.pen(canvas.some(0, 1), horizon - 0.015, canvas.some(0.06, 0.14), flip=canvas.chance(0.5)))
-    pen = canvas.pen(
-        canvas.some(0.38, 0.62), canvas.some(0.5, 0.56), canvas.some(0.6, 0.85), canvas.some(-7, 7), flip=canvas.chance(0.5)
-    )
-    _boat(canvas, pen)
-    for _ in range(12):
-        x, y = canvas.some(-0.9, 0.9), canvas.some(0.74, 0.86)
-        pen.disc(x, y, (canvas.some(0.06, 0.2), 0.018), (240, 250, 255, 150))
-
-
-def _boat(canvas: Canvas, pen: Pen) -> None:
-    hull = canvas.vary(canvas.pick(((250, 250, 248), (150, 84, 48), (28, 52, 100), (196, 48, 44))), 8)
-    sail = canvas.vary(canvas.pick(((250, 250, 246), (250, 250, 246), (240, 222, 186), *BRIGHT[:3])), 6)
-    pen.line([(0, -0.98), (0, 0.56)], 0.035, (112, 84, 60))
-    pen.shape([(0.03, -0.94), (0.2, -0.4), (0.3, 0.1), (0.66, 0.44), (0.03, 0.44)], sail)
-    pen.shape([(0.03, -0.94), (0.12, -0.4), (0.14, 0.44), (0.03, 0.44)], dark(sail, 0.1))
-    pen.shape([(-0.03, -0.84), (-0.14, -0.2), (-0.6, 0.46), (-0.03, 0.42)], dark(sail, 0.06))
-    if canvas.chance(0.4):
-        pen.shape([(0.03, 0.1), (0.3, 0.1), (0.42, 0.22), (0.03, 0.22)], canvas.vary(BRIGHT[int(canvas.some(0, 5))]))
-    pen.shape([(-0.82, 0.5), (0.86, 0.5), (0.6, 0.78), (-0.6, 0.78)], hull)
-    pen.shape([(-0.82, 0.5), (0.86, 0.5), (0.82, 0.56), (-0.77, 0.56)], dark(hull, 0.25) if sum(hull) < 600 else (44, 92, 150))
-    pen.shape([(-0.01, -1.0), (-0.2, -0.95), (-0.01, -0.9)], canvas.pick(BRIGHT))
 
 
 def snowman(canvas: Canvas) -> None:
@@ -92,7 +16,13 @@ def snowman(canvas: Canvas) -> None:
     horizon = canvas.some(0.6, 0.74)
     trees(canvas, horizon, (60, 92, 84), canvas.some(0.1, 0.3))
     ground(canvas, horizon, (222, 232, 244))
-    pen = canvas.pen(canvas.some(0.38, 0.62), canvas.some(0.5, 0.56), canvas.some(0.6, 0.85), canvas.some(-4, 4), flip=canvas.chance(0.5))
+    pen = canvas.pen(
+        canvas.some(0.38, 0.62),
+        canvas.some(0.5, 0.56),
+        canvas.some(0.6, 0.85),
+        canvas.some(-4, 4),
+        flip=canvas.chance(0.5),
+    )
     canvas.shadow(pen, [(-0.7, 0.82), (0.8, 0.82), (0.9, 1.0), (-0.5, 1.0)], 0.3)
     twig = (86, 58, 40)
     for side in (-1, 1):
@@ -130,12 +60,19 @@ def skyline(canvas: Canvas) -> None:
     """A row of towers at day, dusk or night, sometimes mirrored in a river."""
     kind = canvas.pick(("day", "dusk", "night"))
     if kind == "dusk":
-        canvas.gradient([canvas.vary((70, 70, 140)), canvas.vary((236, 130, 110)), canvas.vary((255, 210, 140))])
+        canvas.gradient(
+            [canvas.vary((70, 70, 140)), canvas.vary((236, 130, 110)), canvas.vary((255, 210, 140))]
+        )
     else:
         sky(canvas, night=kind == "night")
     base = canvas.some(0.74, 0.98)
     if base < 0.9:
-        sea(canvas, base, (30, 46, 86) if kind != "day" else (80, 130, 160), (250, 220, 150) if kind != "day" else (240, 248, 250))
+        sea(
+            canvas,
+            base,
+            (30, 46, 86) if kind != "day" else (80, 130, 160),
+            (250, 220, 150) if kind != "day" else (240, 248, 250),
+        )
     else:
         ground(canvas, base, (44, 48, 60))
     pen = canvas.pen(0, base, 1.0)
@@ -145,8 +82,16 @@ def skyline(canvas: Canvas) -> None:
         while x < end:
             wide, tall = canvas.some(0.12, 0.3), canvas.some(low, high)
             far = 0.55 - 0.25 * layer
-            wall = mix(canvas.vary((62, 72, 98) if kind != "day" else (120, 136, 160), 20), (230, 190, 180) if kind == "dusk" else (190, 206, 226), far if kind != "night" else 0)  # fmt: skip
-            _tower(canvas, pen, (x, wide, tall), wall if kind != "night" else dark(wall, 0.2 + 0.12 * layer), lit=kind != "day")
+            haze = (230, 190, 180) if kind == "dusk" else (190, 206, 226)
+            stone = canvas.vary((62, 72, 98) if kind != "day" else (120, 136, 160), 20)
+            wall = mix(stone, haze, far if kind != "night" else 0)
+            _tower(
+                canvas,
+                pen,
+                (x, wide, tall),
+                wall if kind != "night" else dark(wall, 0.2 + 0.12 * layer),
+                lit=kind != "day",
+            )
             x += wide + canvas.some(-0.02, 0.12)
 
 
@@ -168,38 +113,6 @@ def _tower(canvas: Canvas, pen: Pen, size: tuple[float, float, float], wall: Col
             if canvas.rng.random() < (0.5 if lit else 0.8):
                 left, up = x + wide * (k + 0.2) / (columns + 0.3), -tall + 0.03 + 0.075 * row
                 pen.box(left, up, left + wide * 0.45 / columns, up + 0.035, glass)
-
-
-def sunset(canvas: Canvas) -> None:
-    """The sun going down into the sea."""
-    stops = canvas.pick(
-        (((52, 40, 110), (220, 80, 90), (255, 190, 90)), ((30, 50, 110), (150, 80, 140), (250, 150, 100), (255, 220, 140)),
-         ((120, 40, 60), (230, 90, 50), (255, 200, 80)), ((60, 80, 140), (240, 150, 140), (255, 224, 180)))
-    )  # fmt: skip
-    canvas.gradient([canvas.vary(c, 10) for c in stops])
-    horizon = canvas.some(0.52, 0.7)
-    x, radius = canvas.some(0.25, 0.75), canvas.some(0.12, 0.26)
-    y = horizon - radius * canvas.some(-0.3, 0.9) * min(1.0, canvas.width / canvas.height) / 2
-    canvas.glow(x, y, radius * 1.3, (255, 220, 150), 0.85)
-    canvas.pen(x, y, radius).disc(0, 0, 1, (255, 246, 200))
-    for _ in range(int(canvas.some(2, 7))):
-        cx, cy, long = canvas.some(0, 1), canvas.some(0.05, horizon - 0.08), canvas.some(0.2, 0.6)
-        bar = canvas.pen(cx, cy, long)
-        for k in range(3):
-            bar.disc(canvas.some(-0.5, 0.5), 0.07 * k, (canvas.some(0.5, 1.1), 0.05), clear(mix(stops[1], (90, 50, 90), 0.5), 120))
-    sea(canvas, horizon, mix(stops[0], stops[1], 0.35), stops[-1])
-    for _ in range(60):
-        depth = canvas.some(0, 1)
-        reach = canvas.unit * (0.03 + 0.1 * depth) * (1 + radius)
-        px = (x + canvas.some(-0.06, 0.06) * (0.5 + depth)) * canvas.width
-        py = (horizon + depth * (1 - horizon)) * canvas.height
-        canvas.draw.ellipse((px - reach, py, px + reach, py + canvas.unit * 0.02), fill=(255, 226, 150, 120))
-    if canvas.chance(0.4):
-        pen = canvas.pen(canvas.pick((0.1, 0.9)), horizon, 0.3)
-        pen.shape([(-1.4, 0.02), (-0.7, -0.3), (0, -0.14), (0.6, -0.34), (1.4, 0.02)], dark(stops[0], 0.5))
-    for _ in range(int(canvas.some(0, 5))):
-        bird = canvas.pen(canvas.some(0.1, 0.9), canvas.some(0.1, 0.4), canvas.some(0.03, 0.07))
-        bird.curve([(-1, -0.3), (-0.5, -0.5), (0, 0), (0.5, -0.5), (1, -0.3)], 0.16, (30, 22, 40))
 
 
 def mountain(canvas: Canvas) -> None:
@@ -225,7 +138,9 @@ def mountain(canvas: Canvas) -> None:
         sea(canvas, base, (70, 120, 150), (220, 236, 244))
     else:
         ground(canvas, base, (104, 140, 72))
-    trees(canvas, base + (0.0 if ending == "lake" else 0.06), (38, 72, 56), 0.09 if ending != "forest" else 0.22)
+    trees(
+        canvas, base + (0.0 if ending == "lake" else 0.06), (38, 72, 56), 0.09 if ending != "forest" else 0.22
+    )
     if canvas.chance(0.3):
         cloud(canvas, canvas.some(0.1, 0.9), base - 0.25, 0.3)
 
@@ -234,7 +149,9 @@ def _relief(canvas: Canvas, line: list[Point], floor: float) -> None:
     """A slope in the shade on one side of the summit, and snow down to a ragged edge."""
     top = min(range(len(line)), key=lambda i: line[i][1])
     x, summit = line[top]
-    spine = [(x + canvas.some(-0.05, 0.05) * canvas.width * k, summit + (floor - summit) * k / 5) for k in range(6)]
+    spine = [
+        (x + canvas.some(-0.05, 0.05) * canvas.width * k, summit + (floor - summit) * k / 5) for k in range(6)
+    ]
     edge = summit + (floor - summit) * canvas.some(0.35, 0.55)
     teeth = [
         (px, max(py, edge + (canvas.some(0, 0.1) if i % 2 else canvas.some(-0.1, 0)) * (floor - summit)))
@@ -245,10 +162,7 @@ def _relief(canvas: Canvas, line: list[Point], floor: float) -> None:
 
 
 SCENES: dict[str, Callable[[Canvas], None]] = {
-    "lighthouse": lighthouse,
-    "sailboat": sailboat,
     "snowman": snowman,
     "skyline": skyline,
-    "sunset": sunset,
     "mountain": mountain,
 }

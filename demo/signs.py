@@ -22,7 +22,9 @@ def _street(canvas: Canvas) -> None:
         x = -0.1
         while x < 4:
             wide, tall = canvas.some(0.25, 0.5), canvas.some(0.3, 0.9)
-            tone = canvas.vary(canvas.pick(((176, 150, 130), (150, 90, 74), (196, 190, 178), (120, 130, 144))))
+            tone = canvas.vary(
+                canvas.pick(((176, 150, 130), (150, 90, 74), (196, 190, 178), (120, 130, 144)))
+            )
             pen.box(x, -tall, x + wide, 0.02, tone)
             for k in range(3):
                 for m in range(int(tall / 0.22)):
@@ -52,7 +54,9 @@ def _stand(canvas: Canvas) -> Pen:
     return pen
 
 
-def _plate(canvas: Canvas, pen: Pen, outline: Sequence[Point], layers: Sequence[tuple[float, Colour]]) -> None:
+def _plate(
+    canvas: Canvas, pen: Pen, outline: Sequence[Point], layers: Sequence[tuple[float, Colour]]
+) -> None:
     """A sign: ``outline`` filled several times, each shrunk by its share, with a sheen and two bolts."""
     canvas.shadow(pen, [(x * 1.02 + 0.05, y * 1.02 + 0.07) for x, y in outline], 0.35)
     for share, colour in layers:
@@ -67,7 +71,9 @@ def _wear(canvas: Canvas, pen: Pen) -> None:
     if canvas.chance(0.3):
         for _ in range(6):
             x, y = canvas.some(-0.7, 0.7), canvas.some(-0.7, 0.7)
-            pen.line([(x, y), (x + canvas.some(-0.2, 0.2), y + canvas.some(-0.2, 0.2))], 0.015, (90, 60, 44, 120))
+            pen.line(
+                [(x, y), (x + canvas.some(-0.2, 0.2), y + canvas.some(-0.2, 0.2))], 0.015, (90, 60, 44, 120)
+            )
 
 
 def stop_sign(canvas: Canvas) -> None:
@@ -119,11 +125,27 @@ def traffic_light(canvas: Canvas) -> None:
         canvas.glow(canvas.some(0, 1), 0.9, 0.4, (250, 190, 110), 0.4)
     else:
         _street(canvas)
-    pen = canvas.pen(canvas.some(0.34, 0.66), canvas.some(0.42, 0.52), canvas.some(0.5, 0.72), canvas.some(-6, 6))
+    pen = canvas.pen(
+        canvas.some(0.34, 0.66), canvas.some(0.42, 0.52), canvas.some(0.5, 0.72), canvas.some(-6, 6)
+    )
     _post(canvas, pen)
     case = canvas.pick(((34, 38, 40), (46, 60, 52), (224, 172, 40)))
-    canvas.shadow(pen, [(x + 0.06, y + 0.06) for x, y in ((-0.46, -1.1), (0.46, -1.1), (0.46, 1.1), (-0.46, 1.1))], 0.4)
-    pen.blob([(-0.42, -1.1), (0, -1.16), (0.42, -1.1), (0.46, 0), (0.42, 1.1), (0, 1.16), (-0.42, 1.1), (-0.46, 0)], dark(case, 0.4))
+    canvas.shadow(
+        pen, [(x + 0.06, y + 0.06) for x, y in ((-0.46, -1.1), (0.46, -1.1), (0.46, 1.1), (-0.46, 1.1))], 0.4
+    )
+    pen.blob(
+        [
+            (-0.42, -1.1),
+            (0, -1.16),
+            (0.42, -1.1),
+            (0.46, 0),
+            (0.42, 1.1),
+            (0, 1.16),
+            (-0.42, 1.1),
+            (-0.46, 0),
+        ],
+        dark(case, 0.4),
+    )
     pen.box(-0.38, -1.06, 0.38, 1.06, case)
     lit = canvas.pick(((0,), (1,), (2,), (0, 1)))
     for i, y in enumerate((-0.68, 0.0, 0.68)):
@@ -135,7 +157,17 @@ def traffic_light(canvas: Canvas) -> None:
         pen.disc(0, y, 0.26, LAMPS[i] if on else dark(LAMPS[i], 0.72))
         if on:
             pen.disc(-0.07, y - 0.08, 0.1, clear(light(LAMPS[i], 0.8), 170))
-        pen.shape([(-0.33, y - 0.12), (-0.26, y - 0.3), (0.26, y - 0.3), (0.33, y - 0.12), (0.22, y - 0.22), (-0.22, y - 0.22)], dark(case, 0.55))
+        pen.shape(
+            [
+                (-0.33, y - 0.12),
+                (-0.26, y - 0.3),
+                (0.26, y - 0.3),
+                (0.33, y - 0.12),
+                (0.22, y - 0.22),
+                (-0.22, y - 0.22),
+            ],
+            dark(case, 0.55),
+        )
 
 
 SIGNS: dict[str, Callable[[Canvas], None]] = {

@@ -1,0 +1,225 @@
+"""The demo from end to end: draw a web, serve it, index it, run the pipeline, and count what was right."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ..classes import ClassEntry, ClassList, Synonym
+from ..errors import CaptionIndexError, WorkspaceError
+from ..records import Progress, silent
+from ..settings import (
+    CaptionSettings,
+    DownloadSettings,
+    ModelSettings,
+    SampleSettings,
+    Settings,
+    TaskSettings,
+)
+from ..workspace import StageStatus, Workspace
+from .server import free_port, serving
+from .web import Web, WebSettings, make_web, settings_of
+from .words import CLASSES
+
+MODEL = Path(__file__).with_name("model")
+RAW = "raw"
+METHODS = {"Random": "Random", "T2T": "T2T-rank", "T2I": "T2I-rank"}
+"""Sample names (n is put behind them) → their methods."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many of the pictures chosen show their class."""
+
+    right: int
+    chosen: int
+
+    @property
+    def precision(self) -> float | None:
+        """From 0 to 1; None where nothing was chosen."""
+        return self.right / self.chosen if self.chosen else None
+
+
+@dataclass(frozen=True, slots=True)
+class ClassResult:
+    """One class, or all of them: rows matched, rows with an image, rows without one by reason, and precision.
+
+    ``shares`` has RAW (every matched row with an image) and the samples by their names.
+    """
+
+    name: str
+    matched: int
+    downloaded: int
+    failed: Mapping[str, int]
+    shares: Mapping[str, Share]
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """What the demo found. ``samples`` are the names in ``shares`` beside RAW, in order."""
+
+    folder: Path
+    samples: tuple[str, ...]
+    classes: tuple[ClassResult, ...]
+    total: ClassResult
+
+
+def run_demo(
+    folder: Path,
+    *,
+    captions: str = "",
+    web: WebSettings | None = None,
+    progress: Progress = silent,
+    done: Callable[[StageStatus], None] | None = None,
+) -> DemoResult:
+    """Make the demo in ``folder``, which becomes the workspace, or go on with the one that is there.
+
+    ``captions`` is the caption index to use (default: a folder inside); ``web`` the size of the web
+    (default: what is there, else WebSettings()); ``done`` hears of each stage. WorkspaceError where the
+    folder holds something else, CaptionIndexError where the index does: its links would be fetched.
+    """
+    drawn = _web_of(folder, web, progress)
+    location = captions or str(folder.resolve() / "captions")
+    with serving(drawn):
+        _index(drawn, location, progress)
+        workspace = _workspace_of(folder, drawn, location)
+        from .. import pipeline
+
+        pipeline.run(workspace, progress=progress, done=done)
+    return judge(workspace, drawn)
+
+
+def demo_classes() -> ClassList:
+    """The class list of the demo; synonyms that mean too much match, but don't prompt."""
+    return tuple(
+        ClassEntry(
+            number,
+            entry.name,
+            tuple(
+                Synonym(
+                    text,
+                    prompt=text not in entry.ambiguous,
+                    reason="ambiguous" if text in entry.ambiguous else "",
+                )
+                for text in entry.synonyms
+            ),
+        )
+        for number, entry in enumerate(CLASSES)
+    )
+
+
+def demo_settings(web: WebSettings, location: str) -> Settings:
+    """captrawl.toml of the demo: loopback may be fetched from, and nobody is waited for long."""
+    n = max(web.rows_per_class // 4, 1)
+    return Settings(
+        task=TaskSettings(name="demo"),
+        captions=CaptionSettings(index=location),
+        download=DownloadSettings(
+            allow_private=True, deadline=4.0, retry_after=1.0, contact="the demo, on loopback"
+        ),
+        model=ModelSettings(name=f"local-dir:{MODEL}", pretrained=""),
+        sample=[SampleSettings(name=f"{name}{n}", method=method, n=n) for name, method in METHODS.items()],
+    )
+
+
+def judge(workspace: Workspace, web: Web) -> DemoResult:
+    """Count the workspace's matches, images and samples against the truth of ``web``."""
+    truth = web.truth()
+    samples = tuple(spec.name for spec in workspace.settings().sample)
+    images = {row["url"]: row for row in pq.read_table(workspace.images_path).to_pylist()}
+    matches = pq.read_table(workspace.matches_path, columns=["class_id", "url"]).to_pylist()
+    kept = {
+        name: pq.read_table(
+            workspace.samples_folder / f"{name}.parquet",
+            columns=["class_id", "url"],
+            filters=pc.field("kept"),
+        ).to_pylist()
+        for name in samples
+    }
+    results: list[ClassResult] = []
+    for number, entry in enumerate(CLASSES):
+        urls = [row["url"] for row in matches if row["class_id"] == number]
+        usable = [url for url in urls if url in images and images[url]["path"]]
+        failed = Counter(
+            _why(images.get(url)) for url in urls if url not in images or not images[url]["path"]
+        )
+        chosen = {
+            RAW: usable,
+            **{name: [r["url"] for r in kept[name] if r["class_id"] == number] for name in samples},
+        }
+        shares = {
+            name: Share(sum(truth[url] == entry.drawing for url in picked), len(picked))
+            for name, picked in chosen.items()
+        }
+        results.append(ClassResult(entry.name, len(urls), len(usable), dict(failed.most_common()), shares))
+    return DemoResult(workspace.root, samples, tuple(results), _total(results, (RAW, *samples)))
+
+
+def _why(image: Mapping[str, str] | None) -> str:
+    return "no_url" if image is None else image["reason"] or image["state"]
+
+
+def _total(results: list[ClassResult], names: tuple[str, ...]) -> ClassResult:
+    failed: Counter[str] = Counter()
+    for result in results:
+        failed.update(result.failed)
+    shares = {
+        name: Share(sum(r.shares[name].right for r in results), sum(r.shares[name].chosen for r in results))
+        for name in names
+    }
+    return ClassResult(
+        "all",
+        sum(result.matched for result in results),
+        sum(result.downloaded for result in results),
+        dict(failed.most_common()),
+        shares,
+    )
+
+
+def _web_of(folder: Path, wanted: WebSettings | None, progress: Progress) -> Web:
+    """The web in ``folder``, drawn if it isn't there; WorkspaceError where that holds something else."""
+    place = folder / "web"
+    held = settings_of(place)
+    if held is None:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise WorkspaceError(
+                f"{folder} isn't empty and holds no demo; choose a new folder, or empty this one"
+            )
+        wanted = wanted or WebSettings()
+        return make_web(place, replace(wanted, port=free_port(wanted.port)), progress=progress)
+    return make_web(place, replace(wanted, port=held.port) if wanted else held, progress=progress)
+
+
+def _index(web: Web, location: str, progress: Progress) -> None:
+    """Put the corpus into the index at ``location``; CaptionIndexError where that holds other corpora."""
+    from ..indexer.captions import index_captions
+    from ..indexer.corpora import find_files
+    from ..search.captions import open_captions
+
+    files = find_files([web.corpus], corpus="demo")
+    index_captions(location, files, progress=progress)
+    with open_captions(location) as index:
+        foreign = sorted(index.files().keys() - {file.file for file in files})
+    if foreign:
+        raise CaptionIndexError(
+            f"{location} holds other corpora too ({foreign[0]}), whose links the demo would fetch; "
+            "give the demo an index of its own"
+        )
+
+
+def _workspace_of(folder: Path, web: Web, location: str) -> Workspace:
+    """The workspace in ``folder``, made if it isn't there."""
+    workspace = Workspace(folder)
+    if not workspace.settings_path.exists():
+        return Workspace.create(folder, demo_settings(web.settings, location), demo_classes())
+    held = workspace.settings().captions.index
+    if held != location:
+        raise WorkspaceError(
+            f"the demo in {folder} uses the index {held}, not {location}; choose another folder"
+        )
+    return workspace
