@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from .class_json import distinct, features_json, list_json, mapping_json, metrics_json, own_json, read_json
 from .class_tables import csv_text, names_text, read_names, read_table, tsv_text
-from .classes import ClassEntry, ClassList, load_classes, named, validated
+from .classes import ClassEntry, ClassList, Synonym, load_classes, named, validated
 from .errors import ClassListError
 from .workspace import atomic
 
@@ -77,24 +77,32 @@ def write(classes: ClassList, path: Path, to: str) -> None:
 def lost(before: ClassList, after: ClassList) -> list[str]:
     """What ``after`` (``before`` written in a format and read back) doesn't hold any more, a line each."""
     found = {entry.id: entry for entry in after}
-    losses: dict[str, int] = {}
+    differing: list[str] = []
     for entry in before:
         other = found.get(entry.id)
-        if other is None or other.name != entry.name:
-            losses["names or ids"] = losses.get("names or ids", 0) + 1
-            continue
-        texts = {synonym.text: synonym for synonym in other.synonyms}
-        same = [(synonym, texts.get(synonym.text)) for synonym in entry.synonyms]
-        for what, differs in (
-            ("synonyms", any(held is None for _, held in same) or len(texts) != len(same)),
-            ("frequencies", any(held and held.frequency != synonym.frequency for synonym, held in same)),
-            ("flags or reasons", any(held and _flags(held) != _flags(synonym) for synonym, held in same)),
+        differing += (
+            ["names or ids"] if other is None or other.name != entry.name else _differing(entry, other)
+        )
+    kinds = ("names or ids", "synonyms", "frequencies", "flags or reasons", "most common names", "other keys")
+    return [
+        f"{kind} of {differing.count(kind)} of {len(before)} classes" for kind in kinds if kind in differing
+    ]
+
+
+def _differing(entry: ClassEntry, other: ClassEntry) -> list[str]:
+    texts = {synonym.text: synonym for synonym in other.synonyms}
+    both = [(synonym, texts[synonym.text]) for synonym in entry.synonyms if synonym.text in texts]
+    return [
+        kind
+        for kind, differs in (
+            ("synonyms", len(both) != len(entry.synonyms) or len(texts) != len(entry.synonyms)),
+            ("frequencies", any(a.frequency != b.frequency for a, b in both)),
+            ("flags or reasons", any(_state(a) != _state(b) for a, b in both)),
             ("most common names", other.most_common_name != entry.most_common_name),
             ("other keys", dict(other.extra) != dict(entry.extra)),
-        ):
-            if differs:
-                losses[what] = losses.get(what, 0) + 1
-    return [f"{what} of {count} of {len(before)} classes" for what, count in losses.items()]
+        )
+        if differs
+    ]
 
 
 def convert(source: Path, target: Path, to: str) -> list[str]:
@@ -104,8 +112,8 @@ def convert(source: Path, target: Path, to: str) -> list[str]:
     return lost(classes, load_classes(target))
 
 
-def _flags(synonym: object) -> tuple[object, ...]:
-    return tuple(getattr(synonym, key) for key in ("match", "prompt", "reason"))
+def _state(synonym: Synonym) -> tuple[bool, bool, str]:
+    return synonym.match, synonym.prompt, synonym.reason
 
 
 def _text(path: Path) -> str:

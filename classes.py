@@ -231,7 +231,7 @@ def check_classes(classes: ClassList) -> list[str]:
     for phrase, entries in shared_synonyms(classes).items():
         listed = " and ".join(f"{entry.id} ({entry.name!r})" for entry in entries)
         warnings.append(
-            f"the synonym {phrase!r} is shared by classes {listed}; a row that holds it goes to each"
+            f"the synonym {phrase!r} is shared by classes {listed}; its rows go to each"
         )
     return warnings
 
@@ -250,21 +250,30 @@ def shared_synonyms(classes: ClassList) -> dict[str, list[ClassEntry]]:
 
 
 def drop_shared(classes: ClassList) -> ClassList:
-    """``classes`` with every shared synonym removed from all that hold it, the reason naming the others.
+    """``classes`` with every shared synonym removed, the reason naming the other classes.
 
-    A class never loses its last matching synonyms: where all are shared, it keeps them.
+    Where one class only has the phrase as its name, that class keeps it. No class loses its last matching
+    synonyms.
     """
     shared = {tuple(tokens(phrase)): entries for phrase, entries in shared_synonyms(classes).items()}
-    return tuple(_without_shared(entry, shared) for entry in classes)
+    owners = {key: [e.id for e in entries if tuple(tokens(e.name)) == key] for key, entries in shared.items()}
+    losing = {
+        key: {e.id for e in shared[key]} - set(ids if len(ids) == 1 else []) for key, ids in owners.items()
+    }
+    return tuple(_without_shared(entry, shared, losing) for entry in classes)
 
 
-def _without_shared(entry: ClassEntry, shared: Mapping[tuple[str, ...], list[ClassEntry]]) -> ClassEntry:
+def _without_shared(
+    entry: ClassEntry,
+    shared: Mapping[tuple[str, ...], list[ClassEntry]],
+    losing: Mapping[tuple[str, ...], set[int]],
+) -> ClassEntry:
     kept: list[Synonym] = []
     for synonym in entry.synonyms:
-        holders = shared.get(tuple(tokens(synonym.text)), []) if synonym.kept else []
-        others = [str(holder.id) for holder in holders if holder.id != entry.id]
-        if others:
-            reason = f"shared with class {', '.join(others)}"
+        key = tuple(tokens(synonym.text))
+        if synonym.kept and entry.id in losing.get(key, set()):
+            others = ", ".join(str(holder.id) for holder in shared[key] if holder.id != entry.id)
+            reason = f"shared with class {others}"
             kept.append(replace(synonym, match=False, prompt=False, reason=reason))
         else:
             kept.append(synonym)

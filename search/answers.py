@@ -18,10 +18,10 @@ SHORTEST_NAME = 3
 """Letters and digits a name needs: shorter ones stand for too much else in captions."""
 
 _FUNCTION_WORDS = (
-    "a about all also an and any are as at be been but by can do for from had has have he her here his how i "
-    "if in into is it its just like me more most my new no not of on one only or other our out over she so "
-    "some such than that the their them then there these they this those to too up us was we were what when where "
-    "which who will with you your"
+    "a about all also an and any are as at be been but by can do for from had has have he her here his "
+    "how i if in into is it its just like me more most my new no not of on one only or other our out "
+    "over she so some such than that the their them then there these they this those to too up us was "
+    "we were what when where which who will with you your"
 )
 STOP_WORDS = frozenset(_FUNCTION_WORDS.split())
 """Words that say nothing of a picture."""

@@ -1,0 +1,491 @@
+"""Class lists: every format in, its errors, the checks, and what round trips keep."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from captrawl.class_formats import FORMATS, convert, folder_name, lost, read, render, write
+from captrawl.classes import (
+    ClassEntry,
+    ClassList,
+    Synonym,
+    check_classes,
+    drop_shared,
+    load_classes,
+    named,
+    save_classes,
+    shared_synonyms,
+)
+from captrawl.errors import ClassListError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+METRICS = {
+    "1": {
+        "name": "tiger cat",
+        "alternates": {"Tiger Cat": 3, "tiger cat": 5},
+        "most_common_name": "tiger cat",
+    },
+    "0": {"name": "tench", "freq": 813, "alternates": {"tench": 811, "green tench": 2}, "max_freq": ""},
+}
+
+
+def put(folder: Path, name: str, text: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def names_and_synonyms(classes: ClassList) -> list[tuple[int, str, list[str]]]:
+    return [(entry.id, entry.name, [synonym.text for synonym in entry.synonyms]) for entry in classes]
+
+
+READ = {
+    "names": ("a.txt", "tench\nTiger Cat\n", [(0, "tench", ["tench"]), (1, "Tiger Cat", ["Tiger Cat"])]),
+    "names, bom and crlf": (
+        "a.txt",
+        b"\xef\xbb\xbfcaf\xc3\xa9\r\nA/B\r\n",
+        [(0, "café", ["café"]), (1, "A/B", ["A/B"])],
+    ),
+    "no suffix": ("classes", "tench", [(0, "tench", ["tench"])]),
+    "csv without header": (
+        "a.csv",
+        "tench,green tench;Tinca tinca\ncat,\n",
+        [(0, "tench", ["tench", "green tench", "Tinca tinca"]), (1, "cat", ["cat"])],
+    ),
+    "csv with header and ids": (
+        "a.csv",
+        'id,name,synonyms\n7,tench,"a, b|c"\n3,cat,cat\n',
+        [(3, "cat", ["cat"]), (7, "tench", ["tench", "a, b", "c"])],
+    ),
+    "csv, a synonym a cell": (
+        "a.csv",
+        "tench,green tench,doctor fish\n",
+        [(0, "tench", ["tench", "green tench", "doctor fish"])],
+    ),
+    "tsv": ("a.tsv", "tench\tgreen tench\n", [(0, "tench", ["tench", "green tench"])]),
+    "own table": (
+        "a.csv",
+        "id,name,synonym,frequency,match,prompt\n0,tench,doctor fish,4,true,false\n",
+        [(0, "tench", ["doctor fish"])],
+    ),
+    "list of names": ("a.json", '["tench", "cat"]', [(0, "tench", ["tench"]), (1, "cat", ["cat"])]),
+    "list of lists": ("a.json", '[["tench", "green tench"]]', [(0, "tench", ["tench", "green tench"])]),
+    "list of objects": (
+        "a.json",
+        '[{"id": 5, "name": "tench", "synonyms": ["green tench", "tench"]}]',
+        [(5, "tench", ["tench", "green tench"])],
+    ),
+    "name to synonyms": (
+        "a.json",
+        '{"tench": ["green tench"], "cat": []}',
+        [(0, "tench", ["tench", "green tench"]), (1, "cat", ["cat"])],
+    ),
+    "name to id": ("a.json", '{"cat": 1, "tench": 0}', [(0, "tench", ["tench"]), (1, "cat", ["cat"])]),
+    "id to name": ("a.json", '{"1": "cat", "0": "tench"}', [(0, "tench", ["tench"]), (1, "cat", ["cat"])]),
+    "id to names": ("a.json", '{"0": ["tench", "green tench"]}', [(0, "tench", ["tench", "green tench"])]),
+    "name to frequencies": (
+        "a.json",
+        '{"tench": {"green tench": 2}}',
+        [(0, "tench", ["tench", "green tench"])],
+    ),
+    "metrics: exactly alternates": (
+        "a.json",
+        json.dumps(METRICS),
+        [(0, "tench", ["tench", "green tench"]), (1, "tiger cat", ["Tiger Cat", "tiger cat"])],
+    ),
+    "metrics: the name isn't among them": (
+        "a.json",
+        '{"0": {"name": "kite (bird of prey)", "alternates": {"kite": 1}}}',
+        [(0, "kite (bird of prey)", ["kite"])],
+    ),
+    "on the way to metrics: the last step": (
+        "a.json",
+        '{"0": {"name": "Tinca", "synonyms": {"a": 0, "b": 0}, "synonyms_filtered": {"b": 0}}}',
+        [(0, "Tinca", ["Tinca", "b"])],
+    ),
+    "species": (
+        "a.json",
+        '{"Tinca_tinca": {"class_id": 3, "species": "Tinca tinca", "common_name": "tench"}}',
+        [(3, "Tinca tinca", ["Tinca tinca", "tench"])],
+    ),
+    "dataset_info": (
+        "dataset_info.json",
+        (
+            '{"features": {"image": {"_type": "Image"}, '
+            '"label": {"names": ["tench", "cat"], "_type": "ClassLabel"}}}'
+        ),
+        [(0, "tench", ["tench"]), (1, "cat", ["cat"])],
+    ),
+    "dataset_infos": (
+        "dataset_infos.json",
+        '{"default": {"features": {"label": {"num_classes": 1, "names": ["tench"], "_type": "ClassLabel"}}}}',
+        [(0, "tench", ["tench"])],
+    ),
+    "ClassLabel": ("f.json", '{"names": ["tench"], "_type": "ClassLabel"}', [(0, "tench", ["tench"])]),
+    "dataset card": (
+        "f.json",
+        '{"label": {"class_label": {"names": {"1": "cat", "0": "tench"}}}}',
+        [(0, "tench", ["tench"]), (1, "cat", ["cat"])],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", READ)
+def test_formats_in(case: str, tmp_path: Path) -> None:
+    name, text, wanted = READ[case]
+    assert names_and_synonyms(load_classes(put(tmp_path, name, text))) == wanted
+
+
+def test_metrics_keep_counts_and_other_keys(tmp_path: Path) -> None:
+    tench, cat = load_classes(put(tmp_path, "m.json", json.dumps(METRICS)))
+    assert tench == ClassEntry(
+        0, "tench", (Synonym("tench", 811), Synonym("green tench", 2)), "", {"freq": 813, "max_freq": ""}
+    )
+    assert cat.most_common_name == "tiger cat"
+    assert cat.match_phrases() == ("Tiger Cat", "tiger cat")
+    assert cat.prompt_names() == ("Tiger Cat",)
+    assert cat.prompt_names(distinct=False) == ("Tiger Cat", "tiger cat")
+    assert cat.prompt_names("name") == ("tiger cat",)
+    assert tench.prompt_names("most_common_name") == ("tench",)
+
+
+BAD = {
+    "missing": ("", None, "no such file"),
+    "empty": ("a.txt", "", "is empty"),
+    "only blanks": ("a.txt", " \n\n", "is empty"),
+    "latin-1": ("a.txt", b"caf\xe9\n", "isn't UTF-8 (byte 0xe9 at 3)"),
+    "utf-16": ("a.txt", "tench".encode("utf-16"), "isn't UTF-8"),
+    "utf-16 without a mark": ("a.txt", "tench".encode("utf-16-le"), "NUL"),
+    "a line between": ("a.txt", "tench\n\ncat\n", "line 2 is empty"),
+    "only emoji": ("a.txt", "tench\n🐟🐟\n", "class 1 ('🐟🐟'): the synonym '🐟🐟' holds no letter or digit"),
+    "emoji synonym": ("a.json", '{"0": {"name": "tench", "alternates": {"***": 1}}}', "'***'"),
+    "not JSON": ("a.json", "{", "isn't valid JSON"),
+    "a number": ("a.json", "5", "list or object"),
+    "no classes": ("a.json", "[]", "holds no classes"),
+    "no classes in own": ("a.json", '{"format": 1, "classes": []}', "holds no classes"),
+    "another format": ("a.json", '{"format": 2, "classes": []}', "format 2"),
+    "a repeated key": ("a.json", '{"0": {"name": "a", "alternates": {"x": 1, "x": 2}}}', "'x' stands twice"),
+    "a repeated id": (
+        "a.json",
+        '[{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]',
+        "the id 1 is given to 'a' and 'b'",
+    ),
+    "ids equal as numbers": (
+        "a.json",
+        '{"0": {"name": "a", "alternates": {"a": 1}}, "00": {"name": "b", "alternates": {"b": 1}}}',
+        "the id 0",
+    ),
+    "a negative id": ("a.json", '{"-1": {"name": "a", "alternates": {"a": 1}}}', "'-1'"),
+    "an id that isn't one": ("a.csv", "id,name\nx,tench\n", "'x'"),
+    "an id of 70 bits": ("a.json", '[{"id": 1180591620717411303424, "name": "a"}]', "2^63"),
+    "no synonyms": (
+        "a.json",
+        '{"3": {"name": "tench", "alternates": {}}}',
+        "class 3 ('tench') has no synonyms",
+    ),
+    "all removed": (
+        "a.json",
+        (
+            '{"format": 1, "classes": [{"id": 0, "name": "a", '
+            '"synonyms": [{"text": "a", "match": false, "prompt": false}]}]}'
+        ),
+        "no synonyms in use",
+    ),
+    "no name": ("a.json", '{"3": {"alternates": {"tench": 1}}}', "'3' has no 'name'"),
+    "an empty name": ("a.csv", "name,synonyms\n,tench\n", "empty name"),
+    "a text as frequency": (
+        "a.json",
+        '{"0": {"name": "a", "alternates": {"a": "many"}}}',
+        "the frequency of 'a'",
+    ),
+    "alternates of the wrong kind": (
+        "a.json",
+        '{"0": {"name": "a", "alternates": 7}}',
+        "'alternates' must map",
+    ),
+    "a synonym twice": (
+        "a.json",
+        '{"format": 1, "classes": [{"id": 0, "name": "a", "synonyms": [{"text": "a"}, {"text": "a"}]}]}',
+        "'a' is given twice",
+    ),
+    "an unknown key": (
+        "a.json",
+        '{"format": 1, "classes": [{"id": 0, "name": "a", "synonym": []}]}',
+        "unknown key 'synonym'",
+    ),
+    "a flag of the wrong kind": (
+        "a.json",
+        '{"format": 1, "classes": [{"id": 0, "name": "a", "synonyms": [{"text": "a", "match": 1}]}]}',
+        "'match' can't be 1",
+    ),
+    "half a surrogate": ("a.json", '["a\\ud800"]', "isn't valid Unicode"),
+    "several kinds": ("a.json", '{"tench": 0, "cat": "x"}', "must map ids to names"),
+    "two label features": (
+        "a.json",
+        '{"a": {"_type": "ClassLabel", "names": ["x"]}, "b": {"_type": "ClassLabel", "names": ["y"]}}',
+        "several ClassLabel features (a, b)",
+    ),
+    "a quote that never ends": ("a.csv", 'name\n"tench\n', "isn't a table"),
+    "an own table with two names": ("a.csv", "id,name,synonym\n0,a,a\n0,b,b\n", "named 'a' and 'b'"),
+    "an own table's flag": ("a.csv", "id,name,synonym,match\n0,a,a,maybe\n", "'maybe'"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_lists_name_the_file_and_the_key(case: str, tmp_path: Path) -> None:
+    name, text, wanted = BAD[case]
+    path = tmp_path / "absent.txt" if text is None else put(tmp_path, name, text)
+    with pytest.raises(ClassListError) as raised:
+        load_classes(path)
+    message = str(raised.value)
+    assert str(path) in message
+    assert wanted in message
+    assert len(message.splitlines()) <= 2
+
+
+def test_deep_json_is_an_error_not_a_crash(tmp_path: Path) -> None:
+    with pytest.raises(ClassListError):
+        load_classes(put(tmp_path, "deep.json", "[" * 100_000))
+
+
+# Image folders ------------------------------------------------------------------------------------
+
+
+def test_an_image_folder_is_numbered_as_torchvision_does(tmp_path: Path) -> None:
+    for folder in ("b", "A", "a c", ".cache"):
+        (tmp_path / folder).mkdir()
+    put(tmp_path, "z.txt", "no class")
+    assert names_and_synonyms(load_classes(tmp_path)) == [
+        (0, "A", ["A"]),
+        (1, "a c", ["a c"]),
+        (2, "b", ["b"]),
+    ]
+
+
+def test_an_image_folder_without_folders_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ClassListError, match="holds no folders"):
+        load_classes(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["a/b", "..", ".hidden", "../../etc", "50% off", "%2F", "a\\b", "x\x00y", 'a"b', "é"]
+)
+def test_names_never_become_paths(name: str, tmp_path: Path) -> None:
+    classes = (named(0, f"{name} x"), named(1, name if any(c.isalnum() for c in name) else f"{name}a"))
+    write(classes, tmp_path / "out", "imagefolder")
+    assert {path.parent for path in (tmp_path / "out").rglob("*") if path.is_dir()} == {tmp_path / "out"}
+    assert load_classes(tmp_path / "out") == classes
+    (tmp_path / "out" / "classes.json").unlink()
+    assert sorted(entry.name for entry in load_classes(tmp_path / "out")) == sorted(
+        entry.name for entry in classes
+    )
+
+
+def test_a_name_too_long_for_a_folder() -> None:
+    with pytest.raises(ClassListError, match="too long"):
+        folder_name("é" * 128)
+
+
+# Round trips --------------------------------------------------------------------------------------
+
+WORD = st.text(st.characters(codec="utf-8", exclude_characters="\x00\r"), min_size=1, max_size=12).map(
+    lambda t: f"a{t}"
+)
+SYNONYM = st.builds(
+    Synonym,
+    WORD,
+    st.none() | st.integers(0, 2**40),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from(["", "nearer to class 3 (cat)", 'a, "b"\n']),
+)
+
+
+@st.composite
+def class_lists(draw: st.DrawFn, *, plain: bool = False) -> ClassList:
+    ids = draw(st.lists(st.integers(0, 50), min_size=1, max_size=4, unique=True))
+    ids = list(range(len(ids))) if plain else sorted(ids)
+    names = draw(st.lists(WORD.map(str.strip), min_size=len(ids), max_size=len(ids), unique_by=lambda t: t))
+    entries = []
+    for class_id, name in zip(ids, names, strict=True):
+        synonyms = draw(st.lists(SYNONYM, max_size=4, unique_by=lambda synonym: synonym.text))
+        kept = any(synonym.kept for synonym in synonyms)
+        extra = draw(
+            st.dictionaries(st.sampled_from(["freq", "actual_freq", "changed_name"]), st.integers() | WORD)
+        )
+        synonyms = synonyms if kept else [*(s for s in synonyms if s.text != name), Synonym(name)]
+        entries.append(ClassEntry(class_id, name, tuple(synonyms), draw(st.just("") | WORD), extra))
+    return tuple(entries)
+
+
+@settings(max_examples=60, deadline=None)
+@given(class_lists())
+@pytest.mark.parametrize("to", ["json", "metrics", "csv", "tsv"])
+def test_these_formats_lose_nothing(
+    to: str, tmp_path_factory: pytest.TempPathFactory, classes: ClassList
+) -> None:
+    path = tmp_path_factory.mktemp("trip") / f"list.{to if to in {'csv', 'tsv'} else 'json'}"
+    write(classes, path, to)
+    back = load_classes(path)
+    if to == "metrics":  # removed synonyms are listed in order beside the kept ones
+        assert lost(classes, back) == []
+    assert back == classes
+
+
+@settings(max_examples=30, deadline=None)
+@given(class_lists(plain=True))
+def test_huggingface_and_image_folders_lose_nothing(
+    tmp_path_factory: pytest.TempPathFactory, classes: ClassList
+) -> None:
+    folder = tmp_path_factory.mktemp("trip")
+    write(classes, folder / "dataset_info.json", "huggingface")
+    assert load_classes(folder / "dataset_info.json") == classes
+    features = json.loads((folder / "dataset_info.json").read_text())["features"]
+    assert features == {"label": {"names": [entry.name for entry in classes], "_type": "ClassLabel"}}
+    write(classes, folder / "images", "imagefolder")
+    assert load_classes(folder / "images") == classes
+
+
+def test_convert_says_what_a_format_cannot_hold(tmp_path: Path) -> None:
+    source = put(tmp_path, "m.json", json.dumps(METRICS))
+    assert convert(source, tmp_path / "classes.json", "json") == []
+    assert convert(source, tmp_path / "names.txt", "txt") == [
+        "synonyms of 2 of 2 classes",
+        "frequencies of 2 of 2 classes",
+        "most common names of 1 of 2 classes",
+        "other keys of 1 of 2 classes",
+    ]
+    assert (tmp_path / "names.txt").read_text() == "tench\ntiger cat\n"
+
+
+def test_a_person_may_edit_the_alternates_of_a_converted_list(tmp_path: Path) -> None:
+    synonyms = (
+        Synonym("tench", 3),
+        Synonym("eel", 1, False, False, "nearer to class 9 (eel)"),
+        Synonym("fish", prompt=False),
+    )
+    write((ClassEntry(0, "tench", synonyms),), tmp_path / "m.json", "metrics")
+    document = json.loads((tmp_path / "m.json").read_text())
+    assert document["0"]["alternates"] == {"tench": 3, "fish": 0}
+    del document["0"]["alternates"]["fish"]
+    document["0"]["alternates"]["doctor fish"] = 7
+    (tmp_path / "m.json").write_text(json.dumps(document))
+    (entry,) = load_classes(tmp_path / "m.json")
+    assert entry.synonyms == (*synonyms[:2], Synonym("doctor fish", 7))
+
+
+def test_edited_labels_of_a_feature_file_win(tmp_path: Path) -> None:
+    write((named(0, "tench", ["eel"]),), tmp_path / "f.json", "huggingface")
+    text = (
+        (tmp_path / "f.json").read_text().replace('"names": [\n        "tench"', '"names": [\n        "carp"')
+    )
+    (tmp_path / "f.json").write_text(text)
+    assert names_and_synonyms(load_classes(tmp_path / "f.json")) == [(0, "carp", ["carp"])]
+
+
+@pytest.mark.parametrize(
+    ("classes", "to", "wanted"),
+    [
+        ((named(0, "a"), named(1, "a", ["b"])), "huggingface", "two classes of one name: 0 and 1"),
+        ((named(0, "a"), named(1, "a", ["b"])), "imagefolder", "two classes of one name: 0 and 1"),
+        ((named(0, "a"), named(2, "b")), "txt", "class 1 is missing"),
+        ((named(0, "a\nb"),), "txt", "can't stand on a line"),
+        ((named(0, "a"),), "yaml", "no class list format 'yaml'"),
+        ((named(0, "a"),), "metric", "did you mean 'metrics'"),
+    ],
+)
+def test_what_a_format_cannot_hold_is_refused(
+    classes: ClassList, to: str, wanted: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ClassListError, match=wanted):
+        write(classes, tmp_path / "out.json", to)
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_every_format_is_written_as_text() -> None:
+    classes = (named(0, "tench", ["doctor fish"]),)
+    shown = {to: render(classes, to) for to in FORMATS}
+    assert shown["list"] == '[\n  "tench"\n]\n'
+    assert json.loads(shown["mapping"]) == {"tench": ["doctor fish"]}
+    assert shown["csv"].splitlines()[1] == "0,tench,,tench,,true,true,,"
+    assert shown["tsv"].splitlines()[2].split("\t")[3] == "doctor fish"
+
+
+def test_a_bad_list_is_not_saved(tmp_path: Path) -> None:
+    save_classes((named(0, "tench"),), tmp_path / "classes.json")
+    with pytest.raises(ClassListError):
+        save_classes((named(0, "tench"), named(0, "cat")), tmp_path / "classes.json")
+    assert load_classes(tmp_path / "classes.json") == (named(0, "tench"),)
+
+
+def test_classes_json_is_the_documented_document(tmp_path: Path) -> None:
+    entry = ClassEntry(
+        4, "tench", (Synonym("tench", 3), Synonym("eel", 1, False, False, "why")), "tench", {"freq": 4}
+    )
+    save_classes((entry,), tmp_path / "classes.json")
+    assert json.loads((tmp_path / "classes.json").read_text()) == {
+        "format": 1,
+        "classes": [
+            {
+                "id": 4,
+                "name": "tench",
+                "most_common_name": "tench",
+                "synonyms": [
+                    {"text": "tench", "frequency": 3, "match": True, "prompt": True, "reason": ""},
+                    {"text": "eel", "frequency": 1, "match": False, "prompt": False, "reason": "why"},
+                ],
+                "extra": {"freq": 4},
+            }
+        ],
+    }
+
+
+def test_read_gives_what_the_file_has_even_where_it_is_invalid(tmp_path: Path) -> None:
+    assert list(read(put(tmp_path, "a.txt", "🐟"))) == [named(0, "🐟")]
+
+
+# Checks -------------------------------------------------------------------------------------------
+
+
+def test_warnings_name_both_ids() -> None:
+    classes = (
+        named(657, "missile", ["rocket"]),
+        named(744, "Missile", ["projectile"]),
+        named(3, "crane", ["projectile"]),
+    )
+    assert check_classes(tuple(sorted(classes, key=lambda entry: entry.id))) == [
+        "classes 657 ('missile'), 744 ('Missile') have one name",
+        "the synonym 'projectile' is shared by classes 3 ('crane') and 744 ('Missile'); its rows go to each",
+        "the synonym 'missile' is shared by classes 657 ('missile') and 744 ('Missile'); its rows go to each",
+    ]
+    assert check_classes((named(0, "Abyssinian", ["abyssinian"]),)) == []
+
+
+def test_a_removed_synonym_is_not_shared() -> None:
+    removed = ClassEntry(1, "b", (Synonym("b"), Synonym("a", match=False, prompt=False, reason="x")))
+    assert shared_synonyms((named(0, "a"), removed)) == {}
+
+
+def test_dropping_shared_synonyms() -> None:
+    crane, bird, missile, rocket = drop_shared(
+        (
+            named(0, "crane", ["lifting crane", "Grus"]),
+            named(1, "sandhill bird", ["Crane", "grus"]),
+            named(2, "missile"),
+            named(3, "missile", ["rocket"]),
+        )
+    )
+    # the class that has the phrase as its name keeps it
+    assert crane.match_phrases() == ("crane", "lifting crane")
+    assert crane.synonyms[2] == Synonym("Grus", None, False, False, "shared with class 1")
+    assert bird.match_phrases() == ("sandhill bird",)
+    assert bird.synonyms[1:] == (
+        Synonym("Crane", None, False, False, "shared with class 0"),
+        Synonym("grus", None, False, False, "shared with class 0"),
+    )
+    # both have it as their name: it goes, but never a class's last one
+    assert missile.match_phrases() == ("missile",)
+    assert rocket.match_phrases() == ("rocket",)

@@ -1,0 +1,183 @@
+"""Presets and a user's own data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from captrawl.classes import ClassEntry, Synonym, check_classes, load_classes
+from captrawl.datasets import PRESETS, load_dataset, merge_lists
+from captrawl.errors import InputError
+from captrawl.settings import parse_settings
+
+NINE = {  # classes, prefix, sample, templates
+    "dtd": (47, "", 2000, 8),
+    "eurosat": (10, "satellite", "all", 3),
+    "fgvc-aircraft": (100, "", "all", 2),
+    "flowers102": (102, "", 2000, 1),
+    "food101": (101, "", 2000, 1),
+    "imagenet": (1000, "", 2000, 0),
+    "oxford_pets": (37, "", 2000, 1),
+    "semi-aves": (200, "", "all", 1),
+    "stanford_cars": (196, "", 2000, 8),
+}
+
+
+def test_the_nine_are_there() -> None:
+    assert set(PRESETS) == set(NINE)
+
+
+@pytest.mark.parametrize("name", NINE)
+def test_a_preset_makes_valid_settings_and_classes(name: str) -> None:
+    preset = load_dataset(name)
+    classes = preset.classes()
+    settings = parse_settings(preset.settings({"task": {"name": "x"}, "captions": {"index": "i"}}), name)
+    assert (len(classes), settings.task.prefix, settings.match.sample, len(preset.templates)) == NINE[name]
+    assert [entry.id for entry in classes] == list(range(len(classes)))
+    assert (settings.task.name, settings.task.dataset) == ("x", name)
+    assert preset.domain or name == "imagenet"
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", NINE)
+def test_names_are_the_benchmarks_in_label_order(name: str, data_folder: Path) -> None:
+    names = [entry.name for entry in load_dataset(name).classes()]
+    swat = load_classes(data_folder / "data" / "swat" / f"{name}_metrics-LAION400M.json")
+    differing = [entry.id for entry, own in zip(swat, names, strict=True) if entry.name != own]
+    # ImageNet's are the names of open_clip, of which SWAT renamed sixteen
+    renamed = [27, 40, 46, 59, 101, 116, 288, 290, 389, 493, 750, 810, 884, 970, 992, 993]
+    assert differing == (renamed if name == "imagenet" else [])
+
+
+def test_imagenets_names_are_open_clips() -> None:
+    metadata = pytest.importorskip("open_clip.zero_shot_metadata")
+    assert [entry.name for entry in load_dataset("imagenet").classes()] == list(metadata.IMAGENET_CLASSNAMES)
+
+
+def test_warnings_of_the_presets_own_names() -> None:
+    for name in NINE:
+        warnings = check_classes(load_dataset(name).classes())
+        assert len(warnings) == (4 if name == "imagenet" else 0)
+
+
+def test_templates_and_thresholds_are_swats() -> None:
+    assert load_dataset("dtd").templates[:2] == ("a photo of a {} texture.", "a photo of a {} pattern.")
+    assert load_dataset("stanford_cars").templates[3] == "i love my {}!"
+    assert load_dataset("semi-aves").templates == ("a photo of a {}, a type of bird.",)
+    assert load_dataset("eurosat").thresholds == {"T2T-rank-I2I-tshd": 0.65}
+    assert load_dataset("food101").thresholds == {}
+
+
+def test_birds_have_two_names_and_cars_a_coarse_one() -> None:
+    plover = load_dataset("semi-aves").classes()[0]
+    assert plover == ClassEntry(
+        0,
+        "Charadrius semipalmatus",
+        (Synonym("Charadrius semipalmatus"), Synonym("Semipalmated Plover")),
+        extra={"common_name": "Semipalmated Plover"},
+    )
+    car = load_dataset("stanford_cars").classes()[1]
+    assert car.synonyms == (Synonym("Acura RL Sedan 2012"), Synonym("Acura RL", prompt=False))
+
+
+@pytest.mark.data
+def test_swats_folder_gives_both_lists(data_folder: Path) -> None:
+    folder = data_folder / "data" / "swat"
+    plover = load_dataset("semi-aves").classes_from(folder)[0]
+    assert plover.match_phrases() == ("charadrius semipalmatus", "semipalmated plover")
+    assert plover.prompt_names() == ("Charadrius semipalmatus", "Semipalmated Plover")
+    assert plover.most_common_name == "Semipalmated Plover"
+    hummer = load_dataset("stanford_cars").classes_from(folder)[0]
+    assert hummer.match_phrases() == ("AM General Hummer", "AM General Hummer SUV 2000")
+    assert "AM General Hummer" not in hummer.prompt_names()
+    assert [s.frequency for s in hummer.synonyms if s.match] == [306, 1]
+    flower = load_dataset("flowers102").classes_from(folder)
+    assert flower == load_classes(folder / "flowers102_metrics-LAION400M.json")
+
+
+@pytest.mark.data
+def test_a_lone_file_is_taken_as_it_is(data_folder: Path) -> None:
+    path = data_folder / "data" / "swat" / "semi-aves_metrics-LAION400M_query.json"
+    assert load_dataset("semi-aves").classes_from(path) == load_classes(path)
+
+
+def test_a_folder_that_lacks_one_of_two_lists(tmp_path: Path) -> None:
+    (tmp_path / "semi-aves_metrics-LAION400M.json").write_text('{"0": {"name": "a", "alternates": {"a": 1}}}')
+    with pytest.raises(InputError, match=r"holds no semi-aves_metrics-LAION400M_query\.json"):
+        load_dataset("semi-aves").classes_from(tmp_path)
+
+
+def test_merging_keeps_each_lists_flags() -> None:
+    match = (ClassEntry(0, "a", (Synonym("x", 1), Synonym("y", 2))), ClassEntry(2, "only", (Synonym("q"),)))
+    prompt = (ClassEntry(0, "A", (Synonym("y", None), Synonym("z", 3)), "z", {"freq": 9}),)
+    merged, only = merge_lists([match], [prompt])
+    assert (merged.name, merged.most_common_name, dict(merged.extra)) == ("A", "z", {"freq": 9})
+    assert merged.synonyms == (
+        Synonym("x", 1, match=True, prompt=False),
+        Synonym("y", 2, match=True, prompt=True),
+        Synonym("z", 3, match=False, prompt=True),
+    )
+    assert only.synonyms == (Synonym("q", None, match=True, prompt=False),)
+
+
+def test_a_data_set_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "names.csv").write_text("crane,construction crane\nheron,\n")
+    path = tmp_path / "site.toml"
+    path.write_text(
+        'title = "Site"\ndomain = "a machine"\nexclude = ["toy"]\nsample = 500\n'
+        'templates = ["an aerial photo of a {}."]\n[classes]\nfile = "names.csv"\n'
+    )
+    own = load_dataset(path)
+    assert (own.name, own.source, own.exclude, own.sample) == ("site", str(path.resolve()), ("toy",), 500)
+    assert [entry.match_phrases() for entry in own.classes()] == [("crane", "construction crane"), ("heron",)]
+    assert load_dataset(own.source) == own
+
+
+BAD = {
+    "unknown": ("eurosta", "", "did you mean 'eurosat'"),
+    "nothing near": ("zzz", "", "known: dtd, eurosat"),
+    "no file": ("absent.toml", "", "no such file"),
+    "not TOML": ("x.toml", "a = ", "isn't valid TOML"),
+    "a key that isn't one": (
+        "x.toml",
+        'prefx = "a"\n[classes]\nnames = ["a"]\n',
+        "unknown key 'prefx'; did you mean 'prefix'",
+    ),
+    "a key in a table": (
+        "x.toml",
+        '[classes]\nname = ["a"]\n',
+        "unknown key 'classes.name'; did you mean 'names'",
+    ),
+    "no classes": ("x.toml", 'prefix = "a"\n', "classes: Field required"),
+    "neither names nor file": ("x.toml", "[classes]\n", "needs either names or file"),
+    "too few common names": (
+        "x.toml",
+        '[classes]\nnames = ["a", "b"]\ncommon = ["c"]\n',
+        "holds 1 names, classes.names 2",
+    ),
+    "a template without a place": (
+        "x.toml",
+        'templates = ["a photo"]\n[classes]\nnames = ["a"]\n',
+        "needs one {}",
+    ),
+    "a sample of none": ("x.toml", 'sample = 0\n[classes]\nnames = ["a"]\n', "sample"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_data_sets_name_the_file_and_key(case: str, tmp_path: Path) -> None:
+    name, text, wanted = BAD[case]
+    path = tmp_path / name if name.endswith(".toml") else name
+    if text:
+        Path(path).write_text(text)
+    with pytest.raises(InputError) as raised:
+        load_dataset(path)
+    assert wanted in str(raised.value)
+    assert str(path) in str(raised.value)
+
+
+def test_an_unusable_name_in_a_preset_is_a_class_list_error(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text('[classes]\nnames = ["a", "🐟"]\n')
+    with pytest.raises(InputError, match="🐟"):
+        load_dataset(path).classes()
