@@ -7,6 +7,7 @@ import dataclasses
 import difflib
 import hashlib
 import logging
+import pickle
 import socket
 import urllib.parse
 import urllib.request
@@ -26,18 +27,6 @@ HUB_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 FETCH = (
     "connect once so that it lands in the cache, copy another machine's cache (HF_HOME), or name a folder "
     "that holds it: local-dir:PATH"
-)
-
-# What open_clip, torch, safetensors, huggingface_hub and transformers raise on models they can't load.
-_FOREIGN = (
-    OSError,
-    RuntimeError,
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    ImportError,
-    AssertionError,
 )
 
 
@@ -146,9 +135,11 @@ def check_name(model: ModelId) -> None:
         return
     tags = open_clip.list_pretrained_tags_by_model(model.name)
     if not open_clip.get_pretrained_cfg(model.name, model.pretrained):
-        raise ModelError(
-            f"{model.name} has no weights {model.pretrained!r}{_nearest(model.pretrained, tags)}"
-        )
+        base = model.name.removesuffix("-quickgelu")
+        others = open_clip.list_pretrained_models_by_tag(model.pretrained)
+        sibling = next((name for name in (base, f"{base}-quickgelu") if name in others), "")
+        near = f"; use model {sibling}" if sibling else _nearest(model.pretrained, tags)
+        raise ModelError(f"{model.name} has no weights {model.pretrained!r}{near}")
 
 
 def check_activation(model: ModelId) -> None:
@@ -193,9 +184,14 @@ def _nearest(name: str, known: list[str]) -> str:
 @contextlib.contextmanager
 def _translated(model: ModelId) -> Generator[None, None, None]:
     """Turn what the libraries raise while they load ``model`` into one ModelError."""
+    from safetensors import SafetensorError
+
     try:
         yield
-    except _FOREIGN as error:
+    except (
+        OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, ImportError, AssertionError,
+        EOFError, pickle.UnpicklingError, SafetensorError,
+    ) as error:  # fmt: skip
         reason = " ".join(str(error).split())[:300]
         if model.name.startswith(LOCAL) or "/" in model.pretrained:
             remedy = "check that weights and config belong together"
