@@ -30,11 +30,17 @@ FOLD = _fold_table()
 
 def tokens(text):
     text = html.unescape(text or "")
-    text = "".join(" " if ch in MARKS else ch for ch in text if ch not in QUOTES)
-    text = unicodedata.normalize("NFKC", text)
-    text = "".join(ch for ch in text if ch not in QUOTES)
-    words = [word for word in WORD.findall(text) if len(word) <= 100]
-    return [fold("".join(ch.lower() for ch in word)) for word in words]
+    for mark in MARKS:
+        text = text.replace(mark, " ")
+    text = unicodedata.normalize("NFKC", without_quotes(text))
+    words = [word for word in WORD.findall(without_quotes(text)) if len(word) <= 100]
+    return [word.lower() if word.isascii() else fold("".join(ch.lower() for ch in word)) for word in words]
+
+
+def without_quotes(text):
+    for quote in QUOTES:
+        text = text.replace(quote, "")
+    return text
 
 
 def fold(word):
@@ -130,18 +136,26 @@ def credited(row, synonyms, frequencies):
     return max(matching, key=lambda s: (frequencies[s], -synonyms.index(s))) if matching else None
 
 
-def count_phrases(captions, phrases):
-    """How many captions hold each phrase, in one pass: the phrases by their first token."""
-    by_first = {}
-    for phrase in phrases:
-        wanted = tuple(tokens(phrase))
-        by_first.setdefault(wanted[0], set()).add(wanted)
-    counts = dict.fromkeys((wanted for group in by_first.values() for wanted in group), 0)
+def count_groups(captions, groups):
+    """How many captions hold one of the phrases of each group, in one pass over the captions.
+
+    ``groups``: (phrases, prefix) pairs. Phrases are looked up by their first token.
+    """
+    by_first, members, prefixes = {}, {}, []
+    for number, (phrases, prefix) in enumerate(groups):
+        prefixes.append(tuple(tokens(prefix)))
+        for phrase in filter(None, [*phrases, prefix]):
+            wanted = tuple(tokens(phrase))
+            by_first.setdefault(wanted[0], set()).add(wanted)
+            members.setdefault(wanted, set())
+        for phrase in phrases:
+            members[tuple(tokens(phrase))].add(number)
+    counts = [0] * len(groups)
     for caption in captions:
-        words = tokens(caption)
-        for wanted in phrases_in(words, by_first):
-            counts[wanted] += 1
-    return {phrase: counts[tuple(tokens(phrase))] for phrase in phrases}
+        held = phrases_in(tokens(caption), by_first)
+        for number in {number for wanted in held for number in members[wanted]}:
+            counts[number] += not prefixes[number] or prefixes[number] in held
+    return counts
 
 
 def phrases_in(words, by_first):
