@@ -60,6 +60,11 @@ def _disc(field: Colour, disc: Colour, place: float, radius: float) -> Flag:
     return flag
 
 
+# Some of the 27 stars: place and radius in modules from the globe's centre.
+_STARS = ((-2.1, 1.3, 0.2), (-0.9, 2.1, 0.14), (0.3, 1.2, 0.2), (1.6, 1.6, 0.16), (0.4, 2.6, 0.16),
+          (2.4, 0.6, 0.13), (-2.6, 0.5, 0.13), (-0.6, 1.1, 0.12), (0.6, -1.9, 0.15))  # fmt: skip
+
+
 def _brazil(draw: ImageDraw.ImageDraw, width: float, height: float) -> None:
     """Law 5,700 of 1971: 14 modules by 20, a rhombus 1.7 from the edges, a globe of radius 3.5, a band."""
     m = height / 14
@@ -76,8 +81,7 @@ def _brazil(draw: ImageDraw.ImageDraw, width: float, height: float) -> None:
         for a in angles
     ]
     draw.polygon([p for p in band if math.dist(p, (x, y)) < 3.5 * m], fill=(255, 255, 255))
-    for px, py, r in ((-2.1, 1.3, 0.2), (-0.9, 2.1, 0.14), (0.3, 1.2, 0.2), (1.6, 1.6, 0.16), 
-                      (0.4, 2.6, 0.16), (2.4, 0.6, 0.13), (-2.6, 0.5, 0.13), (-0.6, 1.1, 0.12), (0.6, -1.9, 0.15)):  # fmt: skip
+    for px, py, r in _STARS:
         draw.ellipse(
             (x + (px - r) * m, y + (py - r) * m, x + (px + r) * m, y + (py + r) * m), fill=(255, 255, 255)
         )

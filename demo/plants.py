@@ -97,6 +97,11 @@ def mushroom(canvas: Canvas) -> None:
             )
 
 
+# Where a fly agaric's spots sit: across and up in shares of the cap, and their radius.
+_SPOTS = ((-0.5, 0.25, 0.09), (-0.1, 0.4, 0.12), (0.36, 0.3, 0.1), (0.1, 0.78, 0.09), (-0.36, 0.64, 0.08),
+          (0.64, 0.12, 0.07), (-0.76, 0.06, 0.06), (0.48, 0.62, 0.06))  # fmt: skip
+
+
 def _mushroom(canvas: Canvas, pen: Pen, cap: Colour, *, spots: bool) -> None:
     stem = canvas.vary((240, 230, 208), 8)
     wide, tall = canvas.some(0.7, 0.95), canvas.some(0.5, 0.72)
@@ -112,8 +117,7 @@ def _mushroom(canvas: Canvas, pen: Pen, cap: Colour, *, spots: bool) -> None:
     pen.shape([*dome, *[(x * wide, -0.1 + y * 0.12) for x, y in ring(1, 1, count=20, start=0, end=180)]], cap)
     pen.disc(-wide * 0.4, -0.1 - tall * 0.55, (wide * 0.26, tall * 0.16), clear(light(cap, 0.6), 90), -32)
     if spots:
-        for x, y, r in ((-0.5, 0.25, 0.09), (-0.1, 0.4, 0.12), (0.36, 0.3, 0.1), (0.1, 0.78, 0.09),
-                        (-0.36, 0.64, 0.08), (0.64, 0.12, 0.07), (-0.76, 0.06, 0.06), (0.48, 0.62, 0.06)):  # fmt: skip
+        for x, y, r in _SPOTS:
             pen.disc(x * wide, -0.1 - y * tall, (r, r * 0.8), (250, 244, 232))
 
 
