@@ -1,147 +1,81 @@
-"""Fill an embeddings folder with shards.
+"""images/00012/: packed folders, and how the disk and the ledger are brought together after a kill.
 
-Killed and undisturbed runs write the same bytes: a shard is the next rows by uid of what is still to be
-done, it is there whole or not at all, and the batches inside it depend on nothing else. A distinct caption
-or image (sha256) that an earlier shard holds is copied from there.
+A folder is whole as soon as it is there, since it is renamed into place; the ledger learns of it afterwards.
+So at a start: whole folders that the ledger doesn't know are adopted, half-made ones and leftovers are
+deleted, images whose bytes are gone are asked again, and what is still spooled is packed.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+import os
+import re
+import shutil
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute
-from numpy.typing import NDArray
+from ..errors import DownloadError
+from .ledger import Ledger
+from .pack import Shard, read_shard
+from .packer import shard_name
+from .spool import Spool
 
-from ..records import Progress
-from ..search.embeddings import (
-    INFO,
-    Embeddings,
-    EmbeddingsInfo,
-    Matrix,
-    count_shards,
-    shard_rows,
-    write_shard,
-)
-from ..search.encoder import Encoder
-from ..workspace import Workspace
-from . import usable
+logger = logging.getLogger(__name__)
 
-pc: Any = pyarrow.compute  # its kernels take more than the stubs say
-
-log = logging.getLogger(__name__)
-
-Shown = Callable[[int], None]
-"""Told how many rows of the shard are done."""
+_NUMBERED = re.compile(r"[0-9]{5,}")
 
 
-@dataclass(frozen=True, slots=True)
-class Distinct:
-    """The distinct values of a column in order of appearance; ``of_row`` is which of them each row has."""
+class Shards:
+    """The packed folders of a workspace."""
 
-    values: Any
-    of_row: NDArray[np.int64]
-    first: NDArray[np.int64]
-    """The first row of each value."""
+    def __init__(self, images: Path) -> None:
+        self.images = images
+        self.temporary = images / ".tmp"
 
-    @classmethod
-    def of(cls, column: pa.ChunkedArray[Any]) -> Distinct:
-        """Of a column without NULLs."""
-        encoded: Any = column.combine_chunks().dictionary_encode()
-        of_row = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-        return cls(encoded.dictionary, of_row, np.unique(of_row, return_index=True)[1].astype(np.int64))
+    def numbers(self) -> list[int]:
+        """The numbers of the folders that are there, ascending."""
+        names = (entry.name for entry in os.scandir(self.images) if entry.is_dir())
+        return sorted(int(name) for name in names if _NUMBERED.fullmatch(name))
 
+    def commit(self, shard: Shard, ledger: Ledger, spool: Spool) -> None:
+        """Rename the folder into place, then tell the ledger, then drop the spooled bytes."""
+        try:
+            if shard.folder is not None:
+                shard.folder.replace(self.images / shard.folder.name)
+        except OSError as error:
+            raise DownloadError(f"{shard.folder} can't be moved into {self.images}: {error}") from error
+        ledger.pack(shard.files)
+        ledger.lose(shard.lost)
+        spool.discard(file.sha256 for file in shard.files)
+        if shard.folder is not None:
+            shutil.rmtree(shard.folder.parents[1], ignore_errors=True)
 
-@dataclass(frozen=True, slots=True)
-class Filler:
-    """Fills ``folder`` (model.json = ``info``) with the encoder's vectors."""
+    def tidy(self, ledger: Ledger, spool: Spool) -> None:
+        """Bring folders, spool and ledger together; nothing changes where they agree."""
+        shutil.rmtree(self.temporary, ignore_errors=True)
+        self._adopt(ledger)
+        gone = [sha256 for sha256, path in ledger.paths() if not self._exists(path)]
+        waiting = {sha256 for sha256, _ in ledger.spooled()}
+        names = spool.names()
+        spool.discard(names - waiting)
+        ledger.lose([*gone, *sorted(waiting - names)])
+        if gone:
+            logger.warning("%d images are gone from %s; their URLs are asked again", len(gone), self.images)
 
-    workspace: Workspace
-    folder: Path
-    info: EmbeddingsInfo
-    encoder: Encoder
+    def _adopt(self, ledger: Ledger) -> None:
+        """Take in the whole folders that ``ledger`` doesn't know; delete those without their table."""
+        known = {path.split("/")[1] for _, path in ledger.paths()}
+        for number in self.numbers():
+            name = shard_name(number)
+            folder = self.images / name
+            if name in known or not folder.is_dir():
+                continue
+            try:
+                files = read_shard(folder, f"images/{name}")
+            except (OSError, ValueError):
+                logger.warning("%s is no whole folder of images and is deleted", folder)
+                shutil.rmtree(folder, ignore_errors=True)
+                continue
+            ledger.pack([file for file in files if ledger.expects(file.sha256)])
 
-    def fill(self, wanted: pa.Table, progress: Progress) -> None:
-        """Write shards until every row of ``wanted`` has its vectors or a failure."""
-        if not (self.folder / INFO).is_file():
-            self.info.save(self.folder)
-        usable.forgive_missing(self.workspace, self.folder, wanted, count_shards(self.folder))
-        total = wanted.num_rows
-        while True:
-            stored = Embeddings.open(self.folder)
-            failed = usable.load_failed(self.folder, stored.shards)
-            rows = usable.remaining_rows(wanted, stored, failed)
-            done = total - rows.num_rows
-            progress("embed", done, total)
-            if not rows.num_rows:
-                return
-
-            def shown(rows_done: int, *, before: int = done) -> None:
-                progress("embed", before + rows_done, total)
-
-            self._shard(stored, rows.slice(0, shard_rows(stored.shards)), failed, shown)
-
-    def _shard(self, stored: Embeddings, rows: pa.Table, failed: pa.Table, shown: Shown) -> None:
-        """Embed ``rows`` and write them as the next shard, less those whose image can't be decoded."""
-        images = Distinct.of(rows["sha256"])
-        paths: Any = rows.take(images.first)["image_path"].to_pylist()
-        vectors, reasons = self._images(stored, images, paths, shown)
-        bad = np.zeros(len(paths), dtype=bool)
-        bad[list(reasons)] = True
-        kept = ~bad[images.of_row]
-        shard = stored.shards if kept.any() else usable.NO_SHARD
-        if reasons:
-            log.warning(
-                "%d images can't be decoded; %s says why", len(reasons), self.folder / "failed.parquet"
-            )
-            entries = [
-                {"sha256": images.values[at].as_py(), "path": paths[at], "reason": reason, "shard": shard}
-                for at, reason in sorted(reasons.items())
-            ]
-            usable.add_failed(self.folder, failed, entries)
-        if shard == usable.NO_SHARD:
-            return
-        rows = rows.filter(pa.array(kept))
-        captions = self._captions(stored, rows["caption"])
-        write_shard(self.folder, shard, rows, images=vectors[images.of_row[kept]], captions=captions)
-
-    def _images(
-        self, stored: Embeddings, images: Distinct, paths: list[str], shown: Shown
-    ) -> tuple[NDArray[Any], dict[int, str]]:
-        """(a vector a distinct image, the images that have none → reason)."""
-        vectors = np.zeros((len(paths), self.info.dimension), self.info.precision)
-        new = _copy_known(vectors, images.values, stored.metadata["sha256"], stored.images)
-        files = [self.workspace.root / paths[at] for at in new.tolist()]
-        reasons: dict[int, str] = {}
-        seen = 0
-        with contextlib.closing(self.encoder.image_batches(files)) as batches:
-            for batch in batches:
-                vectors[new[batch.indices]] = batch.vectors
-                reasons.update({int(new[at]): reason for at, reason in batch.failed.items()})
-                seen += len(batch.indices) + len(batch.failed)
-                shown(seen * len(images.of_row) // len(paths))
-        return vectors, reasons
-
-    def _captions(self, stored: Embeddings, column: pa.ChunkedArray[Any]) -> NDArray[Any]:
-        """A vector a caption; NULL is read as ""."""
-        captions = Distinct.of(pc.fill_null(column, ""))
-        vectors = np.zeros((len(captions.first), self.info.dimension), self.info.precision)
-        known = pc.fill_null(stored.metadata["caption"], "")
-        new = _copy_known(vectors, captions.values, known, stored.captions)
-        for indices, some in self.encoder.text_batches(captions.values.take(pa.array(new)).to_pylist()):
-            vectors[new[indices]] = some
-        return vectors[captions.of_row]
-
-
-def _copy_known(vectors: NDArray[Any], values: Any, known: Any, matrix: Matrix) -> NDArray[np.int64]:
-    """Fill the rows of ``vectors`` whose value is in ``known`` from ``matrix``; the indices of the others."""
-    at = pc.fill_null(pc.index_in(values, value_set=known), -1).to_numpy(zero_copy_only=False)
-    there = np.flatnonzero(at >= 0)
-    vectors[there] = matrix.take(at[there].astype(np.int64))
-    return np.flatnonzero(at < 0)
+    def _exists(self, path: str) -> bool:
+        return (self.images.parent / path).is_file()

@@ -1,0 +1,103 @@
+"""Why a URL gave no image: every reason, the state it ends in, and whether it may pass."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class UrlState(StrEnum):
+    """How far a URL is: queued → leased → spooled → packed, or an end without an image."""
+
+    QUEUED = "queued"
+    LEASED = "leased"
+    SPOOLED = "spooled"
+    PACKED = "packed"
+    FAILED = "failed"
+    REFUSED = "refused"
+    DROPPED = "dropped"
+
+
+class Reason(StrEnum):
+    """Why there is no image; HTTP statuses have reasons of their own, see :func:`http_reason`."""
+
+    BAD_URL = "bad_url"
+    DNS = "dns"  # no such host, or a host without an address
+    DNS_BUSY = "dns_busy"
+    CONNECT = "connect"
+    TIMEOUT = "timeout"
+    CONNECTION_LOST = "connection_lost"
+    TLS = "tls"
+    PROTOCOL = "protocol"
+    ENCODING = "encoding"
+    REDIRECTS = "redirects"
+    TOO_LARGE = "too_large"
+    BLOCKED_URL = "blocked_url"
+    BLOCKED_HOST = "blocked_host"
+    BLOCKED_UID = "blocked_uid"
+    BLOCKED_HASH = "blocked_hash"
+    PRIVATE_ADDRESS = "private_address"
+    PORT = "port"
+    SCHEME = "scheme"
+    X_ROBOTS_TAG = "x_robots_tag"
+    TDM_RESERVATION = "tdm_reservation"
+    CONTENT_USAGE = "content_usage"
+    NOT_AN_IMAGE = "not_an_image"
+    TOO_SMALL = "too_small"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    TRUNCATED = "truncated"
+    UNDECODABLE = "undecodable"
+    DECODER_DEATH = "decoder_death"
+    ELSEWHERE = "elsewhere"  # adopted output failed for a reason we don't know
+
+
+STATES: dict[Reason, UrlState] = {
+    Reason.BAD_URL: UrlState.FAILED,
+    Reason.DNS: UrlState.FAILED,
+    Reason.DNS_BUSY: UrlState.FAILED,
+    Reason.CONNECT: UrlState.FAILED,
+    Reason.TIMEOUT: UrlState.FAILED,
+    Reason.CONNECTION_LOST: UrlState.FAILED,
+    Reason.TLS: UrlState.FAILED,
+    Reason.PROTOCOL: UrlState.FAILED,
+    Reason.ENCODING: UrlState.FAILED,
+    Reason.REDIRECTS: UrlState.FAILED,
+    Reason.TOO_LARGE: UrlState.FAILED,
+    Reason.BLOCKED_URL: UrlState.REFUSED,
+    Reason.BLOCKED_HOST: UrlState.REFUSED,
+    Reason.BLOCKED_UID: UrlState.REFUSED,
+    Reason.BLOCKED_HASH: UrlState.REFUSED,
+    Reason.PRIVATE_ADDRESS: UrlState.REFUSED,
+    Reason.PORT: UrlState.REFUSED,
+    Reason.SCHEME: UrlState.REFUSED,
+    Reason.X_ROBOTS_TAG: UrlState.REFUSED,
+    Reason.TDM_RESERVATION: UrlState.REFUSED,
+    Reason.CONTENT_USAGE: UrlState.REFUSED,
+    Reason.NOT_AN_IMAGE: UrlState.DROPPED,
+    Reason.TOO_SMALL: UrlState.DROPPED,
+    Reason.TOO_MANY_PIXELS: UrlState.DROPPED,
+    Reason.TRUNCATED: UrlState.DROPPED,
+    Reason.UNDECODABLE: UrlState.DROPPED,
+    Reason.DECODER_DEATH: UrlState.DROPPED,
+    Reason.ELSEWHERE: UrlState.FAILED,
+}
+"""The state a reason ends in: failed never came, refused we may not have, dropped came and is no use."""
+
+_TRANSIENT = frozenset({Reason.DNS_BUSY, Reason.CONNECT, Reason.TIMEOUT, Reason.CONNECTION_LOST})
+_TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 525)})
+
+
+def http_reason(status: int) -> str:
+    """The reason of an HTTP status that is no success: 404 → ``http_404``."""
+    return f"http_{status}"
+
+
+def state_of(reason: str) -> UrlState:
+    """The state that ``reason`` ends in."""
+    return UrlState.FAILED if reason.startswith("http_") else STATES[Reason(reason)]
+
+
+def is_transient(reason: str) -> bool:
+    """Whether asking again later may help; refusals, 404s and unusable bytes never are."""
+    if reason.startswith("http_"):
+        return int(reason.removeprefix("http_")) in _TRANSIENT_STATUSES
+    return Reason(reason) in _TRANSIENT
