@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from ..errors import CaptionIndexError
+from ..errors import CaptionIndexError, QueryError
 from ..records import CorpusFile, Fingerprint, RowId
 from .elastic_address import parse_address
 from .elastic_catalogue import Catalogue
@@ -52,7 +52,13 @@ class ElasticCaptions:
         self.server = server
         self.index = index
         """The index itself, whatever alias it was opened by."""
-        self._catalogue = Catalogue(server, index)
+        self._opened: Catalogue | None = Catalogue(server, index)
+
+    @property
+    def _catalogue(self) -> Catalogue:
+        if self._opened is None:
+            raise CaptionIndexError(f"the caption index {self.server.address} was closed; open it again")
+        return self._opened
 
     @classmethod
     def open(cls, location: str, *, create: bool = False) -> ElasticCaptions:
@@ -141,7 +147,8 @@ class ElasticCaptions:
         return scan(self._catalogue, matching(query))
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; closing twice does nothing."""
+        self._opened = None
         self.server.close()
 
     def __enter__(self) -> Self:
@@ -172,6 +179,8 @@ class ElasticCaptions:
         self, query: Body, order: Sequence[Body], size: int, *, after: Sequence[Any] | None = None
     ) -> list[Mapping[str, Any]]:
         """The first ``size`` documents that match, in ``order``, behind the sort values ``after``."""
+        if size < 0:
+            raise QueryError(f"{size} rows were asked for; ask for 0 or more")
         found: list[Mapping[str, Any]] = []
         while len(found) < size:
             body: Body = {

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from ..errors import CaptionIndexError, IndexBusyError
 from ..records import Fingerprint
-from .elastic_queries import Body, Visible, in_loads, of_kind
+from .elastic_queries import SCORE_ORDER, Body, Visible, in_loads, of_kind
 from .elastic_server import READ_PATIENCE, Server
 
 T = TypeVar("T")
@@ -138,18 +138,17 @@ class Catalogue:
             after = hits[-1]["sort"]
 
     def search(self, body: Body, *, patience: float = READ_PATIENCE) -> Mapping[str, Any]:
-        """The answer to a search on the index; an error, never an answer that leaves shards out."""
+        """The answer to a search on the index; an error, never an answer that leaves shards out.
+
+        Scores weigh tokens by their frequencies in all shards, not in each shard alone.
+        """
+        ways: Body = {"preference": self.preference, "allow_partial_search_results": False}
+        if body.get("size") == 0:
+            ways["request_cache"] = False
+        if body.get("sort") == SCORE_ORDER:
+            ways["search_type"] = "dfs_query_then_fetch"
         return self.server.ask(
-            lambda es: (
-                es.search(
-                    index=self.index,
-                    body=body,
-                    preference=self.preference,
-                    allow_partial_search_results=False,
-                    request_cache=False if body.get("size") == 0 else None,
-                ).body
-            ),
-            patience=patience,
+            lambda es: es.search(index=self.index, body=body, **ways).body, patience=patience
         )
 
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+
+_SERVERS = Path(__file__).parent / "elastic" / "servers.py"
+_spec = importlib.util.spec_from_file_location("captrawl_tests_servers", _SERVERS)
+_servers = importlib.util.module_from_spec(_spec)
+sys.modules[_spec.name] = _servers
+_spec.loader.exec_module(_servers)
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -39,3 +47,23 @@ def captrawl() -> Run:
         return done
 
     return run
+
+
+@pytest.fixture(scope="session")
+def elastic_modules() -> Callable[[str], ModuleType]:
+    """elastic_modules(name) → the helper module tests/elastic/NAME.py."""
+    return _servers.load
+
+
+@pytest.fixture(scope="session")
+def elastic_servers() -> Iterator[object]:
+    """elastic_servers.url(version) → the address of a real Elasticsearch, stopped at the end."""
+    servers = _servers.Servers()
+    yield servers
+    servers.stop()
+
+
+@pytest.fixture(scope="session", params=_servers.versions())
+def elastic_url(request: pytest.FixtureRequest, elastic_servers: object) -> str:
+    """The address of a real Elasticsearch; a test that takes it runs on every version."""
+    return elastic_servers.url(request.param)

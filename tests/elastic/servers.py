@@ -1,0 +1,96 @@
+"""Where tests find an Elasticsearch: ELASTICSEARCH_URL, a container, or a local server, in this order.
+
+    ELASTICSEARCH_URL            a server of yours; tests make and delete indices of their own there
+    a Docker engine that answers testcontainers starts one
+    else                         local_server.py starts one from Maven Central
+
+CAPTRAWL_ELASTIC_VERSIONS (default both) says which versions are started. Under CI a missing server fails.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
+
+import pytest
+
+GIVEN = "ELASTICSEARCH_URL"
+VERSIONS = tuple(os.environ.get("CAPTRAWL_ELASTIC_VERSIONS", "9.5.0,8.19.5").split(","))
+IMAGE = "docker.elastic.co/elasticsearch/elasticsearch:{version}"
+
+
+def load(name: str) -> ModuleType:
+    """A module that lies beside this one; the same one for every caller."""
+    known = sys.modules.get(f"captrawl_tests_{name}")
+    if known is None:
+        path = Path(__file__).with_name(f"{name}.py")
+        spec = importlib.util.spec_from_file_location(f"captrawl_tests_{name}", path)
+        known = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = known
+        spec.loader.exec_module(known)
+    return known
+
+
+def missing(reason: object) -> NoReturn:
+    """Skip for want of a server, with the reason; fail where CI is set."""
+    if os.environ.get("CI"):
+        pytest.fail(f"no Elasticsearch to test with: {reason}")
+    pytest.skip(f"no Elasticsearch to test with: {reason}")
+
+
+def versions() -> tuple[str, ...]:
+    """What tests are run on: the versions, or the one server that is given."""
+    return (GIVEN,) if os.environ.get(GIVEN) else VERSIONS
+
+
+@dataclass
+class Servers:
+    """Servers by version: started when first asked for, one at a time, stopped at the end."""
+
+    _running: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    first: str = field(default_factory=lambda: versions()[0])
+    _version: str = ""
+    _url: str = ""
+
+    def url(self, version: str) -> str:
+        if version != self._version:
+            self.stop()
+            self._url = os.environ[GIVEN].rstrip("/") if version == GIVEN else self._started(version)
+            self._version = version
+        return self._url
+
+    def stop(self) -> None:
+        self._running.close()
+        self._version = ""
+
+    def _started(self, version: str) -> str:
+        container = _container(version)
+        if container is not None:
+            self._running.callback(container.stop)
+            return f"http://{container.get_container_host_ip()}:{container.get_exposed_port(9200)}"
+        local = load("local_server")
+        try:
+            return self._running.enter_context(local.running(version)).url
+        except local.NoServerError as error:
+            missing(error)
+
+
+def _container(version: str) -> object | None:
+    """A started container; None where no Docker engine answers."""
+    try:
+        from testcontainers.elasticsearch import ElasticSearchContainer
+
+        from docker import from_env
+
+        from_env(timeout=5).ping()
+    except Exception:
+        return None
+    container = ElasticSearchContainer(IMAGE.format(version=version), mem_limit="2G")
+    container.with_env("xpack.security.enabled", "false").with_env("ES_JAVA_OPTS", "-Xms512m -Xmx512m")
+    return container.start()
