@@ -145,12 +145,11 @@ def _write(folder: Path, ordinals: dict[str, int], contents: Contents) -> dict[s
     writer = index.writer(HEAP_BYTES, num_threads=1)
     number = count()
     rows: dict[str, int] = {}
-    document, add = tantivy.Document.from_dict, writer.add_document
     for file, batches in contents:
         rows.setdefault(file.file, 0)
         for batch in batches:
-            for values in documents(batch, ordinals[file.file], number):
-                add(document(values, SCHEMA))
+            for document in documents(batch, ordinals[file.file], number):
+                writer.add_document(document)
             rows[file.file] += batch.num_rows
     writer.commit()
     writer.wait_merging_threads()

@@ -75,7 +75,7 @@ def check_folder(root: Path, *, create: bool) -> None:
         found = _read_json(mark)
     except OSError as error:
         raise CaptionIndexError(f"the caption index {root} can't be opened: {error}") from error
-    if found.get("kind") != _KIND:
+    if not isinstance(found, dict) or found.get("kind") != _KIND:
         raise CaptionIndexError(f"{root} isn't a caption index: its captions.json is something else")
     wanted = {"format": FORMAT, "analyzer": ANALYZER_VERSION}
     for name, version in wanted.items():

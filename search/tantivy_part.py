@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ import tantivy
 from ..errors import CaptionIndexError
 from ..records import RowId
 from .tantivy_query import all_of, between, tag
-from .tantivy_schema import BLOCK_ROWS, Place, block_tag, file_tag, place_of, position_of, record_batch
+from .tantivy_schema import BLOCK_ROWS, Place, block_tag, place_of, position_of, record_batch
 
 _MUST = tantivy.Occur.Must
 _NOT = tantivy.Occur.MustNot
@@ -36,9 +37,9 @@ class Part:
 
     def __init__(self, folder: Path, files: Sequence[str], *, removed: frozenset[str]) -> None:
         self._files = files
-        self._removed = [(_NOT, tag(file_tag(at))) for at, file in enumerate(files) if file in removed]
+        self._removed = [(_NOT, _rows_of(at)) for at, file in enumerate(files) if file in removed]
         try:
-            self._searcher = tantivy.Index.open(str(folder)).searcher()
+            self._searcher = _opened(folder)
         except (ValueError, OSError) as error:
             raise CaptionIndexError(f"{folder} can't be read: {error}") from error
         self.written = self._searcher.num_docs
@@ -115,3 +116,25 @@ class Part:
     def _search(self, query: tantivy.Query, size: int, *, count: bool = False, **order: Any) -> Any:
         """What tantivy found. It makes room for ``size`` rows at once: never ask for more than there are."""
         return self._searcher.search(query, max(1, min(size, self.written)), count, **order)
+
+
+def _opened(folder: Path) -> tantivy.Searcher:
+    """A searcher of the sub-index, also where this user may not write beside it.
+
+    Tantivy locks a file in the folder while it opens; without the right to, it is given links to the files.
+    """
+    try:
+        return tantivy.Index.open(str(folder)).searcher()
+    except ValueError as error:
+        if "Lockfile" not in str(error):
+            raise
+    with tempfile.TemporaryDirectory(prefix="captrawl-") as links:
+        for file in folder.iterdir():
+            if file.suffix != ".lock":
+                (Path(links) / file.name).symlink_to(file.resolve())
+        return tantivy.Index.open(links).searcher()
+
+
+def _rows_of(ordinal: int) -> tantivy.Query:
+    """The rows of a file, by its place in the group."""
+    return between("position", position_of(Place(ordinal, 0)), position_of(Place(ordinal + 1, 0)) - 1)

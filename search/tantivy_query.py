@@ -110,13 +110,18 @@ def _holding(test: Test) -> tantivy.Query:
         case OneOf(field, keys):
             return any_of(tag(key_tag(field, key)) for key in keys)
         case StartsWith(field, start):
-            return _Query.regex_query(SCHEMA, "tags", re.escape(key_tag(field, start)) + "(.|\n)*")
+            return _tagged(field, start)
         case Missing(field) if field in TAGGED:
-            return tag(key_tag(field, None))
+            return _all_but(_tagged(field, ""))
         case Missing(field):
             return _all_but(_Query.exists_query(field))
         case Not(inner):
             return _all_but(_holding(inner))
+
+
+def _tagged(field: str, start: str) -> tantivy.Query:
+    """The rows whose ``field`` is there and its key starts with ``start``."""
+    return _Query.regex_query(SCHEMA, "tags", re.escape(key_tag(field, start)) + "(.|\n)*")
 
 
 def _all_but(query: tantivy.Query) -> tantivy.Query:
