@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,7 +24,8 @@ class Spool:
     def write(self, sha256: str, data: bytes) -> None:
         """Put ``data`` there, whole or not at all; DownloadError where the disk won't take it."""
         target = self.path(sha256)
-        part = self.folder / f".{sha256}.{os.getpid()}.part"
+        # Threads can write the same picture of two URLs at the same time.
+        part = self.folder / f".{sha256}.{os.getpid()}.{threading.get_ident()}.part"
         try:
             part.write_bytes(data)
             part.replace(target)
