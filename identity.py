@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import mmh3
@@ -27,6 +28,13 @@ def uids(urls: pa.Array[Any], captions: pa.Array[Any]) -> NDArray[np.int64]:
     )
     hashes = b"".join(map(mmh3.hash_bytes, joined.to_pylist()))
     return np.frombuffer(hashes, dtype="<i8")[::2].astype(np.int64)
+
+
+def uid_list(urls: Iterable[str | None], captions: Iterable[str | None]) -> list[int]:
+    """:func:`uids` of Python strings."""
+    pairs = zip(urls, captions, strict=True)
+    hashes = b"".join([mmh3.hash_bytes((url or "") + (text or "")) for url, text in pairs])
+    return np.frombuffer(hashes, dtype="<i8")[::2].tolist()
 
 
 def priorities(uid: NDArray[np.int64], file: str, row: NDArray[np.int64]) -> NDArray[np.int64]:
