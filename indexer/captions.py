@@ -56,7 +56,10 @@ def index_captions(
         told = _Rows(progress, expected_rows(wanted))
         workers = workers or cores()
         if str(location).startswith(("http://", "https://")):
-            rows = sum(run_jobs(partial(_add, str(location)), wanted, workers=workers, told=told))
+            from ..search.elastic import ElasticCaptions
+
+            with ElasticCaptions.loading_at(str(location)):
+                rows = sum(run_jobs(partial(_add, str(location)), wanted, workers=workers, told=told))
         else:
             from .embedded import build_groups
 

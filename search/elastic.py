@@ -11,9 +11,10 @@ elastic_index      found, recognised, made      elastic_swap       a new index b
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import pyarrow as pa
 
@@ -40,6 +41,8 @@ from .elastic_schema import NOT_RETURNED, rows_table
 from .elastic_server import Server, connect
 from .elastic_session import loading
 from .query import CaptionQuery, sample_start
+
+T = TypeVar("T")
 
 COUNTED_AT_ONCE = 1000
 """Phrases counted in one request; a server makes at most 65,536 buckets."""
@@ -83,13 +86,21 @@ class ElasticCaptions:
             raise
         return cls(server, index)
 
+    @classmethod
+    @contextlib.contextmanager
+    def loading_at(cls, location: str) -> Generator[None]:
+        """Hold this around loaders, also in other processes, that fill the index at ``location``."""
+        with cls.open(location) as index, index.loading():
+            yield
+
     def files(self) -> dict[str, Fingerprint]:
         """What is durably in: every corpus file's identity and fingerprint, bytewise."""
-        return {name: record.fingerprint for name, record in self._catalogue.committed().items()}
+        committed = self._asked(lambda catalogue: catalogue.committed())
+        return {name: record.fingerprint for name, record in committed.items()}
 
     def loading(self) -> contextlib.AbstractContextManager[None]:
         """Hold this around many calls of add: the index is set up for loading, and put back at the end."""
-        return loading(self._catalogue)
+        return self._loading()
 
     def add(self, file: CorpusFile, batches: Iterable[pa.RecordBatch]) -> int:
         """Put a corpus file's rows in, all or nothing, and return how many they were."""
@@ -101,7 +112,7 @@ class ElasticCaptions:
 
     def rows(self) -> int:
         """How many rows are in."""
-        return self._catalogue.view().rows
+        return self._asked(lambda catalogue: catalogue.view().rows)
 
     def count(self, queries: Sequence[CaptionQuery]) -> list[int]:
         """How many rows match each query."""
@@ -111,40 +122,45 @@ class ElasticCaptions:
         for place, query in enumerate(queries):
             around = (query.prefix_tokens(), query.exclude_tokens(), query.filters)
             alike.setdefault(around, []).append(place)
-        return self._catalogue.read(lambda visible: self._counted(queries, list(alike.values()), visible))
+        groups = list(alike.values())
+        return self._read(lambda catalogue, visible: _counted(catalogue, queries, groups, visible))
 
     def sample(self, query: CaptionQuery, size: int, seed: int) -> pa.Table:
         """At most ``size`` matching rows: ascending priority from sample_start(seed), wrapping round."""
         start = sample_start(seed)
 
-        def drawn(visible: Visible) -> list[Mapping[str, Any]]:
+        def drawn(catalogue: Catalogue, visible: Visible) -> list[Mapping[str, Any]]:
             ahead = matching(query, visible, from_priority(start))
-            found = self._ordered(ahead, PRIORITY_ORDER, size)
+            found = _ordered(catalogue, ahead, PRIORITY_ORDER, size)
             if len(found) < size:
                 behind = matching(query, visible, below_priority(start))
-                found += self._ordered(behind, PRIORITY_ORDER, size - len(found))
+                found += _ordered(catalogue, behind, PRIORITY_ORDER, size - len(found))
             return found
 
-        return rows_table(self._catalogue.read(drawn))
+        return rows_table(self._read(drawn))
 
     def first(self, query: CaptionQuery, size: int, after: RowId | None) -> pa.Table:
         """At most ``size`` matching rows behind ``after``, in corpus order."""
         start = list(after) if after else None
         return rows_table(
-            self._catalogue.read(
-                lambda visible: self._ordered(matching(query, visible), CORPUS_ORDER, size, after=start)
+            self._read(
+                lambda catalogue, visible: _ordered(
+                    catalogue, matching(query, visible), CORPUS_ORDER, size, after=start
+                )
             )
         )
 
     def relevant(self, query: CaptionQuery, size: int) -> pa.Table:
         """At most ``size`` matching rows, the highest BM25 score first; equal scores in corpus order."""
         return rows_table(
-            self._catalogue.read(lambda visible: self._ordered(scored(query, visible), SCORE_ORDER, size))
+            self._read(
+                lambda catalogue, visible: _ordered(catalogue, scored(query, visible), SCORE_ORDER, size)
+            )
         )
 
     def scan(self, query: CaptionQuery) -> Iterator[pa.RecordBatch]:
         """Every matching row once, in any order, in constant memory; raises rather than end early."""
-        return scan(self._catalogue, matching(query))
+        yield from self._asked(lambda catalogue: scan(catalogue, catalogue.committed(), matching(query)))
 
     def close(self) -> None:
         """Close the connections; closing twice does nothing."""
@@ -159,42 +175,65 @@ class ElasticCaptions:
     ) -> None:
         self.close()
 
-    def _counted(
-        self, queries: Sequence[CaptionQuery], groups: Sequence[Sequence[int]], visible: Visible
-    ) -> list[int]:
-        """The counts of ``queries``; the places in one group differ in their synonyms only."""
-        counted = [0] * len(queries)
-        parts = [
-            group[start : start + COUNTED_AT_ONCE]
-            for group in groups
-            for start in range(0, len(group), COUNTED_AT_ONCE)
-        ]
-        for part in parts:
-            answer = self._catalogue.search(counts([queries[place] for place in part], visible))
+    @contextlib.contextmanager
+    def _loading(self) -> Generator[None]:
+        with loading(self._catalogue):
+            Files(self._catalogue).tidy()
+            yield
+
+    def _read(self, question: Callable[[Catalogue, Visible], T]) -> T:
+        """The answer of ``question`` over exactly the committed rows."""
+        return self._asked(lambda catalogue: catalogue.read(partial(question, catalogue)))
+
+    def _asked(self, question: Callable[[Catalogue], T]) -> T:
+        """The answer of ``question``; asked again of the new index where an alias was moved to it."""
+        try:
+            return question(self._catalogue)
+        except CaptionIndexError as error:
+            if "index_not_found_exception" not in str(getattr(error.__cause__, "body", "")):
+                raise
+            index = existing(self.server)
+            if index in (None, self.index):
+                raise
+        self.index = index
+        self._opened = Catalogue(self.server, index)
+        return question(self._opened)
+
+
+def _counted(
+    catalogue: Catalogue, queries: Sequence[CaptionQuery], groups: Sequence[Sequence[int]], visible: Visible
+) -> list[int]:
+    """The counts of ``queries``; the places in one group differ in their synonyms only."""
+    counted = [0] * len(queries)
+    for group in groups:
+        for start in range(0, len(group), COUNTED_AT_ONCE):
+            part = group[start : start + COUNTED_AT_ONCE]
+            answer = catalogue.search(counts([queries[place] for place in part], visible))
             for place, bucket in zip(part, answer["aggregations"]["queries"]["buckets"], strict=True):
                 counted[place] = bucket["doc_count"]
-        return counted
+    return counted
 
-    def _ordered(
-        self, query: Body, order: Sequence[Body], size: int, *, after: Sequence[Any] | None = None
-    ) -> list[Mapping[str, Any]]:
-        """The first ``size`` documents that match, in ``order``, behind the sort values ``after``."""
-        if size < 0:
-            raise QueryError(f"{size} rows were asked for; ask for 0 or more")
-        found: list[Mapping[str, Any]] = []
-        while len(found) < size:
-            body: Body = {
-                "size": min(size - len(found), PAGE),
-                "query": query,
-                "sort": list(order),
-                "track_total_hits": False,
-                "_source": {"excludes": list(NOT_RETURNED)},
-            }
-            if after:
-                body["search_after"] = list(after)
-            hits = self._catalogue.search(body)["hits"]["hits"]
-            found += [hit["_source"] for hit in hits]
-            if len(hits) < body["size"]:
-                break
-            after = hits[-1]["sort"]
-        return found
+
+def _ordered(
+    catalogue: Catalogue, query: Body, order: Sequence[Body], size: int, *, after: Sequence[Any] | None = None
+) -> list[Mapping[str, Any]]:
+    """The first ``size`` documents that match, in ``order``, behind the sort values ``after``."""
+    if size < 0:
+        raise QueryError(f"{size} rows were asked for; ask for 0 or more")
+    found: list[Mapping[str, Any]] = []
+    while len(found) < size:
+        body: Body = {
+            "size": min(size - len(found), PAGE),
+            "query": query,
+            "sort": list(order),
+            "track_total_hits": False,
+            "_source": {"excludes": list(NOT_RETURNED)},
+        }
+        if after:
+            body["search_after"] = list(after)
+        hits = catalogue.search(body)["hits"]["hits"]
+        found += [hit["_source"] for hit in hits]
+        if len(hits) < body["size"]:
+            break
+        after = hits[-1]["sort"]
+    return found

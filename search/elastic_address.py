@@ -45,6 +45,16 @@ class Address:
     def __str__(self) -> str:
         return f"{self.hosts[0]}/{self.name}"
 
+    @property
+    def location(self) -> str:
+        """What parse_address reads as this."""
+        scheme, first = self.hosts[0].split("://")
+        prefix = first.partition("/")[2]
+        hosts = ",".join(host.split("://")[1].partition("/")[0] for host in self.hosts)
+        path = f"{prefix}/{self.name}" if prefix else self.name
+        made = f"shards={self.making.shards}&replicas={self.making.replicas}&codec={self.making.codec}"
+        return f"{scheme}://{hosts}/{path}?{made}"
+
     def named(self, name: str) -> Address:
         """The index ``name`` on the same cluster."""
         return replace(self, name=name)

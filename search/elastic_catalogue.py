@@ -95,7 +95,8 @@ class Catalogue:
 
     def committed(self) -> dict[str, FileRecord]:
         """The committed files by identity, bytewise."""
-        return {record.file: record for record in self._records() if record.load}
+        records = (_record(document["record"]) for document in self.documents(of_kind("file")))
+        return {record.file: record for record in records if record.load}
 
     def read(self, question: Callable[[Visible], T]) -> T:
         """The answer of ``question`` under the filter it is given, over exactly the committed rows.
@@ -126,13 +127,14 @@ class Catalogue:
             )
         return frozenset(record.load for record in records.values())
 
-    def _records(self) -> Iterator[FileRecord]:
+    def documents(self, query: Body) -> Iterator[Mapping[str, Any]]:
+        """The file records that match, by file, bytewise."""
         after: list[str] | None = None
         while True:
             paging: Body = {"search_after": after} if after else {}
-            body: Body = {"size": _PAGE, "query": of_kind("file"), "sort": [{"record.file": "asc"}], **paging}
+            body: Body = {"size": _PAGE, "query": query, "sort": [{"record.file": "asc"}], **paging}
             hits = self.search(body)["hits"]["hits"]
-            yield from (_record(hit["_source"]["record"]) for hit in hits)
+            yield from [hit["_source"] for hit in hits]
             if len(hits) < _PAGE:
                 return
             after = hits[-1]["sort"]

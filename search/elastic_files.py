@@ -29,7 +29,7 @@ from ..errors import CaptionIndexError, IndexBusyError, ServerError
 from ..records import CorpusFile
 from .elastic_bulk import Bulk
 from .elastic_catalogue import Catalogue
-from .elastic_queries import Body, in_loads
+from .elastic_queries import Body, in_loads, of_kind
 from .elastic_records import change_record, file_record_id, get_record
 from .elastic_scan import Snapshot
 from .elastic_schema import deletion, operations
@@ -38,6 +38,7 @@ from .text import ANALYZER_VERSION
 
 log = logging.getLogger(__name__)
 DOOMED = ""
+_MOST_LOADS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Entry:
     pending: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @classmethod
-    def of(cls, file: str, document: Body | None) -> Entry:
+    def of(cls, file: str, document: Mapping[str, Any] | None) -> Entry:
         """As the index holds it; an empty one where it holds none."""
         if document is None:
             return cls(file)
@@ -123,11 +124,27 @@ class Files:
             self.delete_rows(doomed)
             self._change(file, lambda entry: _without(entry, doomed))
 
+    def tidy(self) -> None:
+        """Delete what killed processes left: the rows of doomed loads, and of loads that no record names."""
+        for document in self.catalogue.documents({"exists": {"field": "record.pending"}}):
+            self.clean(document["record"]["file"])
+        if self.catalogue.view().strays <= 0:
+            return
+        loads: Body = {"size": 0, "aggs": {"loads": {"terms": {"field": "load", "size": _MOST_LOADS}}}}
+        found = self.catalogue.search(loads)["aggregations"]["loads"]["buckets"]
+        # Read behind the rows: a load notes itself before it writes its first.
+        named: set[str] = set()
+        for document in self.catalogue.documents(of_kind("file")):
+            entry = Entry.of(document["record"]["file"], document)
+            named |= {entry.load, *entry.pending}
+        self.delete_rows([bucket["key"] for bucket in found if bucket["key"] not in named])
+
     def delete_rows(self, loads: list[str]) -> None:
         """Delete every row of ``loads``, which nobody may see any more."""
         server, index = self.catalogue.server, self.catalogue.index
         bulk = Bulk(server, index, "a deleted row")
-        self._refresh()
+        if loads:
+            self._refresh()
         while self._rows_of(loads):
             with contextlib.closing(Snapshot(self.catalogue)) as snapshot:
                 snapshot.renew()
@@ -135,6 +152,8 @@ class Files:
             self._refresh()
 
     def _rows_of(self, loads: list[str]) -> int:
+        if not loads:
+            return 0
         body: Body = {"size": 0, "track_total_hits": True, "query": in_loads(loads)}
         return self.catalogue.search(body, patience=LOAD_PATIENCE)["hits"]["total"]["value"]
 

@@ -40,7 +40,7 @@ def existing(server: Server) -> str | None:
                 f"{mapping()['_meta']['captrawl']}; build a new index, or use the captrawl that made it"
             )
         raise CaptionIndexError(
-            f"{server.address} wasn't made by captrawl (its mapping is another) and is left alone; name another"
+            f"{server.address} wasn't made by captrawl (its mapping is another); name another"
         )
     return index
 

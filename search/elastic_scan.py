@@ -37,9 +37,8 @@ _LOSSES = 5
 Hits = list[Mapping[str, Any]]
 
 
-def scan(catalogue: Catalogue, query: Body) -> Iterator[pa.RecordBatch]:
-    """The rows that match ``query``, in batches of at most PAGE, in any order."""
-    files = catalogue.committed()
+def scan(catalogue: Catalogue, files: Mapping[str, FileRecord], query: Body) -> Iterator[pa.RecordBatch]:
+    """The matching rows of ``files``, which are all that are in, in batches of at most PAGE, in any order."""
     with contextlib.closing(Snapshot(catalogue)) as snapshot:
         snapshot.renew(list(files.values()))
         for unit in units(list(files.values())):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from uuid import uuid4
 
-import pyarrow as pa
 import pytest
-from captrawl.records import ROW_SCHEMA, CorpusFile, Fingerprint
 
 SECRETS = ("API_KEY", "USERNAME", "PASSWORD", "CA_CERTS", "CA_FINGERPRINT", "TIMEOUT")
 
@@ -42,47 +42,35 @@ def local(elastic_modules: Callable[[str], ModuleType]) -> ModuleType:
     return elastic_modules("local_server")
 
 
-class Corpus:
-    """A made corpus: files of rows with known captions."""
-
-    def __init__(self, files: dict[str, int], version: str = "1") -> None:
-        self.sizes = files
-        self.version = version
-
-    @property
-    def files(self) -> list[CorpusFile]:
-        return [
-            CorpusFile(name, Path(name), "", Fingerprint(rows, rows * 10, self.version))
-            for name, rows in self.sizes.items()
-        ]
-
-    def rows(self, file: str) -> list[dict[str, object]]:
-        return [
-            {
-                "uid": row * 7919 - 5,
-                "url": f"http://example.org/{file}/{row}.jpg",
-                "caption": f"A {'red' if row % 3 else 'blue'} dog, version {self.version}, no. {row}, Bob’s",
-                "width": 100 + row % 50,
-                "height": 90,
-                "punsafe": None if row % 7 else 0.9,
-                "priority": (row * 0x9E3779B97F4A7C15 + len(file)) % 2**64 - 2**63,
-                "file": file,
-                "row": row,
-            }
-            for row in range(self.sizes[file])
-        ]
-
-    def batches(self, file: str, size: int = 1000) -> Iterator[pa.RecordBatch]:
-        rows = self.rows(file)
-        for start in range(0, len(rows), size):
-            yield pa.RecordBatch.from_pylist(rows[start : start + size], schema=ROW_SCHEMA)
-
-    def fill(self, index: object) -> None:
-        for file in self.files:
-            index.add(file, self.batches(file.file))
+@pytest.fixture
+def corpus(elastic_modules: Callable[[str], ModuleType]) -> type:
+    """corpus({"a": 10}) → rows of one red or blue dog each (corpus.py)."""
+    return elastic_modules("corpus").Corpus
 
 
 @pytest.fixture
-def corpus() -> type[Corpus]:
-    """corpus({"a": 10}) → rows of one red or blue dog each."""
-    return Corpus
+def proxy(elastic_modules: Callable[[str], ModuleType]) -> ModuleType:
+    """Servers that misbehave (proxy.py)."""
+    return elastic_modules("proxy")
+
+
+@pytest.fixture
+def loader() -> Callable[..., subprocess.Popen[str]]:
+    """loader(place, version, {"a": 10}) → a process that loads a corpus; killed at the end if need be."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(place: str, version: str, files: dict[str, int], **environment: str) -> subprocess.Popen[str]:
+        script = Path(__file__).with_name("loader.py")
+        named = [f"{name}={rows}" for name, rows in files.items()]
+        command = [sys.executable, str(script), place, version, *named]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment}
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()

@@ -1,0 +1,95 @@
+"""A new index built behind an alias: readers see the old one until the new one is whole.
+
+`laion` is an alias of `laion-3`, say. The next build fills `laion-4`; when it is done (all parts of it, where
+several machines build), one request of the cluster moves the alias and deletes the old index. A killed build
+is taken up again by running it again: its name follows from what the alias names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import CaptionIndexError
+from .elastic_address import Address, parse_address
+from .elastic_catalogue import Catalogue
+from .elastic_index import existing, make
+from .elastic_queries import Body
+from .elastic_server import LOAD_PATIENCE, Server, connect
+from .elastic_session import change_control
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Rebuild:
+    """A build under way. ``location`` is where to put the files, ``swapped`` whether readers see it now."""
+
+    location: str
+    swapped: bool = False
+    missing: tuple[int, ...] = ()
+    """Parts that aren't done yet."""
+
+
+@contextlib.contextmanager
+def rebuilding(location: str, *, part: tuple[int, int] | None = None) -> Generator[Rebuild]:
+    """Give the index to build for ``location``; when the block ends well, readers get it instead of the old.
+
+    With ``part`` (i, n) the swap comes when the last of the n parts is done. A block that fails leaves
+    readers with the old index, and the build to be taken up.
+    """
+    address = parse_address(location)
+    with contextlib.closing(connect(address)) as server:
+        current = existing(server)
+        build = address.named(next_name(address.name, current))
+        target = Server(server.client, build, server.credentials, server.timeout)
+        if existing(target) is None:
+            make(target)
+        else:
+            log.warning("taking up the build of %s that is there already", build)
+        rebuild = Rebuild(build.location)
+        yield rebuild
+        rebuild.missing = _note_done(target, part)
+        if not rebuild.missing:
+            _swap(server, current, build)
+            rebuild.swapped = True
+
+
+def next_name(name: str, current: str | None) -> str:
+    """The index to build after ``current``, the one that ``name`` stands for now."""
+    numbered = re.fullmatch(re.escape(name) + r"-(\d+)", current or "")
+    return f"{name}-{int(numbered[1]) + 1 if numbered else 1}"
+
+
+def _note_done(target: Server, part: tuple[int, int] | None) -> tuple[int, ...]:
+    """Note in the build that a part is done; the parts that aren't."""
+    if part is None:
+        return ()
+    share, shares = part
+
+    def done(detail: Body) -> Body:
+        known: Any = detail.get("parts") or {}
+        finished = set(known.get("done", ())) if known.get("of") == shares else set[int]()
+        return {**detail, "parts": {"of": shares, "done": sorted({*finished, share})}}
+
+    noted = change_control(Catalogue(target, target.address.name), done)["parts"]["done"]
+    return tuple(number for number in range(1, shares + 1) if number not in noted)
+
+
+def _swap(server: Server, current: str | None, build: Address) -> None:
+    """Move the alias and delete the old index, in one step for every reader."""
+    alias = server.address.name
+    actions: list[Body] = [{"add": {"index": build.name, "alias": alias}}]
+    if current is not None:
+        actions.insert(0, {"remove_index": {"index": current}})
+    if existing(server) not in (current, build.name):
+        raise CaptionIndexError(f"{server.address} was swapped by another process meanwhile; run again")
+    try:
+        server.ask(lambda es: es.indices.update_aliases(actions=actions), patience=LOAD_PATIENCE)
+    except CaptionIndexError:
+        if existing(server) != build.name:  # else only the answer to the first try was lost
+            raise

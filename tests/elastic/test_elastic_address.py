@@ -1,0 +1,145 @@
+"""Addresses, credentials and query bodies: pure values."""
+
+from __future__ import annotations
+
+import pytest
+from captrawl.errors import CaptionIndexError, ServerError
+from captrawl.records import Fingerprint
+from captrawl.search.elastic_address import Making, credentials, parse_address, request_timeout
+from captrawl.search.elastic_bulk import CHUNK_BYTES, CHUNK_DOCUMENTS, chunks
+from captrawl.search.elastic_catalogue import FileRecord
+from captrawl.search.elastic_queries import counts, in_loads, matching, scored
+from captrawl.search.elastic_scan import UNIT_ROWS, units
+from captrawl.search.elastic_schema import is_ours, mapping, row_id, row_of
+from captrawl.search.elastic_session import restored
+from captrawl.search.elastic_swap import next_name
+from captrawl.search.query import CaptionQuery, Filters, Safety
+
+ADDRESSES = [
+    ("http://host:9200/laion", ("http://host:9200",), "laion", Making()),
+    ("http://host/laion/", ("http://host:9200",), "laion", Making()),
+    ("https://host/laion", ("https://host:443",), "laion", Making()),
+    ("https://a:1,b:2,c:3/x?shards=12&replicas=2", ("https://a:1", "https://b:2", "https://c:3"), "x", Making(12, 2)),
+    ("http://h:9200/es/proxy/x", ("http://h:9200/es/proxy",), "x", Making()),
+    ("http://[::1]:9200/x?codec=best_compression", ("http://[::1]:9200",), "x", Making(codec="best_compression")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("location", "hosts", "name", "making"), ADDRESSES)
+def test_addresses(location, hosts, name, making):
+    address = parse_address(location)
+    assert (address.hosts, address.name, address.making) == (hosts, name, making)
+    assert parse_address(address.location) == address
+
+
+BAD_ADDRESSES = [
+    ("http://host:9200", "names no index"),
+    ("http://host:9200/", "names no index"),
+    ("http://host:99999/x", "no host:port"),
+    ("http://host:x/x", "no host:port"),
+    ("http://host:9200/Laion", "lower case"),
+    ("http://host:9200/_all", "none of - _ +"),
+    ("http://host:9200/a*", "can't be an index's name"),
+    ("http://host:9200/" + "x" * 201, "can't be an index's name"),
+    ("http://host:9200/x?shards=0", "shards=0 isn't known"),
+    ("http://host:9200/x?shard=3", "shard=3 isn't known"),
+    ("http://host:9200/x?codec=zip", "codec=zip isn't known"),
+]
+
+
+@pytest.mark.parametrize(("location", "said"), BAD_ADDRESSES)
+def test_bad_addresses(location, said):
+    with pytest.raises(CaptionIndexError, match=said.replace("+", r"\+")):
+        parse_address(location)
+
+
+def test_credentials_in_an_address_are_refused_and_not_repeated():
+    with pytest.raises(CaptionIndexError, match="ELASTICSEARCH_API_KEY") as raised:
+        parse_address("https://me:hunter2@host:9200/x")
+    assert "hunter2" not in str(raised.value)
+
+
+def test_credentials_come_from_the_environment_and_stay_out_of_sight(tmp_path):
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text("")
+    env = {
+        "ELASTICSEARCH_USERNAME": "me",
+        "ELASTICSEARCH_PASSWORD": "hunter2",
+        "ELASTICSEARCH_CA_CERTS": str(bundle),
+    }
+    found = credentials(env)
+    assert (found.user, found.password, found.ca_certs, str(found)) == (
+        "me",
+        "hunter2",
+        str(bundle),
+        "user 'me'",
+    )
+    key = credentials({"ELASTICSEARCH_API_KEY": "c2VjcmV0"})
+    assert "hunter2" not in repr(found)
+    assert "c2VjcmV0" not in repr(key) + str(key)
+    with pytest.raises(ServerError, match="ELASTICSEARCH_PASSWORD isn't set"):
+        credentials({"ELASTICSEARCH_USERNAME": "me"})
+    with pytest.raises(ServerError, match="ELASTICSEARCH_USERNAME isn't set"):
+        credentials({"ELASTICSEARCH_PASSWORD": "me"})
+    with pytest.raises(ServerError, match="isn't a file"):
+        credentials({"ELASTICSEARCH_CA_CERTS": str(tmp_path / "none")})
+
+
+@pytest.mark.parametrize("said", ["0", "-1", "soon", "nan", "1e9"])
+def test_a_bad_timeout_is_refused(said):
+    with pytest.raises(ServerError, match="ELASTICSEARCH_TIMEOUT"):
+        request_timeout({"ELASTICSEARCH_TIMEOUT": said})
+
+
+def test_bodies():
+    query = CaptionQuery(("Golden Retriever", "husky", "golden-retriever"), "photo", ("Toy!",),
+                         Filters(min_side=85, licence="CC", safety=Safety.OFF, keep_unknown=True))  # fmt: skip
+    husky = {"term": {"tokens": {"value": "husky"}}}
+    either = {"bool": {"should": [{"match_phrase": {"tokens": "golden retriever"}}, husky],
+                       "minimum_should_match": 1}}  # fmt: skip
+    side = {"bool": {"should": [{"range": {"side": {"gte": 85}}},
+                                {"bool": {"must_not": [{"exists": {"field": "side"}}]}}],
+                     "minimum_should_match": 1}}  # fmt: skip
+    licence = {"bool": {"should": [{"prefix": {"key.licence": {"value": "cc"}}},
+                                   {"bool": {"must_not": [{"exists": {"field": "key.licence"}}]}}],
+                        "minimum_should_match": 1}}  # fmt: skip
+    loads = in_loads(["1"])
+    around = [{"term": {"tokens": {"value": "photo"}}}, side, licence, loads]
+    unwanted = [{"term": {"tokens": {"value": "toy"}}}]
+    assert matching(query, [loads]) == {"bool": {"filter": [either, *around], "must_not": unwanted}}
+    assert scored(query, [loads]) == {"bool": {"must": [either], "filter": around, "must_not": unwanted}}
+    counted = counts([query, query], [loads])
+    assert counted["query"] == {"bool": {"filter": around, "must_not": unwanted}}
+    assert counted["aggs"]["queries"]["filters"]["filters"] == [either, either]
+
+
+def test_chunks_are_bounded_and_in_order():
+    small = [b"%d\n" % n for n in range(2 * CHUNK_DOCUMENTS + 1)]
+    assert [len(chunk) for chunk in chunks(small)] == [CHUNK_DOCUMENTS, CHUNK_DOCUMENTS, 1]
+    assert [line for chunk in chunks(small) for line in chunk] == small
+    large = [b"x" * (CHUNK_BYTES // 2), b"y" * (CHUNK_BYTES * 2), b"z", b"z"]
+    assert list(map(len, chunks(large))) == [1, 1, 2]
+    assert list(chunks([])) == []
+
+
+def test_small_things():
+    assert row_of(row_id("123456789012345", 987)) == 987
+    assert is_ours(mapping())
+    assert not is_ours({**mapping(), "dynamic": "true"})
+    files = [
+        FileRecord(str(n), str(n), rows, Fingerprint(rows, 1, ""))
+        for n, rows in enumerate([1, UNIT_ROWS, 5, 6])
+    ]
+    assert [[f.file for f in unit] for unit in units(files)] == [["0"], ["1"], ["2", "3"]]
+    assert list(units([])) == []
+    assert [next_name("x", current) for current in (None, "x", "x-1", "x-41", "y-3")] == ["x-1", "x-1", "x-2", "x-42", "x-1"]  # fmt: skip
+    assert restored({"refresh_interval": None, "number_of_replicas": "2", "auto_expand_replicas": None}) == {
+        "refresh_interval": None,
+        "number_of_replicas": "2",
+    }
+    assert restored(
+        {"refresh_interval": "30s", "auto_expand_replicas": "0-1", "number_of_replicas": "1"}
+    ) == {
+        "refresh_interval": "30s",
+        "auto_expand_replicas": "0-1",
+    }
