@@ -103,8 +103,13 @@ class SamplePaths:
     def filtered(self) -> Path:
         return self.folder / f"{self.name}_filtered_list.txt"
 
+    @property
+    def auto(self) -> Path:
+        """The table that led to the method, where it was chosen (`--method auto`)."""
+        return self.folder / f"{self.name}_auto.json"
+
     def all(self) -> tuple[Path, ...]:
-        """Every file of the sample."""
+        """Every file that each sample has."""
         return (self.table, self.listing, self.counts, self.sampled, self.filtered)
 
 

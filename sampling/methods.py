@@ -86,7 +86,7 @@ class Method:
     @property
     def needs_shots(self) -> bool:
         used = [condition.score for condition in self.conditions] + ([self.order] if self.order else [])
-        return any(score.needs_shots for score in used)
+        return self.name == AUTO or any(score.needs_shots for score in used)
 
     def __str__(self) -> str:
         return " ".join([f"--rank {self.order or 'Random'}", *(f"--keep '{c}'" for c in self.conditions)])
@@ -127,6 +127,8 @@ AUTO = "auto"
 def resolve(spec: SampleSettings, thresholds: Mapping[str, float] | None = None) -> Method:
     """The method a [[sample]] asks for; ``thresholds`` are the data set preset's, by method name.
 
+    ``auto`` gives a Method of that name only: sampling.auto chooses.
+
     Raises QueryError on an unknown method, a missing threshold, or an order or condition that can't be read.
     """
     if spec.rank or spec.keep:
@@ -137,6 +139,10 @@ def resolve(spec: SampleSettings, thresholds: Mapping[str, float] | None = None)
             )
         return compose(spec.rank, spec.keep)
     name = spec.method or DEFAULT
+    if name == AUTO:
+        if spec.threshold is not None:
+            raise QueryError(f"sample {spec.name!r}: method auto chooses its threshold; leave it out")
+        return Method(AUTO, None)
     preset = METHODS.get(name)
     if preset is None:
         raise QueryError(

@@ -93,6 +93,10 @@ class Shots:
         """The class's shots (0 rows where it has none)."""
         return self.vectors[self.labels == class_id]
 
+    def where(self, used: NDArray[np.bool_]) -> Shots:
+        """The shots where ``used`` holds."""
+        return Shots(self.vectors[used], self.labels[used])
+
 
 def shots_of(labelled: Labelled | None, references: References, dimension: int) -> Shots:
     """The vectors of ``labelled``; no shots at all for None."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,9 +15,10 @@ from ..records import Progress, silent
 from ..search.embeddings import Embeddings
 from ..settings import SampleSettings
 from ..workspace import StageStatus, State, Workspace
+from .auto import Contest
 from .filters import Choice, Steps, choose
 from .lists import SAMPLE_SCHEMA, writing
-from .methods import Score
+from .methods import AUTO, Method, Score
 from .pool import Pool, candidates_of, read_pools
 from .referee import Policy, Referee, judge
 from .reference import References, Shots, shots_of
@@ -44,15 +46,18 @@ def draw(workspace: Workspace, spec: SampleSettings, *, progress: Progress = sil
             leaks=references.images(task.leaks.paths) if task.leaks else None,
         )
         drawer = drawer.with_referee(workspace)
+        if task.method.name == AUTO:
+            drawer = drawer.with_best_method(workspace, progress)
         tally: Counter[str] = Counter(classes=len(task.classes), without_pool=0, pool=0, embedded=0, kept=0)
-        with writing(paths_of(workspace, spec.name), root=workspace.root, method=task.method) as writer:
+        method = drawer.task.method
+        with writing(paths_of(workspace, spec.name), root=workspace.root, method=method) as writer:
             for index, pool in enumerate(read_pools(workspace, task.classes, embeddings)):
                 kept, dropped = drawer.draw(pool, index)
                 writer.add(pool.class_id, kept, dropped)
                 _tally(tally, pool, kept, dropped)
                 progress(f"sample {spec.name}", index + 1, len(task.classes))
         counts = dict(tally)
-        workspace.record(stage, inputs, counts, {"method": str(task.method), "sample": spec.model_dump()})
+        workspace.record(stage, inputs, counts, {"method": str(method), "sample": spec.model_dump()})
     return counts
 
 
@@ -75,6 +80,32 @@ class Drawer:
         pools = (pool.rows for pool in read_pools(workspace, self.task.classes, self.embeddings))
         policy = Policy(self.task.spec.referee)
         return replace(self, referee=judge(pools, self.embeddings, self.prompts, policy))
+
+    def with_best_method(self, workspace: Workspace, progress: Progress) -> Drawer:
+        """Choose the method by cross-validation on the shots; the table goes to NAME_auto.json."""
+        ids = [entry.id for entry in self.task.classes]
+        contest = Contest.of(self.shots, self.prompts, ids, seed=self.task.spec.seed)
+        pools = read_pools(workspace, self.task.classes, self.embeddings)
+        chosen = contest.run(pools, self.images_kept, progress)
+        chosen.save(paths_of(workspace, self.task.spec.name).auto)
+        return replace(self, task=replace(self.task, method=chosen.method))
+
+    def images_kept(
+        self, pool: Pool, index: int, shots: Shots, methods: Sequence[Method]
+    ) -> list[NDArray[np.float32]]:
+        """The image vectors of what each of ``methods`` keeps of the pool, with these shots, by rank."""
+        rows = pool.rows
+        scores = self.scorer.score(rows, prompt=self.prompts[index], shots=shots.of(pool.class_id))
+        steps = self.steps(index, rows)
+        candidates = candidates_of(pool, scores, self.images_for(steps, rows))
+        kept = [rows[choose(candidates, method, steps).kept] for method in methods]
+        return [self.embeddings.images.take(some) for some in kept]
+
+    def images_for(self, steps: Steps, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The image vectors of ``rows``, (rows, 0) where no step looks at them."""
+        if not steps.need_images:
+            return np.zeros((len(rows), 0), dtype=np.float32)
+        return self.embeddings.images.take(rows)
 
     def draw(self, pool: Pool, index: int) -> tuple[pa.Table, pa.Table]:
         """The kept rows in rank order and the dropped ones in the pool's order (SAMPLE_SCHEMA)."""
