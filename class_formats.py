@@ -50,6 +50,8 @@ def read(path: Path) -> Iterable[ClassEntry]:
 
 def render(classes: ClassList, to: str) -> str:
     """``classes`` as the text of a file of the format ``to``; ClassListError where it can't hold them."""
+    if to == IMAGE_FOLDER:
+        raise ClassListError("an ImageFolder is a directory, not a text; name it with --output DIR")
     if to not in FORMATS:
         known = [*FORMATS, IMAGE_FOLDER]
         near = difflib.get_close_matches(to, known, n=1, cutoff=0.5)

@@ -58,11 +58,9 @@ def synonyms(
     """
     with workspace.locked("synonyms"):
         journal = Journal(workspace.root / JOURNAL)
-        classes = load_classes(workspace.classes_path())
         earlier = journal.records()
-        known = set() if again else {record["key"] for record in earlier if record["kind"] == ANSWERED}
-        asked = questions(classes, server, domain, merged_names(earlier))
-        pending = [question for question in asked if question.key not in known]
+        pending = pending_questions(workspace, server, domain, again=again)
+        classes = load_classes(workspace.classes_path())
         failed: dict[int, str] = {}
         stopped: LanguageModelError | None = None
         try:
@@ -73,7 +71,18 @@ def synonyms(
         added, refused = merge(workspace, journal)
         if stopped:
             raise stopped
-        return Outcome(_use(answered), len(asked) - len(pending), added, refused, failed)
+        return Outcome(_use(answered), len(classes) - len(pending), added, refused, failed)
+
+
+def pending_questions(
+    workspace: Workspace, server: Server, domain: str, *, again: bool = False
+) -> list[Question]:
+    """The questions of the classes that have no answer in the journal, or of all (``again``)."""
+    records = Journal(workspace.root / JOURNAL).records()
+    known = {record["key"] for record in records if record["kind"] == ANSWERED}
+    classes = load_classes(workspace.classes_path())
+    asked = questions(classes, server, domain, merged_names(records))
+    return [question for question in asked if again or question.key not in known]
 
 
 def _use(answered: Sequence[Mapping[str, Any]]) -> Use:

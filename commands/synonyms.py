@@ -1,0 +1,261 @@
+"""The command synonyms: ask, filter, review."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import InputError, LanguageModelError, MissingExtraError
+from . import options
+
+if TYPE_CHECKING:
+    from ..classes import ClassList
+    from ..search.encoder import Encoder
+    from ..search.llm import Server
+    from ..search.proposals import Proposal
+    from ..search.review import ClassProposals, Review, SynonymReview
+    from ..workspace import Workspace
+
+app = typer.Typer()
+
+REVIEW = "synonyms-review.json"
+
+
+@app.command("synonyms")
+def synonyms(
+    context: typer.Context,
+    model: Annotated[str, typer.Option(help="The language model to ask.")] = "gpt-4o-mini",
+    base_url: Annotated[
+        str, typer.Option(help="An OpenAI-compatible server of your own, such as http://localhost:11434/v1.")
+    ] = "",
+    domain: Annotated[str, typer.Option(help="What the classes are, such as 'a flower'.")] = "",
+    concurrency: Annotated[int, typer.Option(help="Questions under way at once.", min=1, max=256)] = 8,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for an answer.", min=0.1)] = 60.0,
+    retries: Annotated[int, typer.Option(help="Further attempts after a passing failure.", min=0)] = 6,
+    price: Annotated[str, typer.Option(metavar="IN/OUT", help="US dollars a million tokens.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the questions and their cost.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Ask classes that have an answer too.")] = False,
+    no_filter: Annotated[bool, typer.Option("--no-filter", help="Leave out the CLIP text filter.")] = False,
+    filter_only: Annotated[bool, typer.Option("--filter-only", help="Ask nothing, only filter.")] = False,
+    filter_all: Annotated[
+        bool, typer.Option("--filter-all", help="Filter the list's own synonyms too.")
+    ] = False,
+    shared: Annotated[str, typer.Option(metavar="keep|drop", help="Synonyms of several classes.")] = "keep",
+    review: Annotated[bool, typer.Option("--review", help="Show what the index says of each one.")] = False,
+    classes: Annotated[list[str] | None, typer.Option("--class", help="Review this class only.")] = None,
+    limit: Annotated[int, typer.Option(help="Synonyms to show in a review.", min=1)] = 20,
+    json: options.Json = False,
+) -> None:
+    """Ask a language model for synonyms, filter them with CLIP, and review them by their captions."""
+    from ..search.llm import Server
+
+    workspace = options.workspace_of(context)
+    if shared not in {"keep", "drop"}:
+        raise InputError(f"--shared {shared}: choose keep or drop")
+    if no_filter and (filter_only or filter_all):
+        raise InputError("--no-filter contradicts --filter-only and --filter-all; give one of them")
+    if review:
+        _review(workspace, classes or [], limit=limit, json=json)
+        return
+    server = Server(model, base_url, concurrency, timeout, retries)
+    asked = domain or _domain(workspace)
+    if dry_run:
+        _show_questions(workspace, server, asked, again=again, price=_price(price, server))
+        return
+    if not filter_only:
+        _ask(workspace, server, asked, again=again, price=_price(price, server))
+    if not no_filter:
+        _filter(workspace, everything=filter_all)
+    _finish(workspace, drop=shared == "drop", json=json)
+
+
+def _domain(workspace: Workspace) -> str:
+    """The domain wording of the task's data set."""
+    name = workspace.settings().task.dataset
+    if not name:
+        return ""
+    from ..datasets import load_dataset
+
+    return load_dataset(name).domain
+
+
+def _price(given: str, server: Server) -> tuple[float, float] | None:
+    from ..search.questions import PRICES
+
+    if not given:
+        return None if server.base_url else PRICES.get(server.model)
+    try:
+        into, out = (float(part) for part in given.split("/"))
+    except ValueError as error:
+        raise InputError(
+            f"--price {given}: give US dollars a million tokens in and out, as 0.15/0.60"
+        ) from error
+    return into, out
+
+
+def _show_questions(
+    workspace: Workspace, server: Server, domain: str, *, again: bool, price: tuple[float, float] | None
+) -> None:
+    from ..search.questions import estimate
+    from ..search.synonyms import pending_questions
+    from ..terminal import emit, say
+
+    asked = pending_questions(workspace, server, domain, again=again)
+    for question in asked:
+        emit(f"{question.class_id} {question.name}: {question.structured[-1]['content']}")
+    use = estimate(asked)
+    say(
+        f"{use.questions} questions to {server.model} at {server.shown()}: "
+        f"about {use.prompt_tokens:,} tokens in, {use.completion_tokens:,} out, "
+        f"{_dollars(use.cost(price))}; nothing was asked"
+    )
+
+
+def _dollars(cost: float | None) -> str:
+    return "of unknown price (--price IN/OUT)" if cost is None else f"${cost:.4f}"
+
+
+def _ask(
+    workspace: Workspace, server: Server, domain: str, *, again: bool, price: tuple[float, float] | None
+) -> None:
+    from ..search.synonyms import synonyms as run
+    from ..terminal import progress_bars, say
+
+    with progress_bars() as progress:
+        outcome = run(workspace, server, domain=domain, again=again, progress=progress)
+    use = outcome.use
+    say(
+        f"{use.questions} classes asked, {outcome.known} known; {outcome.added} synonyms added; "
+        f"{use.prompt_tokens:,} tokens in, {use.completion_tokens:,} out, {_dollars(use.cost(price))}"
+    )
+    for class_id, refusal in outcome.refused.items():
+        say(f"class {class_id}: the model refused ({refusal[:120]}); --again asks anew")
+    if outcome.failed:
+        class_id, reason = next(iter(outcome.failed.items()))
+        raise LanguageModelError(
+            f"{len(outcome.failed)} classes have no answer, class {class_id} the first: {reason}; "
+            "run the command again to ask these only"
+        )
+
+
+def _filter(workspace: Workspace, *, everything: bool) -> None:
+    from ..search.synonym_filter import filter_synonyms
+    from ..terminal import progress_bars, say
+
+    with progress_bars() as progress:
+        verdicts = filter_synonyms(workspace, _encoder(workspace), everything=everything, progress=progress)
+    removed = [verdict for verdict in verdicts if not verdict.kept]
+    say(f"{len(verdicts)} synonyms filtered, {len(removed)} removed (reasons in classes.json)")
+
+
+def _encoder(workspace: Workspace) -> Encoder:
+    from ..search.encoder import load_encoder, resolve
+
+    settings = workspace.settings().model
+    try:
+        return load_encoder(
+            resolve(settings.name, settings.pretrained), device=settings.device, batch=settings.batch
+        )
+    except MissingExtraError as error:
+        raise InputError(f"{error}; or leave the text filter out with --no-filter") from error
+
+
+def _finish(workspace: Workspace, *, drop: bool, json: bool) -> None:
+    from ..classes import check_classes, drop_shared, load_classes, save_classes
+    from ..search.answers import too_common
+    from ..terminal import emit, emit_json, number, say
+
+    path = workspace.classes_path()
+    classes = load_classes(path)
+    if drop:
+        classes = drop_shared(classes)
+        save_classes(classes, path)
+    for entry in classes:
+        for synonym in entry.synonyms:
+            if synonym.kept and (reason := too_common(synonym.text)):
+                say(f"warning: class {entry.id} ({entry.name}): the synonym {synonym.text!r} is {reason}")
+    for warning in check_classes(classes):
+        say(f"warning: {warning}")
+    kept = sum(synonym.kept for entry in classes for synonym in entry.synonyms)
+    total = sum(len(entry.synonyms) for entry in classes)
+    if json:
+        emit_json({"classes": len(classes), "kept": kept, "removed": total - kept})
+        return
+    counts = f"{number(kept)} synonyms kept, {number(total - kept)} removed"
+    emit(f"{path}: {number(len(classes))} classes, {counts}")
+
+
+# Review -------------------------------------------------------------------------------------------
+
+
+def _review(workspace: Workspace, names: list[str], *, limit: int, json: bool) -> None:
+    from ..classes import load_classes
+    from ..search.captions import open_captions
+    from ..search.matches import task_of
+    from ..search.review import Plan, review, save_review, to_json
+    from ..terminal import emit_json, progress_bars
+
+    classes = load_classes(workspace.classes_path())
+    plan = Plan(only=_chosen(classes, names))
+    scope = task_of(workspace).scope
+    encoder = _encoder(workspace)
+    with open_captions(workspace.settings().captions.index) as index, progress_bars() as progress:
+        found = review(index, classes, encoder, scope=scope, plan=plan, progress=progress)
+    save_review(found, workspace.root / REVIEW)
+    if json:
+        emit_json(to_json(found))
+        return
+    _show_review(found, limit)
+
+
+def _chosen(classes: ClassList, names: list[str]) -> frozenset[int] | None:
+    if not names:
+        return None
+    ids: set[int] = set()
+    for name in names:
+        held = [entry.id for entry in classes if name in {entry.name, str(entry.id)}]
+        if not held:
+            raise InputError(f"--class {name}: no class has this name or id")
+        ids.update(held)
+    return frozenset(ids)
+
+
+def _show_review(found: Review, limit: int) -> None:
+    from ..terminal import emit, number, out, table
+
+    judged = [one for one in found.synonyms if one.agreement is not None]
+    for one in judged[:limit]:
+        _show_synonym(one)
+    rest = number(len(found.synonyms) - len(judged))
+    emit(f"{number(len(judged))} synonyms with captions, the lowest agreement first; {rest} without any")
+    cells = [_proposal_cells(one) for one in found.proposals[:limit]]
+    if cells:
+        emit("Proposals, none of them applied (prefix and exclude are in captrawl.toml):")
+        columns = [("class", "left"), ("prefix", "left"), ("exclude", "left")]
+        out().print(table("", columns, cells))
+
+
+def _show_synonym(one: SynonymReview) -> None:
+    from ..search.text import matching_spans
+    from ..terminal import emit, highlighted, number, out, table
+
+    emit(
+        f"{one.synonym}  (class {one.class_id} {one.class_name}): {number(one.frequency)} rows, "
+        f"agreement {one.agreement:.2f}, own class nearest in {one.own_share or 0:.0%}, else {one.other_name}"
+    )
+    cells: list[list[Any]] = [
+        [f"{shown.score:.2f}", highlighted(shown.caption, matching_spans(shown.caption, [one.synonym]))]
+        for shown in one.captions
+    ]
+    out().print(table("", [("T2T", "right"), ("caption", "left")], cells))
+
+
+def _proposal_cells(one: ClassProposals) -> tuple[str, str, str]:
+    name = "all classes" if one.class_id is None else f"{one.class_id} {one.class_name}"
+    return name, _words(one.prefixes), _words(one.exclusions)
+
+
+def _words(proposals: tuple[Proposal, ...]) -> str:
+    """Words with the near and far captions that hold them."""
+    return ", ".join(f"{proposal.word} ({proposal.near}:{proposal.far})" for proposal in proposals)
