@@ -69,6 +69,7 @@ class Filler:
 
     def fill(self, wanted: pa.Table, progress: Progress) -> None:
         """Write shards until every row of ``wanted`` has its vectors or a failure."""
+        drop_leftovers(self.folder)
         if not (self.folder / INFO).is_file():
             self.info.save(self.folder)
         usable.forgive_missing(self.workspace, self.folder, wanted, count_shards(self.folder))
@@ -137,6 +138,12 @@ class Filler:
         for indices, some in self.encoder.text_batches(captions.values.take(pa.array(new)).to_pylist()):
             vectors[new[indices]] = some
         return vectors[captions.of_row]
+
+
+def drop_leftovers(folder: Path) -> None:
+    """Delete the half-written files of killed runs; the caller holds the stage's lock."""
+    for path in folder.rglob(".*.tmp"):
+        path.unlink()
 
 
 def _copy_known(vectors: NDArray[Any], values: Any, known: Any, matrix: Matrix) -> NDArray[np.int64]:

@@ -59,10 +59,20 @@ def usable_rows(workspace: Workspace) -> pa.Table:
             found.append(rows.append_column("sha256", images["sha256"].take(at)))
     if not found:
         return EMBEDDED_SCHEMA.empty_table()
-    rows = pa.concat_tables(found).sort_by([(name, "ascending") for name in ("uid", "url", "caption")])
+    rows = _first_of_each_uid(pa.concat_tables(found))
+    return rows.cast(EMBEDDED_SCHEMA).combine_chunks()
+
+
+def _first_of_each_uid(rows: pa.Table) -> pa.Table:
+    """One row a uid, ascending; of several the one with the smallest (url, caption)."""
+    rows = rows.take(np.argsort(rows["uid"].to_numpy(), kind="stable"))
     uids = rows["uid"].to_numpy()
     first = np.append(True, uids[1:] != uids[:-1])[: len(uids)]
-    return rows.filter(pa.array(first)).cast(EMBEDDED_SCHEMA).combine_chunks()
+    urls = rows["url"]
+    new_url = pc.not_equal(urls.slice(1), urls.slice(0, max(0, len(urls) - 1))).to_numpy()
+    if np.any(new_url & ~first[1:]):  # rare: only then is it worth sorting the texts
+        rows = rows.sort_by([(name, "ascending") for name in ("uid", "url", "caption")])
+    return rows.filter(pa.array(first))
 
 
 def packed_images(workspace: Workspace) -> pa.Table:

@@ -21,6 +21,7 @@ from ..search.embeddings import INFO, Embeddings, Matrix
 from ..search.models import model_of
 from ..search.neighbours import METRIC, WHERE, VectorsInfo, has_gpu, import_faiss
 from ..workspace import StageStatus, State, Workspace, atomic, digest
+from .filler import drop_leftovers
 from .recall import inverted_lists, sample_queries, tune
 
 STAGE = "vectors"
@@ -57,6 +58,7 @@ def build_vectors(workspace: Workspace, *, factory: str = "", progress: Progress
         model = model_of(workspace)
         folder = workspace.vectors_folder(model.slug)
         stored = Embeddings.open(workspace.embeddings_folder(model.slug))
+        drop_leftovers(folder)
         chosen = factory or _factory_now(folder, stored)
         if _misfit(folder, stored) or (factory and VectorsInfo.load(folder).factory != factory):
             _build(folder, stored, chosen, progress)

@@ -81,8 +81,7 @@ def _matched_uids(workspace: Workspace, class_id: int | None) -> NDArray[np.int6
     if not workspace.matches_path.is_file():
         raise WorkspaceError(f"{workspace.matches_path} isn't there; run captrawl match first")
     chosen: Any = None if class_id is None else pc.field("class_id") == class_id
-    uids = pq.read_table(workspace.matches_path, columns=["uid"], filters=chosen)["uid"].to_numpy()
-    return np.unique(uids)
+    return np.unique(pq.read_table(workspace.matches_path, columns=["uid"], filters=chosen)["uid"].to_numpy())
 
 
 def _lines(workspace: Workspace, stored: Embeddings, nearest: Nearest, class_id: int | None) -> pa.Table:

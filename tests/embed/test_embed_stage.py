@@ -271,7 +271,7 @@ def test_killed_and_resumed_runs_write_the_same_bytes(make_workspace):
     assert run(calm).wait(120) == 0
     kills = 0
     pause = np.random.default_rng(0)
-    while kills < 4:
+    while kills < 3:
         child = run(killed)
         before = len(files_of(folder_of(killed)))
         deadline = time.monotonic() + 60
@@ -287,8 +287,7 @@ def test_killed_and_resumed_runs_write_the_same_bytes(make_workspace):
 
     same = files_of(folder_of(calm))
     assert len(same) > 10
-    left = {name: sha for name, sha in files_of(folder_of(killed)).items() if not name.endswith(".tmp")}
-    assert left == same
+    assert files_of(folder_of(killed)) == same
     assert load_failed(folder_of(calm), 99).num_rows == 6
 
 
