@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import isnan
@@ -69,6 +69,9 @@ class Not:
 
     test: Bound | OneOf | StartsWith | Missing
 
+
+Phrase = tuple[str, ...]
+"""The tokens of a phrase."""
 
 Test = Bound | OneOf | StartsWith | Missing | Not
 Condition = tuple[Test, ...]
@@ -146,29 +149,30 @@ class CaptionQuery:
     prefix: str = ""
     exclude: tuple[str, ...] = ()
     filters: Filters = field(default_factory=Filters)
+    _tokens: Mapping[str, Phrase] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.synonyms:
             raise QueryError("a query needs at least one phrase")
-        wordless = [phrase for phrase in (*self.synonyms, *self.exclude) if not tokens(phrase)]
-        if self.prefix and not tokens(self.prefix):
-            wordless.append(self.prefix)
-        if wordless:
-            raise QueryError(
-                f"the phrase {wordless[0]!r} holds no letter and no digit, so no caption can match it"
-            )
+        phrases = (*self.synonyms, *self.exclude, *((self.prefix,) if self.prefix else ()))
+        object.__setattr__(self, "_tokens", {phrase: tuple(tokens(phrase)) for phrase in phrases})
+        for phrase, made in self._tokens.items():
+            if not made:
+                raise QueryError(
+                    f"the phrase {phrase!r} holds no letter and no digit: no caption can match it"
+                )
 
-    def synonym_tokens(self) -> tuple[tuple[str, ...], ...]:
+    def synonym_tokens(self) -> tuple[Phrase, ...]:
         """The tokens of every synonym, each distinct one once, in order."""
-        return _distinct(self.synonyms)
+        return tuple(dict.fromkeys(self._tokens[phrase] for phrase in self.synonyms))
 
-    def prefix_tokens(self) -> tuple[str, ...]:
+    def prefix_tokens(self) -> Phrase:
         """The tokens of the prefix; none where there is no prefix."""
-        return tuple(tokens(self.prefix))
+        return self._tokens.get(self.prefix, ())
 
-    def exclude_tokens(self) -> tuple[tuple[str, ...], ...]:
+    def exclude_tokens(self) -> tuple[Phrase, ...]:
         """The tokens of every excluded phrase, each distinct one once, in order."""
-        return _distinct(self.exclude)
+        return tuple(dict.fromkeys(self._tokens[phrase] for phrase in self.exclude))
 
 
 def filter_key(text: str | None) -> str | None:
@@ -186,10 +190,6 @@ def sample_start(seed: int) -> int:
     mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) % _BITS
     mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) % _BITS
     return (mixed ^ (mixed >> 31)) - _BITS // 2
-
-
-def _distinct(phrases: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    return tuple(dict.fromkeys(tuple(tokens(phrase)) for phrase in phrases))
 
 
 def _keys(texts: Iterable[str]) -> Iterable[str]:

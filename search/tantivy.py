@@ -85,13 +85,13 @@ class TantivyCaptions:
 
     def count(self, queries: Sequence[CaptionQuery]) -> list[int]:
         """How many rows match each query."""
-        asked = [matching(query) for query in queries]
+        asked = matching(queries)
         counts = self._ask(self._now().parts, lambda part: part.count(asked))
         return [sum(each) for each in zip(*counts, strict=True)] if counts else [0] * len(queries)
 
     def sample(self, query: CaptionQuery, size: int, seed: int) -> pa.Table:
         """The rows that come first in ascending priority from sample_start(seed), wrapping round."""
-        asked, parts, start = matching(query), self._now().parts, sample_start(seed)
+        [asked], parts, start = matching([query]), self._now().parts, sample_start(seed)
         low = start if start > _LOWEST else None
         chosen = self._top(parts, lambda part: part.by_priority(asked, size, low, None), size)
         rest = size - len(chosen)
@@ -101,7 +101,7 @@ class TantivyCaptions:
 
     def first(self, query: CaptionQuery, size: int, after: RowId | None) -> pa.Table:
         """The first rows behind ``after`` in corpus order."""
-        asked, parts = matching(query), self._now().parts
+        [asked], parts = matching([query]), self._now().parts
         return self._table(parts, self._top(parts, lambda part: part.by_position(asked, size, after), size))
 
     def relevant(self, query: CaptionQuery, size: int) -> pa.Table:
@@ -123,7 +123,7 @@ class TantivyCaptions:
 
     def scan(self, query: CaptionQuery) -> Iterator[pa.RecordBatch]:
         """Every matching row once, at most 65,536 a batch; a few batches are read ahead."""
-        asked = matching(query)
+        [asked] = matching([query])
         ahead: deque[Future[pa.RecordBatch]] = deque()
         for part in self._now().parts:
             for page in part.pages(asked):

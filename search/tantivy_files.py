@@ -66,7 +66,7 @@ def check_folder(root: Path, *, create: bool) -> None:
     """Make sure that an index of our format is at ``root``, made empty with ``create``; CaptionIndexError."""
     mark = root / "captions.json"
     try:
-        if not mark.exists() and create and not (root.exists() and any(root.iterdir())):
+        if create and not mark.exists() and not _holds_other_things(root):
             (root / "groups").mkdir(parents=True, exist_ok=True)
             (root / "building").mkdir(exist_ok=True)
             write_json(mark, {"kind": _KIND, "format": FORMAT, "analyzer": ANALYZER_VERSION})
@@ -239,6 +239,13 @@ def _read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise CaptionIndexError(f"{path} is damaged ({error}); it should be JSON") from error
+
+
+def _holds_other_things(root: Path) -> bool:
+    """Whether anything lies at ``root`` that isn't of an index being made, by a killed process or another."""
+    ours = {"groups", "building", "commit.lock", "captions.json"}
+    found = {entry.name for entry in root.iterdir()} if root.exists() else set[str]()
+    return any(name not in ours and not name.startswith(".captions.json.") for name in found)
 
 
 def _no_index(root: Path, *, create: bool) -> str:

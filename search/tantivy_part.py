@@ -47,7 +47,9 @@ class Part:
 
     def count(self, queries: Sequence[tantivy.Query]) -> list[int]:
         """How many rows match each query."""
-        return [self._search(self._live(query), 1, count=True).count for query in queries]
+        search: Any = self._searcher.search
+        asked = map(self._live, queries) if self._removed else queries
+        return [search(query, 1).count for query in asked]
 
     def frequency(self, token: str) -> int:
         """How many captions hold ``token``, in all that was written."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import tantivy
 
@@ -24,9 +25,16 @@ _NOT = tantivy.Occur.MustNot
 _Query = tantivy.Query
 
 
-def matching(query: CaptionQuery) -> tantivy.Query:
-    """The rows that match ``query``."""
-    return all_of([(_MUST, any_of(map(phrase, query.synonym_tokens()))), *_beside_synonyms(query)])
+def matching(queries: Iterable[CaptionQuery]) -> list[tantivy.Query]:
+    """For each query, the rows that match it; what queries have in common is made once."""
+    made: dict[Any, list[tuple[tantivy.Occur, tantivy.Query]]] = {}
+    asked: list[tantivy.Query] = []
+    for query in queries:
+        common = (query.prefix, query.exclude, query.filters)
+        if common not in made:
+            made[common] = list(_beside_synonyms(query))
+        asked.append(all_of([(_MUST, any_of(map(phrase, query.synonym_tokens()))), *made[common]]))
+    return asked
 
 
 def ranked(query: CaptionQuery, boosts: Sequence[float]) -> tantivy.Query:
