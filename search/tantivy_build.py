@@ -127,7 +127,8 @@ def build_part(folder: Path, number: int, contents: Contents) -> int:
 def sweep(root: Path) -> None:
     """Delete what killed builds left behind, other than builds that are still running."""
     with committing(root):
-        for entry in (root / "building").iterdir():
+        building = root / "building"
+        for entry in building.iterdir() if building.exists() else ():
             if entry.name.startswith("trash-"):
                 shutil.rmtree(entry, ignore_errors=True)
             elif entry.suffix == ".lock":
