@@ -128,7 +128,7 @@ known, so precision can be counted.
 `model/` is the small open_clip model it runs with: a ResNet for 80-pixel pictures and a three-layer text
 tower, in float16 ({megabytes:.1f} MB). It loads with plain open_clip as `local-dir:PATH`, and has seen
 nothing but drawings and generated captions: it knows what this demo draws, and nothing else.
-`python -m captrawl.demo.train` makes it again (about 20 minutes on two cores) and writes this file.
+`python -m captrawl.demo.train` makes it again (about 5 minutes on two cores) and writes this file.
 
 ## Accuracy on unseen drawings
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -68,6 +69,7 @@ SHARES: dict[Kind, float] = {
 """How links answer, one by one by chance; two SLOW ones are put in besides."""
 
 PLACEHOLDERS = 3
+SAFE = "UNLIKELY"
 UNRELATED, MISSING = "", "placeholder"
 """What a picture shows where it is no drawing: nobody asked, or a notice that it is gone."""
 
@@ -83,11 +85,11 @@ class Row:
     kind: Kind
     drawing: str
     picture: int
-    nsfw: str = "UNLIKELY"
+    nsfw: str = SAFE
 
 
 def plan(seed: int, rows_per_class: int, captions: int) -> list[Row]:
-    """All rows in the corpus's order; the same for the same arguments.
+    """All rows in the corpus's order; the same for the same arguments. A class has at least 8 rows.
 
     Of a class's rows, 52 % show what they say, 6 % show something else, 6 % a placeholder, 36 % hold the
     phrase but mean something else. Links that share a picture, and rows that share a link, are among them.
@@ -101,7 +103,9 @@ def plan(seed: int, rows_per_class: int, captions: int) -> list[Row]:
         else row
         for row in rows
     ]
-    for place, at in enumerate(rng.choice(len(rows), 2, replace=False)):
+    told = Counter(row.path for row in rows)
+    asked = [at for at, row in enumerate(rows) if told[row.path] == 1 and row.nsfw == SAFE]
+    for place, at in enumerate(rng.choice(asked, 2, replace=False)):
         rows[at] = replace(rows[at], kind=Kind.SLOW, path=f"/slow/{place}.jpg")
     rows += [_unrelated(rng, number) for number in range(max(captions - len(rows), 0))]
     return [rows[i] for i in rng.permutation(len(rows))]
@@ -126,12 +130,13 @@ def _about(rng: np.random.Generator, entry: DemoClass, count: int) -> Iterator[R
 
 def _shared(rng: np.random.Generator, rows: list[Row]) -> list[Row]:
     """``rows`` and four: a picture under another link too, a link told of twice, an unsafe tag, no link."""
-    drawn = [row for row in rows if row.drawing != MISSING and row.kind is Kind.PICTURE]
+    drawn = [replace(row, kind=Kind.PICTURE) for row in rows if row.drawing != MISSING]
+    kinds = {row.path: row.kind for row in rows}
     copied, repeated, tagged, lost = (drawn[int(i)] for i in rng.choice(len(drawn), 4, replace=False))
     return [
         *rows,
         replace(copied, path=f"/mirror{copied.path}"),
-        replace(repeated, caption=f"{repeated.caption} (repost)"),
+        replace(repeated, kind=kinds[repeated.path], caption=f"{repeated.caption} (repost)"),
         replace(tagged, path=f"/adult{tagged.path}", nsfw="NSFW"),
         replace(lost, path=""),
     ]

@@ -183,6 +183,10 @@ def _total(results: list[ClassResult], names: tuple[str, ...]) -> ClassResult:
 
 def _web_of(folder: Path, wanted: WebSettings | None, progress: Progress) -> Web:
     """The web in ``folder``, drawn if it isn't there; WorkspaceError where that holds something else."""
+    if any(character.isspace() for character in str(folder.resolve())):
+        raise WorkspaceError(
+            f"{folder.resolve()} holds a blank, which lists of paths can't; choose another folder"
+        )
     place = folder / "web"
     held = settings_of(place)
     if held is None:
@@ -202,14 +206,14 @@ def _index(web: Web, location: str, progress: Progress) -> None:
     from ..search.captions import open_captions
 
     files = find_files([web.corpus], corpus="demo")
-    index_captions(location, files, progress=progress)
-    with open_captions(location) as index:
+    with open_captions(location, create=True) as index:
         foreign = sorted(index.files().keys() - {file.file for file in files})
     if foreign:
         raise CaptionIndexError(
             f"{location} holds other corpora too ({foreign[0]}), whose links the demo would fetch; "
             "give the demo an index of its own"
         )
+    index_captions(location, files, progress=progress)
 
 
 def _workspace_of(folder: Path, web: Web, location: str) -> Workspace:

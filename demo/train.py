@@ -1,4 +1,4 @@
-"""Train the small model from drawings alone: python -m captrawl.demo.train (about 20 minutes on two cores).
+"""Train the small model from drawings alone: python -m captrawl.demo.train (about 5 minutes on two cores).
 
 A contrastive pair is a drawing and any caption of what it shows, so all captions of one drawing's name in a
 batch are right answers (the target of UniCL, arXiv:2204.03610), and captions that hold a class's phrase but
@@ -49,7 +49,7 @@ CONFIG: dict[str, Any] = {
 """open_clip's own format. Squashed, not cropped: a flag's fly would fall off."""
 
 NAMES = tuple(DRAWINGS)
-BATCH, EMPTY, OTHER = 256, 12, 40
+BATCH, EMPTY, OTHER = 160, 8, 24
 """Pairs a step, and the empty grounds and unrelated captions that belong to no pair."""
 
 
@@ -205,8 +205,8 @@ def save(model: torch.nn.Module, folder: Path) -> None:
 def main() -> None:
     """Draw, train, save, measure on unseen drawings, and write the figures into the README."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=700)
-    parser.add_argument("--pictures", type=int, default=500, help="drawings a name")
+    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--pictures", type=int, default=300, help="drawings a name")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--measure-only", action="store_true", help="don't train, measure what is there")
