@@ -28,7 +28,8 @@ STOP_WORDS = frozenset(_FUNCTION_WORDS.split())
 
 _FENCE = re.compile(r"^\s*```[a-zA-Z]*\s*\n?|\n?```\s*$")
 _ITEM = re.compile(r"^\s*(?:\(?\d{1,3}\s*[.):\]-]|[-*•–·‣])\s*(?P<name>\S.*)$")
-_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"(?!\s*:)')
+_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"(\s*:)?')
+_SINGLE = re.compile(r"'([^'\n]*)'(\s*:)?")
 _BRACKETS = re.compile(r"\s*(?:\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\})")
 _EXPLAINED = re.compile(r"(?::\s+|\s+[-–—]{1,2}\s+|\s+=\s+)")
 _QUOTES = "\"'`“”‘’«»„*_ \t"
@@ -52,28 +53,25 @@ def parse_answer(text: str) -> tuple[str, ...]:
     start = min((place for place in (body.find("{"), body.find("[")) if place >= 0), default=-1)
     items = [found["name"] for found in map(_ITEM.match, body.splitlines()) if found]
     if start == 0 or (start > 0 and not items):
-        names = _from_json(body[start:])
-        if names is not None:
-            return names
+        return _from_json(body[start:])
     return tuple(items) if items else tuple(_from_lines(body))
 
 
-def _from_json(text: str) -> tuple[str, ...] | None:
-    """The names of the JSON value that ``text`` begins with, or a broken one's texts; None without."""
+def _from_json(text: str) -> tuple[str, ...]:
+    """The names of the JSON value that ``text`` begins with; of a broken one the texts that aren't keys."""
     try:
         value, _ = json.JSONDecoder().raw_decode(text)
     except (ValueError, RecursionError):
-        found = _STRING.findall(text)
-        return tuple(json.loads(f'"{item}"', strict=False) for item in found if _decodable(item)) or None
+        found = _STRING.findall(text) or _SINGLE.findall(text)
+        return tuple(_unescaped(item) for item, key in found if not key)
     return tuple(_texts(value))
 
 
-def _decodable(item: str) -> bool:
+def _unescaped(item: str) -> str:
     try:
-        json.loads(f'"{item}"', strict=False)
+        return str(json.loads(f'"{item}"', strict=False))
     except ValueError:
-        return False
-    return True
+        return item
 
 
 def _texts(value: Any) -> Iterator[str]:

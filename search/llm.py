@@ -177,7 +177,8 @@ class Asker:
         )
 
     def _said(self, error: openai.APIStatusError) -> str:
-        return f"HTTP {error.status_code}: {self._clean(error.message)}"
+        said = error.message.removeprefix(f"Error code: {error.status_code} - ")
+        return f"HTTP {error.status_code}: {self._clean(said)}"
 
     def _clean(self, text: str) -> str:
         """``text`` on one line, without the key."""
