@@ -36,6 +36,7 @@ class Part:
     """
 
     def __init__(self, folder: Path, files: Sequence[str], *, removed: frozenset[str]) -> None:
+        self._folder = folder
         self._files = files
         self._removed = [(_NOT, _rows_of(at)) for at, file in enumerate(files) if file in removed]
         try:
@@ -90,16 +91,24 @@ class Part:
         hits = self._search(
             self._live(query), BLOCK_ROWS, order_by_field="position", order=tantivy.Order.Asc
         ).hits
-        return record_batch(self._searcher, [address for _, address in hits], self._files)
+        return self._values([address for _, address in hits])
 
     def read(self, hits: Sequence[Hit]) -> pa.RecordBatch:
         """The values of ``hits``, in their order."""
         order = sorted(range(len(hits)), key=lambda at: (hits[at].address.segment_ord, hits[at].address.doc))
-        batch = record_batch(self._searcher, [hits[at].address for at in order], self._files)
+        batch = self._values([hits[at].address for at in order])
         back = [0] * len(order)
         for new, old in enumerate(order):
             back[old] = new
         return batch.take(pa.array(back, pa.int64()))
+
+    def _values(self, addresses: Sequence[tantivy.DocAddress]) -> pa.RecordBatch:
+        try:
+            return record_batch(self._searcher, addresses, self._files)
+        except (ValueError, OSError) as error:
+            raise CaptionIndexError(
+                f"{self._folder} is damaged: its rows can't be read ({error}); index its files again"
+            ) from error
 
     def _live(self, query: tantivy.Query) -> tantivy.Query:
         return all_of([(_MUST, query), *self._removed])

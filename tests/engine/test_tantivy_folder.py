@@ -253,6 +253,11 @@ def test_another_format_is_refused(index_folder, content, message):
         open_captions(index_folder, create=True)
 
 
+def garble(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(b"\xff" * (len(content) // 3) + content[len(content) // 3 :])
+
+
 def part_of(root: Path) -> Path:
     (part,) = root.glob("groups/*/part-00000")
     return part
@@ -267,6 +272,7 @@ DAMAGES = {
     "postings are gone": lambda part: next(part.glob("*.idx")).unlink(),
     "postings are empty": lambda part: next(part.glob("*.idx")).write_bytes(b""),
     "the stored rows are cut off": lambda part: os.truncate(next(part.glob("*.store")), 10),
+    "the stored rows are garbled": lambda part: garble(next(part.glob("*.store"))),
     "the manifest is gone": lambda part: (part.parent / "manifest.json").unlink(),
     "the manifest is cut off": lambda part: (part.parent / "manifest.json").write_text("{", encoding="utf-8"),
     "the manifest lacks a key": lambda part: (part.parent / "manifest.json").write_text(
