@@ -56,7 +56,7 @@ class _Visit:
     """How far one URL got: filled hop by hop, so that a failure knows it too."""
 
     asked: Asked
-    host: str  # whose slot is held
+    host: str | None  # whose slot is held
     clock: asyncio.Timeout
     status: int | None = None
     final_url: str = ""
@@ -136,7 +136,7 @@ class Fetcher:
         except aiohttp.ClientError as error:
             reason = reason_of(error)
         finally:
-            if visit.host:
+            if visit.host is not None:
                 self._hosts.leave(visit.host)
         return Answer(asked.id, reason, visit.status, visit.final_url, wait, visit.consent, body)
 
@@ -161,8 +161,9 @@ class Fetcher:
 
     async def _move(self, visit: _Visit, host: str) -> None:
         """Give back the slot held, and wait for one of ``host``; the wait doesn't count."""
-        self._hosts.leave(visit.host)
-        visit.host = ""
+        if visit.host is not None:
+            self._hosts.leave(visit.host)
+        visit.host = None
         pause = self._hosts.pause_left(host)
         if pause > 0:
             raise FetchError(Reason.TIMEOUT, wait=pause)

@@ -40,8 +40,10 @@ def parse_link(url: str, *, base: str = "") -> Link:
     and the fragment goes: what a browser does (WHATWG).
     """
     text = _BREAKS.sub("", url.strip(_BLANKS))
-    if base:
-        text = urljoin(base, text)
+    try:
+        text = urljoin(base, text) if base else text
+    except ValueError as error:
+        raise LinkError(Reason.BAD_URL, url) from error
     scheme = _SCHEME.match(text)
     if scheme is None:
         raise LinkError(Reason.BAD_URL, url)

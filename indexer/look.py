@@ -50,16 +50,22 @@ def may_be_image(start: bytes | bytearray, *, whole: bool = False) -> bool:
     return boxed or head.startswith(_STARTS)
 
 
+def known_formats() -> list[str]:
+    """Those of FORMATS that this Pillow reads."""
+    from PIL import Image
+
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
 def look(data: bytes, *, min_side: int, max_pixels: int = MAX_PIXELS) -> Look:
     """The size in the header of ``data``, and whether it may be taken: an image, neither vast nor tiny."""
     from PIL import Image
 
-    Image.init()
-    known = [name for name in FORMATS if name in Image.OPEN]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=known) as image:
+            with Image.open(io.BytesIO(data), formats=known_formats()) as image:
                 width, height = image.size
     except Image.DecompressionBombError:
         return Look(reason=Reason.TOO_MANY_PIXELS)

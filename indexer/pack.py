@@ -123,6 +123,11 @@ class Packing:
                 "a packing worker was killed from outside (out of memory?); nothing fetched is lost: "
                 "run captrawl download again, with fewer [download] processes"
             )
+        if reply["status"] > 0:
+            raise DownloadError(
+                f"packing failed for a reason that is no image's ({tail}); nothing fetched is lost; "
+                "is img2dataset 1.47 installed? captrawl doctor says"
+            )
         raise WorkerDeathError(reply["suspect"])
 
     @contextlib.contextmanager

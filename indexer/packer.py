@@ -155,6 +155,7 @@ def pack_here(job: Job, marker: mmap.mmap | None = None) -> int:
         writer.write_table(table)
     Path("out").mkdir()
     failures: list[OSError] = []
+    resizer = _Upright(job, marker)
 
     class Writer(FilesSampleWriter):
         """Image files and the table, without a JSON file each; errors of the disk are kept."""
@@ -172,7 +173,7 @@ def pack_here(job: Job, marker: mmap.mmap | None = None) -> int:
 
     download = Downloader(
         sample_writer_class=Writer,
-        resizer=_Upright(job, marker),
+        resizer=resizer,
         thread_count=1,
         save_caption=False,
         extract_exif=False,
@@ -191,7 +192,7 @@ def pack_here(job: Job, marker: mmap.mmap | None = None) -> int:
     done, _ = download((job.shard, "rows.feather"))
     if failures:
         raise failures[0]
-    return _conclude(job) if done else _BUG_EXIT
+    return _conclude(job, resizer.seen) if done else _BUG_EXIT
 
 
 @contextlib.contextmanager
@@ -212,6 +213,8 @@ class _Upright:
 
         self._places = {sha256: place for place, sha256 in enumerate(job.sha256s)}
         self._marker = marker
+        self.seen: list[str] = []
+        """The hashes of the bytes that came, in the order they came."""
         self._resizer = Resizer(
             image_size=job.resize or 256,  # unused without resizing
             resize_mode="keep_ratio" if job.resize else "no",
@@ -225,7 +228,8 @@ class _Upright:
         import io
 
         data = stream.getvalue()
-        place = self._places.get(hashlib.sha256(data).hexdigest())
+        self.seen.append(hashlib.sha256(data).hexdigest())
+        place = self._places.get(self.seen[-1])
         if place is None:
             return (None,) * 5 + (LOST,)
         if self._marker is not None:
@@ -241,8 +245,11 @@ def _mark(marker: mmap.mmap, place: int) -> None:
     marker[:] = struct.pack("q", place)
 
 
-def _conclude(job: Job) -> int:
-    """Write shard.parquet (key, sha256, width, height, reason) into the shard's folder; the exit status."""
+def _conclude(job: Job, seen: list[str]) -> int:
+    """Write shard.parquet (key, sha256, width, height, reason) into the shard's folder; the exit status.
+
+    ``seen`` are the hashes of the bytes that could be read: one thread reads, so in the rows' order.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -250,6 +257,11 @@ def _conclude(job: Job) -> int:
     rows = pq.read_table(f"out/{name}.parquet").to_pylist()
     if len(rows) != len(job.sha256s):
         return _DISK_EXIT  # img2dataset only prints when a row can't be written
+    read = iter(seen)
+    for row in rows:
+        if row["status"] != "failed_to_download" and next(read, None) != row["sha256"]:
+            row.update(status="failed_to_resize", error_message=LOST)
+            Path(f"out/{name}/{row['key']}.jpg").unlink(missing_ok=True)
     reasons = [_reason(row["status"], row["error_message"]) for row in rows]
     table = pa.table(
         {

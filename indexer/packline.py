@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from ..errors import DownloadError
 from .ledger import Ledger
 from .pack import A_SHARD, Packing, Shard, WorkerDeathError, dropped
 from .shards import Shards
@@ -16,6 +17,7 @@ from .spool import Spool
 logger = logging.getLogger(__name__)
 
 _SHARD_BYTES = 1_000_000_000
+_DEATHS = 20  # without one image packed: then no image is to blame
 
 
 def _asleep() -> None:
@@ -45,6 +47,7 @@ class PackLine:
         """Bytes in the spool."""
         self.packed = 0
         """Images packed so far."""
+        self._deaths = 0
 
     @property
     def images(self) -> int:
@@ -112,8 +115,14 @@ class PackLine:
 
     def _divide(self, job: list[str], suspect: str) -> None:
         """After a death: the suspect alone and the rest again, or halves; an image alone is dropped."""
-        if len(job) == 1:
-            self._commit(dropped(job[0]))
+        self._deaths += 1
+        if (len(job) == 1 and not suspect) or (self._deaths > _DEATHS and not self.packed):
+            raise DownloadError(
+                f"packing workers died {self._deaths} times and packed {self.packed} images; nothing fetched is "
+                "lost: check that Pillow and opencv work on this machine, and run captrawl download again"
+            )
+        if job == [suspect]:
+            self._commit(dropped(suspect))
         elif suspect in job:
             self._jobs.extend([[suspect], [sha256 for sha256 in job if sha256 != suspect]])
         else:

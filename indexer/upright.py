@@ -11,7 +11,7 @@ import io
 import warnings
 from typing import TYPE_CHECKING
 
-from .look import DECODER_ERRORS, FORMATS
+from .look import DECODER_ERRORS, known_formats
 from .reasons import Reason
 
 if TYPE_CHECKING:
@@ -38,11 +38,10 @@ def upright(data: bytes) -> bytes:
     """
     from PIL import Image, ImageOps
 
-    known = [name for name in FORMATS if name in Image.OPEN or name == "JPEG"]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=known) as image:
+            with Image.open(io.BytesIO(data), formats=known_formats()) as image:
                 if image.format in {"JPEG", "MPO"}:
                     if not is_whole_jpeg(data):
                         raise UnusableImageError(Reason.TRUNCATED)

@@ -16,11 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
-
 from captrawl.records import MATCH_SCHEMA
 from captrawl.settings import CaptionSettings, DownloadSettings, Settings, save_settings
 from captrawl.workspace import Workspace
+from PIL import Image
 
 Handler = Callable[[asyncio.StreamWriter, dict[str, str]], Awaitable[None]]
 
@@ -96,7 +95,7 @@ def whole(body: bytes, status: int = 200, **headers: str | Sequence[str]) -> Han
         given.setdefault("Content-Length", str(len(body)))
         for name, value in given.items():
             lines += [f"{name}: {one}" for one in ([value] if isinstance(value, str) else value)]
-        writer.write("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body)
+        writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
 
     return answer
 

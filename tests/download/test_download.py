@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-
-import pyarrow.parquet as pq
-import pytest
-
 from captrawl.indexer.download import download, download_status
-from captrawl.records import IMAGE_SCHEMA
 from captrawl.workspace import State
 
 
