@@ -19,6 +19,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 from ..errors import CaptionIndexError, ServerError
 
+SECONDS = {"ELASTICSEARCH_TIMEOUT": "60", "ELASTICSEARCH_PATIENCE": "600"}
+"""Until a request is given up; that a load waits for a server that is gone or busy."""
+
 CODECS = ("default", "best_compression")
 _PORTS = {"http": 9200, "https": 443}
 _BAD_NAME = re.compile(r'[\\*?"<>|,#: \x00-\x1f]|^[-_+.]|[A-Z]')
@@ -117,16 +120,16 @@ def credentials(environment: Mapping[str, str] | None = None) -> Credentials:
     return found
 
 
-def request_timeout(environment: Mapping[str, str] | None = None) -> float:
-    """Seconds until a request that isn't answered is given up: ELASTICSEARCH_TIMEOUT, else 60."""
-    said = (os.environ if environment is None else environment).get("ELASTICSEARCH_TIMEOUT", "60")
+def seconds(variable: str, environment: Mapping[str, str] | None = None) -> float:
+    """What one of SECONDS says, or its default; ServerError where that is no number of seconds."""
+    said = (os.environ if environment is None else environment).get(variable) or SECONDS[variable]
     try:
-        seconds = float(said)
+        value = float(said)
     except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < 86_400:
-        raise ServerError(f"ELASTICSEARCH_TIMEOUT is {said!r}; give a number of seconds")
-    return seconds
+        value = -1.0
+    if not 0 < value < 1e6:
+        raise ServerError(f"{variable} is {said!r}; give a number of seconds")
+    return value
 
 
 def _host(scheme: str, host: str, prefix: str, location: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import CaptionIndexError, ServerError
 from .elastic_errors import BUSY, blocked, forbidden, is_block
 from .elastic_schema import row_of
-from .elastic_server import LOAD_PATIENCE, Server
+from .elastic_server import Server
 
 CHUNK_BYTES = 4 << 20
 CHUNK_DOCUMENTS = 10_000
@@ -31,7 +31,6 @@ class Bulk:
     server: Server
     index: str
     what: str
-    patience: float = LOAD_PATIENCE
 
     def write(self, operations: Iterable[bytes]) -> int:
         """Send all operations, a few requests at a time; returns their number once every one is done.
@@ -52,7 +51,7 @@ class Bulk:
 
     def send(self, operations: Sequence[bytes]) -> None:
         """Send one request's operations, again and again those that the server is too busy for."""
-        left, end, pause = list(operations), monotonic() + self.patience, 0.25
+        left, end, pause = list(operations), monotonic() + self.server.patience, 0.25
         while left:
             results = self._request(left)
             busy = [
@@ -86,7 +85,7 @@ class Bulk:
     def _post(self, body: bytes, filter_path: list[str]) -> Mapping[str, Any]:
         return self.server.ask(
             lambda es: es.bulk(index=self.index, body=body, filter_path=filter_path).body,  # type: ignore[arg-type]
-            patience=self.patience,
+            patience=self.server.patience,
         )
 
     def _is_busy(self, result: Mapping[str, Any], *, patient: bool) -> bool:
@@ -94,7 +93,7 @@ class Bulk:
         error = result.get("error")
         if error is None:
             return False
-        reason = str(error.get("reason") or error["type"])
+        reason = str((error.get("caused_by") or error).get("reason") or error["type"])[:300]
         if is_block(error):
             raise blocked(self.index, reason)
         if result["status"] == 403:
@@ -108,7 +107,9 @@ class Bulk:
         )
 
 
-_RESULTS = ["items.*._id", "items.*.status", "items.*.error.type", "items.*.error.reason"]
+_RESULTS = [
+    f"items.*.{name}" for name in ("_id", "status", "error.type", "error.reason", "error.caused_by.reason")
+]
 _FINE: Mapping[str, Any] = {"status": 200}
 
 

@@ -33,7 +33,6 @@ from .elastic_queries import Body, in_loads, of_kind
 from .elastic_records import change_record, file_record_id, get_record
 from .elastic_scan import Snapshot
 from .elastic_schema import deletion, operations
-from .elastic_server import LOAD_PATIENCE
 from .text import ANALYZER_VERSION
 
 log = logging.getLogger(__name__)
@@ -155,7 +154,8 @@ class Files:
         if not loads:
             return 0
         body: Body = {"size": 0, "track_total_hits": True, "query": in_loads(loads)}
-        return self.catalogue.search(body, patience=LOAD_PATIENCE)["hits"]["total"]["value"]
+        patience = self.catalogue.server.patience
+        return self.catalogue.search(body, patience=patience)["hits"]["total"]["value"]
 
     def _begin(self, file: CorpusFile) -> str:
         """The load under which to write ``file``: its killed one of the same content, or a new one."""
@@ -197,11 +197,10 @@ class Files:
 
     def _refresh(self) -> None:
         """Make everything written visible on every copy of every shard."""
-        answer = self.catalogue.server.ask(
-            lambda es: es.indices.refresh(index=self.catalogue.index).body, patience=LOAD_PATIENCE
-        )
+        server, index = self.catalogue.server, self.catalogue.index
+        answer = server.ask(lambda es: es.indices.refresh(index=index).body, patience=server.patience)
         if answer["_shards"]["failed"]:
-            raise ServerError(f"{self.catalogue.server.address} could not refresh: {answer['_shards']}")
+            raise ServerError(f"{server.address} could not refresh: {answer['_shards']}")
 
     def _entry(self, file: str) -> Entry:
         server, index = self.catalogue.server, self.catalogue.index

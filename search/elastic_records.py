@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from .elastic_queries import Body
-from .elastic_server import LOAD_PATIENCE, Server
+from .elastic_server import Server
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -23,7 +23,7 @@ def file_record_id(file: str) -> str:
 
 def get_record(server: Server, index: str, identity: str) -> Body | None:
     """The record as it is, written a moment ago or not; None where there is none."""
-    return server.ask(lambda es: _get(es, index, identity), patience=LOAD_PATIENCE)[0]
+    return server.ask(lambda es: _get(es, index, identity), patience=server.patience)[0]
 
 
 def change_record(
@@ -54,7 +54,7 @@ def change_record(
         return True, wanted
 
     while True:
-        done, changed = server.ask(attempt, patience=LOAD_PATIENCE)
+        done, changed = server.ask(attempt, patience=server.patience)
         if done:
             return changed
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from ..errors import ServerError
-from .elastic_address import Address, Credentials, credentials, request_timeout
+from .elastic_address import Address, Credentials, credentials, seconds
 from .elastic_errors import is_transient, reason_of, translated
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ log = logging.getLogger(__name__)
 
 READ_PATIENCE = 15.0
 """Seconds that a question is asked again: long enough for a replica to take over from a dead node."""
-
-LOAD_PATIENCE = 600.0
-"""Seconds that a load waits for a server that is gone or busy: long enough for a restart."""
 
 OLDEST, BEYOND = (8, 19), (10, 0)
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -42,6 +39,9 @@ class Server:
     address: Address
     credentials: Credentials
     timeout: float
+    """Seconds until a request that isn't answered is given up."""
+    patience: float
+    """Seconds that a load waits for a server that is gone or busy: by default long enough for a restart."""
 
     def ask(self, call: Callable[[Elasticsearch], T], *, patience: float = READ_PATIENCE) -> T:
         """What ``call`` gives for the client; ServerError or CaptionIndexError when it fails for good."""
@@ -72,7 +72,7 @@ def connect(address: Address) -> Server:
     """
     import elasticsearch
 
-    who, timeout = credentials(), request_timeout()
+    who, timeout = credentials(), seconds("ELASTICSEARCH_TIMEOUT")
     try:
         client = elasticsearch.Elasticsearch(
             list(address.hosts),
@@ -86,7 +86,7 @@ def connect(address: Address) -> Server:
         )
     except (OSError, ValueError) as error:  # an unreadable CA bundle, a malformed fingerprint
         raise ServerError(f"can't set up a connection to {address.hosts[0]}: {error}") from error
-    server = Server(client, address, who, timeout)
+    server = Server(client, address, who, timeout, seconds("ELASTICSEARCH_PATIENCE"))
     try:
         _check_version(server)
     except BaseException:

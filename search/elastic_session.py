@@ -20,7 +20,6 @@ from typing import Any
 from .elastic_catalogue import Catalogue
 from .elastic_queries import Body
 from .elastic_records import CONTROL_ID, change_record
-from .elastic_server import LOAD_PATIENCE
 
 HEARTBEAT = 20.0
 SILENT = 120.0
@@ -94,7 +93,7 @@ class _Session:
     def _put(self, settings: Body) -> None:
         self.catalogue.server.ask(
             lambda es: es.indices.put_settings(index=self.catalogue.index, settings={"index": settings}),
-            patience=LOAD_PATIENCE,
+            patience=self.catalogue.server.patience,
         )
 
     def _change(self, change: Callable[[Body], Body]) -> Body:

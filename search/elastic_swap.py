@@ -11,7 +11,7 @@ import contextlib
 import logging
 import re
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import CaptionIndexError
@@ -19,7 +19,7 @@ from .elastic_address import Address, parse_address
 from .elastic_catalogue import Catalogue
 from .elastic_index import existing, make
 from .elastic_queries import Body
-from .elastic_server import LOAD_PATIENCE, Server, connect
+from .elastic_server import Server, connect
 from .elastic_session import change_control
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def rebuilding(location: str, *, part: tuple[int, int] | None = None) -> Generat
     with contextlib.closing(connect(address)) as server:
         current = existing(server)
         build = address.named(next_name(address.name, current))
-        target = Server(server.client, build, server.credentials, server.timeout)
+        target = replace(server, address=build)
         if existing(target) is None:
             make(target)
         else:
@@ -89,7 +89,7 @@ def _swap(server: Server, current: str | None, build: Address) -> None:
     if existing(server) not in (current, build.name):
         raise CaptionIndexError(f"{server.address} was swapped by another process meanwhile; run again")
     try:
-        server.ask(lambda es: es.indices.update_aliases(actions=actions), patience=LOAD_PATIENCE)
+        server.ask(lambda es: es.indices.update_aliases(actions=actions), patience=server.patience)
     except CaptionIndexError:
         if existing(server) != build.name:  # else only the answer to the first try was lost
             raise

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 
-SECRETS = ("API_KEY", "USERNAME", "PASSWORD", "CA_CERTS", "CA_FINGERPRINT", "TIMEOUT")
+SECRETS = ("API_KEY", "USERNAME", "PASSWORD", "CA_CERTS", "CA_FINGERPRINT", "TIMEOUT", "PATIENCE")
 
 
 @pytest.fixture(autouse=True)

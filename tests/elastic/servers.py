@@ -49,6 +49,11 @@ def versions() -> tuple[str, ...]:
     return (GIVEN,) if os.environ.get(GIVEN) else VERSIONS
 
 
+def local_versions() -> tuple[str, ...]:
+    """What servers are started for tests that kill them, whatever server is given."""
+    return VERSIONS
+
+
 @dataclass
 class Servers:
     """Servers by version: started when first asked for, one at a time, stopped at the end."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from captrawl.errors import CaptionIndexError, ServerError
 from captrawl.records import Fingerprint
-from captrawl.search.elastic_address import Making, credentials, parse_address, request_timeout
+from captrawl.search.elastic_address import Making, credentials, parse_address, seconds
 from captrawl.search.elastic_bulk import CHUNK_BYTES, CHUNK_DOCUMENTS, chunks
 from captrawl.search.elastic_catalogue import FileRecord
 from captrawl.search.elastic_queries import counts, in_loads, matching, scored
@@ -88,7 +88,7 @@ def test_credentials_come_from_the_environment_and_stay_out_of_sight(tmp_path):
 @pytest.mark.parametrize("said", ["0", "-1", "soon", "nan", "1e9"])
 def test_a_bad_timeout_is_refused(said):
     with pytest.raises(ServerError, match="ELASTICSEARCH_TIMEOUT"):
-        request_timeout({"ELASTICSEARCH_TIMEOUT": said})
+        seconds("ELASTICSEARCH_TIMEOUT", {"ELASTICSEARCH_TIMEOUT": said})
 
 
 def test_bodies():

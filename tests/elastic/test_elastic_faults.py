@@ -1,0 +1,240 @@
+"""Servers that are down, slow, busy or strange, and indices that aren't ours: clear errors, nothing lost."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+
+import pyarrow as pa
+import pytest
+from captrawl.errors import CaptionIndexError, IndexBusyError, ServerError
+from captrawl.records import ROW_SCHEMA
+from captrawl.search import elastic_bulk, elastic_scan
+from captrawl.search.captions import open_captions
+from captrawl.search.elastic import ElasticCaptions
+from captrawl.search.query import CaptionQuery, Filters, Safety
+from elasticsearch import Elasticsearch
+
+pytestmark = pytest.mark.elastic
+
+DOGS = CaptionQuery(("dog",), filters=Filters(safety=Safety.OFF))
+ELASTIC = {"content-type": "application/json", "x-elastic-product": "Elasticsearch"}
+
+
+@pytest.fixture
+def client(elastic_url):
+    with contextlib.closing(Elasticsearch(elastic_url)) as opened:
+        yield opened
+
+
+def name_of(place):
+    return place.rsplit("/", 1)[1]
+
+
+def test_no_such_index(place):
+    with pytest.raises(
+        CaptionIndexError, match=r"there is no caption index captrawl-test-.*make it with captrawl"
+    ):
+        open_captions(place)
+
+
+OTHERS = [
+    ({"properties": {"title": {"type": "text"}}}, "wasn't made by captrawl"),
+    ({"_meta": {"captrawl": {"format": 99, "analyzer": 1}}}, "index format .*99"),
+]
+
+
+@pytest.mark.parametrize(("mappings", "said"), OTHERS)
+def test_an_index_that_is_not_ours_is_refused_and_untouched(place, client, mappings, said):
+    name = name_of(place)
+    client.indices.create(index=name, mappings=mappings)
+    client.index(index=name, id="1", document={"title": "theirs"}, refresh=True)
+    before = client.indices.get(index=name).body
+    for create in (False, True):
+        with pytest.raises(CaptionIndexError, match=said):
+            open_captions(place, create=create)
+    assert client.indices.get(index=name).body == before
+    assert client.count(index=name)["count"] == 1
+
+
+def test_an_alias_of_several_indices_is_refused(place, client):
+    name = name_of(place)
+    for number in (1, 2):
+        client.indices.create(index=f"{name}-{number}", aliases={name: {}})
+    with pytest.raises(CaptionIndexError, match="alias of 2 indices"):
+        open_captions(place, create=True)
+
+
+def test_a_rejected_row_is_named_and_the_file_left_out(place, corpus):
+    made = corpus({"a": 5, "b": 3000})
+    bad = made.rows("b")
+    bad[1234] |= {"file": "f" * 40_000}
+    batches = [pa.RecordBatch.from_pylist(bad[n : n + 500], schema=ROW_SCHEMA) for n in range(0, 3000, 500)]
+    with open_captions(place, create=True) as index:
+        index.add(made.files[0], made.batches("a"))
+        with pytest.raises(CaptionIndexError, match=r"b row 1234: .* rejects it: .*immense term"):
+            index.add(made.files[1], batches)
+        assert (index.files().keys(), index.rows(), index.count([DOGS])) == ({"a"}, 5, [5])
+        assert index.add(made.files[1], made.batches("b")) == 3000
+
+
+BLOCKS = ["read_only_allow_delete", "read_only", "write"]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_read_only_index_is_a_clear_error(place, client, corpus, block):
+    made = corpus({"a": 5, "b": 3000})
+    with open_captions(place, create=True) as index:
+        index.add(made.files[0], made.batches("a"))
+
+        def blocked_meanwhile():
+            yield next(made.batches("b"))
+            client.indices.put_settings(index=name_of(place), settings={f"index.blocks.{block}": True})
+            yield from itertools.islice(made.batches("b"), 1, None)
+
+        try:
+            with pytest.raises(ServerError, match=r"is read-only .*free disk space"):
+                index.add(made.files[1], blocked_meanwhile())
+            assert index.count([DOGS]) == [5]
+        finally:
+            client.indices.put_settings(index=name_of(place), settings={f"index.blocks.{block}": False})
+        assert index.add(made.files[1], made.batches("b")) == 3000
+        assert index.count([DOGS]) == [3005]
+
+
+WAYS = ["cut", "lose", "429", "503"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_load_outlasts_a_bad_connection(place, corpus, proxy, monkeypatch, way):
+    monkeypatch.setattr(elastic_bulk, "CHUNK_DOCUMENTS", 250)
+    made = corpus({"a": 3000})
+    count, lock = itertools.count(), threading.Lock()
+
+    def misbehave(path, body):
+        with lock:
+            return way if next(count) % 4 == 2 else ""
+
+    url, name = place.rsplit("/", 1)
+    with ElasticCaptions.open(place, create=True), proxy.between(url, misbehave) as bad:
+        with ElasticCaptions.open(f"{bad}/{name}") as index:
+            with index.loading():
+                made.fill(index)
+            assert index.count([DOGS]) == [3000]
+            assert sum(batch.num_rows for batch in index.scan(DOGS)) == 3000
+    with ElasticCaptions.open(place) as index:
+        assert (index.rows(), index.count([DOGS])) == (3000, [3000])
+        assert index.server.client.count(index=index.index)["count"] == 3000 + 2
+
+
+def test_a_request_that_is_too_large_is_cut_in_two(place, corpus, proxy):
+    def misbehave(path, body):
+        return "413" if "_bulk" in path and len(body) > 100_000 else ""
+
+    made = corpus({"a": 3000})
+    url, name = place.rsplit("/", 1)
+    with ElasticCaptions.open(place, create=True) as index, proxy.between(url, misbehave) as small:
+        with ElasticCaptions.open(f"{small}/{name}") as through:
+            made.fill(through)
+        assert index.count([DOGS]) == [3000]
+
+
+def test_a_server_that_stays_busy_ends_in_an_error(place, corpus, proxy, monkeypatch):
+    monkeypatch.setenv("ELASTICSEARCH_PATIENCE", "1")
+    made = corpus({"a": 30})
+    url, name = place.rsplit("/", 1)
+    with ElasticCaptions.open(place, create=True):
+        pass
+    with proxy.between(url, lambda path, body: "429" if "_bulk" in path else "") as busy:
+        with ElasticCaptions.open(f"{busy}/{name}") as index:
+            with pytest.raises(
+                ServerError, match=r"busy or not whole .429: rejected, queue full.; try again later"
+            ):
+                made.fill(index)
+            assert (index.rows(), index.files()) == (0, {})
+
+
+def test_a_scan_resumes_when_its_snapshot_is_lost(place, corpus, proxy, monkeypatch):
+    monkeypatch.setattr(elastic_scan, "PAGE", 100)
+    made = corpus({"a": 1000, "b": 700})
+    held = []
+
+    def noted(path, body):
+        if b'"pit":{"id":' in body:
+            held.append(body.split(b'"pit":{"id":"')[1].split(b'"')[0].decode())
+        return ""
+
+    url, name = place.rsplit("/", 1)
+    with ElasticCaptions.open(place, create=True) as index, proxy.between(url, noted) as seen_through:
+        made.fill(index)
+        given, losses = [], 0
+        with ElasticCaptions.open(f"{seen_through}/{name}") as through:
+            for batch in through.scan(DOGS):
+                given += zip(batch["file"].to_pylist(), batch["row"].to_pylist(), strict=True)
+                if losses < 3 and len(given) > 400 * (losses + 1):
+                    losses += 1
+                    index.server.client.close_point_in_time(id=held[-1])
+        assert losses == 3
+        assert len(set(held)) >= 3
+        assert sorted(given) == [(file, row) for file, size in made.sizes.items() for row in range(size)]
+
+
+def test_a_scan_of_a_file_that_goes_is_an_error_not_a_short_result(place, corpus, proxy, monkeypatch):
+    monkeypatch.setattr(elastic_scan, "PAGE", 100)
+    made = corpus({"a": 1000})
+    held = []
+
+    def noted(path, body):
+        if b'"pit":{"id":' in body:
+            held.append(body.split(b'"pit":{"id":"')[1].split(b'"')[0].decode())
+        return ""
+
+    url, name = place.rsplit("/", 1)
+    with ElasticCaptions.open(place, create=True) as index, proxy.between(url, noted) as seen_through:
+        made.fill(index)
+        with ElasticCaptions.open(f"{seen_through}/{name}") as through:
+            scan = through.scan(DOGS)
+            next(scan)
+            index.remove("a")
+            index.server.client.close_point_in_time(id=held[-1])
+            with pytest.raises(IndexBusyError, match=r"a was replaced .* scan again"):
+                list(scan)
+
+
+def test_a_server_that_never_answers_is_a_timeout(proxy, monkeypatch):
+    monkeypatch.setenv("ELASTICSEARCH_TIMEOUT", "0.5")
+    with proxy.silent() as url, pytest.raises(ServerError, match=r"didn't answer within 0.5 s"):
+        open_captions(f"{url}/x")
+
+
+def test_no_server_at_all():
+    with pytest.raises(ServerError, match=r"no Elasticsearch answers at http://127.0.0.1:1 .*is it running"):
+        open_captions("http://127.0.0.1:1/x")
+
+
+STRANGERS = [
+    (200, b'{"nodes": {"n": {"version": "7.17.9"}}}', ELASTIC, "is Elasticsearch 7.17.9; captrawl speaks to 8.19 and 9.x"),
+    (200, b'{"nodes": {"n": {"version": "8.18.4"}}}', ELASTIC, "is Elasticsearch 8.18.4"),
+    (200, b'{"nodes": {"n": {"version": "10.0.0"}}}', ELASTIC, "is Elasticsearch 10.0.0"),
+    (200, b"<html>hello</html>", {"content-type": "text/html"}, "isn't Elasticsearch"),
+    (200, b"{}", {"content-type": "application/json"}, "isn't Elasticsearch"),
+    (502, b"<html>bad gateway</html>", {"content-type": "text/html"}, "busy or not whole|isn't Elasticsearch"),
+    (500, b'{"error": {"type": "x", "reason": "boom"}}', ELASTIC, "error 500: boom"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "content", "headers", "said"), STRANGERS)
+def test_servers_that_are_something_else(proxy, status, content, headers, said):
+    with proxy.answering(status, content, headers) as url, pytest.raises(ServerError, match=said):
+        open_captions(f"{url}/x")
+
+
+def test_a_server_that_tells_no_version_is_gone_on_with(place, proxy):
+    url, name = place.rsplit("/", 1)
+    with (
+        ElasticCaptions.open(place, create=True),
+        proxy.between(url, lambda p, b: "404" if "_nodes" in p else "") as shy,
+    ):
+        with ElasticCaptions.open(f"{shy}/{name}") as index:
+            assert index.rows() == 0

@@ -1,0 +1,165 @@
+"""A server with security on, over TLS: rights, and what is said where they are missing."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import subprocess
+
+import pytest
+from captrawl.errors import CaptionIndexError, ServerError
+from captrawl.search.captions import open_captions
+from captrawl.search.elastic import ElasticCaptions
+from captrawl.search.query import CaptionQuery, Filters, Safety
+
+pytestmark = pytest.mark.elastic
+
+DOGS = CaptionQuery(("dog",), filters=Filters(safety=Safety.OFF))
+ROLES = """
+loader:
+  cluster: [monitor]
+  indices:
+    - names: ["birds*"]
+      privileges: [manage, read, write]
+reader:
+  indices:
+    - names: ["birds*"]
+      privileges: [read, view_index_metadata]
+just_reader:
+  indices:
+    - names: ["birds*"]
+      privileges: [read]
+stranger:
+  indices:
+    - names: ["other*"]
+      privileges: [all]
+"""
+PASSWORD = "correct horse battery"
+SETTINGS = {
+    "xpack.security.enabled": "true",
+    "xpack.security.http.ssl.enabled": "true",
+    "xpack.security.http.ssl.key": "node.key",
+    "xpack.security.http.ssl.certificate": "node.crt",
+}
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A self-signed certificate for 127.0.0.1: its folder."""
+    openssl = shutil.which("openssl")
+    if not openssl:
+        pytest.skip("openssl isn't installed; it makes the test's certificate")
+    folder = tmp_path_factory.mktemp("tls")
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=captrawl test",
+               "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-keyout", "node.key", "-out", "node.crt"]  # fmt: skip
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def secured(certificate, elastic_modules):
+    """The address of a server that asks who is there."""
+    local, servers = elastic_modules("local_server"), elastic_modules("servers")
+    files = {name: (certificate / name).read_text() for name in ("node.key", "node.crt")} | {
+        "roles.yml": ROLES
+    }
+    users = {role: (PASSWORD, role) for role in ("loader", "reader", "just_reader", "stranger")}
+    try:
+        with local.running(
+            servers.local_versions()[0], settings=SETTINGS, files=files, users=users,
+            bootstrap_password=PASSWORD, scheme="https", heap="400m",
+        ) as node:  # fmt: skip
+            yield node.url
+    except local.NoServerError as error:
+        servers.missing(error)
+
+
+@pytest.fixture
+def become(monkeypatch, certificate):
+    """become("reader") → requests are made as that user."""
+
+    def become(user="", password=PASSWORD, **other):
+        monkeypatch.setenv("ELASTICSEARCH_CA_CERTS", str(certificate / "node.crt"))
+        monkeypatch.delenv("ELASTICSEARCH_USERNAME", raising=False)
+        monkeypatch.delenv("ELASTICSEARCH_PASSWORD", raising=False)
+        if user:
+            monkeypatch.setenv("ELASTICSEARCH_USERNAME", user)
+            monkeypatch.setenv("ELASTICSEARCH_PASSWORD", password)
+        for name, value in other.items():
+            monkeypatch.setenv(f"ELASTICSEARCH_{name}", value)
+
+    return become
+
+
+@pytest.fixture(scope="module")
+def birds(secured, elastic_modules, certificate):
+    """The address of a filled index."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ELASTICSEARCH_CA_CERTS", str(certificate / "node.crt"))
+        patch.setenv("ELASTICSEARCH_USERNAME", "loader")
+        patch.setenv("ELASTICSEARCH_PASSWORD", PASSWORD)
+        with ElasticCaptions.open(f"{secured}/birds", create=True) as index, index.loading():
+            elastic_modules("corpus").Corpus({"a": 100}).fill(index)
+    return f"{secured}/birds"
+
+
+@pytest.mark.parametrize("user", ["loader", "reader", "just_reader"])
+def test_readers_read(birds, become, user):
+    become(user)
+    with open_captions(birds) as index:
+        assert (index.rows(), index.count([DOGS]), list(index.files())) == (100, [100], ["a"])
+        assert index.sample(DOGS, 5, 1).num_rows == index.relevant(DOGS, 5).num_rows == 5
+        assert sum(batch.num_rows for batch in index.scan(DOGS)) == 100
+
+
+@pytest.mark.parametrize("user", ["reader", "just_reader"])
+def test_readers_cannot_load(birds, become, corpus, user):
+    become(user)
+    made = corpus({"b": 10})
+    with open_captions(birds) as index:
+        with pytest.raises(
+            ServerError, match=rf"user '{user}' may not do this on index birds .*loading needs manage"
+        ):
+            made.fill(index)
+        with pytest.raises(ServerError, match="may not do this"), index.loading():
+            pass
+        assert index.rows() == 100
+    with pytest.raises(ServerError, match="may not do this on index birds-new"):
+        open_captions(f"{birds}-new", create=True)
+
+
+def test_a_stranger_sees_nothing(birds, become):
+    become("stranger")
+    with pytest.raises(ServerError, match="user 'stranger' may not do this on index birds .*reading needs"):
+        open_captions(birds)
+
+
+REFUSED = [
+    ({"user": "reader", "password": "wrong"}, "rejects user 'reader': no such user or a wrong ELASTICSEARCH_PASSWORD"),
+    ({"user": "nobody"}, "rejects user 'nobody'"),
+    ({}, "asks for credentials; set ELASTICSEARCH_API_KEY"),
+    ({"API_KEY": base64.b64encode(b"id:hunter2").decode()}, "rejects the API key in ELASTICSEARCH_API_KEY"),
+    ({"user": "reader", "CA_CERTS": ""}, "no trusted TLS connection .*ELASTICSEARCH_CA_CERTS"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("who", "said"), REFUSED)
+def test_refusals_are_one_clear_line_without_secrets(birds, become, who, said):
+    become(**who)
+    with pytest.raises(ServerError, match=said) as raised:
+        open_captions(birds)
+    text = str(raised.value)
+    assert "\n" not in text
+    assert not any(secret in text for secret in ("wrong'", "hunter2", PASSWORD, who.get("API_KEY", PASSWORD)))
+
+
+def test_plain_http_to_a_tls_server_is_a_clear_error(birds, become):
+    become("reader")
+    with pytest.raises(ServerError, match="no Elasticsearch answers at http://127"):
+        open_captions(birds.replace("https://", "http://"))
+
+
+def test_an_index_that_is_not_there_is_told_apart_from_one_that_may_not_be_seen(secured, become):
+    become("reader")
+    with pytest.raises(CaptionIndexError, match="there is no caption index birds-gone"):
+        open_captions(f"{secured}/birds-gone")
