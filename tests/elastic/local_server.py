@@ -8,8 +8,10 @@ runs one in the foreground and prints its address.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import ctypes
+import hashlib
 import os
 import re
 import shutil
@@ -123,7 +125,6 @@ class Node:
     """Configuration files: name → text."""
     users: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """File users: name → (password, roles)."""
-    bootstrap_password: str = ""
     port: int = field(default_factory=free_port)
     transport_port: int = field(default_factory=free_port)
     scheme: str = "http"
@@ -190,18 +191,6 @@ class Node:
         self.kill()  # nothing in a test's data folder is worth a clean shutdown
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def tool(self, name: str, *arguments: str, text: str = "") -> None:
-        """Run one of the distribution's tools on this node's configuration."""
-        command = [unpacked(self.version) / "bin" / name, *arguments]
-        subprocess.run(
-            command,
-            input=text.encode(),
-            env=self._environment(),
-            check=True,
-            capture_output=True,
-            **self._user(),
-        )
-
     def _configure(self, home: Path) -> None:
         for name in ("config", "data", "logs", "tmp"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
@@ -226,15 +215,9 @@ class Node:
         }
         lines = [f"{key}: {value}" for key, value in settings.items() if value is not None]
         (config / "elasticsearch.yml").write_text("\n".join(lines) + "\n")
-        for name, text in self.files.items():
+        for name, text in {**self.files, **_user_files(self.users)}.items():
             (config / name).write_text(text)
         self._give_away()
-        if self.bootstrap_password:
-            self.tool("elasticsearch-keystore", "create")
-            arguments = ("add", "--stdin", "bootstrap.password")
-            self.tool("elasticsearch-keystore", *arguments, text=self.bootstrap_password)
-        for name, (password, roles) in self.users.items():
-            self.tool("elasticsearch-users", "useradd", name, "-p", password, "-r", roles)
 
     def _give_away(self) -> None:
         if os.geteuid() == 0:
@@ -274,6 +257,21 @@ def _required_options(home: Path) -> str:
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     unwanted = ("-Xlog", "UseG1GC", "ErrorFile", "HeapDump", "java.io.tmpdir", "ExitOnOutOfMemory", "arrow")
     return "\n".join(line for line in lines if not any(word in line for word in unwanted)) + "\n"
+
+
+def _user_files(users: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """The file realm's two files; its own tool takes seconds a user."""
+    if not users:
+        return {}
+    salt = os.urandom(32)
+    lines: list[str] = []
+    for name, (password, _) in users.items():
+        key = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, 10_000, 32)
+        lines.append(
+            f"{name}:{{PBKDF2}}10000${base64.b64encode(salt).decode()}${base64.b64encode(key).decode()}"
+        )
+    roles = [f"{role}:{name}" for name, (_, role) in users.items()]
+    return {"users": "\n".join(lines) + "\n", "users_roles": "\n".join(roles) + "\n"}
 
 
 def node_folder() -> Path:

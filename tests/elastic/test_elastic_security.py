@@ -67,7 +67,7 @@ def secured(certificate, elastic_modules):
     try:
         with local.running(
             servers.local_versions()[0], settings=SETTINGS, files=files, users=users,
-            bootstrap_password=PASSWORD, scheme="https", heap="400m",
+            scheme="https", heap="400m",
         ) as node:  # fmt: skip
             yield node.url
     except local.NoServerError as error:
