@@ -28,6 +28,7 @@ from captrawl.identity import priorities, uids
 from captrawl.indexer.embed import embed
 from captrawl.indexer.vectors import build_vectors
 from captrawl.records import IMAGE_SCHEMA, MATCH_SCHEMA
+from captrawl.sampling.evaluate import evaluate
 from captrawl.sampling.lists import read_sample
 from captrawl.sampling.sample import draw
 from captrawl.sampling.task import paths_of
@@ -63,6 +64,10 @@ CAPTIONS = [
 
 def has_phrase(caption: str, phrase: str) -> bool:
     return f" {' '.join(tokens(phrase))} " in f" {' '.join(tokens(caption))} "
+
+
+Right = dict[tuple[int, str], str]
+"""(class, URL) of every right image → the picture it is (a near-copy: of which)."""
 
 
 class Maker:
@@ -130,15 +135,15 @@ class Maker:
         return workspace
 
 
-def captioned(data: Path, root: Path, model: str, *, small: bool) -> tuple[Workspace, set[tuple[int, str]]]:
-    """(workspace, {(class, URL) that is right})."""
+def captioned(data: Path, root: Path, model: str, *, small: bool) -> tuple[Workspace, Right]:
+    """The workspace, and what is right in it."""
     rows = pq.read_table(data / "data/photos/captioned.parquet").to_pylist()
     captions: dict[str, list[str]] = {}
     for row in rows:
         captions.setdefault(row["path"], []).append(row["caption"])
     paths = sorted(captions)[:: 3 if small else 1]
     maker = Maker(root, model)
-    right: set[tuple[int, str]] = set()
+    right: Right = {}
     entries = []
     for number, (name, synonyms) in enumerate(THINGS.items()):
         entries.append(ClassEntry(number, name, tuple(Synonym(text) for text in synonyms)))
@@ -150,12 +155,12 @@ def captioned(data: Path, root: Path, model: str, *, small: bool) -> tuple[Works
             url = maker.photo(path.replace(" ", "_"), data / "data/photos" / path)
             maker.match(number, hit, url, first)
             if sum(any(has_phrase(caption, text) for text in synonyms) for caption in others) >= 2:
-                right.add((number, url))
+                right[number, url] = url
     return maker.finish(entries), right
 
 
-def labelled(data: Path, root: Path, model: str, *, small: bool) -> tuple[Workspace, set[tuple[int, str]]]:
-    """(workspace with shots and test.txt, {(class, URL) that is right})."""
+def labelled(data: Path, root: Path, model: str, *, small: bool) -> tuple[Workspace, Right]:
+    """The workspace with shots and test.txt, and what is right in it."""
     rows = pq.read_table(data / "data/photos/labelled.parquet").to_pylist()
     photos: dict[str, list[str]] = {}
     for row in rows:
@@ -164,7 +169,7 @@ def labelled(data: Path, root: Path, model: str, *, small: bool) -> tuple[Worksp
     generator = np.random.default_rng(1)
     maker = Maker(root, model)
     lists: dict[str, list[str]] = {"shots": [], "test": []}
-    right: set[tuple[int, str]] = set()
+    right: Right = {}
     pool = {name: sorted(photos[name])[13:] for name in names}
     for number, name in enumerate(names):
         ordered = sorted(photos[name])
@@ -177,7 +182,7 @@ def labelled(data: Path, root: Path, model: str, *, small: bool) -> tuple[Worksp
             url = maker.photo(path, data / "data/photos" / path)
             maker.match(number, spoken, url, str(generator.choice(CAPTIONS)).format(spoken))
             if owner == name:
-                right.add((number, url))
+                right[number, url] = path
         for path in pool[name][:3]:  # near-copies of right photos, and of a wrong one
             copy_of(maker, data, path, number, spoken, right)
         copy_of(maker, data, chosen[0][1], number, spoken, None)
@@ -190,9 +195,7 @@ def labelled(data: Path, root: Path, model: str, *, small: bool) -> tuple[Worksp
     return maker.finish(entries, shots="shots.txt", root=str(data / "data/photos")), right
 
 
-def copy_of(
-    maker: Maker, data: Path, path: str, number: int, spoken: str, right: set[tuple[int, str]] | None
-) -> None:
+def copy_of(maker: Maker, data: Path, path: str, number: int, spoken: str, right: Right | None) -> None:
     """A smaller, recompressed copy under another URL."""
     with Image.open(data / "data/photos" / path) as image:
         width, height = image.size
@@ -200,27 +203,46 @@ def copy_of(
     url = maker.photo(f"copy-{number}/{path}", smaller)
     maker.match(number, spoken, url, f"{spoken} wallpaper")
     if right is not None:
-        right.add((number, url))
+        right[number, url] = path
 
 
-def measure(
-    workspace: Workspace, right: set[tuple[int, str]], spec: SampleSettings
-) -> dict[str, float | int]:
-    """Precision of the sample, over all images, and how many images and distinct pictures it has."""
+def measure(workspace: Workspace, right: Right, spec: SampleSettings) -> dict[str, float | int]:
+    """Images, and which share of them is right, counting a picture and its near-copies once."""
     draw(workspace, spec)
     rows = read_sample(paths_of(workspace, spec.name), ["class_id", "url"], kept=True).to_pylist()
-    good = sum((row["class_id"], row["url"]) in right for row in rows)
-    copies = sum("/copy-" in row["url"] for row in rows)
-    return {"images": len(rows), "precision": round(good / max(len(rows), 1), 4), "copies": copies}
+    found = [(row["class_id"], right.get((row["class_id"], row["url"]))) for row in rows]
+    distinct = {pair for pair in found if pair[1] is not None}
+    right_ones = sum(picture is not None for _, picture in found)
+    return {
+        "images": len(rows),
+        "precision": round(len(distinct) / max(len(rows), 1), 4),
+        "near_copies": right_ones - len(distinct),
+    }
 
 
-def table(
-    workspace: Workspace, right: set[tuple[int, str]], specs: dict[str, dict[str, Any]]
-) -> dict[str, Any]:
+def table(workspace: Workspace, right: Right, specs: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return {
         name: measure(workspace, right, SampleSettings(name=f"s{at}", **spec))
         for at, (name, spec) in enumerate(specs.items())
     }
+
+
+def accuracies(workspace: Workspace, data: Path, names: list[str]) -> dict[str, Any]:
+    """Linear-probe accuracy of every sample on held-out photos."""
+    found = evaluate(
+        workspace,
+        workspace.root / "test.txt",
+        data / "data/photos",
+        samples=[f"s{at}" for at in range(len(names))],
+        seeds=3,
+    )
+    shown = {f"s{at}": name for at, name in enumerate(names)}
+    return {
+        " + ".join(shown.get(part, part) for part in line.name.split(" + ")): {
+            "accuracy": round(line.accuracy, 4), "low": round(line.low, 4), "high": round(line.high, 4),
+        }
+        for line in found.lines
+    }  # fmt: skip
 
 
 def main() -> None:
@@ -253,14 +275,15 @@ def main() -> None:
     specs["Random, zeroshot"] = {"method": "Random", "zeroshot": True, "n": n}
     specs["Random, referee margin"] = {"method": "Random", "referee": "margin", "n": n}
     specs["Random, referee drop"] = {"method": "Random", "referee": "drop", "n": n}
-    specs["T2I-rank, dedup 0.9"] = {"method": "T2I-rank", "dedup": 0.9, "n": n}
-    specs["T2T-rank, zeroshot, referee margin, dedup 0.9"] = {
-        "method": "T2T-rank", "zeroshot": True, "referee": "margin", "dedup": 0.9, "n": n,
+    specs["T2I-rank, dedup 0.95"] = {"method": "T2I-rank", "dedup": 0.95, "n": n}
+    specs["T2T-rank, zeroshot, referee margin, dedup 0.95"] = {
+        "method": "T2T-rank", "zeroshot": True, "referee": "margin", "dedup": 0.95, "n": n,
     }  # fmt: skip
     specs["auto"] = {"method": "auto", "n": n}
     out["labelled"] = table(workspace, right, specs)
     chosen = paths_of(workspace, f"s{len(specs) - 1}").auto
     out["auto"] = json.loads(chosen.read_text())
+    out["accuracy"] = accuracies(workspace, data, list(specs))
     print(json.dumps(out, indent=2))
     if not given.keep:
         shutil.rmtree(folder)

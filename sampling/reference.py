@@ -93,9 +93,15 @@ class Shots:
         """The class's shots (0 rows where it has none)."""
         return self.vectors[self.labels == class_id]
 
-    def where(self, used: NDArray[np.bool_]) -> Shots:
-        """The shots where ``used`` holds."""
+    def where(self, used: NDArray[np.bool_] | NDArray[np.int64]) -> Shots:
+        """The shots where ``used`` holds, or at these rows."""
         return Shots(self.vectors[used], self.labels[used])
+
+    def joined(self, other: Shots) -> Shots:
+        """These and then ``other``'s."""
+        return Shots(
+            np.concatenate([self.vectors, other.vectors]), np.concatenate([self.labels, other.labels])
+        )
 
 
 def shots_of(labelled: Labelled | None, references: References, dimension: int) -> Shots:

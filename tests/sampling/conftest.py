@@ -43,6 +43,11 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     return (vectors / np.where(norms == 0, 1, norms)).astype(np.float32)
 
 
+def phrase_of(name: str) -> str:
+    """The synonym that prompts a class: its name, or a word where the name has none."""
+    return name if any(map(str.isalnum, name)) else "nameless"
+
+
 def match_row(class_id: int, number: int, **changes: Any) -> dict[str, Any]:
     """A line of matches.parquet; uid, URL and caption follow ``number`` unless changed."""
     row = {
@@ -99,7 +104,7 @@ def make_workspace(tmp_path: Path) -> Callable[..., Made]:
             **(settings or {}),
         }
         workspace = Workspace(root)
-        entries = [{"id": i, "name": name, "synonyms": [{"text": name}]} for i, name in enumerate(named)]
+        entries = [{"id": i, "name": name, "synonyms": [{"text": phrase_of(name)}]} for i, name in enumerate(named)]
         (root / "classes.json").write_text(json.dumps({"format": 1, "classes": entries}))
         if shots:
             data["task"] = {**data.get("task", {}), **write_shots(tmp_path / "shots", shots)}
@@ -198,7 +203,7 @@ def fill_caches(
 ) -> None:
     """The vectors of prompts and shots, so that no model is asked for them."""
     cache = workspace.vectors_folder(model_of(workspace).slug)
-    keys = [digest([name, (TEMPLATE,)]) for name in names]
+    keys = [digest([phrase_of(name), (TEMPLATE,)]) for name in names]
     save(cache / "prompts.npz", keys, prompts.astype(np.float32), WEIGHTS)
     keys, held = [], [np.zeros((0, prompts.shape[1]), np.float32)]
     for label, vectors in shots.items():

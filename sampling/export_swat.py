@@ -1,0 +1,168 @@
+"""A workspace in SWAT's folders and files (SWAT.md), so that its own scripts go on from any step.
+
+    DATASET/DATASET_retrieved_LAION400M-all_synonyms-SAMPLING/CLASS/N.jpg   every usable image of a pool
+    DATASET/DATASET_mined_captions-….pkl, …_metadata-….meta and .map, …-urls-….parquet, counts as JSON
+    DATASET/pre_extracted/DATASET_MODEL_mined.pth                           features, labels, paths
+    data/DATASET/NAME.txt, output/DATASET_MODEL_NAME/NAME.txt and its companions
+
+Lists hold absolute paths below the folder the export is made for.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..errors import InputError
+from ..records import Progress
+from ..search.embeddings import Embeddings
+from ..search.models import MODELS, model_of
+from .pool import Pool, read_pools
+
+if TYPE_CHECKING:
+    from .export import Sample
+
+DATABASE = "LAION400M"  # the name that SWAT's scripts look for, whatever the corpus
+"""What SWAT calls its corpus."""
+
+
+@dataclass
+class Gathered:
+    """What SWAT's files hold, by class as text."""
+
+    mined: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict[str, list[tuple[Any, ...]]])
+    meta: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict[str, list[tuple[Any, ...]]])
+    captions: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+    rows: list[int] = field(default_factory=list[int])
+    labels: list[int] = field(default_factory=list[int])
+    files: list[str] = field(default_factory=list[str])
+    numbers: dict[tuple[int, str], str] = field(default_factory=dict[tuple[int, str], str])
+    """(class id, path in the workspace) → path in the export."""
+
+
+def write_swat(sample: Sample, folder: Path, progress: Progress) -> dict[str, int]:
+    """Everything of SWAT.md's tables in ``folder``; counts images and listed images.
+
+    InputError where the folder's path holds a blank: SWAT's reader splits lists at blanks.
+    """
+    final = sample.target
+    if any(character.isspace() for character in str(final)):
+        raise InputError(f"{final} holds a blank, at which SWAT's reader splits its lists; export elsewhere")
+    settings = sample.workspace.settings()
+    dataset = settings.task.dataset or settings.task.name or sample.workspace.root.name
+    sampling = "all" if settings.match.sample == "all" else "random"
+    home = folder / dataset
+    images = f"{dataset}_retrieved_{DATABASE}-all_synonyms-{sampling}"
+    model = model_of(sample.workspace)
+    embeddings = Embeddings.open(sample.workspace.embeddings_folder(model.slug))
+    gathered = Gathered()
+    for index, pool in enumerate(read_pools(sample.workspace, sample.classes, embeddings)):
+        _gather(sample, pool, gathered, home / images, str(final / dataset / images))
+        progress("export", index + 1, len(sample.classes))
+    home.mkdir(exist_ok=True)
+    prefix = f"-{settings.task.prefix}" if settings.task.prefix else ""
+    stem = f"{dataset}_metadata-{sampling}-0.0-{DATABASE}"
+    for name, value in (
+        (f"{dataset}_mined_captions-{DATABASE}{prefix}.pkl", gathered.mined),
+        (f"{stem}.meta", gathered.meta),
+        (f"{stem}.map", gathered.captions),
+    ):
+        (home / name).write_bytes(pickle.dumps(value))
+    _write_counts(gathered, home, dataset, f"{DATABASE}-all_synonyms-{sampling}")
+    _write_urls(gathered, home / f"{dataset}-urls-{sampling}-0.0-{DATABASE}.parquet")
+    config = next((alias for alias, known in MODELS.items() if known == model), model.slug)
+    _write_features(gathered, embeddings, home / "pre_extracted" / f"{dataset}_{config}_mined.pth")
+    listed = _write_lists(sample, gathered, folder, dataset=dataset, config=config)
+    return {"images": len(gathered.files), "listed": listed}
+
+
+def _gather(sample: Sample, pool: Pool, gathered: Gathered, folder: Path, final: str) -> None:
+    """Link a pool's usable images as 0.jpg, 1.jpg … in the pool's order, and note its rows."""
+    from .export import link
+
+    key = str(pool.class_id)
+    columns = ("file", "row", "caption", "url", "path", "missing")
+    rows = zip(
+        *(pool.table.column(name).to_pylist() for name in columns), pool.embedded.tolist(), strict=True
+    )
+    mined: list[tuple[Any, ...]] = []
+    meta: list[tuple[Any, ...]] = []
+    captions: dict[str, str] = {}
+    number = 0
+    for file, row, caption, url, path, missing, embedded in rows:
+        entry = (file, row, caption, url, None)  # SWAT's order: caption fourth from the end of a full tuple
+        mined.append((file, row, caption))
+        if missing:
+            meta.append(entry)
+            continue
+        name = f"{key}/{number}{Path(path).suffix}"
+        link(sample.workspace.root / path, folder / name)
+        meta.append((*entry, number))
+        captions[str(number)] = caption or "N.A."
+        gathered.numbers.setdefault((pool.class_id, path), f"{final}/{name}")
+        gathered.rows.append(embedded)
+        gathered.labels.append(pool.class_id)
+        gathered.files.append(f"{final}/{name}")
+        number += 1
+    gathered.mined[key], gathered.meta[key], gathered.captions[key] = mined, meta, captions
+
+
+def _write_counts(gathered: Gathered, home: Path, dataset: str, how: str) -> None:
+    for name, counts in (
+        (f"{dataset}_class_frequency-{DATABASE}.json", {k: len(v) for k, v in gathered.mined.items()}),
+        (f"{dataset}_downloaded_ct-{how}.json", {k: len(v) for k, v in gathered.captions.items()}),
+    ):
+        (home / name).write_text(json.dumps(counts, indent=4), encoding="utf-8")
+
+
+def _write_urls(gathered: Gathered, path: Path) -> None:
+    pairs = [(int(key), entry[3]) for key, entries in gathered.meta.items() for entry in entries]
+    classes = pa.array([class_id for class_id, _ in pairs], pa.int64())
+    pq.write_table(
+        pa.table({"class": classes, "url": pa.array([url for _, url in pairs], pa.string())}), path
+    )
+
+
+def _write_features(gathered: Gathered, embeddings: Embeddings, path: Path) -> None:
+    """The .pth of SWAT's feature extraction: float32 unit rows, labels and paths, aligned."""
+    import torch
+
+    path.parent.mkdir()
+    rows = np.array(gathered.rows, dtype=np.int64)
+    torch.save(
+        {
+            "image_features": torch.from_numpy(embeddings.images.take(rows)),
+            "caption_features": torch.from_numpy(embeddings.captions.take(rows)),
+            "labels": torch.tensor(gathered.labels, dtype=torch.int64),
+            "filepath": gathered.files,
+        },
+        path,
+    )
+
+
+def _write_lists(sample: Sample, gathered: Gathered, folder: Path, *, dataset: str, config: str) -> int:
+    """NAME.txt with the exported paths, twice as SWAT does; the other lists with their paths exchanged."""
+    name = sample.paths.name
+    output = folder / "output" / f"{dataset}_{config}_{name}"
+    data = folder / "data" / dataset
+    output.mkdir(parents=True)
+    data.mkdir(parents=True)
+    paths = cast("list[str]", list[Any](sample.rows.column("path").to_pylist()))
+    pairs = zip(sample.class_ids, paths, strict=True)
+    lines = [f"{gathered.numbers[class_id, path]} {class_id} 0\n" for class_id, path in pairs]
+    for target in (output, data):
+        (target / f"{name}.txt").write_text("".join(lines), encoding="utf-8")
+    (output / sample.paths.counts.name).write_bytes(sample.paths.counts.read_bytes())
+    exchange = {f"{sample.workspace.root}/{path}": new for (_, path), new in gathered.numbers.items()}
+    for source in (sample.paths.sampled, sample.paths.filtered):
+        text = source.read_text(encoding="utf-8").split("\n")
+        changed = [", ".join(exchange.get(word, word) for word in line.split(", ")) for line in text]
+        (output / source.name).write_text("\n".join(changed), encoding="utf-8")
+    return len(lines)

@@ -1,0 +1,191 @@
+"""Exports read back by the libraries they are for; names never leave the folder."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from captrawl.errors import InputError, WorkspaceError
+from captrawl.sampling.export import FORMATS, export
+from captrawl.sampling.lists import read_sample
+from captrawl.sampling.sample import draw
+from captrawl.sampling.task import paths_of
+from captrawl.search.embeddings import Embeddings
+from captrawl.search.models import model_of
+from captrawl.settings import SampleSettings
+from PIL import Image
+
+E = np.eye(3, dtype=np.float32)
+NAMES = ["../../evil/..", 'café & "bar" (2).', "😀"]
+
+
+@pytest.fixture
+def drawn(make_workspace, make_row):
+    """Three classes with hostile names; image 5 is in two of them, 9 was never fetched."""
+    rows = [make_row(c, uid) for c, uids in enumerate(((1, 2, 5), (5, 7, 9), ())) for uid in uids]
+    rows[0].update(caption=None, licence="?")
+    rows[1].update(licence="https://creativecommons.org/licenses/by/2.0/", caption="two, words\nand a line")
+    rows[5].update(nsfw="UNLIKELY")
+    vectors = {uid: (E[uid % 2], (E[0] + E[1]) / np.float32(np.sqrt(2))) for uid in (1, 2, 5, 7)}
+    made = make_workspace(
+        rows, vectors, prompts=E, names=NAMES, pictures=True, unusable={"http://127.0.0.1/9.jpg": "http_404"}
+    )
+    draw(made.workspace, SampleSettings(n=2))
+    return made.workspace
+
+
+def kept(workspace) -> list[dict]:
+    return read_sample(paths_of(workspace, "T2T500"), kept=True).to_pylist()
+
+
+def test_imagefolder_reads_back_as_torchvision_reads_it(drawn, tmp_path) -> None:
+    from torchvision.datasets import ImageFolder
+
+    assert export(drawn, "T2T500", "imagefolder", tmp_path / "out") == {"images": 4}
+    folder = ImageFolder(str(tmp_path / "out"))
+    entries = json.loads((tmp_path / "out/classes.json").read_text())
+    ids = {entry["folder"]: entry["id"] for entry in entries}
+    assert [entry["name"] for entry in entries] == NAMES
+    got = [(ids[folder.classes[label]], Path(path).read_bytes()) for path, label in folder.samples]
+    assert got == [(row["class_id"], (drawn.root / row["path"]).read_bytes()) for row in kept(drawn)]
+    first = next((tmp_path / "out").glob("0_*/00001.jpg"))
+    assert first.stat().st_ino == (drawn.root / kept(drawn)[0]["path"]).stat().st_ino  # a hard link
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning")
+def test_webdataset_reads_back_as_webdataset_reads_it(drawn, tmp_path) -> None:
+    import webdataset
+
+    assert export(drawn, "T2T500", "webdataset", tmp_path / "out") == {"images": 4, "shards": 1}
+    shards = str(tmp_path / "out/000000.tar")
+    rows = list(webdataset.WebDataset(shards, shardshuffle=False, empty_check=False).decode("pil"))
+    got = sorted(
+        (row["cls"], row["json"]["rank"], row["json"]["uid"], row["txt"], row["jpg"].size) for row in rows
+    )
+    assert got == sorted(
+        (row["class_id"], row["rank"], str(row["uid"]), row["caption"] or "", (96, 96)) for row in kept(drawn)
+    )
+    export(drawn, "T2T500", "webdataset", tmp_path / "again")
+    assert (tmp_path / "again/000000.tar").read_bytes() == (tmp_path / "out/000000.tar").read_bytes()
+
+
+def test_hugging_face_imagefolder_has_a_line_for_each_image(drawn, tmp_path) -> None:
+    export(drawn, "T2T500", "huggingface", tmp_path / "out")
+    lines = [json.loads(line) for line in (tmp_path / "out/train/metadata.jsonl").read_text().splitlines()]
+    assert [(line["class"], line["class_id"], line["uid"], line["T2T"]) for line in lines] == [
+        (NAMES[row["class_id"]], row["class_id"], str(row["uid"]), row["T2T"]) for row in kept(drawn)
+    ]
+    files = {
+        path.relative_to(tmp_path / "out/train").as_posix()
+        for path in (tmp_path / "out/train").rglob("*.jpg")
+    }
+    assert {line["file_name"] for line in lines} == files
+    for file in files:
+        Image.open(tmp_path / "out/train" / file).verify()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_urls_carry_licences_and_croissant_validates(drawn, tmp_path) -> None:
+    import mlcroissant
+
+    counts = export(drawn, "T2T500", "urls", tmp_path / "out")
+    assert counts == {"urls": 4, "with_licence": 1, "without_licence": 3}
+    rows = pq.read_table(tmp_path / "out/images.parquet").to_pylist()
+    assert [(row["url"], row["class"], row["uid"]) for row in rows] == [
+        (row["url"], NAMES[row["class_id"]], str(row["uid"])) for row in kept(drawn)
+    ]
+    assert {row["url"]: row["licence"] for row in rows if row["licence"]} == {
+        "http://127.0.0.1/2.jpg": "https://creativecommons.org/licenses/by/2.0/"
+    }
+    assert not list((tmp_path / "out").rglob("*.jpg"))
+    dataset = mlcroissant.Dataset(jsonld=tmp_path / "out/croissant.json")
+    assert not dataset.metadata.ctx.issues.errors
+    assert not dataset.metadata.ctx.issues.warnings
+    records = list(dataset.records("images"))
+    assert [record["images/class_id"] for record in records] == [row["class_id"] for row in kept(drawn)]
+    assert [record["images/url"].decode() for record in records] == [row["url"] for row in kept(drawn)]
+
+
+def test_swat_reads_its_own_files(drawn, tmp_path) -> None:
+    out = tmp_path / "out"
+    assert export(drawn, "T2T500", "swat", out) == {"images": 5, "listed": 4}
+    home = out / "birds"
+    images = home / "birds_retrieved_LAION400M-all_synonyms-random"
+    assert sorted(path.relative_to(images).as_posix() for path in images.rglob("*.jpg")) == [
+        "0/0.jpg", "0/1.jpg", "0/2.jpg", "1/0.jpg", "1/1.jpg",
+    ]  # fmt: skip
+    meta = pickle.loads((home / "birds_metadata-random-0.0-LAION400M.meta").read_bytes())
+    urls = pq.read_table(home / "birds-urls-random-0.0-LAION400M.parquet").to_pylist()
+    assert [(int(c), entry[3]) for c, entries in meta.items() for entry in entries] == [
+        (row["class"], row["url"]) for row in urls
+    ]
+    # SWAT's process_meta_map: the last element is the image's number, the caption the fourth from the end
+    built = {c: {str(e[-1]): e[-4] for e in entries if isinstance(e[-1], int) and isinstance(e[-4], str)}
+             for c, entries in meta.items()}  # fmt: skip
+    captions = pickle.loads((home / "birds_metadata-random-0.0-LAION400M.map").read_bytes())
+    assert captions == {"0": {"0": "N.A.", "1": "two, words\nand a line", "2": "caption 5"},
+                        "1": {"0": "caption 5", "1": "caption 7"}, "2": {}}  # fmt: skip
+    assert built == {**captions, "0": {k: v for k, v in captions["0"].items() if v != "N.A."}}
+    assert json.loads((home / "birds_class_frequency-LAION400M.json").read_text()) == {"0": 3, "1": 3, "2": 0}
+    counts = (home / "birds_downloaded_ct-LAION400M-all_synonyms-random.json").read_text()
+    assert json.loads(counts) == {"0": 3, "1": 2, "2": 0}
+    listing = (out / "data/birds/T2T500.txt").read_text()
+    model = "vitb32_openclip_laion400m"
+    output = out / f"output/birds_{model}_T2T500"
+    assert (output / "T2T500.txt").read_text() == listing
+    for line, row in zip(listing.splitlines(), kept(drawn), strict=True):
+        path, label, flag = line.split(" ")
+        assert (int(label), flag) == (row["class_id"], "0")
+        assert Path(path).read_bytes() == (drawn.root / row["path"]).read_bytes()
+        assert path.startswith(f"{images}/{label}/")
+    sampled = (output / "T2T500_sampled_list.txt").read_text().splitlines()
+    assert [line.split(", ")[1].rsplit("/", 2)[-2:] for line in sampled] == [
+        line.split(" ")[0].rsplit("/", 2)[-2:] for line in listing.splitlines()
+    ]
+
+
+def test_swat_features_are_aligned(drawn, tmp_path) -> None:
+    """Defect 2 of the origin: features and paths were joined by place in two listings."""
+    import torch
+
+    export(drawn, "T2T500", "swat", tmp_path / "out")
+    stored = torch.load(
+        tmp_path / "out/birds/pre_extracted/birds_vitb32_openclip_laion400m_mined.pth", weights_only=True
+    )
+    embeddings = Embeddings.open(drawn.embeddings_folder(model_of(drawn).slug))
+    by_picture = {
+        (drawn.root / row["image_path"]).read_bytes(): embeddings.images.take(np.array([at]))[0]
+        for at, row in enumerate(embeddings.metadata.to_pylist())
+    }
+    assert stored["labels"].tolist() == [0, 0, 0, 1, 1]
+    for path, vector in zip(stored["filepath"], stored["image_features"].numpy(), strict=True):
+        assert (by_picture[Path(path).read_bytes()] == vector).all()
+
+
+@pytest.mark.parametrize("to", sorted(FORMATS))
+def test_names_never_escape_and_a_full_folder_is_refused(drawn, tmp_path, to) -> None:
+    inside = tmp_path / "deep/down/out"
+    export(drawn, "T2T500", to, inside)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["birds", "deep"]
+    assert [path.name for path in (tmp_path / "deep/down").iterdir()] == ["out"]
+    before = sorted(inside.rglob("*"))
+    with pytest.raises(InputError, match=r"out isn't empty"):
+        export(drawn, "T2T500", to, inside)
+    assert sorted(inside.rglob("*")) == before
+
+
+def test_clear_errors(drawn, tmp_path) -> None:
+    with pytest.raises(InputError, match=r"no export format 'zip'; choose one of swat, imagefolder"):
+        export(drawn, "T2T500", "zip", tmp_path / "out")
+    with pytest.raises(WorkspaceError, match=r"no sample 'other'.*captrawl sample --name other"):
+        export(drawn, "other", "urls", tmp_path / "out")
+    with pytest.raises(InputError, match="holds a blank"):
+        export(drawn, "T2T500", "swat", tmp_path / "my out")
+    (drawn.root / kept(drawn)[0]["path"]).unlink()
+    with pytest.raises(WorkspaceError, match="is gone"):
+        export(drawn, "T2T500", "imagefolder", tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["birds"]
