@@ -20,7 +20,7 @@ from ..records import ROW_SCHEMA, CorpusFile, Fingerprint, RowId
 from .query import CaptionQuery, sample_start
 from .tantivy_build import build_part, staged
 from .tantivy_files import Group, check_folder, group_names, read_groups, remove_file
-from .tantivy_part import Hit, Part
+from .tantivy_part import Found, Hit, Part
 from .tantivy_query import matching, ranked
 
 _Answer = TypeVar("_Answer")
@@ -182,12 +182,15 @@ class TantivyCaptions:
         """The answer of every part, in their order."""
         return [question(part) for part in parts] if len(parts) < 2 else list(self._pool.map(question, parts))
 
-    def _top(self, parts: Sequence[Part], question: Callable[[Part], list[Hit]], size: int) -> _Chosen:
+    def _top(self, parts: Sequence[Part], question: Callable[[Part], list[Found]], size: int) -> _Chosen:
         """The first ``size`` of all parts' hits: by rank, then in corpus order."""
         if size < 0:
             raise QueryError(f"{size} rows were asked for; ask for 0 or more")
         found = self._ask(parts, question) if size else []
-        every = [(number, hit) for number, hits in enumerate(found) for hit in hits]
+        ranks = nsmallest(size, (each.rank for part in found for each in part))
+        near = [[each for each in part if each.rank <= ranks[-1]] for part in found]
+        hits = [part.located(some) for part, some in zip(parts, near, strict=False)]
+        every = [(number, hit) for number, part in enumerate(hits) for hit in part]
         return nsmallest(size, every, key=lambda chosen: (chosen[1].rank, chosen[1].row))
 
     def _table(self, parts: Sequence[Part], chosen: _Chosen) -> pa.Table:

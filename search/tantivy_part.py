@@ -20,11 +20,18 @@ _MUST = tantivy.Occur.Must
 _NOT = tantivy.Occur.MustNot
 
 
-class Hit(NamedTuple):
-    """A matching row whose values aren't read yet: where it stands in an order, and where it lies."""
+class Found(NamedTuple):
+    """A matching row of a part: where it stands in an order, and where it lies in the part."""
 
     rank: float
-    """The priority or the negative score, the lowest first; 0 where the row is the order."""
+    """The priority or the negative score, the lowest first; 0 where the corpus order is the order."""
+    address: tantivy.DocAddress
+
+
+class Hit(NamedTuple):
+    """A matching row of a part, located in its corpus; its values aren't read yet."""
+
+    rank: float
     row: RowId
     address: tantivy.DocAddress
 
@@ -56,26 +63,32 @@ class Part:
         """How many captions hold ``token``, in all that was written."""
         return self._searcher.doc_freq("tokens", token)
 
-    def by_priority(self, query: tantivy.Query, size: int, low: int | None, high: int | None) -> list[Hit]:
+    def by_priority(self, query: tantivy.Query, size: int, low: int | None, high: int | None) -> list[Found]:
         """The first ``size`` matching rows in ascending priority, of those within [low, high]."""
         if low is not None or high is not None:
             query = all_of([(_MUST, query), (_MUST, between("priority", low, high))])
         return self._ordered(self._live(query), "priority", size)
 
-    def by_position(self, query: tantivy.Query, size: int, after: RowId | None) -> list[Hit]:
+    def by_position(self, query: tantivy.Query, size: int, after: RowId | None) -> list[Found]:
         """The first ``size`` matching rows behind ``after`` in corpus order."""
         if after is not None:
             before = bisect_right(self._files, after.file)
             same = before > 0 and self._files[before - 1] == after.file
             start = Place(before - 1, after.row + 1) if same else Place(before, 0)
             query = all_of([(_MUST, query), (_MUST, between("position", position_of(start), None))])
-        hits = self._ordered(self._live(query), "position", size)
-        return [hit._replace(rank=0) for hit in hits]
+        return [Found(0, address) for _, address in self._ordered(self._live(query), "position", size)]
 
-    def by_score(self, query: tantivy.Query, size: int) -> list[Hit]:
+    def by_score(self, query: tantivy.Query, size: int) -> list[Found]:
         """The ``size`` matching rows with the highest scores."""
-        hits = self._hits(self._live(query), size)
-        return [hit._replace(rank=-hit.rank) for hit in hits]
+        hits = self._search(self._live(query), size).hits
+        return [Found(-score, address) for score, address in hits]
+
+    def located(self, found: Sequence[Found]) -> list[Hit]:
+        """``found``, in that order, with the rows that they are."""
+        positions = self._searcher.fast_field_values("position", [address for _, address in found])
+        places = [place_of(int(position or 0)) for position in positions]
+        rows = [RowId(self._files[place.ordinal], place.row) for place in places]
+        return [Hit(rank, row, address) for (rank, address), row in zip(found, rows, strict=True)]
 
     def pages(self, query: tantivy.Query) -> Iterator[tantivy.Query]:
         """Queries of at most BLOCK_ROWS rows that together match what ``query`` matches, each row once."""
@@ -113,16 +126,9 @@ class Part:
     def _live(self, query: tantivy.Query) -> tantivy.Query:
         return all_of([(_MUST, query), *self._removed])
 
-    def _ordered(self, query: tantivy.Query, field: str, size: int) -> list[Hit]:
-        return self._hits(query, size, order_by_field=field, order=tantivy.Order.Asc)
-
-    def _hits(self, query: tantivy.Query, size: int, **order: Any) -> list[Hit]:
-        found = self._search(query, size, **order).hits
-        addresses = [address for _, address in found]
-        positions = self._searcher.fast_field_values("position", addresses)
-        places = [place_of(int(position or 0)) for position in positions]
-        rows = [RowId(self._files[place.ordinal], place.row) for place in places]
-        return [Hit(rank, row, address) for (rank, address), row in zip(found, rows, strict=True)]
+    def _ordered(self, query: tantivy.Query, field: str, size: int) -> list[Found]:
+        hits = self._search(query, size, order_by_field=field, order=tantivy.Order.Asc).hits
+        return [Found(*hit) for hit in hits]
 
     def _search(self, query: tantivy.Query, size: int, *, count: bool = False, **order: Any) -> Any:
         """What tantivy found. It makes room for ``size`` rows at once: never ask for more than there are."""

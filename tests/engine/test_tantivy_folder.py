@@ -236,6 +236,12 @@ def test_a_folder_that_is_no_index_is_refused_untouched(tmp_path):
     assert [entry.name for entry in (tmp_path / "photos").iterdir()] == ["dog.jpg"]
 
 
+def test_a_folder_that_another_process_is_just_making_is_no_other_thing(tmp_path):
+    (tmp_path / "index" / "groups").mkdir(parents=True)
+    with open_captions(tmp_path / "index", create=True) as index:
+        assert index.files() == {}
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
