@@ -104,7 +104,9 @@ def make_workspace(tmp_path: Path) -> Callable[..., Made]:
             **(settings or {}),
         }
         workspace = Workspace(root)
-        entries = [{"id": i, "name": name, "synonyms": [{"text": phrase_of(name)}]} for i, name in enumerate(named)]
+        entries = [
+            {"id": i, "name": name, "synonyms": [{"text": phrase_of(name)}]} for i, name in enumerate(named)
+        ]
         (root / "classes.json").write_text(json.dumps({"format": 1, "classes": entries}))
         if shots:
             data["task"] = {**data.get("task", {}), **write_shots(tmp_path / "shots", shots)}

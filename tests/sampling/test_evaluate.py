@@ -1,0 +1,168 @@
+"""The closed-form probe, auto, zero-shot and the linear probe, on vectors whose answer is known."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from captrawl.errors import InputError, QueryError, WorkspaceError
+from captrawl.sampling.auto import folds_of
+from captrawl.sampling.evaluate import evaluate, read_evaluation, student, wilson
+from captrawl.sampling.lists import read_sample
+from captrawl.sampling.probe import Probe
+from captrawl.sampling.reference import Shots
+from captrawl.sampling.sample import draw
+from captrawl.sampling.task import paths_of
+from captrawl.settings import SampleSettings, parse_settings, save_settings
+
+
+def unit(values: np.ndarray) -> np.ndarray:
+    return (values / np.linalg.norm(values, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def test_the_probe_is_discriminant_analysis_as_scikit_learn_has_it() -> None:
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    generator = np.random.default_rng(0)
+    centres = generator.standard_normal((4, 6))
+    labels = generator.integers(0, 4, 300)
+    vectors = unit(centres[labels] + 0.7 * generator.standard_normal((300, 6)))
+    probe, halves = Probe(4, 6), (Probe(4, 6), Probe(4, 6))
+    for index in range(4):
+        mine = vectors[labels == index]
+        probe.add(index, mine)
+        halves[0].add(index, mine[::2])
+        halves[1].add(index, mine[1::2])
+    tests = unit(generator.standard_normal((200, 6)))
+    posterior = probe.log_posterior(tests)
+    assert np.exp(posterior).sum(axis=1) == pytest.approx(np.ones(200))
+    assert halves[0].added(halves[1]).log_posterior(tests) == pytest.approx(posterior, abs=1e-3)
+    peer = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.1, priors=[0.25] * 4).fit(vectors, labels)
+    # scikit-learn weighs each class's covariance by the priors, we by the images: nearly the same
+    assert (posterior.argmax(axis=1) == peer.predict(tests)).mean() > 0.97
+
+
+def test_a_class_without_vectors_is_never_predicted_and_broken_ones_are_passed_over() -> None:
+    probe = Probe(3, 2)
+    probe.add(0, np.array([[1, 0], [np.nan, 0]], np.float32))
+    probe.add(2, np.array([[0, 1]], np.float32))
+    posterior = probe.log_posterior(np.array([[0.9, 0.1], [0.2, 0.8]], np.float32))
+    assert probe.counts.tolist() == [1, 0, 1]
+    assert posterior.argmax(axis=1).tolist() == [0, 2]
+    assert (posterior[:, 1] == -np.inf).all()
+    assert Probe(2, 2).log_posterior(np.zeros((1, 2), np.float32)).tolist() == [[-np.inf, -np.inf]]
+
+
+def test_folds_hold_every_class_out_evenly_and_a_single_shot_never() -> None:
+    shots = Shots(np.zeros((12, 2), np.float32), np.array([0] * 5 + [1] * 6 + [2]))
+    folds = folds_of(shots, seed=1)
+    assert sorted(folds[:5].tolist()) == [0, 1, 2, 3, 4]
+    assert sorted(folds[5:11].tolist()) == [0, 0, 1, 2, 3, 4]
+    assert folds[11] == -1
+    assert folds_of(shots, 1).tolist() == folds.tolist()
+
+
+@pytest.fixture
+def polluted(make_workspace, make_row, tmp_path):
+    """Three classes; a quarter of each pool is right; captions say nothing, images everything."""
+    generator = np.random.default_rng(2)
+    centres = np.eye(8)[:3]
+
+    def near(c: int, count: int) -> np.ndarray:
+        return unit(centres[c] + 0.25 * generator.standard_normal((count, 8)))
+
+    rows, vectors = [], {}
+    for c in range(3):
+        for number in range(80):
+            uid = 100 * c + number
+            image = near(c if number < 20 else (c + 1 + number % 2) % 3, 1)[0]
+            vectors[uid] = (image, unit(generator.standard_normal(8)))
+            rows.append(make_row(c, uid))
+    shots = {c: near(c, 4) for c in range(3)}
+    settings = {
+        "sample": [
+            {"name": "random", "method": "Random", "n": 20},
+            {"name": "auto", "method": "auto", "n": 20},
+        ]
+    }
+    return make_workspace(rows, vectors, prompts=unit(np.ones((3, 8))), shots=shots, settings=settings)
+
+
+def purity(workspace, name: str) -> float:
+    rows = read_sample(paths_of(workspace, name), kept=True).to_pylist()
+    return sum(row["uid"] % 100 < 20 for row in rows) / len(rows)
+
+
+def test_auto_chooses_what_the_shots_like_and_shows_why(polluted) -> None:
+    workspace = polluted.workspace
+    for spec in workspace.settings().sample:
+        draw(workspace, spec)
+    assert purity(workspace, "random") < 0.4
+    assert purity(workspace, "auto") > 0.95
+    table = json.loads(paths_of(workspace, "auto").auto.read_text())
+    assert "I2I" in table["method"]  # prompts and captions are the same for all classes here
+    trials = {trial["method"]: trial for trial in table["trials"]}
+    assert table["method"] == table["trials"][0]["method"]
+    best = trials[table["method"]]
+    assert best["accuracy"] == max(trial["accuracy"] for trial in trials.values())
+    assert trials["--rank Random"]["images"] == 60
+    assert workspace.recorded("sample:auto").details["method"] == table["method"]
+
+
+def test_auto_needs_shots_to_hold_out(make_workspace, make_row) -> None:
+    axes = np.eye(2, dtype=np.float32)
+    made = make_workspace([make_row(0, 1)], {1: (axes[0], axes[0])}, prompts=axes)
+    with pytest.raises(InputError, match="auto needs few shots"):
+        draw(made.workspace, SampleSettings(method="auto"))
+    with pytest.raises(QueryError, match="auto chooses its threshold"):
+        draw(made.workspace, SampleSettings(method="auto", threshold=0.3))
+
+
+def test_auto_with_single_shots_says_so(make_workspace, make_row) -> None:
+    axes = np.eye(2, dtype=np.float32)
+    made = make_workspace(
+        [make_row(0, 1)], {1: (axes[0], axes[0])}, prompts=axes, shots={0: axes[:1], 1: axes[1:]}
+    )
+    with pytest.raises(InputError, match="no class has two; name a method"):
+        draw(made.workspace, SampleSettings(method="auto"))
+
+
+def test_evaluate_tells_good_samples_from_bad(polluted, tmp_path) -> None:
+    """The few shots serve as labelled images too: their vectors are in the cache, so no model is asked."""
+    workspace = polluted.workspace
+    for spec in workspace.settings().sample:
+        draw(workspace, spec)
+    shots = tmp_path / "shots"
+    result = evaluate(workspace, shots / "list.txt", shots, seeds=3)
+    lines = {line.name: line for line in result.lines}
+    assert list(lines) == ["zero-shot", "shots", "random", "auto", "shots + random", "shots + auto"]
+    assert (result.labelled, result.classes) == (12, 3)
+    assert lines["zero-shot"].accuracy == pytest.approx(4 / 12)  # equal prompts: always the first class
+    assert lines["auto"].accuracy == 1.0
+    assert lines["random"].accuracy < 0.7
+    assert [lines[name].images for name in ("shots", "random", "shots + random")] == [12, 60, 72]
+    assert all(line.low <= line.accuracy <= line.high for line in result.lines)
+    assert read_evaluation(workspace) == result
+    assert evaluate(workspace, shots / "list.txt", shots, seeds=3) == result
+    one = evaluate(workspace, shots / "list.txt", shots, samples=["auto"], seeds=1)
+    assert [line.name for line in one.lines] == ["zero-shot", "shots", "auto", "shots + auto"]
+
+
+def test_evaluate_without_a_sample_says_so(polluted, tmp_path) -> None:
+    with pytest.raises(WorkspaceError, match="has no sample yet; make one with captrawl sample"):
+        evaluate(polluted.workspace, tmp_path / "shots/list.txt", tmp_path / "shots")
+    settings = polluted.workspace.settings()
+    assert read_evaluation(polluted.workspace) is None
+    save_settings(
+        parse_settings(settings.model_dump(exclude_none=True), "x"), polluted.workspace.settings_path
+    )
+
+
+def test_intervals() -> None:
+    # Wilson 1927 by hand for 8 of 10; Student's t for 3 values has quantile 4.302653
+    assert wilson(8, 10) == pytest.approx((0.490162, 0.943318), abs=1e-6)
+    assert wilson(0, 0) == (0.0, 1.0)
+    low, high = student([0.5, 0.6, 0.7])
+    assert (low, high) == pytest.approx((0.6 - 0.248414, 0.6 + 0.248414), abs=1e-5)
+    assert student([0.4]) == (0.4, 0.4)
