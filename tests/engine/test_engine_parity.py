@@ -6,8 +6,11 @@ CAPTRAWL_ENGINE_CASES sets how many queries are asked (default 400; the long run
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
+import pyarrow as pa
 from captrawl.records import ROW_SCHEMA, RowId
+from captrawl.search.match import Credit
 from captrawl.search.query import CaptionQuery, Filters, Safety
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -124,6 +127,13 @@ def test_every_answer_is_the_oracles(engine, oracle, rows, asked, spread):
             assert index.first(query, size, after).to_pylist() == oracle.first(rows, query, size, after)
             scanned = [row for batch in index.scan(query) for row in batch.to_pylist()]
             assert sorted(scanned, key=oracle.place) == oracle.found(rows, query)
+            singles = [replace(query, synonyms=(synonym,)) for synonym in query.synonyms]
+            frequencies = dict(zip(query.synonyms, index.count(singles), strict=True))
+            assert frequencies == {one.synonyms[0]: len(oracle.found(rows, one)) for one in singles}
+            credit = Credit(frequencies)(
+                pa.array([row["caption"] for row in scanned], pa.string())
+            ).to_pylist()
+            assert credit == [oracle.credited(row, query.synonyms, frequencies) for row in scanned]
             relevant = index.relevant(query, size).to_pylist()
             assert len(relevant) == min(size, len(scanned))
             assert all(row in scanned for row in relevant)
