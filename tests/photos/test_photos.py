@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import random
 import re
@@ -87,12 +88,13 @@ def test_matches_are_what_a_plain_search_finds(undisturbed: tuple[Path, float], 
         for part in sorted(corpus.glob("*.parquet"))
         for row, caption in enumerate(pq.read_table(part, columns=["TEXT"]).column("TEXT").to_pylist())
     }
+    plain = {key: re.sub("['’‘´`]", "", html.unescape(caption or "")) for key, caption in captions.items()}
     table = pq.read_table(folder / "matches.parquet").to_pylist()
     by_class = Counter(row["class_id"] for row in table)
     for number, (name, synonyms) in enumerate(CLASSES.items()):
         phrase = "|".join(re.escape(p) for p in [name, *synonyms])
         pattern = re.compile(rf"(?<![^\W_])(?:{phrase})(?![^\W_])", re.IGNORECASE | re.ASCII)
-        found = {key for key, caption in captions.items() if caption and pattern.search(caption)}
+        found = {key for key, caption in plain.items() if pattern.search(caption)}
         mine = {(row["file"], row["row"]) for row in table if row["class_id"] == number}
         assert by_class[number] == min(120, len(found)), name
         assert mine <= found, name
@@ -111,9 +113,9 @@ def test_the_ledger_says_what_the_web_did(undisturbed: tuple[Path, float], data_
             assert (folder / row["path"]).is_file()
             assert row["sha256"] == sha256(photos / row["url"].split("/photos/", 1)[1])
         else:
-            assert row["state"] == "failed", row
+            assert row["state"] == ("dropped" if kind in ("html", "truncated") else "failed"), row
             assert row["path"] is None
-    reasons = Counter((row["url"].split("/")[3], row["reason"]) for row in images if row["state"] == "failed")
+    reasons = Counter((row["url"].split("/")[3], row["reason"]) for row in images if row["reason"])
     assert {kind for kind, _ in reasons} == {"404", "410", "500", "loop", "nothing", "html", "truncated"}
     assert len(reasons) == 7, reasons  # one reason a trouble
     attempts = {row["url"].split("/")[3]: row["attempts"] for row in images}
@@ -142,7 +144,7 @@ def test_the_list_holds_each_class_best_first(undisturbed: tuple[Path, float]) -
         scores = [row["T2T"] for row in kept if row["class_id"] == number]
         assert len(scores) <= 40
         assert scores == sorted(scores, reverse=True)
-    assert labels.count(0) >= 30  # dogs abound among the photos
+    assert labels.count(0) >= 12  # dogs abound among the photos
 
 
 def test_a_second_run_does_nothing(undisturbed: tuple[Path, float], captrawl, web) -> None:
