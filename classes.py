@@ -219,7 +219,7 @@ def _check_entry(entry: ClassEntry, where: str) -> None:
 
 
 def check_classes(classes: ClassList) -> list[str]:
-    """Warnings, each naming the ids: equal names, then synonyms that several classes share (token-equal)."""
+    """Warnings, each naming the ids: equal names, then synonyms (token-equal) that several classes share."""
     warnings: list[str] = []
     named: dict[tuple[str, ...], list[ClassEntry]] = {}
     for entry in classes:
@@ -228,11 +228,15 @@ def check_classes(classes: ClassList) -> list[str]:
         if len(entries) > 1:
             listed = ", ".join(f"{entry.id} ({entry.name!r})" for entry in entries)
             warnings.append(f"classes {listed} have one name")
-    for phrase, entries in shared_synonyms(classes).items():
-        listed = " and ".join(f"{entry.id} ({entry.name!r})" for entry in entries)
-        warnings.append(
-            f"the synonym {phrase!r} is shared by classes {listed}; its rows go to each"
-        )
+    groups: dict[tuple[int, ...], list[str]] = {}
+    shared = shared_synonyms(classes)
+    for phrase, entries in shared.items():
+        groups.setdefault(tuple(entry.id for entry in entries), []).append(phrase)
+    for phrases in groups.values():
+        listed = " and ".join(f"{entry.id} ({entry.name!r})" for entry in shared[phrases[0]])
+        what = f"the synonym {phrases[0]!r} is" if len(phrases) == 1 else f"{len(phrases)} synonyms are"
+        which = f": {', '.join(phrases[:3])}{' …' if len(phrases) > 3 else ''}" if len(phrases) > 1 else ""
+        warnings.append(f"{what} shared by classes {listed}{which}; their rows go to each")
     return warnings
 
 

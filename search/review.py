@@ -29,7 +29,9 @@ SAMPLED = 20
 SHOWN = 5
 """Captions a synonym that a person is shown: the first of the sample, in its order."""
 POOL = 200
-"""Captions a class that proposals are made from: near is the nearest third, far the farthest."""
+"""Captions a class that proposals are made from, at most: near is the nearest third, far the farthest."""
+POOLED = 20_000
+"""Captions of all classes that proposals are made from, about."""
 FEWEST = 30
 """Captions a class needs for proposals."""
 
@@ -119,7 +121,8 @@ def review(
     for done, ((_, phrase), frequency) in enumerate(zip(asked, frequencies, strict=True), start=1):
         samples.append(_captions(index, scope.query((phrase,)), SAMPLED) if frequency else [])
         progress("sample captions", done, len(asked))
-    pools = {place: _captions(index, scope.query(classes[place].match_phrases()), POOL) for place in places}
+    size = max(FEWEST, min(POOL, POOLED // max(1, len(places))))
+    pools = {place: _captions(index, scope.query(classes[place].match_phrases()), size) for place in places}
     texts = list(dict.fromkeys(caption for some in (*samples, *pools.values()) for caption in some))
     row = {caption: position for position, caption in enumerate(texts)}
     scores = encoder.encode_texts(texts, progress) @ prompts.T
