@@ -178,7 +178,11 @@ class Fetcher:
         """One request: where it redirects to, or the body and the reason why it is no use after all."""
         from yarl import URL
 
-        async with self._session.get(URL(link.url, encoded=True), allow_redirects=False) as response:
+        url, last = URL(link.url, encoded=True), not self._hosts.wanted(link.host)
+        headers = {"Connection": "close"} if last else {}
+        async with self._session.get(url, allow_redirects=False, headers=headers) as response:
+            if last and response.connection is not None and response.connection.protocol is not None:
+                response.connection.protocol.force_close()  # idle connections would eat up the descriptors
             visit.status, visit.final_url = response.status, link.url
             try:
                 self._judge(visit, link, response)

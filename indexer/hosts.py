@@ -86,6 +86,10 @@ class Hosts:
             del self._active[host]
         self._list(host)
 
+    def wanted(self, host: str) -> bool:
+        """Whether more waits for ``host``: its connection is worth keeping."""
+        return host in self._waiting or host in self._hops
+
     def pause(self, host: str, until: float) -> None:
         """Start nothing more at ``host`` before ``until`` (seconds since 1970)."""
         if until > self._paused.get(host, 0.0):

@@ -35,7 +35,7 @@ class Hit:
 
 @dataclass
 class Web:
-    """A raw HTTP/1.1 server in a thread; every answer is a function that may do anything to the connection."""
+    """A raw HTTP/1.1 server in a thread; an answer is a function that may do anything to the connection."""
 
     port: int = 0
     hits: list[Hit] = field(default_factory=list)
@@ -79,7 +79,7 @@ class Web:
                 handler = queue.pop(0) if len(queue) > 1 else queue[0]
                 await handler(writer, headers)
                 await writer.drain()
-                if writer.is_closing():
+                if writer.is_closing() or headers.get("connection") == "close":
                     return
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
@@ -137,7 +137,7 @@ def web() -> Iterator[Web]:
 
 
 class Names:
-    """A name service: name → addresses, a list of lists for answers in turn, or an error; counts questions."""
+    """A name service: name → addresses, or lists of them in turn, or an error; notes the questions."""
 
     def __init__(self, **table: Any) -> None:
         self.table = {name.replace("_", "."): value for name, value in table.items()}
@@ -167,7 +167,7 @@ def picture(seed: int = 0, width: int = 120, height: int = 100, mode: str = "RGB
     return small.resize((width, height), Image.Resampling.BICUBIC).convert(mode)
 
 
-def encoded(image: Image.Image, format: str = "JPEG", **options: Any) -> bytes:
+def encoded(image: Image.Image, format: str = "JPEG", **options: Any) -> bytes:  # noqa: A002
     out = io.BytesIO()
     image.save(out, format=format, **options)
     return out.getvalue()
@@ -175,6 +175,14 @@ def encoded(image: Image.Image, format: str = "JPEG", **options: Any) -> bytes:
 
 def jpeg(seed: int = 0, width: int = 120, height: int = 100) -> bytes:
     return encoded(picture(seed, width, height), quality=90)
+
+
+def endless_jpeg() -> bytes:
+    """A progressive JPEG of 16 MB whose first scan stands there 600 times: seconds to decode, on any machine."""
+    data = encoded(Image.new("RGB", (3000, 3000), "grey"), progressive=True, quality=50)
+    start = data.index(b"\xff\xda")
+    end = data.index(b"\xff\xc4", start)
+    return data[:start] + data[start:end] * 600 + data[end:]
 
 
 def match_table(rows: Sequence[dict[str, Any]]) -> pa.Table:
@@ -230,6 +238,6 @@ def tools() -> Any:
         pass
 
     made = Tools()
-    for helper in (Names, Web, encoded, images_of, jpeg, match_table, picture, whole):
+    for helper in (Names, Web, encoded, endless_jpeg, images_of, jpeg, match_table, picture, whole):
         setattr(made, helper.__name__, helper)
     return made
