@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
+from .class_document import from_document, to_document
 from .class_metrics import OWN_KEY, metrics_document, read_metrics
-from .classes import ClassEntry, ClassList, from_document, named, to_document, whole
+from .classes import ClassEntry, ClassList, named, whole
 from .errors import ClassListError
 
 

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any, Literal, cast
 
-from .classes import ClassEntry, ClassList, Synonym, named, synonym_of, whole
+from .class_document import synonym_of
+from .classes import ClassEntry, ClassList, Synonym, named, whole
 from .errors import ClassListError
 
 OWN_KEY = "captrawl"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..classes import ClassEntry, ClassList, drop_shared, load_classes, save_classes
+from ..classes import ClassEntry, ClassList, drop_shared, is_own, load_classes, save_classes
 from ..errors import WorkspaceError
 from ..records import MATCH_SCHEMA, Progress, silent
 from ..settings import Settings
@@ -210,8 +210,13 @@ def _grouped(parts: Sequence[Path]) -> Iterator[pa.Table]:
 
 
 def _save_frequencies(workspace: Workspace, counted: Sequence[ClassCount]) -> None:
-    """Note each matching synonym's frequency in classes.json; everything else in it stays."""
+    """Note each matching synonym's frequency in classes.json; everything else in it stays.
+
+    A list of another format (names.txt) is the user's, and stays as it is.
+    """
     path = workspace.classes_path()
+    if not is_own(path):
+        return
     by_id: Mapping[int, ClassCount] = {count.id: count for count in counted}
     entries: list[ClassEntry] = []
     for entry in load_classes(path):

@@ -421,6 +421,14 @@ def test_a_bad_list_is_not_saved(tmp_path: Path) -> None:
     assert load_classes(tmp_path / "classes.json") == (named(0, "tench"),)
 
 
+def test_a_persons_list_of_another_format_is_never_written_over(tmp_path: Path) -> None:
+    for name, text in (("names.txt", "tench\n"), ("metrics.json", json.dumps(METRICS)), ("bad.json", "{")):
+        path = put(tmp_path, name, text)
+        with pytest.raises(ClassListError, match=r"isn't a classes\.json"):
+            save_classes((named(0, "cat"),), path)
+        assert path.read_text() == text
+
+
 def test_classes_json_is_the_documented_document(tmp_path: Path) -> None:
     entry = ClassEntry(
         4, "tench", (Synonym("tench", 3), Synonym("eel", 1, False, False, "why")), "tench", {"freq": 4}
@@ -453,14 +461,13 @@ def test_read_gives_what_the_file_has_even_where_it_is_invalid(tmp_path: Path) -
 def test_warnings_name_both_ids() -> None:
     classes = (
         named(3, "crane", ["projectile", "bolt"]),
-        named(6, "missile", ["rocket"]),
-        named(7, "Missile", ["projectile", "Rocket"]),
+        named(6, "mug", ["a", "b"]),
+        named(7, "Mug", ["projectile", "A", "B"]),
     )
     assert check_classes(classes) == [
-        "classes 6 ('missile'), 7 ('Missile') have one name",
-        "the synonym 'projectile' is shared by classes 3 ('crane') and 7 ('Missile'); their rows go to each",
-        "2 synonyms are shared by classes 6 ('missile') and 7 ('Missile'): missile, rocket; "
-        + "their rows go to each",
+        "classes 6 ('mug'), 7 ('Mug') have one name",
+        "the synonym 'projectile' is shared by classes 3 ('crane') and 7 ('Mug'); their rows go to each",
+        "3 synonyms are shared by classes 6 ('mug') and 7 ('Mug'): mug, a, b; their rows go to each",
     ]
     assert check_classes((named(0, "Abyssinian", ["abyssinian"]),)) == []
 
