@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import contextlib
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import InputError
 from . import options
+
+if TYPE_CHECKING:
+    from ..search.elastic_swap import Rebuild
 
 app = typer.Typer()
 index_app = typer.Typer(help="Build an index.", no_args_is_help=True)
@@ -32,6 +37,10 @@ def index_captions(
     caption: Annotated[str, typer.Option("--caption-column", help="The caption's column.")] = "",
     part: Annotated[str, typer.Option(metavar="3/16", help="Only this share of the files, by name.")] = "",
     replace: Annotated[bool, typer.Option("--replace", help="Index changed files anew.")] = False,
+    swap: Annotated[
+        bool,
+        typer.Option("--swap", help="Elasticsearch: build a new index, then put it in the old one's place."),
+    ] = False,
     workers: Annotated[int, typer.Option(help="Worker processes; 0 = one a core.", min=0)] = 0,
     json: options.Json = False,
 ) -> None:
@@ -42,10 +51,12 @@ def index_captions(
 
     columns = {name: column for name, column in (("url", url), ("caption", caption)) if column}
     files = find_files(sources, preset=preset, corpus=corpus, columns=columns)
-    with progress_bars() as progress:
-        counts = run(
-            to, files, part=options.part_of(part), replace=replace, workers=workers, progress=progress
-        )
+    share = options.part_of(part)
+    with contextlib.ExitStack() as stack:
+        build = stack.enter_context(_rebuilding(to, share)) if swap else None
+        with progress_bars() as progress:
+            target = build.location if build else to
+            counts = run(target, files, part=share, replace=replace, workers=workers, progress=progress)
     if json:
         emit_json(
             {
@@ -53,6 +64,7 @@ def index_captions(
                 "files_skipped": counts.files_skipped,
                 "rows_added": counts.rows_added,
                 "rows": counts.rows,
+                **({"swapped": build.swapped} if build else {}),
             }
         )
         return
@@ -60,3 +72,19 @@ def index_captions(
         f"{number(counts.rows_added)} rows added from {counts.files_added} files, "
         f"{counts.files_skipped} files already in; the index holds {number(counts.rows)} rows"
     )
+    if build:
+        waiting = ", ".join(map(str, build.missing))
+        emit(
+            "readers see it now" if build.swapped else f"readers see the old one until parts {waiting} are in"
+        )
+
+
+def _rebuilding(to: str, part: tuple[int, int] | None) -> contextlib.AbstractContextManager[Rebuild]:
+    if not to.startswith(("http://", "https://")):
+        raise InputError(
+            f"--swap is for an Elasticsearch index, and {to} is a folder: "
+            "there, use --replace, or build another folder"
+        )
+    from ..search.elastic_swap import rebuilding
+
+    return rebuilding(to, part=part)

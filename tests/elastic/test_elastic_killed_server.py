@@ -172,13 +172,12 @@ def test_a_cluster_loses_a_node_in_mid_scan(nodes, corpus, monkeypatch):
     nodes[1].start()
 
 
-def test_without_replicas_a_dead_node_is_an_error_not_a_short_result(nodes, corpus, monkeypatch):
+def test_without_replicas_a_dead_node_is_an_error_not_a_short_result(nodes, corpus):
     place = f"{hosts(nodes)}/alone?shards=3&replicas=0"
     made = corpus({"a": 3000})
     with ElasticCaptions.open(place, create=True) as index:
         made.fill(index)
         nodes[2].kill()
-        monkeypatch.setattr("captrawl.search.elastic_server.READ_PATIENCE", 3.0)
         for ask in (lambda: index.count([DOGS]), index.rows, lambda: list(index.scan(DOGS)), index.files):
             with pytest.raises(ServerError, match="busy or not whole"):
                 ask()
