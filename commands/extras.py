@@ -3,13 +3,81 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import options
 
+if TYPE_CHECKING:
+    from ..demo.run import ClassResult
+
 app = typer.Typer()
+
+
+@app.command("demo")
+def demo(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The workspace to make.")] = Path(
+        "captrawl-demo"
+    ),
+    captions: Annotated[str, typer.Option(metavar="INDEX", help="The caption index to use.")] = "",
+    json: options.Json = False,
+) -> None:
+    """Run the whole job on a small web that is drawn here; no network."""
+    from ..demo.run import run_demo
+    from ..terminal import emit, emit_json, out, progress_bars, say, table
+    from .task import counts_text
+
+    with progress_bars() as progress:
+        result = run_demo(
+            directory,
+            captions=captions,
+            progress=progress,
+            done=lambda stage: say(f"{stage.stage}: {counts_text(stage.counts)}"),
+        )
+    lines = [*result.classes, result.total]
+    if json:
+        emit_json({"samples": list(result.samples), "classes": [_demo_json(line) for line in lines]})
+        return
+    reasons = sorted(
+        {reason for line in lines for reason in line.failed}, key=lambda r: -result.total.failed[r]
+    )
+    columns = [("class", "left"), ("matched", "right"), ("downloaded", "right"), ("failed", "right")]
+    shares = ["raw", *result.samples]
+    columns += [(name, "right") for name in shares]
+    cells = [
+        [
+            line.name,
+            line.matched,
+            line.downloaded,
+            sum(line.failed.values()),
+            *(_percent(line.shares[name].precision) for name in shares),
+        ]
+        for line in lines
+    ]
+    out().print(
+        table(
+            "precision against the known truth, of matches with an image and of each sample", columns, cells
+        )
+    )
+    emit("failed: " + ", ".join(f"{reason} {result.total.failed[reason]}" for reason in reasons))
+    emit(
+        f"the workspace is {result.folder}; look at {result.folder}/samples, or captrawl -C {directory} status"
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.0%}"
+
+
+def _demo_json(line: ClassResult) -> dict[str, object]:
+    return {
+        "name": line.name,
+        "matched": line.matched,
+        "downloaded": line.downloaded,
+        "failed": dict(line.failed),
+        "precision": {name: share.precision for name, share in line.shares.items()},
+    }
 
 
 @app.command("doctor")

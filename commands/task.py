@@ -174,6 +174,23 @@ def convert(
 
 
 def counts_text(counts: Mapping[str, int]) -> str:
-    """Counts in a line: ``classes 15, matches 1,234``; what is zero is left out but for the first."""
-    shown = [(name, value) for place, (name, value) in enumerate(counts.items()) if value or not place]
-    return ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in shown)
+    """Counts in a line: ``packed 1,843, dropped 86 (too small 35, truncated 51)``.
+
+    A name ``a:b`` is a part of the count ``a``; zeros are left out but for the first.
+    """
+    parts: dict[str, list[str]] = {}
+    for name, value in counts.items():
+        whole, colon, part = name.partition(":")
+        if colon and value:
+            parts.setdefault(whole, []).append(f"{_words(part)} {value:,}")
+    shown = [(name, value) for name, value in counts.items() if ":" not in name]
+    texts: list[str] = []
+    for place, (name, value) in enumerate(shown):
+        if value or not place:
+            inside = f" ({', '.join(parts[name])})" if name in parts else ""
+            texts.append(f"{_words(name)} {value:,}{inside}")
+    return ", ".join(texts)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
