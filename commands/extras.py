@@ -61,9 +61,7 @@ def demo(
         )
     )
     emit("failed: " + ", ".join(f"{reason} {result.total.failed[reason]}" for reason in reasons))
-    emit(
-        f"the workspace is {result.folder}; look at {result.folder}/samples, or captrawl -C {directory} status"
-    )
+    emit(f"the workspace is {result.folder}; see its samples/, or captrawl -C {directory} status")
 
 
 def _percent(share: float | None) -> str:
