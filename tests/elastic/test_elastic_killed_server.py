@@ -177,10 +177,14 @@ def test_without_replicas_a_dead_node_is_an_error_not_a_short_result(nodes, corp
     made = corpus({"a": 3000})
     with ElasticCaptions.open(place, create=True) as index:
         made.fill(index)
-        nodes[2].kill()
+        (holder, *_) = (
+            shard["node"] for shard in index.server.client.cat.shards(index=index.index, format="json")
+        )
+        node = next(node for node in nodes if holder == f"node-{node.port}")
+        node.kill()
         for ask in (lambda: index.count([DOGS]), index.rows, lambda: list(index.scan(DOGS)), index.files):
             with pytest.raises(ServerError, match="busy or not whole"):
                 ask()
-        nodes[2].start()
+        node.start()
         green(index)
         assert index.count([DOGS]) == [3000]
