@@ -74,7 +74,7 @@ def _download(workspace: Workspace, progress: Progress, resolver: Resolver | Non
             if yard.ledger.queued():
                 crawl = Crawl(yard.ledger, yard.spool, line, pace=pace, progress=progress)
                 asyncio.run(_crawl(crawl, yard, resolver))
-            line.finish()
+            line.finish(progress)
         return conclude(yard)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from ..errors import DownloadError
+from ..records import Progress, silent
 from .ledger import Ledger
 from .pack import A_SHARD, Packing, Shard, WorkerDeathError, dropped
 from .shards import Shards
@@ -79,9 +80,10 @@ class PackLine:
             future.add_done_callback(lambda _: self.wake())
         return bool(self._running)
 
-    def finish(self) -> None:
+    def finish(self, progress: Progress = silent) -> None:
         """Pack everything that waits, and return when it is done."""
         while self.pump(rest=True):
+            progress("pack", self.packed, self.packed + self.images)
             concurrent.futures.wait(self._running, return_when=concurrent.futures.FIRST_COMPLETED)
 
     def close(self) -> None:
@@ -118,8 +120,8 @@ class PackLine:
         self._deaths += 1
         if (len(job) == 1 and not suspect) or (self._deaths > _DEATHS and not self.packed):
             raise DownloadError(
-                f"packing workers died {self._deaths} times and packed {self.packed} images; nothing fetched is "
-                "lost: check that Pillow and opencv work on this machine, and run captrawl download again"
+                f"packing workers died {self._deaths} times and packed {self.packed} images; nothing fetched "
+                "is lost: check that Pillow and opencv work on this machine, and run captrawl download again"
             )
         if job == [suspect]:
             self._commit(dropped(suspect))

@@ -53,7 +53,7 @@ class Shards:
         """Bring folders, spool and ledger together; nothing changes where they agree."""
         shutil.rmtree(self.temporary, ignore_errors=True)
         self._adopt(ledger)
-        gone = [sha256 for sha256, path in ledger.paths() if not self._exists(path)]
+        gone = self._missing(ledger)
         waiting = {sha256 for sha256, _ in ledger.spooled()}
         names = spool.names()
         spool.discard(names - waiting)
@@ -77,5 +77,15 @@ class Shards:
                 continue
             ledger.pack([file for file in files if ledger.expects(file.sha256)])
 
-    def _exists(self, path: str) -> bool:
-        return (self.images.parent / path).is_file()
+    def _missing(self, ledger: Ledger) -> list[str]:
+        """The packed images whose files aren't there, found with one listing a folder."""
+        there: dict[str, set[str]] = {}
+        gone: list[str] = []
+        for sha256, path in ledger.paths():
+            parent, _, name = path.rpartition("/")
+            if parent not in there:
+                folder = self.images.parent / parent
+                there[parent] = {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
+            if name not in there[parent]:
+                gone.append(sha256)
+        return gone

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,7 +70,8 @@ def pack_line(yard: Yard, *, settings: PackSettings | None = None) -> Generator[
     """The packing side of ``yard``, one worker started ahead; its workers end with the block."""
     chosen = settings or PackSettings(resize=yard.settings.resize)
     packing = Packing(yard.shards.temporary, yard.spool.folder, chosen)
-    packers = yard.settings.processes or len(os.sched_getaffinity(0))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    packers = yard.settings.processes or cores
     line = PackLine(yard.ledger, yard.spool, yard.shards, packing=packing, packers=packers)
     try:
         if line.images or yard.ledger.queued():
@@ -77,6 +79,7 @@ def pack_line(yard: Yard, *, settings: PackSettings | None = None) -> Generator[
         yield line
     finally:
         line.close()
+        shutil.rmtree(yard.shards.temporary, ignore_errors=True)
 
 
 def conclude(yard: Yard) -> dict[str, int]:

@@ -151,8 +151,8 @@ class Names:
         if found and isinstance(found[0], list):
             found = found.pop(0) if len(found) > 1 else found[0]
         return [
-            {"hostname": host, "host": a, "port": port, "family": socket.AF_INET6 if ":" in a else socket.AF_INET,
-             "proto": 0, "flags": 0}
+            {"hostname": host, "host": a, "port": port, "proto": 0, "flags": 0,
+             "family": socket.AF_INET6 if ":" in a else socket.AF_INET}
             for a in found
         ]  # fmt: skip
 
@@ -178,7 +178,7 @@ def jpeg(seed: int = 0, width: int = 120, height: int = 100) -> bytes:
 
 
 def endless_jpeg() -> bytes:
-    """A progressive JPEG of 16 MB whose first scan stands there 600 times: seconds to decode, on any machine."""
+    """A progressive JPEG of 16 MB whose first scan stands there 600 times: seconds to decode."""
     data = encoded(Image.new("RGB", (3000, 3000), "grey"), progressive=True, quality=50)
     start = data.index(b"\xff\xda")
     end = data.index(b"\xff\xc4", start)

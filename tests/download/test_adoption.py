@@ -32,8 +32,8 @@ for shard, start in enumerate(range(0, len(table), 5)):
     kind = {"files": writer.FilesSampleWriter, "webdataset": writer.WebDatasetSampleWriter,
             "parquet": writer.ParquetSampleWriter}[format]
     resizer = Resizer(256, "no", False, encode_quality=95, encode_format="jpg")
-    ok, _ = Downloader(kind, resizer, 2, False, False, out, table.column_names, 5, 10000, 5, "sha256", None, "jpg",
-                       0, None, ["noai"])((shard, feather))
+    ok, _ = Downloader(kind, resizer, 2, False, False, out, table.column_names, 5, 10000, 5, "sha256", None,
+                       "jpg", 0, None, ["noai"])((shard, feather))
     assert ok
 """
 

@@ -212,7 +212,7 @@ def test_consent_that_is_given_is_kept_as_evidence(web, ask, tools) -> None:
 def test_redirects_are_followed(web, ask, tools) -> None:
     web.give("/b", status=307, Location="c?x=é y#z")
     web.give("/c?x=%C3%A9%20y", tools.jpeg(1))
-    (answer,) = ask(web.give("/a", status=301, Location="//127.0.0.1:%d/b" % web.port))
+    (answer,) = ask(web.give("/a", status=301, Location=f"//127.0.0.1:{web.port}/b"))
     assert (answer.reason, answer.status) == ("", 200)
     assert answer.final_url == web.url("/c?x=%C3%A9%20y")
 

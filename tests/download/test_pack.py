@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import struct
 import time
 import zlib
@@ -77,7 +76,8 @@ def with_orientation(image: Image.Image, orientation: int, format: str) -> bytes
 
 
 TURNS = {
-    1: None, 2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    1: None, 2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }  # fmt: skip
@@ -223,7 +223,7 @@ def test_resize_makes_the_short_side(tmp_path, tools) -> None:
         ("images/00012/000120001.jpg", 90, 100),
         ("images/00012/000120002.jpg", 100, 300),
     ]
-    assert sorted(os.listdir(shard.folder)) == [
+    assert sorted(path.name for path in shard.folder.iterdir()) == [
         "000120000.jpg", "000120001.jpg", "000120002.jpg", "shard.parquet",
     ]  # fmt: skip
 

@@ -1,0 +1,257 @@
+"""The ledger, the hosts and the memory budget, each alone."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pyarrow.parquet as pq
+import pytest
+from captrawl.errors import DownloadError
+from captrawl.indexer.answers import Answer, Asked, Body, PackedFile
+from captrawl.indexer.budget import Budget, Share
+from captrawl.indexer.failures import retry_after
+from captrawl.indexer.hosts import Hosts
+from captrawl.indexer.intake import matches_digest, take_in
+from captrawl.indexer.ledger import Ledger
+from captrawl.indexer.reasons import STATES, Reason, UrlState, is_transient, state_of
+
+
+@pytest.fixture
+def ledger(tmp_path, tools):
+    """Three URLs, in priority order b, c, a."""
+    rows = [
+        {"url": "a", "priority": 9},
+        {"url": "b", "priority": -9},
+        {"url": "c"},
+        {"url": "b", "priority": 99},
+    ]
+    pq.write_table(tools.match_table(rows), tmp_path / "matches.parquet")
+    with Ledger(tmp_path / "images" / "ledger.sqlite") as made:
+        take_in(made, tmp_path / "matches.parquet", digest="1", blocked_uids=frozenset())
+        yield made
+
+
+def body(name: str = "s") -> Body:
+    return Body(name * 64, "1", "m", 10, 100, 90)
+
+
+def rows(ledger: Ledger, columns: str) -> dict[str, tuple]:
+    return {row[0]: row[1:] for row in ledger.database.execute(f"SELECT url, {columns} FROM urls")}
+
+
+def test_leases_come_in_priority_order_and_once(ledger: Ledger) -> None:
+    assert [asked.url for asked in ledger.lease(2)] == ["b", "c"]
+    assert [asked.url for asked in ledger.lease(5)] == ["a"]
+    assert ledger.lease(5) == []
+    assert ledger.counts() == {"queued": 3}
+    ledger.release()
+    assert ledger.queued() == 3
+    leased = ledger.lease(5)
+    ledger.release([leased[0].id], next_try=time.time() + 50)
+    assert ledger.lease(5) == []
+    assert 49 < (ledger.next_due() or 0) - time.time() <= 50
+
+
+def test_transient_failures_come_back_while_attempts_last(ledger: Ledger) -> None:
+    for attempt in (1, 2):
+        (asked,) = ledger.lease(1, until=time.time() + 10**6)
+        assert (asked.url, asked.attempts) == ("b", attempt - 1)
+        settled = ledger.settle([Answer(asked.id, "timeout", wait=5.0 * attempt)], retries=1, retry_after=7)
+        assert settled.again == (attempt == 1)
+        state, reason, attempts, next_try = rows(ledger, "state, reason, attempts, next_try")["b"]
+        assert (reason, attempts) == ("timeout", attempt)
+        if attempt == 1:
+            assert state == "queued"
+            assert 6 < next_try - time.time() <= 7
+            assert [a.url for a in ledger.lease(1)] == ["c"]
+    assert rows(ledger, "state")["b"] == ("failed",)
+    assert ledger.counts() == {"failed": 1, "failed:timeout": 1, "queued": 2}
+
+
+def test_one_file_for_all_urls_of_the_same_bytes(ledger: Ledger) -> None:
+    first, second, third = ledger.lease(3)
+    settled = ledger.settle(
+        [Answer(first.id, body=body()), Answer(second.id, body=body())], retries=0, retry_after=0
+    )
+    assert settled.spooled == [("s" * 64, 10)] * 2
+    assert ledger.spooled() == [("s" * 64, 10)]
+    ledger.pack([PackedFile("s" * 64, "images/00000/x.jpg", 100, 90)])
+    late = ledger.settle([Answer(third.id, body=body())], retries=0, retry_after=0)
+    assert (late.spooled, late.needless) == ([], ["s" * 64])
+    assert ledger.counts() == {"packed": 3}
+    assert ledger.paths() == [("s" * 64, "images/00000/x.jpg")]
+
+
+def test_what_was_dropped_is_dropped_at_once_the_next_time(ledger: Ledger) -> None:
+    first, second, _ = ledger.lease(3)
+    ledger.settle([Answer(first.id, body=body())], retries=0, retry_after=0)
+    ledger.pack([PackedFile("s" * 64, reason="decoder_death")])
+    again = ledger.settle([Answer(second.id, body=body())], retries=0, retry_after=0)
+    assert again.needless == ["s" * 64]
+    assert ledger.counts() == {"dropped": 2, "dropped:decoder_death": 2, "queued": 1}
+
+
+def test_a_failed_transaction_changes_nothing(ledger: Ledger) -> None:
+    asked = ledger.lease(1)[0]
+    with pytest.raises(ValueError, match="neither a body nor a reason"):
+        ledger.settle([Answer(asked.id, "dns"), Answer(asked.id)], retries=0, retry_after=0)
+    assert rows(ledger, "state, attempts")["b"] == ("leased", 0)
+
+
+def test_taking_in_again(ledger: Ledger, tmp_path, tools) -> None:
+    path = tmp_path / "matches.parquet"
+    ledger.settle([Answer(ledger.lease(1)[0].id, "dns")], retries=0, retry_after=0)
+    changed = [{"url": "b"}, {"url": "d", "uid": 7}, {"url": None, "row": 3}, {"url": None, "row": 3}]
+    pq.write_table(tools.match_table(changed), path)
+    take_in(ledger, path, digest="1", blocked_uids=frozenset())
+    assert ledger.counts() == {"failed": 1, "failed:dns": 1, "queued": 2}
+    take_in(ledger, path, digest="2", blocked_uids=frozenset({7}))
+    assert ledger.counts() == {"failed": 1, "failed:dns": 1, "queued": 1, "no_url": 1}
+    assert rows(ledger, "wanted, blocked") == {"a": (1, 0), "b": (2, 0), "c": (1, 0), "d": (2, 2)}
+
+
+def test_the_digest_is_of_the_values(tmp_path, tools) -> None:
+    def digest(*urls: str | None, group: int = 100) -> str:
+        path = tmp_path / "m.parquet"
+        pq.write_table(tools.match_table([{"url": url} for url in urls]), path, row_group_size=group)
+        return matches_digest(path)
+
+    assert digest("a", "b", None) == digest("a", "b", None)
+    assert (
+        len({digest("a", "b"), digest("ab", ""), digest("a", None), digest("a", "b", None), digest("b", "a")})
+        == 5
+    )
+
+
+def test_another_format_is_refused(tmp_path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path) as ledger:
+        ledger.note(format="2")
+        ledger.database.execute("UPDATE meta SET value = '2' WHERE key = 'format'")
+    with pytest.raises(DownloadError, match="has format 2, this captrawl reads 1"):
+        Ledger(path)
+
+
+def test_a_broken_file_is_a_clear_error(tmp_path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    path.write_bytes(b"no database" * 1000)
+    with pytest.raises(DownloadError, match="can't be"):
+        Ledger(path)
+
+
+def test_every_reason_has_a_state() -> None:
+    assert set(STATES) == set(Reason)
+    assert set(STATES.values()) == {UrlState.FAILED, UrlState.REFUSED, UrlState.DROPPED}
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524])
+def test_statuses_that_may_pass(status: int) -> None:
+    assert is_transient(f"http_{status}")
+    assert state_of(f"http_{status}") is UrlState.FAILED
+
+
+@pytest.mark.parametrize("status", [204, 302, 400, 401, 403, 404, 405, 406, 410, 415, 451, 501, 505, 525])
+def test_statuses_that_stay(status: int) -> None:
+    assert not is_transient(f"http_{status}")
+
+
+def test_reasons_that_may_pass() -> None:
+    assert {reason for reason in Reason if is_transient(reason)} == {
+        Reason.DNS_BUSY, Reason.CONNECT, Reason.TIMEOUT, Reason.CONNECTION_LOST,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("", 0), ("120", 120), (" 7 ", 7), ("-5", 0), ("1.5", 0), ("soon", 0), ("9" * 50, 10**9),
+     ("Wed, 21 Oct 2015 07:28:00 GMT", 0), ("Fri, 99 Foo 2099 07:28:00 GMT", 0), ("²", 0)],
+)  # fmt: skip
+def test_retry_after(value: str, seconds: float) -> None:
+    assert retry_after(value) == seconds
+
+
+def test_hosts_take_turns() -> None:
+    hosts = Hosts()
+    for number, host in enumerate("aaaabbc"):
+        hosts.add(host, Asked(number, "", 0))
+    taken = [hosts.take() for _ in range(6)]
+    assert [(host, asked.id) for host, asked in filter(None, taken)] == [
+        ("a", 0), ("a", 1), ("b", 4), ("b", 5), ("c", 6),
+    ]  # fmt: skip
+    assert (taken[5], hosts.size) == (None, 2)
+    assert hosts.wanted("a")
+    assert not hosts.wanted("b")
+    hosts.leave("a")
+    host, asked = hosts.take() or ("", None)
+    assert (host, asked and asked.id) == ("a", 2)
+
+
+def test_a_pause_holds_and_ends() -> None:
+    hosts = Hosts()
+    hosts.add("a", Asked(1, "", 0))
+    hosts.pause("a", time.time() + 0.1)
+    hosts.add("a", Asked(2, "", 0))
+    assert hosts.take() is None
+    assert 0 < hosts.pause_left("a") <= 0.1
+    time.sleep(0.12)
+    assert [(hosts.take() or ("", Asked(0, "", 0)))[1].id for _ in range(2)] == [1, 2]
+    hosts.add("a", Asked(3, "", 0))
+    hosts.pause("a", time.time() + 1000)
+    assert hosts.drain(2000) == []
+    ((until, items),) = hosts.drain(500)
+    assert [asked.id for asked in items] == [3]
+    assert until > time.time() + 900
+    assert hosts.size == 0
+
+
+def test_redirects_come_before_new_urls() -> None:
+    async def main() -> list[str]:
+        hosts = Hosts(per_host=1)
+        hosts.add("a", Asked(1, "", 0))
+        hosts.add("a", Asked(2, "", 0))
+        order: list[str] = []
+        assert hosts.take() is not None
+
+        async def hop(name: str) -> None:
+            await hosts.enter("a")
+            order.append(name)
+
+        first, second = asyncio.create_task(hop("hop")), asyncio.create_task(hop("cancelled"))
+        await asyncio.sleep(0)
+        second.cancel()
+        assert hosts.take() is None
+        hosts.leave("a")
+        await first
+        assert hosts.take() is None
+        hosts.leave("a")
+        taken = hosts.take()
+        order.append(str(taken and taken[1].id))
+        hosts.leave("a")
+        assert not hosts._active
+        return order
+
+    assert asyncio.run(main()) == ["hop", "2"]
+
+
+def test_a_budget_bounds_and_never_blocks_for_good() -> None:
+    async def main() -> None:
+        budget = Budget(100)
+        most = 0
+
+        async def grow(steps: list[int]) -> None:
+            nonlocal most
+            share = Share(budget)
+            for size in steps:
+                await share.grow(size)
+                most = max(most, 100 - budget.free)
+                await asyncio.sleep(0)
+            share.close()
+
+        await asyncio.wait_for(asyncio.gather(*(grow([30, 60, 90]) for _ in range(20))), 5)
+        assert budget.free == 100
+        assert budget.favoured is None
+        assert not budget.waiters
+        assert 90 <= most <= 190
+
+    asyncio.run(main())
