@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..classes import ClassEntry, ClassList, Synonym
-from ..errors import CaptionIndexError, WorkspaceError
+from ..errors import CaptionIndexError, MissingExtraError, WorkspaceError
 from ..records import Progress, silent
 from ..settings import (
     CaptionSettings,
@@ -22,11 +24,14 @@ from ..settings import (
     TaskSettings,
 )
 from ..workspace import StageStatus, Workspace
-from .server import free_port, serving
-from .web import Web, WebSettings, make_web, settings_of
 from .words import CLASSES
 
+if TYPE_CHECKING:
+    from .web import Web, WebSettings
+
 MODEL = Path(__file__).with_name("model")
+NEEDED = ("PIL", "aiohttp", "faiss", "img2dataset", "open_clip", "torch")
+"""What the extras `cpu` and `gpu` install, and the demo uses."""
 RAW = "raw"
 METHODS = {"Random": "Random", "T2T": "T2T-rank", "T2I": "T2I-rank"}
 """Sample names (n is put behind them) → their methods."""
@@ -83,13 +88,20 @@ def run_demo(
     (default: what is there, else WebSettings()); ``done`` hears of each stage. WorkspaceError where the
     folder holds something else, CaptionIndexError where the index does: its links would be fetched.
     """
-    drawn = _web_of(folder, web, progress)
-    location = captions or str(folder.resolve() / "captions")
-    with serving(drawn):
+    if any(find_spec(name) is None for name in NEEDED):
+        raise MissingExtraError("the demo", "cpu")
+    from .. import pipeline
+    from .server import serving
+    from .web import draw_web
+
+    drawn = _web_of(folder, web)
+    location = captions or str(folder / "captions")
+    if not location.startswith(("http://", "https://")):
+        location = str(Path(location).expanduser().resolve())
+    with serving(drawn):  # before the drawing: nobody else takes the port meanwhile
+        draw_web(drawn, progress=progress)
         _index(drawn, location, progress)
         workspace = _workspace_of(folder, drawn, location)
-        from .. import pipeline
-
         pipeline.run(workspace, progress=progress, done=done)
     return judge(workspace, drawn)
 
@@ -181,12 +193,15 @@ def _total(results: list[ClassResult], names: tuple[str, ...]) -> ClassResult:
     )
 
 
-def _web_of(folder: Path, wanted: WebSettings | None, progress: Progress) -> Web:
-    """The web in ``folder``, drawn if it isn't there; WorkspaceError where that holds something else."""
+def _web_of(folder: Path, wanted: WebSettings | None) -> Web:
+    """The web in ``folder``, or a new one; WorkspaceError where that holds something else."""
     if any(character.isspace() for character in str(folder.resolve())):
         raise WorkspaceError(
             f"{folder.resolve()} holds a blank, which lists of paths can't; choose another folder"
         )
+    from .server import free_port
+    from .web import WebSettings, open_web, settings_of
+
     place = folder / "web"
     held = settings_of(place)
     if held is None:
@@ -195,8 +210,8 @@ def _web_of(folder: Path, wanted: WebSettings | None, progress: Progress) -> Web
                 f"{folder} isn't empty and holds no demo; choose a new folder, or empty this one"
             )
         wanted = wanted or WebSettings()
-        return make_web(place, replace(wanted, port=free_port(wanted.port)), progress=progress)
-    return make_web(place, replace(wanted, port=held.port) if wanted else held, progress=progress)
+        return open_web(place, replace(wanted, port=free_port(wanted.port)))
+    return open_web(place, replace(wanted, port=held.port) if wanted else held)
 
 
 def _index(web: Web, location: str, progress: Progress) -> None:

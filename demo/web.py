@@ -18,7 +18,7 @@ from ..errors import WorkspaceError
 from ..records import Progress, silent
 from ..workspace import atomic, write_json
 from .accuracy import UNSEEN
-from .plan import MISSING, PLACEHOLDERS, Kind, Row, plan
+from .plan import MISSING, Kind, Row, plan
 
 FORMAT = 1
 SIDE = 224
@@ -62,11 +62,17 @@ class Web:
 
 
 def make_web(folder: Path, settings: WebSettings, *, progress: Progress = silent) -> Web:
-    """Draw the web of ``settings`` in ``folder``, or take what is there already.
+    """Draw the web of ``settings`` in ``folder``, or take what is there already."""
+    web = open_web(folder, settings)
+    draw_web(web, progress=progress)
+    return web
 
-    An interrupted drawing goes on where it stopped; WorkspaceError where the folder holds another web.
+
+def open_web(folder: Path, settings: WebSettings) -> Web:
+    """The web of ``settings``, with ``folder`` marked as its place; nothing is drawn yet.
+
+    WorkspaceError where the folder holds another web.
     """
-    web = Web(folder, settings, tuple(plan(settings.seed, settings.rows_per_class, settings.captions)))
     marker = folder / "web.json"
     wanted = {"format": FORMAT, **asdict(settings)}
     if marker.exists():
@@ -74,12 +80,16 @@ def make_web(folder: Path, settings: WebSettings, *, progress: Progress = silent
     else:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(marker, wanted)
-    if not (folder / "truth.parquet").exists():
+    return Web(folder, settings, tuple(plan(settings.seed, settings.rows_per_class, settings.captions)))
+
+
+def draw_web(web: Web, *, progress: Progress = silent) -> None:
+    """Draw and write what isn't there yet: pictures, corpus and truth. An interrupted drawing goes on."""
+    if not (web.folder / "truth.parquet").exists():
         _draw_all(web, progress)
         for part in range(PARTS):
             _write(_corpus_table(web, part), web.corpus / f"part-{part:05d}.parquet")
-        _write(_truth_table(web), folder / "truth.parquet")
-    return web
+        _write(_truth_table(web), web.folder / "truth.parquet")
 
 
 def settings_of(folder: Path) -> WebSettings | None:
@@ -172,8 +182,3 @@ def _truth_table(web: Web) -> pa.Table:
             "drawing": [row.drawing for row in links.values()],
         }
     )
-
-
-def placeholders() -> range:
-    """The numbers of the placeholder pictures."""
-    return range(PLACEHOLDERS)

@@ -10,7 +10,7 @@ import pytest
 from captrawl import pipeline
 from captrawl.demo.plan import REASONS
 from captrawl.demo.run import RAW, DemoResult, run_demo
-from captrawl.demo.server import free_port
+from captrawl.demo.server import free_port, serving
 from captrawl.demo.web import Web, WebSettings, make_web
 from captrawl.errors import CaptionIndexError, WorkspaceError
 from captrawl.indexer.captions import index_captions
@@ -115,3 +115,8 @@ def test_an_index_with_other_corpora_is_refused(small_web: Web, tmp_path: Path) 
     with pytest.raises(CaptionIndexError, match="another/part-00000"):
         run_demo(tmp_path / "demo", captions=str(index), web=settings)
     assert not (tmp_path / "demo" / "captrawl.toml").exists()
+
+
+def test_two_demos_at_once_take_two_ports(small_web: Web, tmp_path: Path) -> None:
+    with serving(small_web):
+        assert free_port(small_web.settings.port) != small_web.settings.port
