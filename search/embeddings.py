@@ -63,9 +63,7 @@ class EmbeddingsInfo:
         except FileNotFoundError as error:
             raise WorkspaceError(f"{folder} holds no embeddings; make them with captrawl embed") from error
         except ValueError as error:
-            raise WorkspaceError(
-                f"{path} isn't readable ({error}); delete {folder}, embed again"
-            ) from error
+            raise WorkspaceError(f"{path} isn't readable ({error}); delete {folder}, embed again") from error
         found = data.pop("format", None)
         if found != FORMAT:
             raise WorkspaceError(f"{path} has format {found}, this captrawl reads {FORMAT}")
@@ -75,9 +73,7 @@ class EmbeddingsInfo:
 def shard_rows(shard: int) -> int:
     """How many rows shard number ``shard`` (from 0) takes before failures: 256, doubled every six shards."""
     if shard >= SHARDS:
-        raise WorkspaceError(
-            f"one model's embeddings hold {SHARDS} shards and all are full"
-        )
+        raise WorkspaceError(f"one model's embeddings hold {SHARDS} shards and all are full")
     return min(_FIRST_SHARD << (shard // 6), _LARGEST_SHARD)
 
 
@@ -181,9 +177,7 @@ class Embeddings:
         try:
             vectors: NDArray[Any] = np.load(path, mmap_mode="r")
         except (OSError, ValueError) as error:
-            raise WorkspaceError(
-                f"can't read {path} ({error}); delete {self.folder}, embed again"
-            ) from error
+            raise WorkspaceError(f"can't read {path} ({error}); delete {self.folder}, embed again") from error
         if vectors.ndim != 2 or vectors.shape[1] != self.dimension or vectors.dtype != self.info.precision:
             raise ModelError(
                 f"{path} holds {vectors.dtype} vectors of shape {vectors.shape}, {INFO} says "
