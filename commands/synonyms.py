@@ -45,10 +45,13 @@ def synonyms(
     review: Annotated[bool, typer.Option("--review", help="Show what the index says of each one.")] = False,
     classes: Annotated[list[str] | None, typer.Option("--class", help="Review this class only.")] = None,
     limit: Annotated[int, typer.Option(help="Synonyms to show in a review.", min=1)] = 20,
+    min_rows: Annotated[int, typer.Option(help="Rows a synonym must have to be shown.", min=1)] = 20,
     json: options.Json = False,
 ) -> None:
     """Ask a language model for synonyms, filter them with CLIP, and review them by their captions."""
     from ..search.llm import Server
+    from ..search.review import to_json
+    from ..terminal import emit_json
 
     workspace = options.workspace_of(context)
     if shared not in {"keep", "drop"}:
@@ -56,7 +59,11 @@ def synonyms(
     if no_filter and (filter_only or filter_all):
         raise InputError("--no-filter contradicts --filter-only and --filter-all; give one of them")
     if review:
-        _review(workspace, classes or [], limit=limit, json=json)
+        found = _review(workspace, classes or [])
+        if json:
+            emit_json(to_json(found))
+        else:
+            _show_review(found, limit, min_rows)
         return
     server = Server(model, base_url, concurrency, timeout, retries)
     asked = domain or _domain(workspace)
@@ -189,12 +196,12 @@ def _finish(workspace: Workspace, *, drop: bool, json: bool) -> None:
 # Review -------------------------------------------------------------------------------------------
 
 
-def _review(workspace: Workspace, names: list[str], *, limit: int, json: bool) -> None:
+def _review(workspace: Workspace, names: list[str]) -> Review:
     from ..classes import load_classes
     from ..search.captions import open_captions
     from ..search.matches import task_of
-    from ..search.review import Plan, review, save_review, to_json
-    from ..terminal import emit_json, progress_bars
+    from ..search.review import Plan, review, save_review
+    from ..terminal import progress_bars
 
     classes = load_classes(workspace.classes_path())
     plan = Plan(only=_chosen(classes, names))
@@ -203,10 +210,7 @@ def _review(workspace: Workspace, names: list[str], *, limit: int, json: bool) -
     with open_captions(workspace.settings().captions.index) as index, progress_bars() as progress:
         found = review(index, classes, encoder, scope=scope, plan=plan, progress=progress)
     save_review(found, workspace.root / REVIEW)
-    if json:
-        emit_json(to_json(found))
-        return
-    _show_review(found, limit)
+    return found
 
 
 def _chosen(classes: ClassList, names: list[str]) -> frozenset[int] | None:
@@ -221,14 +225,18 @@ def _chosen(classes: ClassList, names: list[str]) -> frozenset[int] | None:
     return frozenset(ids)
 
 
-def _show_review(found: Review, limit: int) -> None:
+def _show_review(found: Review, limit: int, min_rows: int) -> None:
     from ..terminal import emit, number, out, table
 
-    judged = [one for one in found.synonyms if one.agreement is not None]
+    judged = [one for one in found.synonyms if one.frequency >= min_rows]
     for one in judged[:limit]:
         _show_synonym(one)
-    rest = number(len(found.synonyms) - len(judged))
-    emit(f"{number(len(judged))} synonyms with captions, the lowest agreement first; {rest} without any")
+    few = number(sum(0 < one.frequency < min_rows for one in found.synonyms))
+    none = number(sum(not one.frequency for one in found.synonyms))
+    emit(
+        f"{number(len(judged))} synonyms, the lowest agreement first; {few} with fewer than {min_rows} rows "
+        f"and {none} without any are in {REVIEW}"
+    )
     cells = [_proposal_cells(one) for one in found.proposals[:limit]]
     if cells:
         emit("Proposals, none of them applied (prefix and exclude are in captrawl.toml):")

@@ -199,7 +199,7 @@ def test_homonyms_have_the_lowest_agreement(real_task: Path, captrawl: Callable[
     judged = [(one["synonym"], one["class_name"]) for one in found if one["frequency"] >= 50]
     lowest = judged[: len(judged) // 3]
     assert set(HOMONYMS.items()) <= set(lowest), lowest
-    first = found[0]
+    first = next(one for one in found if one["frequency"] >= 20)
     assert f"{first['synonym']}  (class {first['class_id']} {first['class_name']})" in shown
     assert "the lowest agreement first" in shown
     assert Workspace.open(real_task).settings().task.prefix == ""  # proposals are never applied
