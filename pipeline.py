@@ -84,9 +84,15 @@ def _embed_status(workspace: Workspace) -> StageStatus:
 
 
 def _embed(workspace: Workspace, progress: Progress) -> Counts:
-    from .indexer.embed import embed
+    from .indexer.embed import embed, embed_status
 
-    return embed(workspace, progress=progress)
+    # Vectors of other weights or another precision are made anew beside the old ones, then swapped.
+    return embed(workspace, replace=embed_status(workspace).state is State.STALE, progress=progress)
+
+
+def embed_all(workspace: Workspace, progress: Progress) -> dict[str, Counts]:
+    """Embed what is missing or stale and bring the FAISS indices up to it; counts by stage."""
+    return {name: STAGES[name].run(workspace, progress) for name in ("embed", "vectors")}
 
 
 def _vectors_status(workspace: Workspace) -> StageStatus:

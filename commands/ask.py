@@ -9,6 +9,7 @@ import typer
 
 from ..errors import InputError
 from . import options
+from .cold import settle_without_pandas
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,6 +54,7 @@ def query(
     from ..search.query import CaptionQuery
     from ..terminal import emit, emit_csv, emit_json, number, progress_bars
 
+    settle_without_pandas()
     if json and csv:
         raise InputError("--json and --csv contradict each other; give one of them")
     page = explore.Page(limit, explore.order_of(order), seed)
@@ -154,6 +156,7 @@ def count(
     from ..search.match import Scope, count_classes, count_safety
     from ..terminal import emit_json
 
+    settle_without_pandas()
     if bool(phrases) == (classes is not None):
         raise InputError("give either phrases or --classes FILE")
     entries = (

@@ -56,8 +56,7 @@ def embed(
     precision: Annotated[str, typer.Option(help="float16 or float32, of the stored vectors.")] = "",
 ) -> None:
     """Embed the usable images and their captions, and build the FAISS indices."""
-    from ..indexer.embed import embed as run
-    from ..indexer.vectors import build_vectors
+    from ..pipeline import embed_all
     from ..terminal import emit, progress_bars
 
     workspace = options.workspace_of(context)
@@ -67,8 +66,9 @@ def embed(
     if changes:
         options.change_settings(workspace, "model", changes)
     with progress_bars() as progress:
-        emit(f"embed: {counts_text(run(workspace, progress=progress))}")
-        emit(f"vectors: {counts_text(build_vectors(workspace, progress=progress))}")
+        counts = embed_all(workspace, progress)
+    for stage, counted in counts.items():
+        emit(f"{stage}: {counts_text(counted)}")
 
 
 @app.command("similar")

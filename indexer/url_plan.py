@@ -41,18 +41,21 @@ def plan_only(workspace: Workspace) -> Path:
     with opened(workspace) as yard:
         database = yard.ledger.database
         database.execute(_TABLE)
-        columns = ["url", "class_id", "uid", "priority"]
-        for batch in matched_batches(workspace.matches_path, columns):
+        names = ["url", "class_id", "uid", "priority"]
+        for batch in matched_batches(workspace.matches_path, names):
             rows = batch.filter(batch.column("url").is_valid())
-            values = zip(*(rows[name].to_pylist() for name in columns), strict=True)
+            values = zip(*(rows[name].to_pylist() for name in names), strict=True)
             database.executemany("INSERT INTO plan VALUES (?, ?, ?, ?)", values)
         found = database.execute(_PLAN)
         with atomic(path) as temporary, pq.ParquetWriter(temporary, PLAN_SCHEMA) as writer:
             while rows := found.fetchmany(_ROWS_AT_ONCE):
                 kept = [row for row in rows if _would_ask(row[0], allow_private=yard.rules.allow_private)]
                 classes = [sorted(map(int, row[3].split(","))) for row in kept]
-                planned = [[row[0] for row in kept], [row[1] for row in kept], classes]
-                writer.write_table(pa.table(planned, schema=PLAN_SCHEMA))
+                columns = [[row[0] for row in kept], [row[1] for row in kept], classes]
+                planned = [
+                    pa.array(values, kind) for values, kind in zip(columns, PLAN_SCHEMA.types, strict=True)
+                ]
+                writer.write_table(pa.Table.from_arrays(planned, schema=PLAN_SCHEMA))
     return path
 
 

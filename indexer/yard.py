@@ -9,7 +9,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ..errors import DownloadError, MissingExtraError
+from ..errors import DownloadError, MissingExtraError, WorkspaceError
 from ..settings import DownloadSettings
 from ..workspace import Workspace, digest
 from .blocklist import Blocklist, load_blocklist
@@ -43,6 +43,10 @@ class Yard:
 def opened(workspace: Workspace) -> Generator[Yard]:
     """The yard of ``workspace``, locked, its ledger filled from the matches and judged by the settings."""
     _check_extras()
+    if not workspace.matches_path.is_file():
+        raise WorkspaceError(
+            f"{workspace.root} holds no matches.parquet; run captrawl -C {workspace.root} match first"
+        )
     with workspace.locked(STAGE), Ledger(workspace.ledger_path) as ledger:
         settings = workspace.settings().download
         blocklist = blocklist_of(workspace, settings)
