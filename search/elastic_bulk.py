@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
-from time import monotonic, sleep
+from dataclasses import dataclass, field
+from threading import Event
+from time import monotonic
 from typing import Any
 
 from ..errors import CaptionIndexError, ServerError
@@ -31,6 +32,8 @@ class Bulk:
     server: Server
     index: str
     what: str
+    stop: Event = field(default_factory=Event)
+    """Set when the load has failed or been interrupted: nothing is tried again."""
 
     def write(self, operations: Iterable[bytes]) -> int:
         """Send all operations, a few requests at a time; returns their number once every one is done.
@@ -40,13 +43,17 @@ class Bulk:
         sent = 0
         under_way: set[Future[None]] = set()
         with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="bulk") as pool:
-            for chunk in chunks(operations):
-                if len(under_way) >= IN_FLIGHT:
-                    done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-                    _raise_first(done)
-                under_way.add(pool.submit(self.send, chunk))
-                sent += len(chunk)
-            _raise_first(under_way)
+            try:
+                for chunk in chunks(operations):
+                    if len(under_way) >= IN_FLIGHT:
+                        done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+                        _raise_first(done)
+                    under_way.add(pool.submit(self.send, chunk))
+                    sent += len(chunk)
+                _raise_first(under_way)
+            except BaseException:  # Ctrl-C too must not wait until every request has lost its patience
+                self.stop.set()
+                raise
         return sent
 
     def send(self, operations: Sequence[bytes]) -> None:
@@ -57,10 +64,10 @@ class Bulk:
             busy = [
                 operation
                 for operation, result in zip(left, results, strict=True)
-                if self._is_busy(result, patient=monotonic() < end)
+                if self._is_busy(result, patient=monotonic() < end and not self.stop.is_set())
             ]
             if busy:
-                sleep(pause)
+                self.stop.wait(pause)
                 pause = min(pause * 2, 15.0)
             left = busy
 
@@ -86,6 +93,7 @@ class Bulk:
         return self.server.ask(
             lambda es: es.bulk(index=self.index, body=body, filter_path=filter_path).body,  # type: ignore[arg-type]
             patience=self.server.patience,
+            stop=self.stop,
         )
 
     def _is_busy(self, result: Mapping[str, Any], *, patient: bool) -> bool:

@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -43,21 +44,30 @@ class Server:
     patience: float
     """Seconds that a load waits for a server that is gone or busy: by default long enough for a restart."""
 
-    def ask(self, call: Callable[[Elasticsearch], T], *, patience: float = READ_PATIENCE) -> T:
-        """What ``call`` gives for the client; ServerError or CaptionIndexError when it fails for good."""
+    def ask(
+        self,
+        call: Callable[[Elasticsearch], T],
+        *,
+        patience: float = READ_PATIENCE,
+        stop: Event | None = None,
+    ) -> T:
+        """What ``call`` gives for the client; ServerError or CaptionIndexError when it fails for good.
+
+        ``stop``, set by another thread, ends the patience.
+        """
         from elasticsearch import ApiError, TransportError
 
         end = time.monotonic() + patience
-        pause = 0.25
+        pause, stop = 0.25, stop or Event()
         while True:
             try:
                 return call(self.client)
             except (ApiError, TransportError) as error:
-                left = end - time.monotonic()
+                left = 0.0 if stop.is_set() else end - time.monotonic()
                 if not is_transient(error, waited_for=self.timeout, left=left):
                     raise translated(error, self.address, self.credentials, self.timeout) from error
                 log.info("%s: %s; asking again", self.address, reason_of(error))
-            time.sleep(min(pause * random.uniform(0.5, 1.0), max(0.0, left)))
+            stop.wait(min(pause * random.uniform(0.5, 1.0), left))
             pause = min(pause * 2, 15.0)
 
     def close(self) -> None:

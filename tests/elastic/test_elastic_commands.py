@@ -1,0 +1,102 @@
+"""Commands on an Elasticsearch index: the same output as on a folder."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+pytestmark = pytest.mark.elastic
+
+CAPTIONS = ["A husky", "Golden-Retriever &amp; husky", None, "golden retriever puppy", "cat", "HUSKY’s sled"]
+
+
+def write(folder, name, captions, tag="UNLIKELY"):
+    folder.mkdir(exist_ok=True)
+    count = len(captions)
+    columns = {
+        "URL": pa.array([f"http://example.org/{name}/{n}" for n in range(count)]),
+        "TEXT": pa.array(captions, pa.string()),
+        "WIDTH": pa.array([100 + n for n in range(count)], pa.int32()),
+        "HEIGHT": pa.array([90] * count, pa.int32()),
+        "NSFW": pa.array([tag] * count),
+        "LICENSE": pa.array(["?"] * count),
+        "similarity": pa.array([0.3] * count, pa.float64()),
+        "SAMPLE_ID": pa.array(range(count), pa.float64()),
+    }
+    pq.write_table(pa.table(columns), folder / name)
+
+
+@pytest.fixture
+def corpus_folder(tmp_path):
+    folder = tmp_path / "birds"
+    write(folder, "0.parquet", CAPTIONS)
+    write(folder, "1.parquet", ["husky"] * 3, "NSFW")
+    return folder
+
+
+def test_every_command_says_the_same(place, corpus_folder, tmp_path, captrawl):
+    places = {"folder": str(tmp_path / "index"), "server": place}
+    said = {}
+    for name, index in places.items():
+        out = {"built": captrawl("index", "captions", corpus_folder, "--to", index, "--json").stdout}
+        out["again"] = captrawl("index", "captions", corpus_folder, "--to", index, "--json").stdout
+        phrases = ("husky", "golden retriever")
+        out["count"] = captrawl("count", *phrases, "--index", index, "--json").stdout
+        out["unsafe"] = captrawl("count", *phrases, "--index", index, "--no-safety", "--json").stdout
+        for order in ("random", "corpus"):
+            out[order] = captrawl("query", *phrases, "--index", index, "--order", order, "--json").stdout
+        classes = tmp_path / "classes.json"
+        classes.write_text(json.dumps({"husky": ["husky"], "retriever": ["golden retriever"]}))
+        task = tmp_path / f"task-{name}"
+        captrawl("init", task, "--classes", classes, "--index", index)
+        captrawl("-C", task, "match")
+        out["matches"] = pq.read_table(task / "matches.parquet").to_pylist()
+        said[name] = out
+    assert said["server"] == said["folder"]
+    assert json.loads(said["server"]["built"])["rows"] == 9
+    assert json.loads(said["server"]["again"])["files_skipped"] == 2
+    assert json.loads(said["server"]["count"])["classes"][0]["total"] == 3
+
+
+def test_parts_swap_and_replace(place, corpus_folder, captrawl):
+    def count():
+        return json.loads(captrawl("count", "husky", "--index", place, "--no-safety", "--json").stdout)[
+            "rows"
+        ]
+
+    for part in ("1/2", "2/2"):
+        captrawl("index", "captions", corpus_folder, "--to", place, "--part", part)
+    assert count() == 9
+    write(corpus_folder, "1.parquet", ["husky"] * 5)
+    refused = captrawl("index", "captions", corpus_folder, "--to", place, check=False)
+    assert (refused.returncode, "--replace" in refused.stderr, count()) == (1, True, 9)
+    captrawl("index", "captions", corpus_folder, "--to", place, "--replace")
+    assert count() == 11
+    write(corpus_folder, "2.parquet", ["husky"])
+    done = captrawl("index", "captions", corpus_folder, "--to", place, "--swap")
+    assert "readers see it now" in done.stdout
+    assert count() == 12
+    (corpus_folder / "0.parquet").unlink()
+    captrawl("index", "captions", corpus_folder, "--to", place, "--swap", "--workers", 1)
+    assert count() == 6
+
+
+def test_errors_are_two_lines_at_most_and_exit_1(elastic_url, captrawl, tmp_path):
+    password = {**os.environ, "ELASTICSEARCH_USERNAME": "me"}
+    for index, said, environment in (
+        (f"{elastic_url}/captrawl-nowhere", "there is no caption index", None),
+        ("http://127.0.0.1:1/x", "is it running", None),
+        ("http://u:hunter2@127.0.0.1:9200/x", "must not hold credentials", None),
+        (f"{elastic_url}/x", "ELASTICSEARCH_PASSWORD isn't set", password),
+    ):
+        done = captrawl("count", "dog", "--index", index, check=False, env=environment or dict(os.environ))
+        assert (done.returncode, done.stdout) == (1, "")
+        assert said in done.stderr
+        assert len(done.stderr.strip().splitlines()) <= 2
+        assert "hunter2" not in done.stderr
+    refused = captrawl("index", "captions", tmp_path, "--to", tmp_path / "x", "--swap", check=False)
+    assert refused.returncode == 1
