@@ -24,6 +24,7 @@ from .tantivy_part import Found, Hit, Part
 from .tantivy_query import matching, ranked
 
 _Answer = TypeVar("_Answer")
+_Asked = TypeVar("_Asked")
 _Chosen = list[tuple[int, Hit]]
 """Hits, each behind the number of its part."""
 
@@ -124,14 +125,21 @@ class TantivyCaptions:
     def scan(self, query: CaptionQuery) -> Iterator[pa.RecordBatch]:
         """Every matching row once, at most 65,536 a batch; a few batches are read ahead."""
         [asked] = matching([query])
-        ahead: deque[Future[pa.RecordBatch]] = deque()
-        for part in self._now().parts:
-            for page in part.pages(asked):
-                ahead.append(self._pool.submit(part.page, page))
-                if len(ahead) > (os.cpu_count() or 1):
-                    yield from _filled(ahead.popleft())
+        parts = self._now().parts
+        few = self._ahead(lambda part: part.few(asked), parts)
+        for part, batch in zip(parts, few, strict=True):
+            batches = [batch] if batch is not None else self._ahead(part.page, part.pages(asked))
+            yield from (one for one in batches if one.num_rows)
+
+    def _ahead(self, ask: Callable[[_Asked], _Answer], all_asked: Iterable[_Asked]) -> Iterator[_Answer]:
+        """The answers in order; a few are worked out ahead of the one that is taken."""
+        ahead: deque[Future[_Answer]] = deque()
+        for asked in all_asked:
+            ahead.append(self._pool.submit(ask, asked))
+            if len(ahead) > (os.cpu_count() or 1):
+                yield ahead.popleft().result()
         while ahead:
-            yield from _filled(ahead.popleft())
+            yield ahead.popleft().result()
 
     def close(self) -> None:
         """Let go of the folder; closing twice does nothing."""
@@ -213,12 +221,6 @@ class TantivyCaptions:
 
 def _open_part(group: Group, folder: Path) -> Part:
     return Part(folder, [held.file for held in group.files], removed=group.removed)
-
-
-def _filled(page: Future[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    batch = page.result()
-    if batch.num_rows:
-        yield batch
 
 
 def _weight(words: Sequence[str], frequencies: dict[str, int], rows: int) -> float:

@@ -12,12 +12,15 @@ import pyarrow as pa
 import tantivy
 
 from ..errors import CaptionIndexError
-from ..records import RowId
+from ..records import ROW_SCHEMA, RowId
 from .tantivy_query import all_of, between, tag
 from .tantivy_schema import BLOCK_ROWS, Place, block_tag, place_of, position_of, record_batch
 
 _MUST = tantivy.Occur.Must
 _NOT = tantivy.Occur.MustNot
+_ASCENDING = tantivy.Order.Asc
+_FEW = 2048
+_EMPTY = pa.RecordBatch.from_pylist([], schema=ROW_SCHEMA)
 
 
 class Found(NamedTuple):
@@ -90,6 +93,13 @@ class Part:
         rows = [RowId(self._files[place.ordinal], place.row) for place in places]
         return [Hit(rank, row, address) for (rank, address), row in zip(found, rows, strict=True)]
 
+    def few(self, query: tantivy.Query) -> pa.RecordBatch | None:
+        """All matching rows in corpus order, or None where they are more than a few: then ask for pages."""
+        found = self._search(self._live(query), _FEW, count=True, order_by_field="position", order=_ASCENDING)
+        if found.count > _FEW:
+            return None
+        return self._values([address for _, address in found.hits]) if found.count else _EMPTY
+
     def pages(self, query: tantivy.Query) -> Iterator[tantivy.Query]:
         """Queries of at most BLOCK_ROWS rows that together match what ``query`` matches, each row once."""
         found = self.count([query])[0]
@@ -101,9 +111,7 @@ class Part:
 
     def page(self, query: tantivy.Query) -> pa.RecordBatch:
         """All the rows of one of :meth:`pages`, in corpus order."""
-        hits = self._search(
-            self._live(query), BLOCK_ROWS, order_by_field="position", order=tantivy.Order.Asc
-        ).hits
+        hits = self._search(self._live(query), BLOCK_ROWS, order_by_field="position", order=_ASCENDING).hits
         return self._values([address for _, address in hits])
 
     def read(self, hits: Sequence[Hit]) -> pa.RecordBatch:
@@ -127,7 +135,7 @@ class Part:
         return all_of([(_MUST, query), *self._removed])
 
     def _ordered(self, query: tantivy.Query, field: str, size: int) -> list[Found]:
-        hits = self._search(query, size, order_by_field=field, order=tantivy.Order.Asc).hits
+        hits = self._search(query, size, order_by_field=field, order=_ASCENDING).hits
         return [Found(*hit) for hit in hits]
 
     def _search(self, query: tantivy.Query, size: int, *, count: bool = False, **order: Any) -> Any:
