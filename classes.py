@@ -53,13 +53,16 @@ class ClassEntry:
     def prompt_names(self, names: PromptNames = "synonyms", *, distinct: bool = True) -> tuple[str, ...]:
         """The names that prompts are made of, token-equal ones once unless ``distinct`` is False.
 
-        A class without the asked name (no prompting synonym, no most common name) is prompted by its name.
+        A class without a prompting synonym is prompted by its name; without a most common name of its own by
+        the one that SWAT's relaxed rule gives for the frequencies it has.
         """
+        from .class_metrics import most_common_name
+
         chosen = {
-            "synonyms": tuple(synonym.text for synonym in self.synonyms if synonym.prompt),
+            "synonyms": tuple(synonym.text for synonym in self.synonyms if synonym.prompt) or (self.name,),
             "name": (self.name,),
-            "most_common_name": (self.most_common_name,) if self.most_common_name else (),
-        }[names] or (self.name,)
+            "most_common_name": (self.most_common_name or most_common_name(self),),
+        }[names]
         if not distinct:
             return chosen
         first: dict[tuple[str, ...], str] = {}

@@ -162,5 +162,13 @@ def test_removed_synonyms_are_no_candidates() -> None:
     assert most_common_name(removed, "strict") == "tench"
 
 
+def test_prompts_by_the_most_common_name() -> None:
+    flower = entry("pink primrose", pink_primrose=134, primula=192)
+    assert flower.prompt_names("most_common_name") == ("primula",)  # the file gives none
+    given = ClassEntry(0, "pink primrose", flower.synonyms, "rose primrose")
+    assert given.prompt_names("most_common_name") == ("rose primrose",)
+    assert entry("tench", eel=0).prompt_names("most_common_name") == ("tench",)
+
+
 def test_cleaned_names_are_as_swat_writes_them() -> None:
     assert cleaned(' "Colt\'s-foot_flower" ') == "colts foot flower"
