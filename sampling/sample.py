@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ..errors import InputError
 from ..records import Progress, silent
 from ..search.embeddings import Embeddings
 from ..settings import SampleSettings
@@ -168,7 +169,10 @@ def sample_status(workspace: Workspace, spec: SampleSettings) -> StageStatus:
     lost = [path.name for path in paths.all() if not path.exists()]
     if lost:
         return StageStatus(stage, State.PARTIAL, record.counts, f"{', '.join(lost)} not there")
-    inputs = inputs_of(workspace, task_of(workspace, spec))
+    try:
+        inputs = inputs_of(workspace, task_of(workspace, spec))
+    except InputError as error:  # a list or a class that is gone is the next draw's error, not status's
+        return StageStatus(stage, State.STALE, record.counts, str(error))
     other = [name for name, value in inputs.items() if record.inputs.get(name) != value]
     if other:
         return StageStatus(stage, State.STALE, record.counts, f"made from other {', '.join(other)}")

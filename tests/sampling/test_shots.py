@@ -1,0 +1,119 @@
+"""Shots and other labelled images: lists, class folders, the leak guard, and what is said of bad ones."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from captrawl.classes import ClassEntry, Synonym
+from captrawl.errors import InputError
+from captrawl.sampling.cache import save
+from captrawl.sampling.lists import read_list, read_sample
+from captrawl.sampling.sample import draw, sample_status
+from captrawl.sampling.shots import read_labelled
+from captrawl.sampling.task import paths_of
+from captrawl.search.models import model_of
+from captrawl.settings import SampleSettings
+from captrawl.workspace import State
+
+E = np.eye(3, dtype=np.float32)
+
+
+def entry(number: int, name: str) -> ClassEntry:
+    return ClassEntry(number, name, (Synonym("x"),))
+
+
+CLASSES = (
+    entry(0, "golden retriever"),
+    entry(3, "crane"),
+    entry(4, "crane"),
+    entry(7, "a/b: c"),
+    entry(12, "3"),
+)
+
+
+def folder_of(root: Path, *files: str) -> Path:
+    for file in files:
+        path = root / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.encode())
+    return root
+
+
+def test_class_folders_are_named_by_name_or_id(tmp_path) -> None:
+    root = folder_of(
+        tmp_path / "shots", "golden retriever/2.JPG", "golden retriever/deep/1.png", "4/a.jpg",
+        "a_b__c/x.webp", "3/of class 12.jpg", "4/notes.txt", ".hidden/a.jpg",
+    )  # fmt: skip
+    found = read_labelled(root, Path("unused"), CLASSES)
+    shown = zip(found.paths, found.labels.tolist(), strict=True)
+    assert [(path.relative_to(root).as_posix(), label) for path, label in shown] == [
+        ("golden retriever/2.JPG", 0), ("golden retriever/deep/1.png", 0), ("4/a.jpg", 4),
+        ("a_b__c/x.webp", 7), ("3/of class 12.jpg", 12),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("crane/1.jpg", ["classes 3, 4 have this name", "by its id"]),
+        ("heron/1.jpg", ["heron isn't named after a class"]),
+        ("4/notes.txt", ["holds no images"]),
+    ],
+)
+def test_folders_that_are_no_class(tmp_path, file, words) -> None:
+    with pytest.raises(InputError) as error:
+        read_labelled(folder_of(tmp_path / "shots", file), Path(), CLASSES)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_a_list_that_is_not_there_or_not_text(tmp_path) -> None:
+    with pytest.raises(InputError, match="nowhere isn't there"):
+        read_labelled(tmp_path / "nowhere", Path(), CLASSES)
+    (tmp_path / "latin").write_bytes(b"caf\xe9.jpg 0 1\n")
+    with pytest.raises(InputError, match="latin can't be read as a list"):
+        read_labelled(tmp_path / "latin", Path(), CLASSES)
+
+
+def test_lists_of_the_origin(data_folder) -> None:
+    """The four few-shot lists and the heads of four published samples, as found."""
+    lists = sorted((data_folder / "data/swat/lists").glob("*.txt"))
+    assert len(lists) == 8
+    for path in lists:
+        lines = [line.split(" ") for line in path.read_text().splitlines()]
+        assert [(e.path, e.label, e.flag) for e in read_list(path)] == [
+            (p, int(c), int(f)) for p, c, f in lines
+        ]
+        assert {e.flag for e in read_list(path)} == {1 if "fewshot" in path.name else 0}
+    counts = np.unique(
+        [e.label for e in read_list(data_folder / "data/swat/lists/dtd-fewshot16_seed1.txt")],
+        return_counts=True,
+    )
+    assert counts[1].tolist() == [16] * 47
+
+
+def test_the_leak_guard_drops_copies_of_test_images(make_workspace, make_row, tmp_path) -> None:
+    rows = [make_row(0, uid) for uid in range(4)]
+    near = (0.97 * E[0] + np.sqrt(1 - 0.97**2) * E[1]).astype(np.float32)
+    edge = (0.95 * E[0] + np.sqrt(1 - 0.95**2) * E[1]).astype(np.float32)  # not above 0.95
+    vectors = {0: (E[0], E[0]), 1: (near, E[0]), 2: (edge, E[0]), 3: (E[2], E[0])}
+    made = make_workspace(rows, vectors, prompts=E[:1])
+    root = folder_of(tmp_path / "tests", "t.jpg")
+    (tmp_path / "tests.txt").write_text(f"{root}/t.jpg 99 1\n")  # a label of its own: the guard reads none
+    cache = made.workspace.vectors_folder(model_of(made.workspace).slug) / "labelled.npz"
+    save(cache, [hashlib.sha256(b"t.jpg").hexdigest()], E[:1], "made up")
+    spec = SampleSettings(leak_guard=str(tmp_path / "tests.txt"))
+    counts = draw(made.workspace, spec)
+    assert (counts["leak"], counts["kept"]) == (2, 2)
+    table = read_sample(paths_of(made.workspace, "T2T500")).to_pylist()
+    assert {row["uid"] for row in table if row["reason"] == "leak"} == {0, 1}
+    assert sample_status(made.workspace, spec).state is State.DONE
+    (root / "t.jpg").write_bytes(b"another")
+    assert sample_status(made.workspace, spec).reason == "made from other test images"
+    (root / "t.jpg").unlink()
+    gone = sample_status(made.workspace, spec)
+    assert gone.state is State.STALE
+    assert "there is no image" in gone.reason
