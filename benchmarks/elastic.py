@@ -5,7 +5,7 @@
 ELASTICSEARCH_URL names the server; else one is started from Maven Central (tests/elastic/local_server.py).
 Whatever is measured makes and deletes indices of its own.
 
-load   rows a second of ElasticCaptions.add, with everything it does (reading Parquet, tokens, records, checks),
+load   rows a second of ElasticCaptions.add, with everything it does (reading, tokens, records, checks),
        against helpers.parallel_bulk of the same documents, made beforehand, into an index with the same
        mapping and settings; both end with a refresh
 count  all synonyms of the class lists: count() against one msearch of as many bodies

@@ -56,23 +56,20 @@ def local_versions() -> tuple[str, ...]:
 
 @dataclass
 class Servers:
-    """Servers by version: started when first asked for, one at a time, stopped at the end."""
+    """Servers by version: started when first asked for, stopped at the end."""
 
     _running: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
-    first: str = field(default_factory=lambda: versions()[0])
-    _version: str = ""
-    _url: str = ""
+    _urls: dict[str, str] = field(default_factory=dict)
 
     def url(self, version: str) -> str:
-        if version != self._version:
-            self.stop()
-            self._url = os.environ[GIVEN].rstrip("/") if version == GIVEN else self._started(version)
-            self._version = version
-        return self._url
+        if version not in self._urls:
+            given = version == GIVEN
+            self._urls[version] = os.environ[GIVEN].rstrip("/") if given else self._started(version)
+        return self._urls[version]
 
     def stop(self) -> None:
         self._running.close()
-        self._version = ""
+        self._urls.clear()
 
     def _started(self, version: str) -> str:
         container = _container(version)

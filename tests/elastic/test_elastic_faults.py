@@ -117,12 +117,12 @@ def test_a_load_outlasts_a_bad_connection(place, corpus, proxy, monkeypatch, way
             return way if next(count) % 4 == 2 else ""
 
     url, name = place.rsplit("/", 1)
-    with ElasticCaptions.open(place, create=True), proxy.between(url, misbehave) as bad:
-        with ElasticCaptions.open(f"{bad}/{name}") as index:
-            with index.loading():
-                made.fill(index)
-            assert index.count([DOGS]) == [3000]
-            assert sum(batch.num_rows for batch in index.scan(DOGS)) == 3000
+    ElasticCaptions.open(place, create=True).close()
+    with proxy.between(url, misbehave) as bad, ElasticCaptions.open(f"{bad}/{name}") as index:
+        with index.loading():
+            made.fill(index)
+        assert index.count([DOGS]) == [3000]
+        assert sum(batch.num_rows for batch in index.scan(DOGS)) == 3000
     with ElasticCaptions.open(place) as index:
         assert (index.rows(), index.count([DOGS])) == (3000, [3000])
         assert index.server.client.count(index=index.index)["count"] == 3000 + 2
@@ -144,15 +144,12 @@ def test_a_server_that_stays_busy_ends_in_an_error(place, corpus, proxy, monkeyp
     monkeypatch.setenv("ELASTICSEARCH_PATIENCE", "1")
     made = corpus({"a": 30})
     url, name = place.rsplit("/", 1)
-    with ElasticCaptions.open(place, create=True):
-        pass
-    with proxy.between(url, lambda path, body: "429" if "_bulk" in path else "") as busy:
-        with ElasticCaptions.open(f"{busy}/{name}") as index:
-            with pytest.raises(
-                ServerError, match=r"busy or not whole .429: rejected, queue full.; try again later"
-            ):
-                made.fill(index)
-            assert (index.rows(), index.files()) == (0, {})
+    ElasticCaptions.open(place, create=True).close()
+    misbehave = lambda path, body: "429" if "_bulk" in path else ""  # noqa: E731
+    with proxy.between(url, misbehave) as busy, ElasticCaptions.open(f"{busy}/{name}") as index:
+        with pytest.raises(ServerError, match=r"busy or not whole .429: rejected, queue full.; try"):
+            made.fill(index)
+        assert (index.rows(), index.files()) == (0, {})
 
 
 def test_a_scan_resumes_when_its_snapshot_is_lost(place, corpus, proxy, monkeypatch):
@@ -214,12 +211,12 @@ def test_no_server_at_all():
 
 
 STRANGERS = [
-    (200, b'{"nodes": {"n": {"version": "7.17.9"}}}', ELASTIC, "is Elasticsearch 7.17.9; captrawl speaks to 8.19 and 9.x"),
+    (200, b'{"nodes": {"n": {"version": "7.17.9"}}}', ELASTIC, "is Elasticsearch 7.17.9; captrawl speaks"),
     (200, b'{"nodes": {"n": {"version": "8.18.4"}}}', ELASTIC, "is Elasticsearch 8.18.4"),
     (200, b'{"nodes": {"n": {"version": "10.0.0"}}}', ELASTIC, "is Elasticsearch 10.0.0"),
     (200, b"<html>hello</html>", {"content-type": "text/html"}, "isn't Elasticsearch"),
     (200, b"{}", {"content-type": "application/json"}, "isn't Elasticsearch"),
-    (502, b"<html>bad gateway</html>", {"content-type": "text/html"}, "busy or not whole|isn't Elasticsearch"),
+    (502, b"<html>bad gateway</html>", {"content-type": "text/html"}, "busy or not whole"),
     (500, b'{"error": {"type": "x", "reason": "boom"}}', ELASTIC, "error 500: boom"),
 ]  # fmt: skip
 
@@ -232,9 +229,7 @@ def test_servers_that_are_something_else(proxy, status, content, headers, said):
 
 def test_a_server_that_tells_no_version_is_gone_on_with(place, proxy):
     url, name = place.rsplit("/", 1)
-    with (
-        ElasticCaptions.open(place, create=True),
-        proxy.between(url, lambda p, b: "404" if "_nodes" in p else "") as shy,
-    ):
-        with ElasticCaptions.open(f"{shy}/{name}") as index:
-            assert index.rows() == 0
+    ElasticCaptions.open(place, create=True).close()
+    misbehave = lambda path, body: "404" if "_nodes" in path else ""  # noqa: E731
+    with proxy.between(url, misbehave) as shy, ElasticCaptions.open(f"{shy}/{name}") as index:
+        assert index.rows() == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from captrawl.errors import CaptionIndexError
 from captrawl.search.captions import open_captions
@@ -52,10 +54,10 @@ def test_a_plain_index_is_replaced_by_an_alias(place, corpus):
 
 def test_a_build_that_fails_is_unseen_and_taken_up(place, corpus):
     fill(place, corpus({"a": 30}))
-    with pytest.raises(ZeroDivisionError):
-        with rebuilding(place) as build:
-            fill(build.location, corpus({"a": 20}, "2"))
-            raise ZeroDivisionError
+    with contextlib.suppress(ZeroDivisionError), rebuilding(place) as build:
+        fill(build.location, corpus({"a": 20}, "2"))
+        raise ZeroDivisionError
+    assert not build.swapped
     with open_captions(place) as reader:
         assert reader.count(VERSIONS) == [30, 0]
         with rebuilding(place) as again:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import shutil
+import sys
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -20,7 +21,8 @@ from captrawl.records import ROW_SCHEMA, CorpusFile, Fingerprint
 from captrawl.search.captions import CaptionIndex, open_captions
 from captrawl.search.tantivy_build import build_part, staged
 
-ENGINES = ["tantivy", pytest.param("elastic", marks=pytest.mark.elastic)]
+_servers = sys.modules["captrawl_tests_servers"]  # loaded by tests/conftest.py
+ENGINES = ["tantivy", *(pytest.param(f"elastic-{v}", marks=pytest.mark.elastic) for v in _servers.versions())]
 
 
 def corpus_file(file: str, rows: int, version: str = "1") -> CorpusFile:
@@ -138,7 +140,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TantivyEn
         yield TantivyEngine(tmp_path)
         return
     servers = request.getfixturevalue("elastic_servers")
-    made = ElasticEngine(servers.url(servers.first))
+    made = ElasticEngine(servers.url(request.param.removeprefix("elastic-")))
     yield made
     made.clean()
 
