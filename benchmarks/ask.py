@@ -1,6 +1,6 @@
 """Ask: every synonym counted and every class's pool fetched, captrawl against SQLite FTS5, as JSON.
 
-    python benchmarks/ask.py CAPTIONS_FOLDER METRICS.json... [--work FOLDER]
+    python benchmarks/ask.py [CAPTIONS_FOLDER [METRICS.json...]] [--work FOLDER]
 
 Both hold the same files and run in a fresh process. SQLite is asked twice: as SWAT's scripts ask it, and as
 sparingly as it can be. Pools are whole: URL, caption and metadata of every row that matches any synonym.
@@ -22,7 +22,7 @@ from captrawl.indexer.corpora import find_files
 from captrawl.search.captions import open_captions
 from captrawl.search.match import Scope, count_classes
 from captrawl.search.query import Filters, Safety
-from peers import build_sqlite, machine, measured, sqlite_phrase
+from peers import build_sqlite, data, machine, measured, sqlite_phrase
 
 PHRASES = list[tuple[str, ...]]
 UNFILTERED = Scope(filters=Filters(safety=Safety.OFF))
@@ -101,10 +101,11 @@ def ask_captrawl(path: Path, lists: list[Path]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("captions", type=Path)
-    parser.add_argument("lists", type=Path, nargs="+")
+    parser.add_argument("captions", type=Path, nargs="?", default=data() / "captions")
+    parser.add_argument("lists", type=Path, nargs="*")
     parser.add_argument("--work", type=Path, default=Path("/tmp/captrawl-benchmark"))
     arguments = parser.parse_args()
+    arguments.lists = arguments.lists or sorted((data() / "swat").glob("*_metrics-LAION400M.json"))
     arguments.work.mkdir(parents=True, exist_ok=True)
     found = find_files([arguments.captions])
     database, index = arguments.work / "peer.db", arguments.work / "index"

@@ -19,6 +19,12 @@ LAION_ROWS = 413_000_000
 COLUMNS = ["SAMPLE_ID", "URL", "TEXT", "HEIGHT", "WIDTH", "LICENSE", "NSFW", "similarity"]
 
 
+def data() -> Path:
+    """The folder of real captions and class lists (CAPTRAWL_TEST_DATA)."""
+    root = Path(__file__).resolve().parents[1]
+    return (root / os.environ.get("CAPTRAWL_TEST_DATA", "../shared") / "data").resolve()
+
+
 def machine() -> dict[str, Any]:
     """Where this ran, and with what."""
     models = [

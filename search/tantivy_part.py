@@ -20,7 +20,7 @@ _MUST = tantivy.Occur.Must
 _NOT = tantivy.Occur.MustNot
 _ASCENDING = tantivy.Order.Asc
 _FEW = 2048
-_EMPTY = pa.RecordBatch.from_pylist([], schema=ROW_SCHEMA)
+_EMPTY = pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in ROW_SCHEMA], schema=ROW_SCHEMA)
 
 
 class Found(NamedTuple):

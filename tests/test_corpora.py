@@ -344,3 +344,8 @@ def test_swats_rows_keep_their_numbers_when_some_are_deleted(tmp_path: Path) -> 
         ("http://a/2/1", 5),
         ("http://a/2/2", 6),
     ]
+
+
+def test_every_preset_is_documented() -> None:
+    text = (Path(__file__).resolve().parents[1] / "docs" / "corpora.md").read_text()
+    assert [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")] == list(CORPORA)
