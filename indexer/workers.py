@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import importlib.abc
 import itertools
 import multiprocessing
 import os
@@ -17,6 +16,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, Generic, TypeVar
 
 from ..errors import CaptrawlError
+from ..lean import hide_pandas
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -136,7 +136,7 @@ def _serve(connection: Connection, work: Callable[[J, Told], R], parent: int) ->
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with(parent)
-    sys.meta_path.insert(0, _WithoutPandas())
+    hide_pandas()
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while (job := connection.recv()) is not None:
             try:
@@ -153,11 +153,3 @@ def _die_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os.kill(os.getpid(), signal.SIGKILL)
-
-
-class _WithoutPandas(importlib.abc.MetaPathFinder):
-    """Hides pandas: pyarrow imports it (half a second, 60 MB) to ask whether a list is one of its arrays."""
-
-    def find_spec(self, fullname: str, path: object, target: object = None) -> None:  # noqa: ARG002
-        if fullname == "pandas":
-            raise ModuleNotFoundError("pandas isn't used here", name="pandas")
