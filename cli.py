@@ -57,6 +57,8 @@ def options(
         raise typer.Exit
     level = logging.INFO if verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+    # What the Elasticsearch client retries it tells with a traceback; ours says what it waits for in a line.
+    logging.getLogger("elastic_transport").setLevel(logging.ERROR)
     context.obj = directory
 
 

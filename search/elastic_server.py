@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 READ_PATIENCE = 15.0
 """Seconds that a question is asked again: long enough for a replica to take over from a dead node."""
 
+TOLD_AFTER = 5.0
+"""Seconds of waiting after which it is worth a warning."""
+
 OLDEST, BEYOND = (8, 19), (10, 0)
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -66,7 +69,8 @@ class Server:
                 left = 0.0 if stop.is_set() else end - time.monotonic()
                 if not is_transient(error, waited_for=self.timeout, left=left):
                     raise translated(error, self.address, self.credentials, self.timeout) from error
-                log.info("%s: %s; asking again", self.address, reason_of(error))
+                told = logging.WARNING if patience - left > TOLD_AFTER else logging.INFO
+                log.log(told, "%s: %s; asking again for %.0f s", self.address, reason_of(error), left)
             stop.wait(min(pause * random.uniform(0.5, 1.0), left))
             pause = min(pause * 2, 15.0)
 
