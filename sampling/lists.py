@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -193,8 +194,10 @@ def _is_judged(rows: pa.Table) -> pa.BooleanArray:
 def writing(paths: SamplePaths, *, root: Path, method: Method) -> Generator[SampleWriter]:
     """A writer of the sample at ``paths``; its files are renamed into place when the block ends well.
 
-    ``root`` is the workspace's absolute path, which the text lists put before every image's.
+    ``root`` is the workspace's absolute path, which the text lists put before every image's. The caller
+    holds the sample's lock.
     """
+    _sweep(paths)
     with contextlib.ExitStack() as stack:
         table, listing, counts, sampled, filtered = (
             stack.enter_context(atomic(path)) for path in paths.all()
@@ -215,6 +218,15 @@ def writing(paths: SamplePaths, *, root: Path, method: Method) -> Generator[Samp
                 for batch in source.iter_batches(GROUP_ROWS):
                     kept.add(pa.Table.from_batches([batch], SAMPLE_SCHEMA))
         counts.write_text(json.dumps(writer.counts, indent=4), encoding="utf-8")
+
+
+def _sweep(paths: SamplePaths) -> None:
+    """Delete what a killed run of this sample left; its lock is ours, so no other run writes it now."""
+    names = "|".join(re.escape(path.name) for path in paths.all())
+    left = re.compile(rf"\.({names})\.\d+\.(tmp|dropped)")
+    for path in paths.folder.iterdir() if paths.folder.is_dir() else ():
+        if left.fullmatch(path.name):
+            path.unlink()
 
 
 class Lines:

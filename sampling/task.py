@@ -62,6 +62,10 @@ def task_of(workspace: Workspace, spec: SampleSettings) -> SampleTask:
             f"{workspace.root} holds a blank, and readers of `path label flag` lists split at blanks; move "
             "the workspace to a path without blanks"
         )
+    for suffix in ("_sampled_list", "_filtered_list"):
+        if spec.name.endswith(suffix):
+            other = spec.name.removesuffix(suffix)
+            raise InputError(f"a sample can't be named {spec.name!r}: sample {other!r} has such a file")
     classes = load_classes(workspace.root / settings.task.classes)
     leaks = None
     if spec.leak_guard:

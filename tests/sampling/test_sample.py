@@ -302,3 +302,21 @@ def test_stages_that_come_first_are_named(make_workspace, make_row) -> None:
     made.workspace.matches_path.unlink()
     with pytest.raises(WorkspaceError, match="captrawl match first"):
         draw(made.workspace, SampleSettings())
+
+
+def test_what_a_killed_run_left_is_swept_and_other_samples_files_are_not(birds) -> None:
+    folder = birds.workspace.samples_folder
+    folder.mkdir()
+    left = [".T2T500.parquet.123.tmp", ".T2T500.parquet.123.dropped", ".T2T500.txt.99.tmp"]
+    others = [".T2T500.txt.txt.99.tmp", ".T2T500b.txt.99.tmp", "T2T500_notes.txt"]
+    for name in [*left, *others]:
+        (folder / name).write_text("x")
+    draw(birds.workspace, SampleSettings())
+    found = {path.name for path in folder.iterdir()}
+    assert not found & set(left)
+    assert found >= set(others)
+
+
+def test_a_name_that_would_overwrite_another_samples_list_is_refused(birds) -> None:
+    with pytest.raises(InputError, match="can't be named 'T2T500_sampled_list': sample 'T2T500'"):
+        draw(birds.workspace, SampleSettings(name="T2T500_sampled_list"))

@@ -1,0 +1,112 @@
+"""What the user said of images by hand: marks.json, read and written here, honoured by `captrawl sample`.
+
+    {"format": 1, "classes": {"7": {"confirmed": ["-12", …], "rejected": ["34", …]}}}
+
+A mark belongs to a class and a uid. A rejected row never comes into a sample of its class; a confirmed one
+passes its conditions, and comes before all others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Self
+
+from ..errors import WorkspaceError
+from ..workspace import Workspace, digest, write_json
+
+FORMAT = 1
+NAME = "marks.json"
+
+
+class Mark(StrEnum):
+    """What a user says of an image in a class."""
+
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The marks of a workspace: class id → uid → mark."""
+
+    by_class: Mapping[int, Mapping[int, Mark]] = field(default_factory=dict[int, Mapping[int, Mark]])
+
+    @classmethod
+    def load(cls, workspace: Workspace) -> Self:
+        """The marks of ``workspace``; none where it has no marks.json, WorkspaceError where that is damaged."""
+        path = workspace.root / NAME
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return cls()
+        except (OSError, ValueError) as error:
+            raise WorkspaceError(f"{path} isn't readable ({error}); mend or delete it") from error
+        try:
+            if data["format"] != FORMAT:
+                raise WorkspaceError(f"{path} has format {data['format']}, this captrawl reads {FORMAT}")
+            return cls({int(key): _of_class(lists) for key, lists in data["classes"].items()})
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise WorkspaceError(
+                f"{path} isn't a list of marks ({error!r:.100}); mend or delete it"
+            ) from error
+
+    def of(self, class_id: int) -> Mapping[int, Mark]:
+        """The marks of one class, by uid."""
+        return self.by_class.get(class_id, {})
+
+    def uids(self, class_id: int, mark: Mark) -> list[int]:
+        """The uids of a class with this mark, ascending."""
+        return sorted(uid for uid, given in self.of(class_id).items() if given is mark)
+
+    def fingerprint(self) -> str:
+        """A hash of the marks; "" where there are none."""
+        document = self._document()["classes"]
+        return digest(document) if document else ""
+
+    def save(self, workspace: Workspace) -> None:
+        """Write marks.json."""
+        write_json(workspace.root / NAME, self._document())
+
+    def _document(self) -> dict[str, Any]:
+        marked = {
+            str(class_id): {mark.value: [str(uid) for uid in self.uids(class_id, mark)] for mark in Mark}
+            for class_id in sorted(self.by_class)
+            if self.by_class[class_id]
+        }
+        return {"format": FORMAT, "classes": marked}
+
+
+def set_mark(workspace: Workspace, class_id: int, uid: int, mark: Mark | None) -> Marks:
+    """Store the mark of one image in one class (None takes it back), and give all marks.
+
+    Waits for another process or thread that is marking.
+    """
+    with _held(workspace):
+        known = Marks.load(workspace)
+        changed = {key: dict(value) for key, value in known.by_class.items()}
+        of_class = changed.setdefault(class_id, {})
+        of_class.pop(uid, None)
+        if mark is not None:
+            of_class[uid] = mark
+        marks = Marks(changed)
+        if marks.fingerprint() != known.fingerprint():
+            marks.save(workspace)
+        return marks
+
+
+def _of_class(lists: Mapping[str, list[str]]) -> dict[int, Mark]:
+    return {int(uid): Mark(mark) for mark, uids in lists.items() for uid in uids}
+
+
+@contextlib.contextmanager
+def _held(workspace: Workspace) -> Generator[None]:
+    folder = workspace.root / ".locks"
+    folder.mkdir(exist_ok=True)
+    with (folder / "marks.lock").open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
