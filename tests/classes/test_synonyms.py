@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -289,15 +288,10 @@ def test_nothing_is_asked_twice(language: Any, task: Task) -> None:
 
 
 def test_killed_and_resumed_no_answer_is_lost_and_none_asked_twice(language: Any, task: Task) -> None:
-    names_of = [f"fish {i}" for i in range(60)]
-    answered: set[str] = set()
-    lock = threading.Lock()
+    names_of = [f"fish {i}" for i in range(120)]
 
     def script(request: dict[str, Any]) -> Any:
-        name = language.class_of(request)
-        with lock:
-            answered.add(name)
-        return language.reply(names(f"{name} of the sea"), delay=0.03)
+        return language.reply(names(f"{language.class_of(request)} of the sea"), delay=0.05)
 
     server = language.start(script)
     workspace = task(*names_of)
@@ -318,12 +312,7 @@ def test_killed_and_resumed_no_answer_is_lost_and_none_asked_twice(language: Any
                 break
             time.sleep(0.005)
         process.wait()
-        held = {r["name"] for r in Journal(journal).records() if r["kind"] == "answer"}
-        seen = Counter(language.class_of(request) for request in server.requests)
-        time.sleep(0.2)  # what the dead process asked last
-        server.requests.extend([])
-        for name in held:
-            assert seen[name] >= 1
+        time.sleep(0.2)  # what the dead process asked last is answered to nobody
     assert kills == 2
     before = {r["name"] for r in Journal(journal).records() if r["kind"] == "answer"}
     asked_before = Counter(language.class_of(request) for request in server.requests)
