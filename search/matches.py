@@ -178,6 +178,7 @@ def _write_class(
     with atomic(path) as temporary, pq.ParquetWriter(temporary, MATCH_SCHEMA) as writer:
         for batch in rows:
             writer.write_batch(batch)
+    pa.default_memory_pool().release_unused()
 
 
 def _join(workspace: Workspace, parts: Sequence[Path]) -> int:
@@ -190,6 +191,7 @@ def _join(workspace: Workspace, parts: Sequence[Path]) -> int:
         for table in _grouped(parts):
             writer.write_table(table)
             total += table.num_rows
+            pa.default_memory_pool().release_unused()  # or what is freed here and there adds up
     return total
 
 
