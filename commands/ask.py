@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import InputError
+from ..lean import settle_without_pandas
 from . import options
-from .cold import settle_without_pandas
 
 if TYPE_CHECKING:
     import pyarrow as pa

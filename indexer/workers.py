@@ -16,7 +16,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, Generic, TypeVar
 
 from ..errors import CaptrawlError
-from ..lean import hide_pandas
+from ..lean import settle_without_pandas
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -136,7 +136,7 @@ def _serve(connection: Connection, work: Callable[[J, Told], R], parent: int) ->
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with(parent)
-    hide_pandas()
+    settle_without_pandas()
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while (job := connection.recv()) is not None:
             try:
