@@ -44,7 +44,7 @@ from .query import CaptionQuery, sample_start
 
 T = TypeVar("T")
 
-COUNTED_AT_ONCE = 1000
+COUNTED_AT_ONCE = 4000
 """Phrases counted in one request; a server makes at most 65,536 buckets."""
 
 

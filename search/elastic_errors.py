@@ -29,6 +29,16 @@ def is_transient(error: ApiError | TransportError, *, waited_for: float, left: f
     return isinstance(error, NoConnection) and not isinstance(error, TlsError)
 
 
+def is_lost(error: CaptionIndexError) -> bool:
+    """Whether a node or what it held is gone, so that another may give the answer."""
+    from elasticsearch import ApiError, TransportError
+
+    cause = error.__cause__
+    if isinstance(cause, ApiError):
+        return cause.status_code in (404, 500, *BUSY)
+    return isinstance(cause, TransportError)
+
+
 def is_block(body: object) -> bool:
     """Whether the error is a block on the index (read-only, disk full), which comes as 429 or 403."""
     return "cluster_block_exception" in str(body) and "no master" not in str(body)

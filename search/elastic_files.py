@@ -111,7 +111,8 @@ class Files:
 
     def _give_up(self, file: str, load: str) -> None:
         try:
-            self._change(file, lambda entry: _doomed(entry, load))
+            if self._change(file, lambda entry: _doomed(entry, load)).load != load:
+                self.delete_rows([load])
             self.clean(file)
         except CaptionIndexError as error:
             log.warning("rows of %s are left behind, unseen, until it is indexed again: %s", file, error)

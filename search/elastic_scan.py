@@ -19,8 +19,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ..errors import CaptionIndexError, IndexBusyError, ServerError
+from ..errors import CaptionIndexError, IndexBusyError
 from .elastic_catalogue import Catalogue, FileRecord
+from .elastic_errors import is_lost
 from .elastic_queries import SCAN_ORDER, Body, in_loads
 from .elastic_schema import NOT_RETURNED, rows_table
 
@@ -106,6 +107,7 @@ class Snapshot:
         answer = self.catalogue.server.ask(
             lambda es: es.search(body=body, allow_partial_search_results=False).body
         )
+        self.id = answer.get("pit_id", self.id)
         return answer["hits"]["hits"]
 
     def close(self) -> None:
@@ -157,9 +159,9 @@ def _unit(snapshot: Snapshot, query: Body, unit: Sequence[FileRecord]) -> Iterat
                 rows = given.note(rows_table([hit["_source"] for hit in page]), sizes)
                 losses = losses if rows.num_rows == 0 else 0
                 yield from rows.to_batches()
-        except (ServerError, CaptionIndexError) as error:
+        except CaptionIndexError as error:
             losses += 1
-            if losses > _LOSSES:
+            if losses > _LOSSES or not is_lost(error):
                 raise
             log.warning("the scan lost its snapshot (%s); going on with a new one", error)
             snapshot.renew(unit)
