@@ -52,7 +52,7 @@ def bare_file(file: Path, folder: Path) -> int:
     index.register_tokenizer("captrawl", ANALYZER)
     writer = index.writer(HEAP, 1)
     row = 0
-    for batch in pq.ParquetFile(file).iter_batches(65536, columns=["URL", "TEXT"]):
+    for batch in pq.ParquetFile(file).iter_batches(16384, columns=["URL", "TEXT"]):
         url, text = batch.columns
         uid = uids(url, text)
         rows = np.arange(row, row + len(uid))

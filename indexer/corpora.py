@@ -86,7 +86,7 @@ def find_files(
 
 
 def read_batches(file: CorpusFile, *, row_groups: range | None = None) -> Iterator[pa.RecordBatch]:
-    """The file's rows in records.ROW_SCHEMA, in order, at most 65,536 a batch.
+    """The file's rows in records.ROW_SCHEMA, in order, at most 16,384 a batch.
 
     ``row_groups`` reads only those of a Parquet file, or tables of SWAT's database (see row_group_rows); rows
     keep their numbers in the whole file. CorpusError names the file, and what of it can't be read.
