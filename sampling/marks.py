@@ -38,7 +38,7 @@ class Marks:
 
     @classmethod
     def load(cls, workspace: Workspace) -> Self:
-        """The marks of ``workspace``; none where it has no marks.json, WorkspaceError where that is damaged."""
+        """The marks of ``workspace``, none where it has none; WorkspaceError where marks.json is damaged."""
         path = workspace.root / NAME
         try:
             data = json.loads(path.read_text(encoding="utf-8"))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from threading import RLock
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -16,8 +19,8 @@ from ..errors import InputError, QueryError, WorkspaceError
 from ..records import MATCH_SCHEMA
 from ..workspace import Workspace
 from .embeddings import Embeddings
-from .encoder import load_encoder, model_of
-from .neighbours import Nearest, Neighbours, Where
+from .encoder import Encoder, load_encoder, model_of
+from .neighbours import Nearest, Neighbours, Vectors, Where
 
 pc: Any = pyarrow.compute  # its kernels take more than the stubs say
 
@@ -29,6 +32,81 @@ SIMILAR_SCHEMA = pa.schema(
     ]
 )
 """A result: its score, its image below the workspace, and its line of matches.parquet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """Where to look: the images or the captions, of all classes or of one, and for how many."""
+
+    where: Where = "images"
+    class_id: int | None = None
+    k: int = 20
+
+
+class Similarity:
+    """A workspace's vectors, open for many questions; threads may share it.
+
+    The model is loaded at the first question that needs it.
+    """
+
+    def __init__(self, workspace: Workspace, stored: Embeddings) -> None:
+        self._workspace = workspace
+        self.stored = stored
+        self._indices: dict[Where, Neighbours] = {}
+        self._loading = RLock()
+
+    @classmethod
+    def open(cls, workspace: Workspace) -> Self:
+        """The vectors of the workspace's model; WorkspaceError before `captrawl embed`."""
+        return cls(workspace, Embeddings.open(workspace.embeddings_folder(model_of(workspace).slug)))
+
+    def by_text(self, text: str, within: Within) -> pa.Table:
+        """The rows nearest to a text (SIMILAR_SCHEMA)."""
+        return self._nearest(lambda: self.encoder.encode_texts([text]), within)
+
+    def by_image(self, image: Any, within: Within) -> pa.Table:
+        """The rows nearest to an image, a file or a PIL image (SIMILAR_SCHEMA); InputError: unreadable."""
+        return self._nearest(lambda: self.encoder.encode_images([image]), within)
+
+    def by_row(self, uid: int, by: Where, within: Within) -> pa.Table:
+        """The rows nearest to the stored image or caption of ``uid``, itself left out (SIMILAR_SCHEMA).
+
+        InputError where it isn't embedded.
+        """
+        [row] = self.stored.rows_of(np.array([uid], np.int64))
+        if row < 0:
+            raise InputError(f"the row {uid} has no vectors in this workspace")
+        matrix = self.stored.images if by == "images" else self.stored.captions
+        return self._nearest(lambda: matrix.take(np.array([row])), within, but=int(row))
+
+    @property
+    def encoder(self) -> Encoder:
+        """The workspace's model, loaded once."""
+        with self._loading:
+            return self._encoder
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        settings = self._workspace.settings().model
+        return load_encoder(model_of(self._workspace), device=settings.device, batch=settings.batch)
+
+    def _neighbours(self, where: Where) -> Neighbours:
+        with self._loading:
+            if where not in self._indices:
+                folder = self._workspace.vectors_folder(model_of(self._workspace).slug)
+                self._indices[where] = Neighbours.open(folder, self.stored, where)
+            return self._indices[where]
+
+    def _nearest(self, query: Any, within: Within, *, but: int = -1) -> pa.Table:
+        """The rows nearest to the vectors that ``query()`` gives, which isn't called for an empty pool."""
+        neighbours = self._neighbours(within.where)
+        pool = self.stored.rows_of(_matched_uids(self._workspace, within.class_id))
+        pool = pool[(pool >= 0) & (pool != but)]
+        if not len(pool):
+            return SIMILAR_SCHEMA.empty_table()
+        asked: Vectors = query()
+        nearest = neighbours.nearest(asked, within.k, rows=None if len(pool) == self.stored.rows else pool)
+        return _lines(self._workspace, self.stored, nearest, within.class_id)
 
 
 def similar(
@@ -48,19 +126,9 @@ def similar(
     """
     if bool(text.strip()) == (image is not None):
         raise QueryError("give a text or an image to look for, and just one of them")
-    class_id = find_class(workspace, class_name) if class_name else None
-    model = model_of(workspace)
-    stored = Embeddings.open(workspace.embeddings_folder(model.slug))
-    neighbours = Neighbours.open(workspace.vectors_folder(model.slug), stored, where)
-    pool = stored.rows_of(_matched_uids(workspace, class_id))
-    pool = pool[pool >= 0]
-    if not len(pool):
-        return SIMILAR_SCHEMA.empty_table()
-    settings = workspace.settings().model
-    encoder = load_encoder(model, device=settings.device, batch=settings.batch)
-    query = encoder.encode_images([image]) if image is not None else encoder.encode_texts([text])
-    nearest = neighbours.nearest(query, k, rows=None if len(pool) == stored.rows else pool)
-    return _lines(workspace, stored, nearest, class_id)
+    within = Within(where, find_class(workspace, class_name) if class_name else None, k)
+    opened = Similarity.open(workspace)
+    return opened.by_text(text, within) if image is None else opened.by_image(image, within)
 
 
 def find_class(workspace: Workspace, given: str) -> int:

@@ -1,0 +1,62 @@
+"""The command that serves the exploration page."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import InputError, MissingExtraError
+from ..workspace import Workspace
+
+app = typer.Typer()
+
+
+@app.command("serve")
+def serve(
+    context: typer.Context,
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; others than loopback let others in.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port; 0 = a free one.", min=0, max=65535)] = 8000,
+    index: Annotated[
+        str, typer.Option(metavar="INDEX", help="A caption index; the workspace's where not given.")
+    ] = "",
+    allow_host: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A name this server is called by; repeatable.")
+    ] = None,
+) -> None:
+    """Explore an index and the workspace on a web page of this machine."""
+    from ..search.captions import open_captions
+    from ..terminal import emit, say
+
+    try:
+        from ..web import serve as server
+        from ..web.app import Serving, create_app
+        from ..web.guard import Hosts, is_loopback
+    except ImportError as error:
+        raise MissingExtraError("captrawl serve", "web") from error
+    directory: Path = context.obj
+    workspace = Workspace.open(directory) if _is_workspace(directory, index) else None
+    location = index or (workspace.settings().captions.index if workspace else "")
+    with contextlib.closing(server.listen(host, port)) as opened, open_captions(location) as captions:
+        serving = Serving(Hosts.serving(host, allow_host or ()))
+        page = create_app(captions, location, workspace=workspace, serving=serving)
+        if not is_loopback(host):
+            say(f"everyone who can reach {host} can look at this index and mark images")
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve(page, opened, lambda: emit(f"{server.address_of(opened)} (Ctrl-C ends it)"))
+
+
+def _is_workspace(directory: Path, index: str) -> bool:
+    """Whether there is a workspace to serve; InputError where there is neither that nor an index."""
+    if Workspace(directory).settings_path.is_file():
+        return True
+    if not index:
+        raise InputError(
+            f"{directory.resolve()} isn't a workspace, so there is nothing to serve; name a workspace with "
+            "captrawl -C DIR serve, or a caption index with --index"
+        )
+    return False

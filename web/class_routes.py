@@ -1,0 +1,67 @@
+"""The page's view of the workspace's classes, and the marks that a user sets there."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from ..sampling.marks import Mark, set_mark
+from .class_pools import ClassPools
+from .explorer import Explorer
+from .files import NotServedError
+from .image_routes import uid_of
+from .models import AskedPool, Classes, ClassId, ClassPage, MarkGiven, MarkTaken, Pool, Uid
+from .work import Work
+
+Id = Annotated[ClassId, Path()]
+
+
+class ClassRoutes:
+    """The operations on classes."""
+
+    def __init__(self, explorer: Explorer, work: Work) -> None:
+        self._explorer, self._work = explorer, work
+        self._pools = ClassPools(explorer)
+
+    def router(self) -> APIRouter:
+        """The operations under their paths."""
+        router = APIRouter(prefix="/classes", tags=["classes"])
+        router.add_api_route("", self.classes, summary="The classes of the workspace")
+        router.add_api_route("/{class_id}", self.class_page, summary="A class, its synonyms and samples")
+        router.add_api_route("/{class_id}/pool", self.pool, summary="A class's pool with its scores")
+        router.add_api_route(
+            "/{class_id}/marks/{uid}", self.mark, methods=["PUT"], summary="Reject or confirm an image"
+        )
+        return router
+
+    async def classes(self) -> Classes:
+        """Every class with its counts, by id."""
+        return await self._work.do(lambda: Classes(classes=self._pools.lines()))
+
+    async def class_page(self, class_id: Id) -> ClassPage:
+        """A class, how its synonyms share its pool, and the samples that were drawn."""
+        return await self._work.do(lambda: self._pools.page(int(class_id)))
+
+    async def pool(self, class_id: Id, asked: Annotated[AskedPool, Query()]) -> Pool:
+        """The rows of the pool with the scores of a sample: its kept rows by rank, then the others."""
+        return await self._work.do(
+            lambda: self._pools.pool(int(class_id), asked.sample, asked.offset, asked.limit)
+        )
+
+    async def mark(self, class_id: Id, uid: Annotated[Uid, Path()], given: MarkGiven) -> MarkTaken:
+        """Store what the user says of an image in this class; `captrawl sample` honours it."""
+
+        def store() -> MarkTaken:
+            workspace, number = self._explorer.workspace, uid_of(uid)
+            entry = self._pools.entry(int(class_id))
+            if not self._pools.holds(entry.id, number):
+                raise NotServedError(f"class {class_id} has no row with the uid {uid}")
+            marks = set_mark(workspace, entry.id, number, Mark(given.mark) if given.mark else None)
+            return MarkTaken(
+                mark=given.mark,
+                confirmed=len(marks.uids(entry.id, Mark.CONFIRMED)),
+                rejected=len(marks.uids(entry.id, Mark.REJECTED)),
+            )
+
+        return await self._work.do(store)

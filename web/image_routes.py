@@ -1,0 +1,133 @@
+"""The page's questions to the vectors, and the workspace's images."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import pyarrow as pa
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from ..classes import load_classes
+from ..errors import InputError, QueryError
+from ..search.similar import Within
+from .caption_routes import row_values
+from .explorer import Explorer
+from .files import NotServedError, picture, read_inside
+from .guard import Limits
+from .models import AskedSimilar, AskedUpload, Neighbour, Neighbours, Sha256
+from .uploads import read_upload
+from .work import Work
+
+MAX_FILE = 100_000_000
+THUMBNAIL = 320
+UPLOAD = "/similar/image"
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+
+
+class ImageRoutes:
+    """The operations on vectors and images."""
+
+    def __init__(self, explorer: Explorer, work: Work, limits: Limits) -> None:
+        self._explorer, self._work, self._limits = explorer, work, limits
+
+    def router(self) -> APIRouter:
+        """The operations under their paths."""
+        router = APIRouter(tags=["images"])
+        router.add_api_route("/similar", self.similar, summary="What is near a text, or near another row")
+        router.add_api_route(
+            UPLOAD,
+            self.similar_to_upload,
+            methods=["POST"],
+            summary="What is near an image",
+            openapi_extra={
+                "requestBody": {"required": True, "content": {"application/octet-stream": _BINARY}}
+            },
+        )
+        router.add_api_route(
+            "/images/{sha256}",
+            self.image,
+            summary="An image of the workspace",
+            response_class=Response,
+            responses={200: {"content": {"image/jpeg": _BINARY, "image/png": _BINARY}}},
+        )
+        return router
+
+    async def similar(self, asked: Annotated[AskedSimilar, Query()]) -> Neighbours:
+        """The images or captions of the workspace nearest to a text or to a row's image or caption."""
+        if bool(asked.text.strip()) == (asked.uid is not None):
+            raise QueryError("give a text or a uid to look for, and just one of them")
+        return await self._work.do(lambda: self._near(asked))
+
+    async def similar_to_upload(self, request: Request, asked: Annotated[AskedUpload, Query()]) -> Neighbours:
+        """The images or captions of the workspace nearest to the image in the body."""
+        data = await request.body()
+
+        def near() -> Neighbours:
+            opened, within = self._explorer.similarity(), self._within(asked)
+            return self._told(opened.by_image(read_upload(data, self._limits.pixels), within))
+
+        return await self._work.do(near)
+
+    async def image(
+        self,
+        sha256: Annotated[Sha256, Path()],
+        size: Annotated[str, Query(pattern="^(thumbnail|full)$")] = "thumbnail",
+    ) -> Response:
+        """The image with this sha256, scaled down or as it lies in the workspace."""
+        side = THUMBNAIL if size == "thumbnail" else 0
+
+        def read() -> tuple[bytes, str]:
+            path = self._explorer.pictures().path_of(sha256)
+            if path is None:
+                raise NotServedError(f"the workspace has no image {sha256}")
+            root = self._explorer.workspace.root
+            if not path.startswith("images/"):
+                raise NotServedError(f"{path!r:.200} isn't in the workspace's images/")
+            data = read_inside(root, path, MAX_FILE)
+            return picture(data, side=side, max_pixels=self._limits.pixels)
+
+        data, kind = await self._work.do(read)
+        headers = {
+            "cache-control": "private, max-age=86400",
+            "content-security-policy": "default-src 'none'; sandbox",
+            "content-disposition": "inline",
+        }
+        return Response(data, media_type=kind, headers=headers)
+
+    def _near(self, asked: AskedSimilar) -> Neighbours:
+        opened, within = self._explorer.similarity(), self._within(asked)
+        if asked.uid is None:
+            return self._told(opened.by_text(asked.text, within))
+        by = "images" if asked.by == "image" else "captions"
+        return self._told(opened.by_row(uid_of(asked.uid), by, within))
+
+    def _within(self, asked: AskedSimilar | AskedUpload) -> Within:
+        if asked.class_id is None:
+            return Within(asked.where, None, asked.k)
+        known = {entry.id for entry in load_classes(self._explorer.workspace.classes_path())}
+        if int(asked.class_id) not in known:
+            raise InputError(f"there is no class {asked.class_id}")
+        return Within(asked.where, int(asked.class_id), asked.k)
+
+    def _told(self, found: pa.Table) -> Neighbours:
+        names = {entry.id: entry.name for entry in load_classes(self._explorer.workspace.classes_path())}
+        pictures = self._explorer.pictures()
+
+        def told(row: dict[str, Any]) -> Neighbour:
+            return Neighbour(
+                **row_values(row, [row["synonym"]]),
+                sha256=pictures.sha256_of(row["url"]),
+                score=row["score"],
+                class_id=str(row["class_id"]),
+                class_name=names.get(row["class_id"]),
+            )
+
+        return Neighbours(rows=[told(row) for row in found.to_pylist()])
+
+
+def uid_of(text: str) -> int:
+    """A uid's decimal text as a number; QueryError where it has more than 64 bits."""
+    uid = int(text)
+    if not -(2**63) <= uid < 2**63:
+        raise QueryError(f"the uid {text} isn't a signed 64-bit number")
+    return uid

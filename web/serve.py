@@ -1,0 +1,68 @@
+"""Run the page's server until it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+from fastapi import FastAPI
+
+from ..errors import InputError
+
+CONNECTIONS = 128
+"""At a time; more are told to come back."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket on ``host`` and ``port`` (0: a free one); InputError where that can't be had."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        opened = socket.socket(family, kind, protocol)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            opened.bind(address)
+        except OSError:
+            opened.close()
+            raise
+    except OSError as error:
+        raise InputError(
+            f"can't listen on {host} port {port} ({error.strerror}); choose another with --host or --port"
+        ) from error
+    return opened
+
+
+def address_of(opened: socket.socket) -> str:
+    """The page's address as a browser on this machine takes it."""
+    host, port = opened.getsockname()[:2]
+    name = str({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host))  # noqa: S104 - what was listened on
+    return f"http://[{name}]:{port}/" if ":" in name else f"http://{name}:{port}/"
+
+
+def serve(app: FastAPI, opened: socket.socket, ready: Callable[[], None]) -> None:
+    """Answer requests on ``opened`` until Ctrl-C; ``ready`` is called once the first can be answered."""
+    import uvicorn
+
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        limit_concurrency=CONNECTIONS,
+        timeout_graceful_shutdown=3,
+    )
+    server = uvicorn.Server(config)
+
+    async def run() -> None:
+        answering = asyncio.create_task(server.serve(sockets=[opened]))
+        while not server.started and not answering.done():
+            await asyncio.sleep(0.01)
+        if server.started:
+            ready()
+        await answering
+
+    asyncio.run(run())

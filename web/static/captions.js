@@ -1,0 +1,126 @@
+// Phrases in, counts and captions out.
+
+import { address, ask, chips, choice, el, field, later, latest, number, remember, session, state, toQuery } from "./dom.js";
+import { bars, captionOf, metaOf, moreLike, pictureOf } from "./rows.js";
+
+const SIMPLE = ["prefix", "min_side", "max_punsafe", "min_similarity", "licence", "language", "keep_unknown", "safety", "order", "seed"];
+const DEFAULTS = { safety: "default", order: "relevance" };
+
+export function captionsView(main, query) {
+  const cursors = [query.get("cursor") || ""];
+  let before = Number(query.get("before")) || 0;
+  const results = el("section", { class: "view", "aria-label": "Results" });
+  const run = latest(results);
+  const soon = later(180, () => search());
+  const restart = () => { cursors.splice(0, cursors.length, ""); before = 0; soon(); };
+  const phrases = chips({ label: "Phrases", values: query.getAll("phrase"), placeholder: "golden retriever", big: true, changed: restart, id: "phrases" });
+  const exclude = chips({ label: "Not with", values: query.getAll("exclude"), placeholder: "phrase that must not be there", changed: restart });
+  const form = formOf(phrases, exclude, query);
+  form.addEventListener("input", (event) => { if (event.target.name) restart(); });
+  form.addEventListener("submit", (event) => { event.preventDefault(); phrases.commit(); exclude.commit(); restart(); });
+
+  function given() {
+    const values = { phrase: phrases.current(), exclude: exclude.current() };
+    for (const name of SIMPLE) {
+      const control = form.elements[name];
+      const value = control.type === "checkbox" ? control.checked && "true" : control.value.trim();
+      if (value && value !== DEFAULTS[name]) values[name] = value;
+    }
+    values.nsfw = [...form.querySelectorAll("[name=nsfw]:checked")].map((box) => box.value);
+    if (values.order !== "random") delete values.seed;
+    return values;
+  }
+
+  function search() {
+    const asked = given();
+    const cursor = cursors.at(-1);
+    remember("captions", { ...asked, cursor, before: cursor ? before : "" });
+    form.querySelector(".seed").hidden = asked.order !== "random";
+    if (!asked.phrase.length) { run(async () => null, () => results.replaceChildren(welcome())); return; }
+    run((signal) => ask("query", { ...asked, cursor }, { signal }), (page) => show(page, asked));
+  }
+
+  function show(page, asked) {
+    const parts = [summary(page, asked)];
+    if (page.rows.length) parts.push(el("ol", { class: "rows" }, page.rows.map((row) => line(row, page))), pager(page));
+    else if (!before) parts.push(state(el("p", {}, page.safety.left_out ? "Every row that matches is left out by the safety filter." : "No caption holds these words in this order."),
+      el("p", { class: "small" }, "Words must stand next to each other; singular and plural are different words.")));
+    results.replaceChildren(...parts);
+  }
+
+  function pager(page) {
+    const first = before + 1, last = before + page.rows.length;
+    const turn = (back) => {
+      if (back) { cursors.pop(); before = Math.max(0, before - 20); } else { cursors.push(page.next); before = last; }
+      search();
+      results.scrollIntoView({ block: "start" });
+    };
+    const end = !page.next && last < page.total;
+    return el("nav", { class: "pager", "aria-label": "Pages" },
+      el("button", { type: "button", disabled: cursors.length < 2, onclick: () => turn(true) }, "← Back"),
+      el("span", {}, `${number(first)}–${number(last)} of ${number(page.total)}`),
+      el("button", { type: "button", disabled: !page.next, onclick: () => turn(false) }, "More →"),
+      end && el("span", { class: "small soft" }, `This order shows the first ${number(session.window)}; corpus order, or a download, has all.`));
+  }
+
+  main.replaceChildren(el("div", { class: "view" }, el("h1", { class: "sr" }, "Captions"), form, results));
+  if (!matchMedia("(pointer: coarse)").matches) phrases.input.focus();
+  search();
+}
+
+function summary(page, asked) {
+  const pairs = Object.entries(page.synonyms).sort((one, other) => other[1] - one[1]);
+  const { left_out: out, unknown } = page.safety;
+  const file = (format, text) => el("a", { class: "button", href: address("export", { ...withoutOrder(asked), format }), download: `captions.${format}` }, text);
+  return el("div", { class: "panel" },
+    el("div", { class: "line spread" },
+      el("p", { class: "total", role: "status", "data-total": String(page.total) }, `${number(page.total)} ${page.total === 1 ? "row matches" : "rows match"}`),
+      page.total > 0 && el("div", { class: "line" }, file("parquet", "↓ Parquet"), file("csv", "↓ CSV"))),
+    pairs.length > 1 && bars(pairs),
+    (out > 0 || unknown > 0) && el("p", { class: "small soft" },
+      [out > 0 && `${number(out)} unsafe rows left out`, unknown > 0 && `${number(unknown)} rows have no safety value and stay`].filter(Boolean).join("; ")));
+}
+
+function withoutOrder(asked) {
+  const { order, seed, ...rest } = asked;
+  return rest;
+}
+
+function line(row, page) {
+  const several = Object.keys(page.synonyms).length > 1;
+  return el("li", { class: "row", "data-uid": row.uid }, pictureOf(row), captionOf(row), metaOf(row),
+    el("p", { class: "meta" }, several && row.synonym && el("bdi", { class: "tag", title: "the synonym it is credited to" }, row.synonym), moreLike(row)));
+}
+
+function formOf(phrases, exclude, query) {
+  const text = (name, placeholder = "") => el("input", { type: "text", name, value: query.get(name) || "", placeholder, autocomplete: "off", maxlength: "300" });
+  const numeric = (name, limits) => el("input", { type: "number", name, value: query.get(name) || "", ...limits });
+  const tags = query.getAll("nsfw");
+  const filtered = ["min_side", "max_punsafe", "min_similarity", "licence", "language", "keep_unknown", "safety", "nsfw"].some((name) => query.has(name));
+  const filters = el("details", { open: filtered }, el("summary", {}, "Filters"),
+    el("div", { class: "fields" },
+      field("Shortest side, pixels", numeric("min_side", { min: "0", step: "1" })),
+      field("Similarity at least", numeric("min_similarity", { min: "-1", max: "1", step: "0.01" })),
+      field("Licence starts with", text("licence")),
+      field("Language", text("language", "en")),
+      field("Unsafe rows", choice("safety", [["default", "leave out"], ["strict", "leave out, and unknown ones"], ["off", "keep"]], query.get("safety") || "default")),
+      field("Punsafe at most", numeric("max_punsafe", { min: "0", max: "1", step: "0.01" })),
+      el("fieldset", { class: "line" }, el("legend", { class: "small soft" }, "NSFW tags allowed"),
+        ["UNLIKELY", "UNSURE", "NSFW"].map((tag) => el("label", { class: "check" }, el("input", { type: "checkbox", name: "nsfw", value: tag, checked: tags.includes(tag) }), tag))),
+      el("label", { class: "check" }, el("input", { type: "checkbox", name: "keep_unknown", checked: query.has("keep_unknown") }), "keep rows that lack a value")));
+  return el("form", { class: "panel", role: "search", autocomplete: "off" },
+    el("div", { class: "line" }, el("div", { class: "grow" }, phrases.box), el("button", { class: "main" }, "Search")),
+    el("div", { class: "fields" },
+      field("Only with (prefix)", text("prefix", "satellite")),
+      field("Not with", exclude.box),
+      field("Order", choice("order", [["relevance", "relevance"], ["random", "random"], ["corpus", "corpus, all of them"]], query.get("order") || "relevance")),
+      el("div", { class: "seed", hidden: true }, field("Seed", numeric("seed", { min: "0", step: "1" })))),
+    filters);
+}
+
+function welcome() {
+  const tries = ["golden retriever", "stop sign", "sunset over the sea"];
+  return state(
+    el("p", {}, session.rows ? `${number(session.rows)} captions are waiting. Type a phrase; Enter adds another one.` : "This index holds no captions yet: captrawl index captions …"),
+    session.rows > 0 && el("p", { class: "line" }, tries.map((text) => el("a", { class: "button", href: `#captions?${toQuery({ phrase: text })}` }, text))));
+}

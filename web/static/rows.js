@@ -1,0 +1,91 @@
+// A caption, its picture and what is known of it.
+
+import { el, number, session } from "./dom.js";
+
+export const remoteWanted = () =>
+  new URLSearchParams(location.search).get("remote") === "1" && sessionStorage.getItem("remote") === "1";
+
+// The caption as text, its matches marked; marks count Unicode characters, as Python does.
+export function captionOf(row, className = "caption") {
+  const box = el("p", { class: className, dir: "auto" });
+  if (!row.caption) return el("p", { class: `${className} soft` }, "no caption");
+  const letters = Array.from(row.caption);
+  let place = 0;
+  for (const [start, end] of row.marks || []) {
+    box.append(letters.slice(place, start).join(""), el("mark", {}, letters.slice(start, end).join("")));
+    place = end;
+  }
+  box.append(letters.slice(place).join(""));
+  if (letters.length > 300) {
+    box.tabIndex = 0;
+    box.title = "Show all of it";
+    const open = () => box.classList.toggle("open");
+    box.addEventListener("click", open);
+    box.addEventListener("keydown", (event) => { if (event.key === "Enter") open(); });
+  }
+  return box;
+}
+
+export function webAddress(url) {
+  try {
+    const parsed = new URL(url);
+    return ["http:", "https:"].includes(parsed.protocol) ? parsed : null;
+  } catch {
+    return null;
+  }
+}
+
+// The workspace's image, or the web's where the user wants that; what may be unsafe only when asked for.
+export function pictureOf(row) {
+  const box = el("div", { class: "picture" });
+  const web = remoteWanted() ? webAddress(row.url) : null;
+  const source = row.sha256 ? `/api/images/${row.sha256}` : web?.href;
+  if (!source) return row.sha256 === undefined || !session.workspace ? null : el("div", { class: "picture" }, "no image");
+  const show = () => {
+    const image = el("img", { loading: "lazy", decoding: "async", referrerpolicy: "no-referrer", alt: row.caption || "an image without caption" });
+    image.addEventListener("error", () => box.replaceChildren("not there"));
+    image.src = source;
+    box.replaceChildren(image);
+  };
+  if (!row.unsafe) { show(); return box; }
+  box.classList.add("veiled");
+  const button = el("button", { type: "button", "aria-label": "Marked unsafe: show the image" }, "unsafe: show");
+  button.addEventListener("click", (event) => { event.stopPropagation(); box.classList.remove("veiled"); show(); });
+  box.append(button);
+  return box;
+}
+
+export function metaOf(row) {
+  const web = webAddress(row.url);
+  const facts = [
+    row.unsafe && el("span", { class: "tag bad" }, "unsafe"),
+    row.width && row.height && `${row.width} × ${row.height}`,
+    typeof row.similarity === "number" && `similarity ${row.similarity.toFixed(3)}`,
+    row.licence && el("bdi", {}, row.licence),
+    row.nsfw && `nsfw ${row.nsfw}`,
+    typeof row.punsafe === "number" && `punsafe ${row.punsafe.toFixed(3)}`,
+    row.language && el("bdi", {}, row.language),
+    row.file && el("bdi", { title: "file and row of the corpus" }, `${row.file}:${row.row}`),
+    row.url && (web
+      ? el("a", { href: web.href, target: "_blank", rel: "noreferrer noopener nofollow", title: row.url.slice(0, 500) }, web.host)
+      : el("bdi", {}, row.url.slice(0, 200))),
+  ];
+  return el("p", { class: "meta" }, facts.filter(Boolean).map((fact) => (typeof fact === "string" ? el("span", {}, fact) : fact)));
+}
+
+// "More like this": by its image where the workspace has one, else by its caption.
+export function moreLike(row) {
+  if (!session.similar) return null;
+  const query = new URLSearchParams(row.sha256 ? { uid: row.uid, by: "image", caption: (row.caption || "").slice(0, 300) } : { text: (row.caption || "").slice(0, 1000) });
+  if (!row.sha256 && !row.caption) return null;
+  return el("a", { href: `#similar?${query}` }, "more like this");
+}
+
+export function bars(pairs) {
+  const most = Math.max(1, ...pairs.map(([, value]) => value));
+  return el("div", { class: "bars" }, pairs.flatMap(([name, value]) => [
+    el("bdi", { class: "name" }, name),
+    el("span", { class: "num" }, number(value)),
+    el("progress", { max: String(most), value: String(value), "aria-label": `${name}: ${number(value)}` }),
+  ]));
+}

@@ -1,0 +1,47 @@
+"""An uploaded image: hostile bytes to an upright picture, within limits."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import TYPE_CHECKING
+
+from ..errors import InputError, MissingExtraError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+class UnusableUploadError(InputError):
+    """The uploaded bytes aren't an image that can be looked for."""
+
+
+def read_upload(data: bytes, max_pixels: int) -> Image.Image:
+    """The picture in ``data``, upright, first frame, without metadata; UnusableUploadError says why not.
+
+    The size is judged by the header before a pixel is decoded.
+    """
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise MissingExtraError("looking for an image", "cpu") from error
+    from ..indexer.look import look, may_be_image
+    from ..indexer.reasons import Reason
+    from ..indexer.upright import UnusableImageError, upright
+
+    if not may_be_image(data, whole=True):
+        raise UnusableUploadError("this isn't an image; give a JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF file")
+    seen = look(data, min_side=1, max_pixels=max_pixels)
+    if seen.reason is Reason.TOO_MANY_PIXELS:
+        size = f"{seen.width} × {seen.height}" if seen.width else "far too many"
+        raise UnusableUploadError(f"the image has {size} pixels, this takes {max_pixels:,} at most")
+    if seen.reason is not None:
+        raise UnusableUploadError("this image can't be read; is it whole?")
+    try:
+        plain = upright(data)
+    except UnusableImageError as error:
+        raise UnusableUploadError(f"this image can't be read ({error.reason}); is it whole?") from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(io.BytesIO(plain)) as image:
+            return image.convert("RGB")

@@ -1,0 +1,62 @@
+"""Questions run in a bounded pool of threads, each with a time limit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from .guard import Limits
+
+_Answer = TypeVar("_Answer")
+
+
+class BusyError(Exception):
+    """The answer took too long, or too much is asked at once; its text says so."""
+
+
+@dataclass(slots=True)
+class Work:
+    """The threads of one server. A question that is given up keeps its thread until it ends."""
+
+    limits: Limits
+    _questions: ThreadPoolExecutor = field(init=False)
+    _exports: ThreadPoolExecutor = field(init=False)
+    _exporting: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        self._questions = ThreadPoolExecutor(self.limits.queries, "web")
+        self._exports = ThreadPoolExecutor(self.limits.exports, "export")
+
+    async def do(self, question: Callable[[], _Answer]) -> _Answer:
+        """What ``question()`` gives; BusyError where it takes too long."""
+        try:
+            async with asyncio.timeout(self.limits.query_seconds):
+                return await asyncio.get_running_loop().run_in_executor(self._questions, question)
+        except TimeoutError as error:
+            raise BusyError(
+                f"this took longer than {self.limits.query_seconds:g} seconds and was given up; ask for less"
+            ) from error
+
+    def check_exports(self) -> None:
+        """BusyError where as many downloads run as may."""
+        if self._exporting >= self.limits.exports:
+            raise BusyError(f"{self._exporting} downloads are running already; wait for one of them to end")
+
+    async def pieces(self, made: Iterator[bytes]) -> AsyncIterator[bytes]:
+        """``made``, drawn from a thread of its own, no faster than it is sent."""
+        self._exporting += 1
+        try:
+            while (
+                piece := await asyncio.get_running_loop().run_in_executor(self._exports, next, made, None)
+            ) is not None:
+                yield piece
+        finally:
+            self._exporting -= 1
+
+    def close(self) -> None:
+        """Let the threads end."""
+        for pool in (self._questions, self._exports):
+            pool.shutdown(wait=False, cancel_futures=True)
