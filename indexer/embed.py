@@ -23,6 +23,7 @@ from ..search.models import ModelId, fingerprint, model_of
 from ..workspace import StageStatus, State, Workspace, digest
 from . import usable
 from .filler import Filler
+from .imported import confirm_imported
 
 pc: Any = pyarrow.compute  # its kernels take more than the stubs say
 
@@ -47,7 +48,7 @@ class Target:
             return f"{folder} holds vectors of {given}, the settings ask for {self.model}"
         if info.precision != self.precision:
             return f"{folder} holds {info.precision} vectors, the settings ask for {self.precision}"
-        if self.weights and info.weights != self.weights:
+        if self.weights and info.weights and info.weights != self.weights:
             was, now = info.weights[:12], self.weights[:12]
             return f"{folder} was made with weights {was}…, {self.model} has {now}… now"
         return ""
@@ -72,6 +73,7 @@ def embed(workspace: Workspace, *, replace: bool = False, progress: Progress = s
             return _recorded(workspace, folder, target)
         encoder = load_encoder(target.model, device=settings.device, batch=settings.batch)
         target = Target(target.model, encoder.weights, settings.precision)
+        confirm_imported(workspace, folder, encoder)
         misfit = target.misfit(folder)
         if misfit and not replace:
             raise ModelError(f"{misfit}; delete that folder to embed again")
@@ -111,6 +113,8 @@ def embed_status(workspace: Workspace) -> StageStatus:
     if misfit:
         return StageStatus(STAGE, State.STALE, counts, misfit)
     stored = Embeddings.open(folder)
+    if not stored.info.weights:
+        return StageStatus(STAGE, State.PARTIAL, counts, "imported, not yet compared with the model")
     wanted = usable.usable_rows(workspace)
     missing = usable.remaining_rows(wanted, stored, usable.load_failed(folder, stored.shards)).num_rows
     if missing:
@@ -120,7 +124,7 @@ def embed_status(workspace: Workspace) -> StageStatus:
 
 
 def _is_complete(workspace: Workspace, folder: Path, wanted: pa.Table) -> bool:
-    if not (folder / INFO).is_file():
+    if not (folder / INFO).is_file() or not EmbeddingsInfo.load(folder).weights:
         return False
     stored = Embeddings.open(folder)
     usable.forgive_missing(workspace, folder, wanted, stored.shards)

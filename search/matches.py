@@ -127,8 +127,12 @@ def match_status(workspace: Workspace) -> StageStatus:
     if recorded is None or not workspace.matches_path.exists():
         begun = (workspace.root / ".matches").is_dir()
         return StageStatus("match", State.PARTIAL if begun else State.MISSING, {})
-    with open_captions(index_location(workspace)) as index:
-        now = task_of(workspace).inputs(digest(corpus_of(index)))
+    if workspace.settings().captions.index:
+        with open_captions(index_location(workspace)) as index:
+            corpus = digest(corpus_of(index))
+    else:  # imported matches: there is no index to compare them with
+        corpus = recorded.inputs["corpus"]
+    now = task_of(workspace).inputs(corpus)
     changed = [name for name, value in now.items() if recorded.inputs.get(name) != value]
     if changed:
         return StageStatus("match", State.STALE, recorded.counts, f"{', '.join(changed)} changed since")
@@ -150,8 +154,15 @@ def corpus_of(index: CaptionIndex) -> dict[str, str]:
 
 
 def index_location(workspace: Workspace) -> str:
-    """Where the caption index is: a relative folder counts from the workspace."""
+    """Where the caption index is: a relative folder counts from the workspace.
+
+    WorkspaceError where the settings name none (an imported workspace has its matches from elsewhere).
+    """
     location = workspace.settings().captions.index
+    if not location:
+        raise WorkspaceError(
+            f"{workspace.root} has no caption index; set [captions] index in captrawl.toml to match anew"
+        )
     if location.startswith(("http://", "https://")):
         return location
     return str((workspace.root / Path(location).expanduser()).resolve())

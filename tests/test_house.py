@@ -17,8 +17,9 @@ MAY_IMPORT = {
     "indexer": {"indexer", "search", "datasets"},
     "sampling": {"sampling", "search", "datasets"},
     "datasets": {"datasets"},
+    "swat": {"swat", "indexer", "sampling", "search", "datasets"},
 }
-FOLDERS = {"indexer", "search", "sampling", "datasets", "demo", "web", "commands"}
+FOLDERS = {"indexer", "search", "sampling", "datasets", "swat", "demo", "web", "commands"}
 
 
 def package_files() -> list[Path]:

@@ -1,0 +1,44 @@
+"""Commands for SWAT's users: import swat."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .task import counts_text
+
+app = typer.Typer()
+import_app = typer.Typer(help="Make a workspace of what other tools left.", no_args_is_help=True)
+app.add_typer(import_app, name="import")
+
+
+@import_app.callback()
+def import_() -> None:
+    """Make a workspace of what other tools left."""
+
+
+@import_app.command("swat")
+def import_swat(
+    source: Annotated[
+        Path, typer.Argument(metavar="FOLDER_OR_FILE", help="SWAT's $RETRIEVED/NAME folder, or one file.")
+    ],
+    to: Annotated[Path, typer.Option(metavar="DIR", help="The workspace to make.")],
+    classes: Annotated[
+        Path | None, typer.Option(help="The metrics JSON, or their folder, where it lies elsewhere.")
+    ] = None,
+    sampling: Annotated[
+        str, typer.Option(metavar="all|random|few|ranked", help="Which, where the folder holds several.")
+    ] = "",
+    model: Annotated[str, typer.Option(help="The model of a _mined.pth that isn't one of SWAT's four.")] = "",
+) -> None:
+    """Make a workspace of SWAT's files: matches, images (linked), embeddings."""
+    from ..swat.importing import SwatChoices
+    from ..swat.importing import import_swat as run
+    from ..terminal import emit, progress_bars
+
+    with progress_bars() as progress:
+        counts = run(source, to, SwatChoices(classes, sampling, model), progress=progress)
+    emit(f"import: {counts_text(counts)}")
+    emit(f"{to}: next, captrawl -C {to} status, then captrawl -C {to} run")

@@ -1,0 +1,1 @@
+"""SWAT's folders, files and settings: what its users bring along."""

@@ -1,0 +1,117 @@
+"""SWAT's {dataset}_{model}_mined.pth → embeddings/<model>/.
+
+The vectors keep no fingerprint of the weights they came from, so model.json has "" for it until
+``captrawl embed`` has compared some of them with the loaded model's own (indexer.embed).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError, MissingExtraError
+from ..indexer.usable import usable_rows
+from ..search.embeddings import EmbeddingsInfo, shard_rows, write_shard
+from ..search.models import MODELS, ModelId, resolve
+from ..workspace import Workspace
+
+logger = logging.getLogger(__name__)
+
+PRECISION = "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """A _mined.pth: float32 unit rows of images and captions, and each row's (class, image number)."""
+
+    images: NDArray[np.float32]
+    captions: NDArray[np.float32]
+    keys: list[tuple[int, int]]
+
+
+def model_named(config: str, model: str) -> ModelId | None:
+    """The model that SWAT's name ``config`` stands for; else ``model`` where its folder has that name."""
+    if config in MODELS:
+        return MODELS[config]
+    if model and (given := resolve(model)).slug == config:
+        return given
+    return None
+
+
+def load_features(path: Path) -> Features:
+    """The vectors in ``path``; InputError where it isn't such a file, or holds anything but data."""
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtraError("reading SWAT's _mined.pth", "cpu") from error
+    import pickle
+
+    try:
+        held: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path} isn't read: it is cut off, or holds more than tensors ({first})") from error
+    names = {"image_features", "caption_features", "labels", "filepath"}
+    if not isinstance(held, dict) or not names <= set(cast("dict[Any, Any]", held)):
+        raise InputError(f"{path} isn't SWAT's: it lacks one of {', '.join(sorted(names))}")
+    images, captions = (_vectors(path, held[name]) for name in ("image_features", "caption_features"))
+    keys = [_key(path, str(text)) for text in held["filepath"]]
+    if not len(images) == len(captions) == len(keys) or images.shape != captions.shape:
+        raise InputError(
+            f"{path} holds {images.shape} image and {captions.shape} caption vectors of {len(keys)} files"
+        )
+    return Features(images, captions, keys)
+
+
+def store_features(
+    workspace: Workspace, features: Features, model: ModelId, urls: Mapping[tuple[int, int], str]
+) -> int:
+    """Write the vectors of the workspace's usable rows; returns how many rows have some.
+
+    ``urls`` are the URLs of (class, image number).
+    """
+    of_url: dict[str, int] = {}
+    for row, key in enumerate(features.keys):
+        if key in urls:
+            of_url.setdefault(urls[key], row)
+    wanted = usable_rows(workspace)
+    at = np.array([of_url.get(url, -1) for url in cast("list[str]", wanted["url"].to_pylist())], np.int64)
+    wanted, at = wanted.take(np.flatnonzero(at >= 0)), at[at >= 0]
+    folder = workspace.embeddings_folder(model.slug)
+    EmbeddingsInfo(model.name, model.pretrained, "", features.images.shape[1], PRECISION).save(folder)
+    start = shard = 0
+    while start < len(at):
+        some = slice(start, start + shard_rows(shard))
+        write_shard(
+            folder,
+            shard,
+            wanted.slice(start, shard_rows(shard)),
+            images=features.images[at[some]],
+            captions=features.captions[at[some]],
+        )
+        start, shard = start + shard_rows(shard), shard + 1
+    return len(at)
+
+
+def _vectors(path: Path, held: Any) -> NDArray[np.float32]:
+    try:
+        vectors: NDArray[np.float32] = np.asarray(held.float().numpy(), np.float32)
+    except (AttributeError, TypeError, RuntimeError) as error:
+        raise InputError(f"{path} holds {type(held).__name__} where vectors belong") from error
+    if vectors.ndim != 2 or not np.isfinite(vectors).all():
+        raise InputError(f"{path} holds vectors of shape {vectors.shape}, or not-a-numbers")
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+def _key(path: Path, text: str) -> tuple[int, int]:
+    """(class, image number) of …/{class}/{n}.jpg."""
+    words = text.replace("\\", "/").split("/")
+    if len(words) < 2 or not words[-2].isdecimal() or not words[-1].partition(".")[0].isdecimal():
+        raise InputError(f"{path}: {text!r:.120} isn't …/CLASS/NUMBER.jpg")
+    return int(words[-2]), int(words[-1].partition(".")[0])

@@ -1,0 +1,198 @@
+"""``captrawl import swat``: a workspace of what SWAT's scripts left; the stages make the rest."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from ..classes import ClassList, load_classes
+from ..datasets import PRESETS, load_dataset
+from ..errors import InputError, WorkspaceError
+from ..records import MATCH_SCHEMA, Progress, silent
+from ..sampling.export import new_folder
+from ..search.matches import task_of
+from ..settings import Settings, parse_settings
+from ..workspace import Workspace, atomic, digest
+from .features import load_features, model_named, store_features
+from .folder import SwatFolder, find
+from .profile import with_profile
+from .rows import Mined, match_table, read_rows
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SwatChoices:
+    """What the files themselves may leave open."""
+
+    classes: Path | None = None
+    """A metrics JSON, or a folder of them, where the SWAT folder has none."""
+    sampling: str = ""
+    """Which of a folder's samplings (all, random, few, ranked), where it holds several."""
+    model: str = ""
+    """The model whose vectors a _mined.pth of no name of SWAT's holds."""
+
+
+def import_swat(
+    source: Path, to: Path, choices: SwatChoices | None = None, *, progress: Progress = silent
+) -> dict[str, int]:
+    """Make the workspace ``to`` of SWAT's files in ``source`` (a folder, or one file); returns the counts.
+
+    Counts: classes, matches, without_url, images (linked), rows embedded. ``to`` appears whole, at the end.
+    InputError for files that aren't SWAT's, a pickle that is a program, and classes that no list names.
+    """
+    choices = choices or SwatChoices()
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise WorkspaceError(f"{to} isn't empty; import into a new folder")
+    folder = find(source, sampling=choices.sampling)
+    entries, settings = _classes(folder, choices), _settings(folder, to, choices)
+    rows = read_rows(folder)
+    unknown = sorted(set(rows) - {entry.id for entry in entries})
+    if unknown:
+        raise InputError(
+            f"{folder.root} has rows of class {unknown[0]}, which the class list ({len(entries)} classes) "
+            "lacks; give the data set's own metrics JSON with --classes"
+        )
+    with new_folder(to) as temporary:
+        workspace = Workspace.create(temporary, settings, entries)
+        counts = {"classes": len(entries), **_write_matches(workspace, folder, entries, rows)}
+        if folder.get("images"):
+            counts["images"] = _link(workspace, folder, rows, progress)
+            counts |= _store(workspace, folder, rows, choices)
+    return counts
+
+
+def _classes(folder: SwatFolder, choices: SwatChoices) -> ClassList:
+    """The class list: --classes, else the folder's metrics, else the preset's names."""
+    given = choices.classes or (folder.root if folder.get("metrics") and folder.root.is_dir() else None)
+    if folder.dataset in PRESETS:
+        preset = load_dataset(folder.dataset)
+        if given is None:
+            logger.warning(
+                "no metrics JSON: classes of %s get their names as synonyms; give one with --classes",
+                preset.name,
+            )
+            return preset.classes()
+        return preset.classes_from(given if given.is_file() or choices.classes else _metrics(folder, given))
+    metrics = folder.get("metrics")
+    if choices.classes is None and metrics is None:
+        raise InputError(
+            f"{folder.root} holds no metrics JSON and {folder.dataset!r} is no data set of captrawl's; give "
+            "the class list with --classes"
+        )
+    return load_classes(choices.classes or metrics or folder.root)
+
+
+def _metrics(folder: SwatFolder, given: Path) -> Path:
+    """The folder of metrics files where the preset's are all there, else the one file."""
+    preset = load_dataset(folder.dataset)
+    names = {*preset.lists.match, *preset.lists.prompt}
+    found = folder.get("metrics")
+    return given if found is None or all((given / name).is_file() for name in names) else found
+
+
+def _settings(folder: SwatFolder, to: Path, choices: SwatChoices) -> Settings:
+    """The swat profile, the data set's preset, and what the files' names say."""
+    data: dict[str, Any] = {"task": {"name": to.resolve().name}, "captions": {"index": ""}}
+    if folder.prefix:
+        data["task"]["prefix"] = folder.prefix
+    if folder.sampling:
+        data["match"] = {"sample": {"all": "all", "few": 5}.get(folder.sampling, 2000)}
+    models = [model for config, _ in folder.features if (model := model_named(config, choices.model))]
+    if models:
+        data["model"] = {"name": models[0].name, "pretrained": models[0].pretrained}
+    elif choices.model:
+        data["model"] = {"name": choices.model, "pretrained": ""}
+    if folder.dataset in PRESETS:
+        data = load_dataset(folder.dataset).settings(data)
+    return parse_settings(with_profile(data, "swat"), f"the settings of {folder.dataset}")
+
+
+def _write_matches(
+    workspace: Workspace, folder: SwatFolder, entries: ClassList, rows: Mapping[int, Sequence[Mined]]
+) -> dict[str, int]:
+    """matches.parquet in class order, recorded as done from the values that the settings hold now."""
+    counts = {"matches": 0, "without_url": 0}
+    with atomic(workspace.matches_path) as temporary, pq.ParquetWriter(temporary, MATCH_SCHEMA) as writer:
+        for entry in entries:
+            table = match_table(entry, rows.get(entry.id, ()))
+            writer.write_table(table)
+            counts["matches"] += table.num_rows
+            counts["without_url"] += table["url"].null_count
+    read = [path for kind, path in folder.files.items() if kind not in ("images", "database")]
+    files = {path.name: _sha256(path) for path in read}
+    recorded = {"classes": len(entries), **counts}
+    details = {"imported": "swat", "files": files}
+    workspace.record("match", task_of(workspace).inputs(digest(details)), recorded, details)
+    return counts
+
+
+def _link(
+    workspace: Workspace, folder: SwatFolder, rows: Mapping[int, Sequence[Mined]], progress: Progress
+) -> int:
+    """The images of ``folder`` in the workspace's images/; how many URLs have one."""
+    from ..indexer.linking import link_images
+    from ..indexer.yard import conclude, opened
+
+    images = folder.files["images"]
+    with opened(workspace) as yard:
+        linked = link_images(yard, _on_disk(images, rows, yard.rules.min_side), progress=progress)
+        conclude(yard)
+    return linked
+
+
+def _on_disk(images: Path, rows: Mapping[int, Sequence[Mined]], min_side: int) -> Iterator[Any]:
+    from ..indexer.fetch import hashed
+    from ..indexer.linking import OnDisk
+    from ..indexer.look import look
+
+    for class_id, some in rows.items():
+        there = _numbered(images / str(class_id))
+        for row in some:
+            path = there.get(row.number)
+            if path is None or row.url is None:
+                continue
+            data = path.read_bytes()
+            seen = look(data, min_side=min_side)
+            body = hashed(data, seen.width, seen.height)
+            consent = f"unchecked: imported from {images.name}"
+            size = (seen.width, seen.height)
+            yield OnDisk(row.url, path, size, body, consent, reason=seen.reason.value if seen.reason else "")
+
+
+def _numbered(folder: Path) -> dict[int, Path]:
+    """The images of one class's folder by number, links followed; {} where there is none."""
+    if not folder.is_dir():
+        return {}
+    return {int(path.stem): path.resolve() for path in sorted(folder.iterdir()) if path.stem.isdecimal()}
+
+
+def _store(
+    workspace: Workspace, folder: SwatFolder, rows: Mapping[int, Sequence[Mined]], choices: SwatChoices
+) -> dict[str, int]:
+    """Embeddings of every _mined.pth whose model is known; how many rows have vectors."""
+    urls = {
+        (class_id, row.number): row.url
+        for class_id, some in rows.items()
+        for row in some
+        if row.number >= 0 and row.url is not None
+    }
+    stored = 0
+    for config, path in folder.features:
+        model = model_named(config, choices.model)
+        if model is None:
+            logger.warning("%s isn't read: %r is no model of SWAT's; name it with --model", path.name, config)
+            continue
+        stored += store_features(workspace, load_features(path), model, urls)
+    return {"embedded": stored} if folder.features else {}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -1,0 +1,212 @@
+"""SWAT's pickles, URL Parquet and database → the matches of a workspace.
+
+.meta (what was to be downloaded, with URLs) goes before _mined_captions (every match; URLs from
+laion400m.db, where it is there), and that before -urls-*.parquet alone (no captions).
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import quote
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..classes import ClassEntry
+from ..errors import InputError
+from ..identity import priorities, uid_list
+from ..records import MATCH_SCHEMA
+from ..search.match import Credit
+from .folder import SwatFolder
+from .pickles import load_pickle
+
+logger = logging.getLogger(__name__)
+
+NO_CAPTION = "N.A."  # SWAT's text for a NULL
+_URL_STARTS = ("http://", "https://")
+
+
+@dataclass(frozen=True, slots=True)
+class Mined:
+    """A row of SWAT's: its place in the corpus, what is known of it, and its image's number (-1: none)."""
+
+    file: str
+    row: int
+    caption: str | None
+    url: str | None
+    nsfw: str | None = None
+    number: int = -1
+
+
+def read_rows(folder: SwatFolder) -> dict[int, list[Mined]]:
+    """The rows of every class of ``folder``, in SWAT's order; a class without rows may be missing.
+
+    InputError where a file isn't of SWAT's form.
+    """
+    if meta := folder.get("meta"):
+        captions = _captions(folder.get("captions"))
+        return {
+            key: [_from_meta(meta, entry, captions.get(key, {})) for entry in entries]
+            for key, entries in _by_class(meta).items()
+        }
+    if mined := folder.get("mined"):
+        rows = {
+            key: [_from_mined(mined, entry) for entry in entries] for key, entries in _by_class(mined).items()
+        }
+        database = folder.get("database")
+        return _with_urls(rows, database) if database else rows
+    if urls := folder.get("urls"):
+        return _from_urls(urls)
+    raise InputError(
+        f"{folder.root} has images and no list of their URLs (.meta, _mined_captions or -urls-); SWAT's "
+        "image numbers mean nothing without it"
+    )
+
+
+def match_table(entry: ClassEntry, rows: Sequence[Mined]) -> pa.Table:
+    """``rows`` as matches of ``entry`` (MATCH_SCHEMA), in their order.
+
+    The synonym is the one that captrawl would credit; where none of its phrases stands in the caption (or
+    there is no caption), the class's name.
+    """
+    captions = pa.array([row.caption for row in rows], pa.string())
+    credit = Credit({s.text: s.frequency or 0 for s in entry.synonyms if s.match})(captions).to_pylist()
+    numbers = np.array([row.row for row in rows], np.int64)
+    uids = np.array(uid_list([row.url for row in rows], [row.caption for row in rows]), np.int64)
+    files = [row.file for row in rows]
+    priority = np.zeros(len(rows), np.int64)
+    for file in sorted(set(files)):
+        here = np.array([held == file for held in files])
+        priority[here] = priorities(uids[here], file, numbers[here])
+    columns: dict[str, Any] = {
+        "class_id": [entry.id] * len(rows),
+        "synonym": [text or entry.name for text in credit],
+        "uid": uids,
+        "url": [row.url for row in rows],
+        "caption": captions,
+        "nsfw": [row.nsfw for row in rows],
+        "priority": priority,
+        "file": files,
+        "row": numbers,
+    }
+    nothing = [None] * len(rows)
+    arrays = [pa.array(columns.get(field.name, nothing), field.type) for field in MATCH_SCHEMA]
+    return pa.Table.from_arrays(arrays, schema=MATCH_SCHEMA)
+
+
+# The pickles ----------------------------------------------------------------------------------------
+
+
+def _by_class(path: Path) -> dict[int, list[tuple[Any, ...]]]:
+    """A pickle of class (as text) → list of tuples."""
+    value = load_pickle(path)
+    if not isinstance(value, dict):
+        raise InputError(f"{path} holds a {type(value).__name__}, not a dict of classes")
+    rows: dict[int, list[tuple[Any, ...]]] = {}
+    for key, entries in cast("dict[Any, Any]", value).items():
+        if not isinstance(entries, list) or not all(
+            isinstance(entry, tuple | list) for entry in cast("list[Any]", entries)
+        ):
+            raise InputError(f"{path}: class {key!r:.40} doesn't hold a list of tuples")
+        rows[_class_id(path, key)] = [tuple(entry) for entry in cast("list[Any]", entries)]
+    return rows
+
+
+def _class_id(path: Path, key: Any) -> int:
+    text = str(key)
+    if isinstance(key, bool) or not (text.isascii() and text.isdecimal()):
+        raise InputError(f"{path}: {key!r:.40} isn't a class number")
+    return int(text)
+
+
+def _captions(path: Path | None) -> dict[int, dict[int, str]]:
+    """.map: {class: {n: caption}}; {} where there is none."""
+    if path is None:
+        return {}
+    value = load_pickle(path)
+    if not isinstance(value, dict) or not all(
+        isinstance(v, dict) for v in cast("dict[Any, Any]", value).values()
+    ):
+        raise InputError(f"{path} isn't a dict of classes to dicts of image numbers")
+    return {
+        _class_id(path, key): {_class_id(path, n): str(text) for n, text in numbered.items()}
+        for key, numbered in cast("dict[Any, dict[Any, Any]]", value).items()
+    }
+
+
+def _from_meta(path: Path, entry: tuple[Any, ...], captions: Mapping[int, str]) -> Mined:
+    """(shard, rowid, caption, …, url, nsfw[, n]); ``captions`` stand in where the tuple has none."""
+    number = entry[-1] if entry and isinstance(entry[-1], int) and not isinstance(entry[-1], bool) else -1
+    fixed = entry[:-1] if number >= 0 else entry
+    if len(fixed) < 4 or not isinstance(fixed[-2], str | None) or not isinstance(fixed[-1], str | None):
+        raise InputError(f"{path}: {entry!r:.120} isn't (shard, rowid, caption, …, url, nsfw[, n])")
+    row = _from_mined(path, fixed[:-2])
+    caption = row.caption if row.caption is not None else captions.get(number)
+    caption = None if caption == NO_CAPTION else caption
+    return replace(row, caption=caption, url=fixed[-2], nsfw=fixed[-1], number=number)
+
+
+def _from_mined(path: Path, entry: tuple[Any, ...]) -> Mined:
+    """(shard, rowid[, caption, …]); a later text that is an address is its URL."""
+    if len(entry) < 2 or not isinstance(entry[1], int) or not isinstance(entry[0], str | int):
+        raise InputError(f"{path}: {entry!r:.120} isn't (shard, rowid, caption, …)")
+    caption = entry[2] if len(entry) > 2 and isinstance(entry[2], str) else None
+    url = next((e for e in entry[3:] if isinstance(e, str) and e.startswith(_URL_STARTS)), None)
+    caption = None if caption == NO_CAPTION else caption
+    return Mined(_file(entry[0]), entry[1], caption, url)
+
+
+def _file(shard: str | int) -> str:
+    """The identity of a shard of SWAT's; one of captrawl's own (from its export) stays as it is."""
+    text = str(shard)
+    return (
+        text if "/" in text else f"swat/part{text.removeprefix('part')}" if _is_part(text) else f"swat/{text}"
+    )
+
+
+def _is_part(text: str) -> bool:
+    return text.removeprefix("part").isdecimal()
+
+
+# The URL Parquet and the database ---------------------------------------------------------------------
+
+
+def _from_urls(path: Path) -> dict[int, list[Mined]]:
+    try:
+        table = pq.read_table(path, columns=["class", "url"])
+    except (OSError, pa.ArrowException, ValueError) as error:
+        raise InputError(f"{path} isn't SWAT's Parquet of class and url ({error})") from error
+    rows: dict[int, list[Mined]] = {}
+    pairs = zip(table["class"].to_pylist(), table["url"].to_pylist(), strict=True)
+    for place, (key, url) in enumerate(pairs):
+        rows.setdefault(_class_id(path, key), []).append(Mined(f"swat/{path.name}", place, None, url))
+    return rows
+
+
+def _with_urls(rows: dict[int, list[Mined]], database: Path) -> dict[int, list[Mined]]:
+    """``rows`` with URL and NSFW tag from SWAT's database, found by (part, rowid)."""
+    try:
+        with closing(
+            sqlite3.connect(f"file:{quote(str(database.absolute()))}?mode=ro", uri=True)
+        ) as connection:
+            return {key: list(_looked_up(connection, some)) for key, some in rows.items()}
+    except sqlite3.Error as error:
+        raise InputError(f"{database} can't be read as SWAT's SQLite database ({error})") from error
+
+
+def _looked_up(connection: sqlite3.Connection, rows: Sequence[Mined]) -> Iterator[Mined]:
+    for row in rows:
+        table = row.file.removeprefix("swat/")
+        if row.url is not None or not (table.startswith("part") and table[4:].isdecimal()):
+            yield row
+            continue
+        query = f"SELECT URL, NSFW FROM {table} WHERE rowid = ?"  # noqa: S608 - partNN, checked above
+        found = connection.execute(query, (row.row,)).fetchone()
+        yield replace(row, url=found[0], nsfw=found[1]) if found else row

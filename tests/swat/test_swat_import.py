@@ -1,0 +1,265 @@
+"""A SWAT folder becomes a workspace, goes through the stages, and goes back to SWAT."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from captrawl import pipeline
+from captrawl.classes import load_classes
+from captrawl.errors import InputError, ModelError, WorkspaceError
+from captrawl.identity import uid_list
+from captrawl.indexer.embed import embed
+from captrawl.sampling.export import export
+from captrawl.sampling.sample import draw
+from captrawl.search.embeddings import Embeddings, EmbeddingsInfo
+from captrawl.search.models import model_of
+from captrawl.settings import SampleSettings
+from captrawl.swat.folder import find
+from captrawl.swat.importing import SwatChoices, import_swat
+from captrawl.workspace import State, Workspace
+
+
+def rows_of(workspace: Workspace) -> list[dict]:
+    return pq.read_table(workspace.matches_path).to_pylist()
+
+
+def test_the_matches_are_swats_rows(make_swat, tmp_path: Path) -> None:
+    swat = make_swat()
+    counts = import_swat(swat.root, tmp_path / "w", SwatChoices(model=swat.model))
+    assert counts == {"classes": 3, "matches": 9, "without_url": 0, "images": 7, "embedded": 7}
+    workspace = Workspace.open(tmp_path / "w")
+    rows = rows_of(workspace)
+    meta = pickle.loads((swat.root / "shapes_metadata-random-0.0-LAION400M.meta").read_bytes())
+    told = [(int(key), *entry[:5]) for key, entries in meta.items() for entry in entries]
+    assert [(r["class_id"], r["file"].removeprefix("swat/"), r["row"], r["caption"], r["url"], r["nsfw"])
+            for r in rows] == told  # fmt: skip
+    assert [r["uid"] for r in rows] == uid_list([r["url"] for r in rows], [r["caption"] for r in rows])
+    assert [r["synonym"] for r in rows] == [
+        "red star", "red star", "red star", "red star", "red star",
+        "blue disc", "blue circle", "blue disc", "blue disc",
+    ]  # fmt: skip
+    settings = workspace.settings()
+    assert (settings.task.profile, settings.match.sample, settings.match.filters.safety) == (
+        "swat",
+        2000,
+        "off",
+    )
+    assert (settings.model.precision, settings.model.name) == ("float32", swat.model)
+    entries = load_classes(workspace.classes_path())
+    assert [s.text for s in entries[0].synonyms] == ["red star", "Red Star", "crimson star"]
+    assert [e.extra["actual_freq"] for e in entries] == [6, 7, 0]
+
+
+def test_images_are_linked_and_the_rest_is_asked(make_swat, tmp_path: Path) -> None:
+    swat = make_swat(features=False)
+    import_swat(swat.root, tmp_path / "w")
+    workspace = Workspace.open(tmp_path / "w")
+    images = {row["url"]: row for row in pq.read_table(workspace.images_path).to_pylist()}
+    folder = swat.root / "shapes_retrieved_LAION400M-all_synonyms-random"
+    for (key, n), url in swat.arrived.items():
+        source, row = folder / key / f"{n}.jpg", images[url]
+        assert (workspace.root / row["path"]).stat().st_ino == source.stat().st_ino
+        assert row["sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
+        assert (row["state"], row["width"], row["height"]) == ("packed", 120, 100)
+    assert Counter(row["state"] for row in images.values()) == {"packed": 7, "queued": 2}
+    states = {s.stage: s.state for s in pipeline.status(workspace)}
+    assert states["match"] is State.DONE
+    assert states["download"] is State.PARTIAL
+    from captrawl.indexer.yard import opened
+
+    with opened(workspace) as yard:  # what a later download starts with: nothing is lost or asked again
+        assert yard.ledger.queued() == 2
+        assert len(yard.ledger.paths()) == 7
+
+
+def test_the_vectors_are_swats_and_are_checked(make_swat, tmp_path: Path) -> None:
+    swat = make_swat()
+    import_swat(swat.root, tmp_path / "w", SwatChoices(model=swat.model))
+    workspace = Workspace.open(tmp_path / "w")
+    folder = workspace.embeddings_folder(model_of(workspace).slug)
+    assert EmbeddingsInfo.load(folder).weights == ""
+    assert {s.stage: s.state for s in pipeline.status(workspace)}["embed"] is State.PARTIAL
+    before = Embeddings.open(folder)
+    at = {url: row for row, url in enumerate(before.metadata["url"].to_pylist())}
+    order = np.array([at[url] for url in swat.arrived.values()])
+    np.testing.assert_array_equal(before.images.take(order), unit(swat.features["image"]))
+    np.testing.assert_array_equal(before.captions.take(order)[:2], unit(swat.features["caption"])[:2])
+    stored = {path: path.stat().st_mtime_ns for path in folder.rglob("*.npy")}
+    assert embed(workspace)["rows"] == 7
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.npy")} == stored  # none made anew
+    assert len(EmbeddingsInfo.load(folder).weights) == 64
+    assert {s.stage: s.state for s in pipeline.status(workspace)}["embed"] is State.DONE
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+def test_vectors_of_another_model_are_refused(make_swat, tmp_path: Path) -> None:
+    import torch
+
+    swat = make_swat()
+    path = next(swat.root.glob("*.pth"))
+    held = torch.load(path, weights_only=True)
+    held["image_features"] = held["image_features"].roll(1, dims=1)
+    torch.save(held, path)
+    import_swat(swat.root, tmp_path / "w", SwatChoices(model=swat.model))
+    with pytest.raises(ModelError, match=r"imported image vectors .* aren't of .*: their mean cosine"):
+        embed(Workspace.open(tmp_path / "w"))
+
+
+def test_a_pth_that_holds_more_than_tensors_is_refused(make_swat, tmp_path: Path) -> None:
+    import torch
+
+    swat = make_swat()
+    path = next(swat.root.glob("*.pth"))
+    torch.save({"image_features": Path("x")}, path)
+    with pytest.raises(
+        InputError, match=r"_mined\.pth isn't read: it is cut off, or holds more than tensors"
+    ):
+        import_swat(swat.root, tmp_path / "w", SwatChoices(model=swat.model))
+    assert not (tmp_path / "w").exists()
+
+
+def test_it_samples_exports_and_swats_reader_opens_every_image(
+    make_swat, swat_reader, tmp_path: Path
+) -> None:
+    swat = make_swat()
+    import_swat(swat.root, tmp_path / "w", SwatChoices(model=swat.model))
+    workspace = Workspace.open(tmp_path / "w")
+    embed(workspace)
+    draw(workspace, SampleSettings(name="T2T500", method="T2T-rank"))
+    out = tmp_path / "back"
+    export(workspace, "T2T500", "swat", out)
+    (listing,) = out.glob("data/*/T2T500.txt")
+    read = swat_reader(listing, Path("/nowhere"))
+    assert [label for _, label, _ in read] == sorted(label for _, label, _ in read)
+    assert {(image.size, flag) for image, _, flag in read} == {((120, 100), 0)}
+    assert len(read) == len(workspace.samples_folder.joinpath("T2T500.txt").read_text().splitlines())
+    again = find(next(path for path in out.iterdir() if path.name not in ("data", "output")))
+    assert {"meta", "captions", "mined", "urls", "images"} <= set(again.files)
+    metrics = swat.root / "shapes_metrics-LAION400M.json"
+    import_swat(again.root, tmp_path / "w2", SwatChoices(classes=metrics, model=swat.model))
+    other = Workspace.open(tmp_path / "w2")
+    keys = ("class_id", "synonym", "uid", "url", "caption")
+    assert [[r[k] for k in keys] for r in rows_of(other)] == [
+        [r[k] for k in keys] for r in rows_of(workspace)
+    ]
+    embed(other)
+    draw(other, SampleSettings(name="T2T500", method="T2T-rank"))
+    listed = [line.split()[1] for line in (other.samples_folder / "T2T500.txt").read_text().splitlines()]
+    assert listed == [str(label) for _, label, _ in read]
+    assert hashes(other) == hashes(workspace)
+
+
+def hashes(workspace: Workspace) -> list[str]:
+    lines = (workspace.samples_folder / "T2T500.txt").read_text().splitlines()
+    return [hashlib.sha256(Path(line.split()[0]).read_bytes()).hexdigest() for line in lines]
+
+
+@pytest.mark.parametrize("database", [False, True])
+def test_the_published_pickle_alone(make_swat, tmp_path: Path, database: bool) -> None:
+    swat = make_swat(features=False, database=database)
+    name = "shapes_mined_captions-LAION400M.pkl"
+    alone = tmp_path / "published"
+    alone.mkdir()
+    shutil.copy(swat.root / name, alone / name)
+    if database:
+        shutil.copy(swat.root / "laion400m.db", alone)
+    metrics = swat.root / "shapes_metrics-LAION400M.json"
+    source = alone if database else alone / name
+    counts = import_swat(source, tmp_path / "w", SwatChoices(classes=metrics))
+    assert counts == {"classes": 3, "matches": 9, "without_url": 0 if database else 9}
+    rows = rows_of(Workspace.open(tmp_path / "w"))
+    assert [r["caption"] for r in rows][:2] == ["a Red-Star on a wall", "crimson star and red star"]
+    assert rows[0]["url"] == ("http://127.0.0.1:9/0-0.jpg" if database else None)
+
+
+def test_the_url_parquet_alone(make_swat, tmp_path: Path) -> None:
+    swat = make_swat(features=False)
+    path = swat.root / "shapes-urls-random-0.0-LAION400M.parquet"
+    metrics = swat.root / "shapes_metrics-LAION400M.json"
+    assert import_swat(path, tmp_path / "w", SwatChoices(classes=metrics))["matches"] == 9
+    rows = rows_of(Workspace.open(tmp_path / "w"))
+    assert [(r["class_id"], r["url"]) for r in rows[4:6]] == [
+        (0, "http://127.0.0.1:9/0-4.jpg"),
+        (1, "http://127.0.0.1:9/1-0.jpg"),
+    ]
+
+
+def test_a_preset_gives_the_classes_and_the_templates(make_swat, tmp_path: Path) -> None:
+    swat = make_swat("dtd", features=False)
+    (swat.root / "dtd_metrics-LAION400M.json").unlink()
+    import_swat(swat.root, tmp_path / "w")
+    workspace = Workspace.open(tmp_path / "w")
+    settings = workspace.settings()
+    assert (settings.task.dataset, settings.match.sample) == ("dtd", 2000)
+    assert [entry.name for entry in load_classes(workspace.classes_path())][:2] == ["banded", "blotchy"]
+
+
+def hostile(swat) -> None:
+    class Evil:
+        def __reduce__(self):
+            return print, ("ran",)
+
+    path = swat.root / "shapes_metadata-random-0.0-LAION400M.meta"
+    path.write_bytes(pickle.dumps({"0": [Evil()]}))
+
+
+def rewrite(name: str, value: object):
+    def change(swat) -> None:
+        (swat.root / name).write_bytes(pickle.dumps(value))
+
+    return change
+
+
+META = "shapes_metadata-random-0.0-LAION400M.meta"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (hostile, r"\.meta names builtins\.print|\.meta names __builtin__\.print"),
+        (rewrite(META, [1]), "holds a list, not a dict of classes"),
+        (rewrite(META, {"x": []}), "'x' isn't a class number"),
+        (rewrite(META, {"0": [(1, 2)]}), r"\(1, 2\) isn't \(shard, rowid, caption"),
+        (rewrite(META, {"0": 7}), "class '0' doesn't hold a list of tuples"),
+        (rewrite(META, {"9": [("p", 1, "c", "u", None)]}), "rows of class 9, which the class list"),
+        (rewrite("shapes_metadata-random-0.0-LAION400M.map", {"0": 3}), "isn't a dict of classes to dicts"),
+        (lambda swat: (swat.root / META).write_bytes(b"\x80"), "cut off, or no pickle"),
+        (rewrite("birds_mined_captions-LAION400M.pkl", {}), r"files of 2 data sets \(birds, shapes\)"),
+        (rewrite("shapes_metadata-all-0.0-LAION400M.meta", {}), "2 samplings .*choose with --sampling"),
+    ],
+)
+def test_what_isnt_swats_is_named_and_nothing_is_left(make_swat, tmp_path: Path, change, said: str) -> None:
+    swat = make_swat(features=False)
+    change(swat)
+    with pytest.raises(InputError, match=said):
+        import_swat(swat.root, tmp_path / "w")
+    assert not (tmp_path / "w").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["retrieved"]
+
+
+def test_other_mistakes(make_swat, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file or folder"):
+        import_swat(tmp_path / "gone", tmp_path / "w")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(InputError, match="holds none of SWAT's files"):
+        import_swat(empty, tmp_path / "w")
+    swat = make_swat(features=False)
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "x").write_text("mine")
+    with pytest.raises(WorkspaceError, match="isn't empty; import into a new folder"):
+        import_swat(swat.root, full)
+    (swat.root / "shapes_metrics-LAION400M.json").unlink()
+    with pytest.raises(InputError, match="holds no metrics JSON and 'shapes' is no data set"):
+        import_swat(swat.root, tmp_path / "w")
