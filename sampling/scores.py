@@ -22,6 +22,7 @@ from .methods import Score
 logger = logging.getLogger(__name__)
 
 DECIMALS = 6
+QUERIES = 16
 Vectors = NDArray[np.float32]
 Products = Callable[[Vectors], NDArray[np.float64]]
 """Scores of queries (queries, d) with all rows of a pool: (queries, rows), NaN where a vector is broken."""
@@ -80,7 +81,16 @@ def products(vectors: Vectors) -> Products:
             out[query, at[query, place]] = rounded(found[query, place])
         return out
 
-    return ask
+    return lambda queries: in_blocks(ask, queries)
+
+
+def in_blocks(ask: Products, queries: Vectors) -> NDArray[np.float64]:
+    """``ask`` a few queries at a time.
+
+    From 20 queries on, FAISS multiplies matrices, whose last bits differ from those of its single products.
+    """
+    parts = [ask(queries[start : start + QUERIES]) for start in range(0, len(queries), QUERIES)]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 class PoolScorer:
@@ -102,13 +112,19 @@ class PoolScorer:
     def score(self, rows: NDArray[np.int64], *, prompt: Vectors, shots: Vectors) -> Scores:
         """All six scores of the embedding ``rows``, which may repeat."""
         distinct, inverse = np.unique(rows, return_inverse=True)
-        if self._indices:
-            images, captions = (self._on(index, distinct) for index in self._indices)
-        else:
-            images = products(self._embeddings.images.take(distinct))
-            captions = products(self._embeddings.captions.take(distinct))
+        images, captions = (self._on(which, distinct) for which in (0, 1))
         scores = score(images, captions, prompt=prompt, shots=shots, rows=len(distinct))
         return Scores(scores.values[inverse])
 
-    def _on(self, index: Neighbours, rows: NDArray[np.int64]) -> Products:
-        return lambda queries: index.pool_scores(queries, rows)
+    def _on(self, which: int, rows: NDArray[np.int64]) -> Products:
+        """Products with image (0) or caption vectors (1), which are read when they are asked for."""
+        if self._indices:
+            return lambda queries: in_blocks(
+                lambda some: self._indices[which].pool_scores(some, rows), queries
+            )
+        matrix = (self._embeddings.images, self._embeddings.captions)[which]
+
+        def ask(queries: Vectors) -> NDArray[np.float64]:
+            return products(matrix.take(rows))(queries)
+
+        return ask

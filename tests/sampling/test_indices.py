@@ -29,7 +29,7 @@ def test_indices_change_nothing(make_workspace, make_row, factory) -> None:
     rows = [make_row(c, uid) for c in range(4) for uid in sorted(generator.choice(uids, 90, replace=False))]
     rows.append({**rows[0], "row": 5000})  # a repeated row
     prompts = unit(4, 16)
-    shots = {c: prompts[c] * 0 + unit(3, 16) for c in range(3)}
+    shots = {c: unit(count, 16) for c, count in enumerate((1, 5, 40))}
     made = make_workspace(rows, vectors, prompts=prompts, shots=shots)
     specs = [
         SampleSettings(name=name, method=name, threshold=THRESHOLDS.get(name), n=30, dedup=0.8)
