@@ -1,0 +1,168 @@
+"""The commands as a user types them: what they print, as text and as JSON, and how they end."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import mmh3
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from captrawl.cli import app
+from captrawl.doctor import Verdict, examine
+from typer.testing import CliRunner, Result
+
+ROWS = [
+    ("http://a/0.jpg", "A Golden-Retriever dog", "UNLIKELY", 0.31),
+    ("http://a/1.jpg", "golden  RETRIEVERS", "UNLIKELY", 0.2),
+    ("http://a/2.jpg", "satellite photo, annual crop land", None, None),
+    ("http://a/3.jpg", "a husky and a golden retriever", "NSFW", 0.4),
+    (None, "golden retriever \x1b[31mred\x1b[0m 犬", "UNSURE", 0.1),
+]
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli")
+    columns = dict(
+        zip(("URL", "TEXT", "NSFW", "similarity"), map(list, zip(*ROWS, strict=True)), strict=True)
+    )
+    size = len(ROWS)
+    columns |= {"WIDTH": [640] * size, "HEIGHT": [480] * size, "LICENSE": ["?"] * size}
+    (folder / "pets").mkdir()
+    pq.write_table(pa.table(columns), folder / "pets" / "part-0.parquet")
+    done = run("index", "captions", folder / "pets", "--to", folder / "index", "--workers", 1)
+    assert done.stdout == "5 rows added from 1 files, 0 files already in; the index holds 5 rows\n"
+    again = run("index", "captions", folder / "pets", "--to", folder / "index", "--json")
+    assert json.loads(again.stdout) == {"files_added": 0, "files_skipped": 1, "rows_added": 0, "rows": 5}
+    return folder / "index"
+
+
+def test_query_json(index: Path) -> None:
+    done = run("query", "golden retriever", "--index", index, "--order", "corpus", "--json")
+    answer = json.loads(done.stdout)
+    assert answer["total"] == 2
+    assert answer["safety"] == {"left_out": 1, "unknown": 0}
+    first, second = answer["rows"]
+    assert first == {
+        "uid": str(mmh3.hash64("http://a/0.jpgA Golden-Retriever dog")[0]),
+        "url": "http://a/0.jpg",
+        "caption": "A Golden-Retriever dog",
+        "synonym": "golden retriever",
+        "width": 640,
+        "height": 480,
+        "similarity": 0.31,
+        "nsfw": "UNLIKELY",
+        "licence": None,  # the corpus says ?
+        "source": "pets/part-0.parquet:0",
+    }
+    assert (second["url"], second["uid"]) == (None, str(mmh3.hash64(ROWS[4][1])[0]))
+
+
+def test_count_json(index: Path) -> None:
+    done = run("count", "golden retriever", "husky", "--index", index, "--no-safety", "--json")
+    answer = json.loads(done.stdout)
+    assert answer["rows"] == 5
+    assert answer["classes"] == [
+        {
+            "id": 0,
+            "name": "golden retriever",
+            "total": 3,
+            "synonyms": {"golden retriever": 3, "husky": 1},
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "total"),
+    [
+        ([], 2),
+        (["--no-safety"], 3),
+        (["--nsfw", "UNLIKELY"], 1),
+        (["--min-similarity", "0.3"], 1),
+        (["--exclude", "dog"], 1),
+        (["--prefix", "dog"], 1),
+        (["--min-side", "481"], 0),
+        (["--licence", "cc"], 0),
+    ],
+)
+def test_filters_reach_the_query(index: Path, options: list[str], total: int) -> None:
+    done = run("count", "golden retriever", "--index", index, "--json", *options)
+    assert json.loads(done.stdout)["classes"][0]["total"] == total
+
+
+def test_the_terminal_shows_no_escape_of_a_caption(index: Path) -> None:
+    done = run("query", "golden retriever", "--index", index)
+    assert "2 rows match" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert "�[31mred" in done.stdout
+    assert "1 unsafe rows left out" in done.stderr
+
+
+def test_csv_and_files(index: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "captrawl", "query", "golden retriever", "--index", str(index), "--csv"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert {row["caption"] for row in rows} == {ROWS[0][1], ROWS[4][1]}
+    for name in ("all.parquet", "all.csv"):
+        assert run("query", "golden retriever", "--index", index, "--output", tmp_path / name).exit_code == 0
+    assert sorted(pq.read_table(tmp_path / "all.parquet").column("row").to_pylist()) == [0, 4]
+    assert len((tmp_path / "all.csv").read_text().splitlines()) == 3
+
+
+def test_random_order_is_seeded(index: Path) -> None:
+    def order(seed: int) -> list[str]:
+        done = run(
+            "query", "golden retriever", "--index", index, "--no-safety",
+            "--order", "random", "--seed", seed, "--json",
+        )  # fmt: skip
+        return [row["source"] for row in json.loads(done.stdout)["rows"]]
+
+    assert order(1) == order(1)
+    assert {tuple(order(seed)) for seed in range(20)} != {tuple(order(0))}
+
+
+def test_usage_errors_end_with_two_and_a_hint() -> None:
+    done = run("qurey", "dog")
+    assert done.exit_code == 2
+    assert "Did you mean 'query'?" in done.stderr
+
+
+def test_every_command_says_what_it_does() -> None:
+    listed = run("--help").stdout
+    for name in ("index", "query", "count", "init", "match", "download", "embed", "sample", "run", "status"):
+        assert name in listed
+        assert len(run(name, "--help").stdout) > 100
+
+
+def test_doctor_names_what_is_wrong(index: Path, tmp_path: Path) -> None:
+    findings = {f.check: f for f in examine(tmp_path, index=str(index))}
+    assert findings["index"].verdict is Verdict.GOOD
+    assert "5 rows of 1 files" in findings["index"].text
+    assert findings["python"].verdict is Verdict.GOOD
+    bad = {f.check: f for f in examine(tmp_path, index=str(tmp_path / "none"))}["index"]
+    assert bad.verdict is Verdict.BAD
+    assert "none" in bad.text
+    (tmp_path / "captrawl.toml").write_text("[captions]\nindx = 'x'\n")
+    done = run("-C", tmp_path, "doctor", "--json")
+    assert done.exit_code == 1
+    checks = {check["check"]: check for check in json.loads(done.stdout)["checks"]}
+    assert "did you mean 'index'" in checks["settings"]["text"]
+
+
+def test_a_reader_that_leaves_is_no_error(index: Path) -> None:
+    command = f"{sys.executable} -m captrawl query retriever --index {index} --limit 5 --json | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.stdout == "{\n"
+    assert "Traceback" not in done.stderr
