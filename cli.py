@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from . import __version__
-from .commands import ask, choose, corpus, extras, images, serve, swat, synonyms, task
+from .commands import ask, choose, corpus, extras, images, report, serve, swat, synonyms, task
 from .errors import CaptrawlError
 
 
@@ -38,7 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="From class names to a training list: phrase match in web captions, download, embed, rank by k-NN.",
 )
-for theme in (corpus, ask, task, synonyms, images, choose, swat, serve, extras):
+for theme in (corpus, ask, task, synonyms, images, choose, report, swat, serve, extras):
     app.add_typer(theme.app)
 
 

@@ -1,4 +1,4 @@
-"""The stages of a workspace in order (match, download, embed, vectors, every sample), and what runs them."""
+"""The stages of a workspace in order (match, download, embed, vectors, samples, report), and their runner."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Stage:
 def stages(workspace: Workspace) -> list[Stage]:
     """Every stage of the workspace, in the order they need one another."""
     named = [sample_stage(spec) for spec in workspace.settings().sample]
-    return [*STAGES.values(), *named]
+    return [*STAGES.values(), *named, REPORT]
 
 
 def status(workspace: Workspace) -> list[StageStatus]:
@@ -114,6 +114,22 @@ STAGES: dict[str, Stage] = {
     "vectors": Stage("vectors", _vectors_status, _vectors),
 }
 """The stages that every workspace has; the functions import their part when they are called."""
+
+
+def _report_status(workspace: Workspace) -> StageStatus:
+    from .sampling.report import report_status
+
+    return report_status(workspace)
+
+
+def _report(workspace: Workspace, progress: Progress) -> Counts:
+    from .sampling.report import report
+
+    return report(workspace, progress=progress)
+
+
+REPORT = Stage("report", _report_status, _report)
+"""The last stage: a page on all the others."""
 
 
 def sample_stage(spec: SampleSettings) -> Stage:

@@ -1,0 +1,27 @@
+"""The command report."""
+
+from __future__ import annotations
+
+import typer
+
+from . import options
+
+app = typer.Typer()
+
+
+@app.command("report")
+def report(context: typer.Context, json: options.Json = False) -> None:
+    """Write the report: one page on what was matched, downloaded and kept, its plots and its numbers."""
+    from ..sampling.report import page_path, read_numbers
+    from ..sampling.report import report as make
+    from ..terminal import emit, emit_json, progress_bars
+    from .task import counts_text
+
+    workspace = options.workspace_of(context)
+    with progress_bars() as progress:
+        counts = make(workspace, progress=progress)
+    if json:
+        emit_json({"path": str(page_path(workspace)), "counts": counts, **read_numbers(workspace)})
+        return
+    emit(f"report: {counts_text(counts)}")
+    emit(str(page_path(workspace)))
