@@ -176,7 +176,10 @@ def main() -> None:
             size = index.server.client.indices.stats(index=index.index)["_all"]["primaries"]["store"]
             theirs, its = ask(index, queries, given.repeat), ask(peer, queries, given.repeat)
             rows = index.rows()
-        scans = {phrase: measured(scanned, place, phrase) for phrase in ("dog", "a")}
+            words = ("of", "with", "on", "for", "black", "white", "new", "my", "this")
+            many, *few = index.count([CaptionQuery((word,), filters=ANY) for word in ("a", *words)])
+            tenth = min(zip(few, words, strict=True), key=lambda pair: abs(pair[0] * 10 - many))[1]
+        scans = {phrase: measured(scanned, place, phrase) for phrase in (tenth, "a")}
         out["scan"] = {
             phrase: {
                 "rows": scan["result"][0],
