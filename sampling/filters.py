@@ -36,6 +36,7 @@ class Reason(StrEnum):
     SAME_IMAGE = "same_image"
     NEAR_DUPLICATE = "near_duplicate"
     BEYOND_N = "beyond_n"
+    REJECTED = "rejected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,8 @@ class Steps:
     """What is asked besides the method. ``leaks`` (images, d) and ``prompts`` (classes, d) are unit vectors.
 
     ``prompts`` None: no zero-shot agreement; ``own`` is the class's row in it. ``keep`` (rows,) False: the
-    referee gave the image to another class.
+    referee gave the image to another class. ``rejected`` and ``confirmed`` (rows,): what the user
+    said by hand.
     """
 
     n: int
@@ -70,6 +72,8 @@ class Steps:
     prompts: NDArray[np.float32] | None = None
     own: int = 0
     keep: NDArray[np.bool_] | None = None
+    rejected: NDArray[np.bool_] | None = None
+    confirmed: NDArray[np.bool_] | None = None
 
     @property
     def need_images(self) -> bool:
@@ -113,35 +117,55 @@ class Verdicts:
 
 
 def choose(candidates: Candidates, method: Method, steps: Steps) -> Choice:
-    """Conditions → leak guard → zero-shot → referee → order → uniqueness → near duplicates → first n."""
+    """Conditions → leak guard → zero-shot → referee → order → uniqueness → near duplicates → first n.
+
+    What the user rejected, and every copy of its image, goes before all of that. What the user confirmed
+    meets no condition, agreement or referee, and comes first in the order.
+    """
     rows = len(candidates.scores)
     verdicts = Verdicts(rows)
     conditions = method.conditions if not steps.tail or rows < steps.n else ()
-    _apply(conditions, method, candidates.scores, verdicts)
+    confirmed = np.zeros(rows, dtype=bool) if steps.confirmed is None else steps.confirmed
+    if steps.rejected is not None:
+        images = candidates.identity[:, -1]
+        verdicts.drop_where(np.isin(images, images[steps.rejected]) & ~confirmed, Reason.REJECTED)
+    _apply(conditions, method, candidates.scores, verdicts, spared=confirmed)
     if steps.leaks is not None:
         left = verdicts.left
         verdicts.drop(left[leaking(candidates.images[left], steps.leaks)], Reason.LEAK)
     if steps.prompts is not None:
-        left = verdicts.left
+        left = verdicts.left[~confirmed[verdicts.left]]
         verdicts.drop(left[~agreeing(candidates.images[left], steps.prompts, steps.own)], Reason.ZEROSHOT)
     if steps.keep is not None:
-        verdicts.drop_where(~steps.keep, Reason.OTHER_CLASS)
+        verdicts.drop_where(~steps.keep & ~confirmed, Reason.OTHER_CLASS)
     left = verdicts.left
-    ranked = unique(left[ranking(candidates, method, steps.seed, left)], candidates.identity, verdicts)
+    ranked = left[ranking(candidates, method, steps.seed, left)]
+    ranked = np.concatenate([ranked[confirmed[ranked]], ranked[~confirmed[ranked]]])
+    ranked = unique(ranked, candidates.identity, verdicts)
     if steps.dedup is not None:
         ranked = distinct(candidates.images, ranked, steps.dedup, n=steps.n, verdicts=verdicts)
     verdicts.drop(ranked[steps.n :], Reason.BEYOND_N)
     return Choice(ranked[: steps.n], verdicts.reasons())
 
 
-def _apply(conditions: Sequence[Condition], method: Method, scores: Scores, verdicts: Verdicts) -> None:
-    """Drop the rows that lack the score of the order, then those that fail a condition or lack its score."""
+def _apply(
+    conditions: Sequence[Condition],
+    method: Method,
+    scores: Scores,
+    verdicts: Verdicts,
+    *,
+    spared: NDArray[np.bool_],
+) -> None:
+    """Drop the rows that lack the score of the order, then those that fail a condition or lack its score.
+
+    ``spared`` (rows,) are left alone.
+    """
     if method.order is not None:
-        verdicts.drop_where(np.isnan(scores.of(method.order)), Reason.NO_SCORE)
+        verdicts.drop_where(np.isnan(scores.of(method.order)) & ~spared, Reason.NO_SCORE)
     for condition in conditions:
         values = scores.of(condition.score)
-        verdicts.drop_where(np.isnan(values), Reason.NO_SCORE)
-        verdicts.drop_where(~condition.met(values), condition.failure)
+        verdicts.drop_where(np.isnan(values) & ~spared, Reason.NO_SCORE)
+        verdicts.drop_where(~condition.met(values) & ~spared, condition.failure)
 
 
 def ranking(candidates: Candidates, method: Method, seed: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:

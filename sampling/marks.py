@@ -2,8 +2,9 @@
 
     {"format": 1, "classes": {"7": {"confirmed": ["-12", …], "rejected": ["34", …]}}}
 
-A mark belongs to a class and a uid. A rejected row never comes into a sample of its class; a confirmed one
-passes its conditions, and comes before all others.
+A mark belongs to a class and a uid. A rejected row, and every row with the same image, never comes into a
+sample of its class. A confirmed one is a shot: it counts among the class's shots in I2I and I2T, meets no
+condition, and comes before all others.
 """
 
 from __future__ import annotations
@@ -62,6 +63,11 @@ class Marks:
     def uids(self, class_id: int, mark: Mark) -> list[int]:
         """The uids of a class with this mark, ascending."""
         return sorted(uid for uid, given in self.of(class_id).items() if given is mark)
+
+    @property
+    def any_confirmed(self) -> bool:
+        """Whether any class has a confirmed image."""
+        return any(mark is Mark.CONFIRMED for marks in self.by_class.values() for mark in marks.values())
 
     def fingerprint(self) -> str:
         """A hash of the marks; "" where there are none."""

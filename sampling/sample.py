@@ -19,6 +19,7 @@ from ..workspace import StageStatus, State, Workspace
 from .auto import Contest
 from .filters import Choice, Steps, choose
 from .lists import SAMPLE_SCHEMA, writing
+from .marks import Mark
 from .methods import AUTO, Method, Score
 from .pool import Pool, candidates_of, read_pools
 from .referee import Policy, Referee, judge
@@ -49,6 +50,7 @@ def draw(workspace: Workspace, spec: SampleSettings, *, progress: Progress = sil
         drawer = drawer.with_referee(workspace)
         if task.method.name == AUTO:
             drawer = drawer.with_best_method(workspace, progress)
+        drawer = drawer.with_confirmed()
         tally: Counter[str] = Counter(classes=len(task.classes), without_pool=0, pool=0, embedded=0, kept=0)
         method = drawer.task.method
         with writing(paths_of(workspace, spec.name), root=workspace.root, method=method) as writer:
@@ -91,6 +93,15 @@ class Drawer:
         chosen.save(paths_of(workspace, self.task.spec.name).auto)
         return replace(self, task=replace(self.task, method=chosen.method))
 
+    def with_confirmed(self) -> Drawer:
+        """Count the images that the user confirmed by hand among their classes' shots."""
+        ids = [entry.id for entry in self.task.classes]
+        uids = [(i, uid) for i in ids for uid in self.task.marks.uids(i, Mark.CONFIRMED)]
+        labels, marked = np.array(uids, dtype=np.int64).reshape(-1, 2).T
+        rows = self.embeddings.rows_of(marked)
+        vectors = self.embeddings.images.take(rows[rows >= 0])
+        return replace(self, shots=self.shots.joined(Shots(vectors, labels[rows >= 0])))
+
     def images_kept(
         self, pool: Pool, index: int, shots: Shots, methods: Sequence[Method]
     ) -> list[NDArray[np.float32]]:
@@ -124,7 +135,12 @@ class Drawer:
         """The steps besides the method, for the class at ``index`` with these embedding rows."""
         spec = self.task.spec
         keep = self.referee.keeps(index, rows) if self.referee else None
+        rejected, confirmed = (
+            np.isin(self.embeddings.uids[rows], self.task.marks.uids(self.task.classes[index].id, mark))
+            for mark in (Mark.REJECTED, Mark.CONFIRMED)
+        )
         steps = Steps(spec.n, spec.seed, spec.tail, spec.dedup, leaks=self.leaks, keep=keep)
+        steps = replace(steps, rejected=rejected, confirmed=confirmed)
         return replace(steps, prompts=self.prompts, own=index) if spec.zeroshot else steps
 
 

@@ -15,7 +15,8 @@ from ..search.models import ModelId, model_of
 from ..settings import SampleSettings
 from ..workspace import Workspace, digest
 from .lists import SamplePaths
-from .methods import Method, resolve
+from .marks import Marks
+from .methods import AUTO, Method, resolve
 from .prompts import class_names, templates_of
 from .reference import read_shots
 from .shots import Labelled, read_labelled
@@ -33,6 +34,7 @@ class SampleTask:
     model: ModelId
     shots: Labelled | None
     leaks: Labelled | None
+    marks: Marks
 
 
 def stage_name(spec: SampleSettings) -> str:
@@ -52,7 +54,9 @@ def task_of(workspace: Workspace, spec: SampleSettings) -> SampleTask:
     """
     settings = workspace.settings()
     method = resolve(spec, thresholds_of(settings.task.dataset))
-    if method.needs_shots and not settings.task.shots:
+    marks = Marks.load(workspace)
+    confirmed = marks.any_confirmed and method.name != AUTO  # auto is judged by shots from elsewhere
+    if method.needs_shots and not settings.task.shots and not confirmed:
         raise InputError(
             f"sample {spec.name!r}: {method.name} needs few shots and the task has none; set shots (a `path "
             "label flag` list or a folder of class folders) and root in [task] of captrawl.toml"
@@ -79,6 +83,7 @@ def task_of(workspace: Workspace, spec: SampleSettings) -> SampleTask:
         model_of(workspace),
         read_shots(workspace, classes),
         leaks,
+        marks,
     )
 
 
@@ -102,6 +107,7 @@ def inputs_of(workspace: Workspace, task: SampleTask) -> dict[str, str]:
         "prompts": digest([list(zip(ids, task.names, strict=True)), task.templates]),
         "shots": task.shots.fingerprint() if task.shots else "",
         "test images": task.leaks.fingerprint() if task.leaks else "",
+        "marks": task.marks.fingerprint(),
         "matches": file_digest(workspace.matches_path),
         "images": file_digest(workspace.images_path),
         "embeddings": _embeddings_digest(folder),
