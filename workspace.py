@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
+from .artefacts import record_hashes
 from .errors import WorkspaceError
 
 if TYPE_CHECKING:
@@ -177,6 +178,8 @@ class Workspace:
             lock = self._read_lock()
             record = StageRecord(dict(inputs), dict(counts), dict(details or {}))
             lock["stages"][stage] = asdict(record)
+            known = lock["artefacts"].get(stage, {})
+            lock["artefacts"][stage] = record_hashes(self.root, stage, known)
             write_json(self.lock_path, lock)
 
     def recorded(self, stage: str) -> StageRecord | None:
@@ -184,16 +187,21 @@ class Workspace:
         entry = self._read_lock()["stages"].get(stage)
         return StageRecord(entry["inputs"], entry["counts"], entry["details"]) if entry else None
 
+    def recorded_hashes(self) -> dict[str, dict[str, str]]:
+        """Stage → path → sha256 of the artefacts as the stages left them."""
+        return self._read_lock()["artefacts"]
+
     def forget(self, stage: str) -> None:
         """Drop the record of ``stage``; nothing happens where there is none."""
         with self._lock_file_held():
             lock = self._read_lock()
+            lock["artefacts"].pop(stage, None)
             if lock["stages"].pop(stage, None) is not None:
                 write_json(self.lock_path, lock)
 
     def _read_lock(self) -> dict[str, Any]:
         if not self.lock_path.exists():
-            return {"format": FORMAT, "captrawl": __version__, "stages": {}}
+            return {"format": FORMAT, "captrawl": __version__, "stages": {}, "artefacts": {}}
         try:
             lock = json.loads(self.lock_path.read_text(encoding="utf-8"))
         except ValueError as error:
@@ -204,7 +212,7 @@ class Workspace:
             raise WorkspaceError(
                 f"{self.lock_path} has format {lock.get('format')}, this captrawl reads {FORMAT}"
             )
-        return {**lock, "captrawl": __version__}
+        return {"artefacts": {}, **lock, "captrawl": __version__}
 
     @contextlib.contextmanager
     def _lock_file_held(self) -> Generator[None]:

@@ -12,7 +12,8 @@ from ..errors import InputError
 from . import options
 
 if TYPE_CHECKING:
-    from ..workspace import StageStatus
+    from ..artefacts import Verdict
+    from ..workspace import StageStatus, Workspace
 
 app = typer.Typer()
 classes_app = typer.Typer(help="Class lists.", no_args_is_help=True)
@@ -30,13 +31,14 @@ def init(
     root: Annotated[Path | None, typer.Option(help="The folder that the shots' paths start from.")] = None,
     model: Annotated[str, typer.Option(help="An open_clip model, local-dir:PATH or hf-hub:NAME.")] = "",
     pretrained: Annotated[str, typer.Option(help="The model's weights, by open_clip's tag.")] = "",
+    profile: Annotated[str, typer.Option(metavar="swat", help="Choose as SWAT's scripts do.")] = "",
 ) -> None:
     """Make a workspace: a class list, a caption index and settings to edit."""
     from ..search.captions import open_captions
     from ..terminal import emit, number, say
     from ..workspace import Workspace
 
-    settings, entries, warnings = _task_of(directory, index, classes, dataset)
+    settings, entries, warnings = _task_of(directory, index, classes, dataset=dataset, profile=profile)
     task: dict[str, Any] = {
         "shots": str(shots.resolve()) if shots else "",
         "root": str(root.resolve()) if root else "",
@@ -60,17 +62,21 @@ def init(
     )
 
 
-def _task_of(directory: Path, index: str, classes: Path | None, dataset: str) -> tuple[Any, Any, list[str]]:
+def _task_of(
+    directory: Path, index: str, classes: Path | None, *, dataset: str, profile: str
+) -> tuple[Any, Any, list[str]]:
     """Settings, class list and warnings, from the class list, the preset, or both (the list's synonyms)."""
     from ..classes import check_classes, load_classes
-    from ..settings import Settings, parse_settings
+    from ..settings import parse_settings
+    from ..swat.profile import CAUTIONS, with_profile
 
     if not classes and not dataset:
         raise InputError(
             "give --classes FILE or --dataset NAME (or both: the file's synonyms for the data set)"
         )
     location = index if index.startswith(("http://", "https://")) else str(Path(index).expanduser().resolve())
-    data: dict[str, Any] = {"task": {"name": directory.resolve().name}, "captions": {"index": location}}
+    named: dict[str, Any] = {"task": {"name": directory.resolve().name}, "captions": {"index": location}}
+    data = with_profile(named, profile)
     if dataset:
         from ..datasets import load_dataset
 
@@ -78,9 +84,9 @@ def _task_of(directory: Path, index: str, classes: Path | None, dataset: str) ->
         settings = parse_settings(preset.settings(data), f"the preset {dataset}")
         entries = preset.classes_from(classes) if classes else preset.classes()
     else:
-        settings = Settings.model_validate(data)
+        settings = parse_settings(data, f"{directory}/captrawl.toml")
         entries = load_classes(classes or Path())
-    return settings, entries, check_classes(entries)
+    return settings, entries, [*CAUTIONS.get(profile, ()), *check_classes(entries)]
 
 
 @app.command("match")
@@ -88,18 +94,55 @@ def match(
     context: typer.Context,
     everything: Annotated[bool, typer.Option("--all", help="Every matching row.")] = False,
     sample: Annotated[int | None, typer.Option(help="Rows a class, uniformly.", min=1)] = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option(metavar="METRICS.json", help="Only show our totals beside the file's actual_freq."),
+    ] = None,
+    json: options.Json = False,
 ) -> None:
     """Find the rows whose captions hold a class's synonyms → matches.parquet."""
     from ..search.matches import match as run
-    from ..terminal import emit, progress_bars
+    from ..terminal import emit, emit_json, progress_bars
 
     workspace = options.workspace_of(context)
+    if compare:
+        return _compare(workspace, compare, json)
     if everything and sample is not None:
         raise InputError(f"--all and --sample {sample} contradict each other; give one of them")
     if everything or sample is not None:
         options.change_settings(workspace, "match", {"sample": "all" if everything else sample})
     with progress_bars() as progress:
-        emit(f"match: {counts_text(run(workspace, progress=progress))}")
+        counts = run(workspace, progress=progress)
+    if json:
+        return emit_json({"counts": counts})
+    return emit(f"match: {counts_text(counts)}")
+
+
+def _compare(workspace: Workspace, metrics: Path, json: bool) -> None:
+    from ..swat.comparing import compare
+    from ..terminal import emit, emit_json, number, out, table
+
+    lines = compare(workspace, metrics)
+    if json:
+        emit_json(
+            {
+                "classes": [
+                    {"id": x.id, "name": x.name, "total": x.total, "actual_freq": x.theirs} for x in lines
+                ]
+            }
+        )
+        return
+    columns = [
+        ("id", "right"),
+        ("class", "left"),
+        ("total", "right"),
+        ("actual_freq", "right"),
+        ("ratio", "right"),
+    ]
+    cells = [(x.id, x.name, x.total, x.theirs, x.ratio_text) for x in lines]
+    out().print(table("our total against the file's actual_freq", columns, cells))
+    equal = sum(line.total == line.theirs for line in lines)
+    emit(f"{number(equal)} of {number(len(lines))} classes are equal")
 
 
 @app.command("run")
@@ -125,25 +168,54 @@ def run(
 
 
 @app.command("status")
-def status(context: typer.Context, json: options.Json = False) -> None:
+def status(
+    context: typer.Context,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Hash every artefact again and say what changed since.")
+    ] = False,
+    json: options.Json = False,
+) -> None:
     """Show how every stage stands."""
     from .. import pipeline
     from ..terminal import emit_json, out, table
 
-    states = pipeline.status(options.workspace_of(context))
+    workspace = options.workspace_of(context)
+    states = pipeline.status(workspace)
+    verdicts = _verified(workspace) if verify else []
     if json:
-        emit_json(
-            {
-                "stages": [
-                    {"stage": s.stage, "state": s.state.value, "counts": dict(s.counts), "reason": s.reason}
-                    for s in states
-                ]
-            }
-        )
-        return
+        lines = [
+            {"stage": s.stage, "state": s.state.value, "counts": dict(s.counts), "reason": s.reason}
+            for s in states
+        ]
+        changes = [{"stage": v.stage, "path": v.path, "change": v.change.value} for v in verdicts]
+        emit_json({"stages": lines, **({"changes": changes} if verify else {})})
+        raise typer.Exit(1 if verdicts else 0)
     cells = [(s.stage, s.state.value, counts_text(s.counts), s.reason) for s in states]
     columns = [("stage", "left"), ("state", "left"), ("counts", "left"), ("reason", "left")]
     out().print(table("", columns, cells))
+    if verify:
+        _show(workspace, verdicts)
+
+
+def _verified(workspace: Workspace) -> list[Verdict]:
+    from ..artefacts import verify
+    from ..terminal import progress_bars
+
+    with progress_bars() as progress:
+        return verify(workspace.root, workspace.recorded_hashes(), progress=progress)
+
+
+def _show(workspace: Workspace, verdicts: list[Verdict]) -> None:
+    """The changes, or that there are none; exit code 1 where there are."""
+    from ..terminal import emit, number, out, table
+
+    recorded = sum(len(paths) for paths in workspace.recorded_hashes().values())
+    if not verdicts:
+        emit(f"verified: {number(recorded)} artefacts are as their stages left them")
+        return
+    cells = [(v.stage, v.change.value, v.path) for v in verdicts]
+    out().print(table("changed since", [("stage", "left"), ("", "left"), ("artefact", "left")], cells))
+    raise typer.Exit(1)
 
 
 @classes_app.callback()

@@ -1,0 +1,48 @@
+"""Our class totals beside a metrics file's ``actual_freq``, for people who hold the same corpus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..classes import load_classes
+from ..errors import ClassListError
+from ..search.captions import open_captions
+from ..search.match import count_classes
+from ..search.matches import index_location, task_of
+from ..workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One class: rows that match any of its synonyms here, and the file's figure."""
+
+    id: int
+    name: str
+    total: int
+    theirs: int
+
+    @property
+    def ratio_text(self) -> str:
+        """Ours by theirs, such as ``1.003``; "–" where theirs is 0."""
+        return f"{self.total / self.theirs:.3f}" if self.theirs else "–"
+
+
+def compare(workspace: Workspace, metrics: Path) -> list[Compared]:
+    """The workspace's classes that ``metrics`` has an ``actual_freq`` for; nothing is written.
+
+    Counted over the whole index with the workspace's own synonyms, prefix and filters, whatever its sample.
+    ClassListError where the file has the figure for none of them.
+    """
+    task = task_of(workspace)
+    figures = {entry.id: entry.extra.get("actual_freq") for entry in load_classes(metrics)}
+    known = {key: value for key, value in figures.items() if isinstance(value, int)}
+    classes = tuple(entry for entry in task.classes if entry.id in known)
+    if not classes:
+        raise ClassListError(
+            f"{metrics} has no actual_freq of any class of {workspace.root}; name a metrics JSON of SWAT's, "
+            "such as semi-aves_metrics-LAION400M.json"
+        )
+    with open_captions(index_location(workspace)) as index:
+        counts = count_classes(index, classes, task.scope)
+    return [Compared(count.id, count.name, count.total, known[count.id]) for count in counts]
