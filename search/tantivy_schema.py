@@ -125,7 +125,7 @@ def record_batch(
         columns["uid"] = [own if uid is None else uid for uid, own in zip(columns["uid"], usual, strict=True)]
     position = np.array(searcher.fast_field_values("position", given), np.int64)
     columns["row"] = position & ((1 << _ROW_BITS) - 1)
-    columns["file"] = pa.array(files, pa.string()).take(pa.array(position >> _ROW_BITS, pa.int64()))
+    columns["file"] = [files[ordinal] for ordinal in (position >> _ROW_BITS).tolist()]
     arrays = [pa.array(columns.get(field.name, ()), field.type) for field in ROW_SCHEMA]
     return pa.RecordBatch.from_arrays(arrays, schema=ROW_SCHEMA)
 
