@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .markup import Html, foreign, tag
+from .markup import Html, foreign, join, tag
 from .picks import Picked
 from .thumbnails import Thumbnails
 
@@ -24,8 +24,9 @@ def _figure(row: Picked, thumbnails: Thumbnails, names: Mapping[int, str] | None
         picture = tag("img", src=uri, alt="", loading="lazy", decoding="async")
     lines: list[Html] = []
     if row.scores:
-        lines.append(tag("b", "  ".join(f"{score} {value:.3f}" for score, value in row.scores[:2])))
+        told = [tag("span", f"{score} {value:.3f}".replace("-", "\u2212")) for score, value in row.scores[:2]]
+        lines.append(tag("b", join(told, " ")))
     if names is not None:
         lines.append(tag("div", foreign(names.get(row.class_id, str(row.class_id)), 60)))
-    lines.append(tag("div", caption, class_="caption", title=None))
+    lines.append(tag("div", caption, class_="caption"))
     return tag("figure", tag("div", picture, class_="frame"), tag("figcaption", *lines))

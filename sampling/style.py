@@ -22,7 +22,7 @@ body { margin: 0; background: var(--back); color: var(--ink);
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
 main, header > div { max-width: 1120px; margin: 0 auto; padding: 0 1rem; }
 header { padding: 1.6rem 0 .4rem; }
-h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .3rem; overflow-wrap: anywhere; }
+h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .8rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.2rem; margin: 0 0 .5rem; }
 h3 { font-size: 1rem; margin: 1.3rem 0 .4rem; }
 p { margin: .3rem 0 .7rem; max-width: 75ch; }
@@ -99,6 +99,7 @@ details.class > div { padding: 0 0 1rem; scroll-margin-top: 6rem; }
 .sheet img { max-width: 100%; max-height: 100%; display: block; }
 .sheet figcaption { overflow-wrap: anywhere; }
 .sheet figcaption b { font-weight: 600; color: var(--ink); font-variant-numeric: tabular-nums; }
+.sheet figcaption b span { white-space: nowrap; }
 .sheet figcaption .caption { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 3;
   overflow: hidden; color: var(--ink); }
 .reason { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-size: .9em; }
