@@ -1,14 +1,17 @@
-"""Commands that choose: sample."""
+"""Commands that choose: sample, evaluate, export."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import options
 from .task import counts_text
+
+if TYPE_CHECKING:
+    from ..sampling.evaluate import Evaluation
 
 app = typer.Typer()
 
@@ -38,6 +41,9 @@ def sample(
         bool, typer.Option("--tail", help="Conditions only where candidates are fewer than n.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Of random orders.")] = 0,
+    prompt_name: Annotated[
+        str, typer.Option(metavar="synonyms|name|most_common_name", help="What prompts are made of.")
+    ] = "",
 ) -> None:
     """Choose each class's images and write the training list."""
     from ..sampling.sample import draw
@@ -45,6 +51,8 @@ def sample(
     from ..terminal import emit, progress_bars
 
     workspace = options.workspace_of(context)
+    if prompt_name:
+        options.change_settings(workspace, "model", {"names": prompt_name})
     spec = sample_settings(
         name=name,
         method=method,
@@ -64,3 +72,67 @@ def sample(
     options.save_sample(workspace, spec)  # only what could be drawn: run and status go by the settings
     emit(f"sample {name}: {counts_text(counts)}")
     emit(str(workspace.samples_folder / f"{name}.txt"))
+
+
+@app.command("evaluate")
+def evaluate(
+    context: typer.Context,
+    labelled: Annotated[
+        Path, typer.Option(metavar="LIST", help="'path label flag' lines, or an ImageFolder.")
+    ],
+    root: Annotated[Path | None, typer.Option(help="The folder that the list's paths start from.")] = None,
+    name: Annotated[list[str] | None, typer.Option(help="Only this sample; repeatable.")] = None,
+    seeds: Annotated[int, typer.Option(help="Probes a sample, each with a seed of its own.", min=1)] = 5,
+    json: options.Json = False,
+) -> None:
+    """Say which sample is worth training on: zero-shot and linear-probe accuracy on labelled images."""
+    from dataclasses import asdict
+
+    from ..sampling.evaluate import evaluate as run
+    from ..terminal import emit_json, progress_bars
+
+    workspace = options.workspace_of(context)
+    start = root or (labelled if labelled.is_dir() else labelled.parent)
+    with progress_bars() as progress:
+        found = run(workspace, labelled, start, samples=name or (), seeds=seeds, progress=progress)
+    if json:
+        emit_json(asdict(found))
+    else:
+        _show_evaluation(found)
+
+
+def _show_evaluation(found: Evaluation) -> None:
+    from ..terminal import out, table
+
+    cells = [
+        (
+            line.name,
+            f"{line.images:,}",
+            line.classes,
+            f"{line.accuracy:.1%}",
+            f"{line.low:.1%} – {line.high:.1%}",
+        )
+        for line in found.lines
+    ]
+    right = ("images", "classes", "accuracy", "95 % interval")
+    columns = [("trained on", "left"), *((name, "right") for name in right)]
+    title = f"accuracy on {found.labelled:,} labelled images of {found.classes:,} classes"
+    out().print(table(title, columns, cells))
+
+
+@app.command("export")
+def export(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new or empty folder.")],
+    to: Annotated[
+        str, typer.Option(metavar="FORMAT", help="swat, imagefolder, webdataset, huggingface or urls.")
+    ],
+    name: Annotated[str, typer.Option(help="The sample.")] = "T2T500",
+) -> None:
+    """Write a sample for other tools: hard links where possible, and the licence of every URL."""
+    from ..sampling.export import export as run
+    from ..terminal import emit, progress_bars
+
+    with progress_bars() as progress:
+        counts = run(options.workspace_of(context), name, to, folder, progress=progress)
+    emit(f"{folder}: {counts_text(counts)}")
