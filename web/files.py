@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import stat
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -72,9 +73,11 @@ def read_inside(root: Path, relative: str, most: int) -> bytes:
         raise NotServedError(f"{relative!r:.200} isn't a plain file of the workspace") from error
     finally:
         os.close(here)
+    seen = os.fstat(handle)
+    if not stat.S_ISREG(seen.st_mode) or seen.st_size > most:
+        os.close(handle)
+        raise NotServedError(f"{relative!r:.200} isn't a plain file of at most {most} bytes")
     with open(handle, "rb") as file:  # noqa: PTH123 - a descriptor
-        if not os.path.isfile(handle) or os.fstat(handle).st_size > most:  # noqa: PTH113 - a descriptor
-            raise NotServedError(f"{relative!r:.200} isn't a plain file of at most {most} bytes")
         return file.read(most)
 
 

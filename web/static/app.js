@@ -14,7 +14,6 @@ let turn = 0;
 async function show() {
   const { view, rest, query } = route();
   const name = view in VIEWS ? view : "captions";
-  if (!(view in VIEWS) && view === "main") { main.focus(); return; }  // the skip link
   for (const link of document.querySelectorAll("nav [data-view]")) {
     if (link.dataset.view === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -33,6 +32,7 @@ async function show() {
 }
 
 function switches() {
+  document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); main.focus(); });
   const remote = document.getElementById("remote");
   remote.checked = remoteWanted();
   remote.addEventListener("change", () => {

@@ -49,9 +49,9 @@ async function showClass(detail, id, query) {
   const stale = el("p", { class: "notice", hidden: !pool.stale }, "Marks changed since this sample was drawn: captrawl run draws it anew.");
   detail.replaceChildren(
     el("div", {}, el("h2", { class: "title" }, el("bdi", {}, page.name)), tally),
-    el("details", { open: true }, el("summary", {}, `${page.synonyms.length} synonyms`), bars(page.synonyms.filter((one) => one.match).map((one) => [one.text, one.pool])),
+    el("details", { open: true }, el("summary", {}, `${page.synonyms.length} ${page.synonyms.length === 1 ? "synonym" : "synonyms"} and their rows of the pool`), bars(page.synonyms.filter((one) => one.match).map((one) => [one.text, one.pool])),
       removed(page.synonyms)),
-    page.samples.length ? el("div", { class: "fields" }, field("Through the sample", through), el("code", { class: "soft" }, pool.method))
+    page.samples.length ? el("div", { class: "through" }, field("Through the sample", through), el("code", { class: "soft" }, pool.method))
       : el("p", { class: "notice" }, "No sample was drawn yet, so there are no scores: captrawl sample."),
     stale);
   if (!pool.rows.length) { detail.append(state(el("p", {}, "No caption matched this class."))); return; }

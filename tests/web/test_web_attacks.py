@@ -1,0 +1,214 @@
+"""Attacks on a real server over a real socket: each is refused, and logged."""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+import struct
+import time
+import zlib
+from typing import Any
+
+import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from captrawl.records import IMAGE_SCHEMA
+from PIL import Image
+
+
+def raw(port: int, request: bytes) -> tuple[int, bytes]:
+    """The status and the whole answer to exactly these bytes."""
+    with socket.create_connection(("127.0.0.1", port), 20) as connection:
+        connection.sendall(request)
+        answer = b""
+        try:
+            while part := connection.recv(65536):
+                answer += part
+        except ConnectionResetError:
+            pass
+    return int(answer.split(b" ", 2)[1]), answer
+
+
+def ask(method: str, target: str, *headers: str, host: str = "localhost", body: bytes = b"") -> bytes:
+    length = [f"Content-Length: {len(body)}"] if body else []
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", "Connection: close", *length, *headers]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def get(target: str, *headers: str, host: str = "localhost") -> bytes:
+    return ask("GET", target, *headers, host=host)
+
+
+SECRET = "root:"
+SHA = "0" * 64
+EVIL = "Origin: http://evil.example"
+CROSS = "Sec-Fetch-Site: cross-site"
+MARK = "/api/classes/0/marks/1"
+REJECT = b'{"mark":"rejected"}'
+ATTACKS: dict[str, tuple[bytes, int]] = {
+    "traversal": (get("/static/../../../etc/passwd"), 404),
+    "traversal, encoded": (get("/static/..%2f..%2f..%2fetc%2fpasswd"), 404),
+    "traversal, twice encoded": (get("/static/%252e%252e%252fetc%252fpasswd"), 404),
+    "traversal, backslash": (get("/static/..%5c..%5cetc%5cpasswd"), 404),
+    "absolute": (get("//etc/passwd"), 404),
+    "absolute, encoded": (get("/static/%2fetc%2fpasswd"), 404),
+    "source": (get("/static/app.py"), 404),
+    "NUL": (get("/static/app.js%00.html"), 404),
+    "image traversal": (get("/api/images/..%2f..%2fcaptrawl.toml"), 404),
+    "image unknown": (get(f"/api/images/{SHA}"), 404),
+    "sample traversal": (get("/api/classes/0/pool?sample=../../../../etc/passwd"), 404),
+    "class unknown": (get("/api/classes/999"), 404),
+    "rebinding": (get("/api/session", host="evil.example"), 403),
+    "rebinding, page": (get("/", host="evil.example:8000"), 403),
+    "rebinding, prefix": (get("/api/session", host="localhost.evil.example"), 403),
+    "rebinding, suffix": (get("/api/session", host="evil.example/localhost"), 403),
+    "two hosts": (get("/api/session", "Host: evil.example"), 400),
+    "no host": (b"GET /api/session HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
+    "old protocol without host": (b"GET /api/session HTTP/1.0\r\n\r\n", 403),
+    "other origin": (get("/api/session", EVIL), 403),
+    "null origin": (get("/api/session", "Origin: null"), 403),
+    "cross-site read": (get("/api/query?phrase=cat", CROSS, "Sec-Fetch-Mode: no-cors"), 403),
+    "same-site read": (get("/api/query?phrase=cat", "Sec-Fetch-Site: same-site"), 403),
+    "cross-site download": (get("/api/export?phrase=cat", CROSS, "Sec-Fetch-Mode: navigate"), 403),
+    "cross-site script": (get("/static/app.js", CROSS, "Sec-Fetch-Mode: no-cors"), 403),
+    "cross-site preflight": (ask("OPTIONS", MARK, EVIL, "Access-Control-Request-Method: PUT"), 403),
+    "cross-site write": (ask("PUT", MARK, EVIL, CROSS, body=REJECT), 403),
+    "write without token": (ask("PUT", MARK, "Content-Type: application/json", body=REJECT), 403),
+    "write with another token": (ask("PUT", MARK, "X-Captrawl-Token: abc", body=REJECT), 403),
+    "form write": (ask("POST", "/api/similar/image", "Content-Type: text/plain", body=b"x"), 403),
+    "websocket": (get("/api/session", "Upgrade: websocket", f"Sec-WebSocket-Key: {'A' * 22}==", EVIL), 403),
+    "method": (ask("DELETE", "/api/classes"), 403),
+    "split header": (get("/api/session", "X: a\r\n b\x00c"), 400),
+    "huge request line": (get("/api/query?phrase=" + "x" * 200_000), 400),
+}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_attack_is_refused_and_logged(server: Any, name: str) -> None:
+    request, status = ATTACKS[name]
+    before = len(server.logged())
+    answered, answer = raw(server.port, request)
+    assert answered == status
+    assert SECRET.encode() not in answer
+    assert b"access-control" not in answer.lower()
+    for _ in range(100):
+        if len(server.logged()) > before:
+            break
+        time.sleep(0.05)
+    assert len(server.logged()) > before
+
+
+def token_of(server: Any) -> dict[str, str]:
+    return {"X-Captrawl-Token": httpx.get(f"{server.url}api/session").json()["token"]}
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of few bytes that unfolds to width × height pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    packer = zlib.compressobj(9)
+    rows = b"".join(packer.compress(b"\0" * (width + 1)) for _ in range(min(height, 2000))) + packer.flush()
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def truncated() -> bytes:
+    out = io.BytesIO()
+    Image.effect_noise((200, 200), 90).save(out, "JPEG")
+    return out.getvalue()[:2000]
+
+
+UPLOADS: dict[str, tuple[bytes, int]] = {
+    "bomb": (bomb(30_000, 30_000), 415),
+    "vast bomb": (bomb(200_000, 200_000), 415),
+    "text": (b"hello", 415),
+    "nothing": (b"", 415),
+    "svg": (b'<svg xmlns="http://www.w3.org/2000/svg"><script>1</script></svg>', 415),
+    "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", 415),
+    "cut off": (truncated(), 415),
+    "only a signature": (b"\x89PNG\r\n\x1a\n" + b"\0" * 100, 415),
+}
+
+
+@pytest.mark.parametrize("name", UPLOADS)
+def test_upload_is_refused_and_logged(server: Any, name: str) -> None:
+    data, status = UPLOADS[name]
+    before = len(server.logged())
+    answer = httpx.post(f"{server.url}api/similar/image", content=data, headers=token_of(server), timeout=60)
+    assert (answer.status_code, set(answer.json())) == (status, {"error"})
+    assert "415" in server.logged()[before:]
+
+
+def test_a_giant_upload_is_cut_off(server: Any) -> None:
+    def endless() -> Any:
+        for _ in range(1000):
+            yield b"\xff" * (1 << 20)
+
+    def post(**options: Any) -> int:
+        try:
+            return httpx.post(f"{server.url}api/similar/image", timeout=60, **options).status_code
+        except (httpx.WriteError, httpx.RemoteProtocolError):
+            return 413  # the server answered and closed while we were still sending
+
+    headers = token_of(server)
+    assert post(content=b"x" * 21_000_000, headers=headers) == 413
+    before = len(server.logged())
+    assert post(content=endless(), headers=headers) == 413
+    assert "413" in server.logged()[before:]
+    large = httpx.put(f"{server.url}api/classes/0/marks/1", content=b"x" * 70_000, headers=headers)
+    assert large.status_code == 413
+
+
+def test_every_answer_has_the_headers(server: Any) -> None:
+    for path in ("", "static/app.js", "api/session", "api/nothing", "api/openapi.json"):
+        headers = httpx.get(server.url + path).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert "http:" not in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["cross-origin-resource-policy"] == "same-origin"
+        assert "access-control-allow-origin" not in headers
+    remote = httpx.get(f"{server.url}?remote=1").headers["content-security-policy"]
+    assert "img-src 'self' blob: https: http:;" in remote
+
+
+def test_an_image_that_isnt_inside_is_not_served(serve: Any, own_site: Any) -> None:
+    root = own_site.workspace.root
+    secret = root.parent / "secret.jpg"
+    Image.new("RGB", (64, 64), (1, 2, 3)).save(secret)
+    (root / "images" / "link.jpg").symlink_to(secret)
+    (root / "images" / "folder").symlink_to(root.parent)
+    (root / "images" / "page.jpg").write_text("<script>1</script>")
+    paths = [
+        *("images/link.jpg", "images/folder/secret.jpg", "images/../../secret.jpg", "images/page.jpg"),
+        *("../secret.jpg", str(secret), "captrawl.toml"),
+    ]
+    lines = [
+        {"url": f"http://a/{n}", "state": "packed", "attempts": 1, "path": path, "sha256": f"{n:064x}"}
+        for n, path in enumerate(paths)
+    ]
+    pq.write_table(pa.Table.from_pylist(lines, IMAGE_SCHEMA), own_site.workspace.images_path)
+    server = serve("-C", root)
+    for number in range(len(paths)):
+        for size in ("thumbnail", "full"):
+            before = len(server.logged())
+            answer = httpx.get(f"{server.url}api/images/{number:064x}?size={size}", timeout=30)
+            assert answer.status_code == 404, paths[number]
+            assert "404" in server.logged()[before:]
+
+
+def test_a_cross_site_link_to_the_page_works(server: Any) -> None:
+    headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    assert httpx.get(server.url, headers=headers).status_code == 200
+
+
+def test_errors_tell_no_secret(server: Any) -> None:
+    answer = httpx.get(f"{server.url}api/classes/0/pool?sample=../x")
+    assert answer.status_code == 404
+    assert json.loads(answer.text) == {"error": "there is no sample '../x'"}
