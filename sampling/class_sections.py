@@ -118,15 +118,14 @@ def _synonyms(entry: ClassNumbers, agreement: Mapping[tuple[int, str], float]) -
 
 
 def _sheets(sample: SampleNumbers, found: Sheet, thumbnails: Thumbnails) -> Html:
+    heading = tag("h3", f"{sample.name}: kept, by {sample.certainty}")
     if not found.least:
-        return join(
-            [tag("h3", f"{sample.name}: all kept, by {sample.certainty}"), sheet(found.most, thumbnails)]
+        return join([heading, sheet(found.most, thumbnails)])
+    ends = [
+        tag("div", tag("p", text, class_="soft"), sheet(rows, thumbnails))
+        for text, rows in (
+            ("the most certain", found.most),
+            ("the least certain, the least first", found.least),
         )
-    return join(
-        [
-            tag("h3", f"{sample.name}: the most certain by {sample.certainty}"),
-            sheet(found.most, thumbnails),
-            tag("h3", f"{sample.name}: the least certain, the least first"),
-            sheet(found.least, thumbnails),
-        ]
-    )
+    ]
+    return join([heading, tag("div", *ends, class_="ends")])

@@ -11,6 +11,7 @@ from .statistics import ClassNumbers
 
 SERIES = 6
 """Colours of samples and synonyms in the style; further ones begin again."""
+RIGHT = 20
 NAMED_CLASSES = 60
 """Up to so many classes each bar has its name below."""
 
@@ -32,6 +33,12 @@ def counted_classes(classes: Sequence[ClassNumbers], samples: Sequence[str]) -> 
         parts = [f"V{y(value)}H{left + step * (place + 1):.1f}" for place, value in enumerate(values)]
         return "".join([f"M{left:.1f} {y(values[0] if values else 0)}", *parts])
 
+    def dots(values: Sequence[int]) -> str:
+        """A dot for each value: a line of many classes would cross itself too often."""
+        middle = left + step / 2
+        return "".join(f"M{middle + step * place:.1f} {y(value)}h0" for place, value in enumerate(values))
+
+    kind, drawn = ("step", steps) if named else ("dots", dots)
     grid = [_grid_line(y(10**k), f"{10**k:,}", left, width) for k in range(decades + 1)]
     areas = [
         tag("path", d=f"{steps(values)}V{y(0)}H{left:.1f}Z", class_=f"area {name}")
@@ -41,7 +48,7 @@ def counted_classes(classes: Sequence[ClassNumbers], samples: Sequence[str]) -> 
         )
     ]
     lines = [
-        tag("path", d=steps([entry.kept[place] for entry in ordered]), class_=f"step s{place % SERIES}")
+        tag("path", d=drawn([entry.kept[place] for entry in ordered]), class_=f"{kind} s{place % SERIES}")
         for place in range(len(samples))
     ]
     columns: list[Html] = []
@@ -88,7 +95,7 @@ def histogram(numbers: Histogram, series: int) -> Html:
     logarithmic = most > 50 * max([1, *numbers.kept])
 
     def x(value: float) -> float:
-        return round(left + (width - left - 10) * (value - low) / (high - low), 1)
+        return round(left + (width - left - RIGHT) * (value - low) / (high - low), 1)
 
     def y(value: float) -> float:
         share = math.log1p(value) / math.log1p(most) if logarithmic else value / most
@@ -99,7 +106,7 @@ def histogram(numbers: Histogram, series: int) -> Html:
         parts += [f"V{y(v)}H{x(edge)}" for v, edge in zip(values, numbers.edges[1:], strict=True)]
         return tag("path", d=f"{''.join(parts)}V{y(0)}Z", class_=f"area {name}")
 
-    grid = [_grid_line(y(value), f"{value:,}", left, width - 10) for value in _ticks(most, logarithmic)]
+    grid = [_grid_line(y(value), f"{value:,}", left, width - RIGHT) for value in _ticks(most, logarithmic)]
     ticks = [
         tag("text", f"{value:.2f}", x=x(value), y=top + height + 16, class_="tick middle")
         for value in _values(low, high)
@@ -124,14 +131,12 @@ def histogram(numbers: Histogram, series: int) -> Html:
 
 
 def _ticks(most: int, logarithmic: bool) -> list[int]:
-    """Two or three counts to mark on the y axis."""
+    """Two to five round counts above 0 to mark on the y axis, and 0."""
     if logarithmic:
         return [10**k for k in range(0, int(math.log10(most)) + 1, max(1, int(math.log10(most)) // 3))]
-    step = 10 ** int(math.log10(most))
-    for part in (step, step // 2, step // 5):
-        if part and most // part >= 2:
-            return list(range(0, most + 1, part))
-    return [0, most]
+    whole = 10 ** int(math.log10(most))
+    part = next((p for p in (whole * 2, whole, whole // 2, whole // 5) if p and most // p >= 2), most)
+    return list(range(0, most + 1, part))
 
 
 def _values(low: float, high: float) -> list[float]:

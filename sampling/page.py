@@ -31,8 +31,8 @@ class Story:
     agreement: Judged
 
 
-def render(story: Story, thumbnails: Thumbnails, *, cell: int) -> str:
-    """The whole page as HTML; ``cell`` is the width of a picture's place in pixels."""
+def render(story: Story, thumbnails: Thumbnails, *, cell: int, each: int) -> str:
+    """The whole page as HTML; ``cell`` is the width of a picture's place in pixels, ``each`` a sheet's."""
     numbers = story.numbers
     names = {entry.id: entry.name for entry in numbers.classes}
     parts: list[tuple[str, str, Html | None]] = [
@@ -56,7 +56,7 @@ def render(story: Story, thumbnails: Thumbnails, *, cell: int) -> str:
             _made_by(story.facts),
         ),
     ]
-    style = Html(f"{CSS}:root {{ --cell: {cell}px; }}\n")
+    style = Html(f"{CSS}:root {{ --cell: {cell}px; --each: {each}; }}\n")
     head = tag(
         "head",
         tag("meta", charset="utf-8"),

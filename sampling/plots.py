@@ -87,15 +87,12 @@ def classes_plot(numbers: Numbers) -> Figure:
         axes.stairs(values, edges, fill=True, color=colour, label=label)
     for place, sample in enumerate(numbers.samples):
         values = [entry.kept[place] for entry in ordered]
-        axes.stairs(
-            values,
-            edges,
-            baseline=None,
-            color=COLOURS[place % len(COLOURS)],
-            linestyle=("-", "--", ":", "-.")[place % 4],
-            linewidth=1.8,
-            label=f"kept by {plain_text(sample.name)}",
-        )
+        look = {"color": COLOURS[place % len(COLOURS)], "label": f"kept by {plain_text(sample.name)}"}
+        if len(ordered) > NAMED_CLASSES:
+            axes.plot(range(len(ordered)), values, ".", markersize=3, **look)
+        else:
+            line = ("-", "--", ":", "-.")[place % 4]
+            axes.stairs(values, edges, baseline=None, linestyle=line, linewidth=1.8, **look)
     axes.set_yscale("symlog", linthresh=1)
     axes.set_ylim(bottom=0)
     axes.set_xlim(-0.5, max(len(ordered) - 0.5, 0.5))

@@ -65,7 +65,7 @@ def report(workspace: Workspace, *, budget: int = BUDGET, progress: Progress = s
             evaluation=read_evaluation(workspace),
             agreement=agreement_of(workspace),
         )
-        text = render(story, thumbnails, cell=_cell(size))
+        text = render(story, thumbnails, cell=_cell(size), each=size.each)
         save_plots(numbers, workspace.report_folder)
         write_json(numbers_path(workspace), to_json(numbers))
         with atomic(page_path(workspace)) as temporary:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -168,8 +167,8 @@ def downloads(images: pa.Table) -> DownloadNumbers:
     waiting = pc.is_in(images.column("state"), value_set=pa.array(sorted(WAITING)))
     lost = images.filter(pc.invert(pc.or_(packed, waiting)))
     reasons = pc.fill_null(lost.column("reason"), NO_REASON)
-    pairs = Counter(zip(lost.column("state").to_pylist(), reasons.to_pylist(), strict=True))
-    failures = [Failure(str(state), str(reason), urls) for (state, reason), urls in pairs.items()]
+    pairs = _pairs(lost.column("state"), reasons)
+    failures = [Failure(state, reason, urls) for state, reason, urls in pairs]
     kept = images.filter(packed)
     return DownloadNumbers(
         urls=images.num_rows,
@@ -183,16 +182,20 @@ def downloads(images: pa.Table) -> DownloadNumbers:
 
 def _hosts(images: pa.Table, urls: Any, reasons: Any) -> tuple[HostFailures, ...]:
     """The hosts with the most URLs without an image, by that number, then name."""
-    pairs = Counter(zip(hosts_of(urls).to_pylist(), reasons.to_pylist(), strict=True))
     failed: dict[str, dict[str, int]] = {}
-    for (host, reason), number in pairs.items():
+    for host, reason, number in _pairs(hosts_of(urls), reasons):
         failed.setdefault(host, {})[reason] = number
     worst = sorted(failed, key=lambda host: (-sum(failed[host].values()), host))[:MOST_HOSTS]
     everything = hosts_of(images.column("url"))
-    asked = Counter(
-        everything.filter(pc.is_in(everything, value_set=pa.array(worst, pa.string()))).to_pylist()
-    )
+    named = everything.filter(pc.is_in(everything, value_set=pa.array(worst, pa.string())))
+    asked = {line["values"]: line["counts"] for line in named.value_counts().to_pylist()}
     return tuple(HostFailures(host, asked[host], _ordered(failed[host])) for host in worst)
+
+
+def _pairs(first: Any, second: Any) -> list[tuple[str, str, int]]:
+    """Each pair of texts that stand at one place of both columns, with how often they do."""
+    counted = pa.table([first, second], names=["a", "b"]).group_by(["a", "b"]).aggregate([([], "count_all")])
+    return [(line["a"], line["b"], line["count_all"]) for line in counted.to_pylist()]
 
 
 def hosts_of(urls: Any) -> Any:

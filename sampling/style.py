@@ -74,6 +74,9 @@ figure.plot figcaption { font-size: .85rem; }
 .step.s2 { stroke: var(--s2); stroke-dasharray: 2 3; }
 .step.s3 { stroke: var(--s3); stroke-dasharray: 9 3 2 3; }
 .step.s4 { stroke: var(--s4); stroke-dasharray: 12 4; } .step.s5 { stroke: var(--s5); stroke-dasharray: 4 4; }
+.dots { fill: none; stroke-width: 3; stroke-linecap: round; }
+.dots.s0 { stroke: var(--s0); } .dots.s1 { stroke: var(--s1); } .dots.s2 { stroke: var(--s2); }
+.dots.s3 { stroke: var(--s3); } .dots.s4 { stroke: var(--s4); } .dots.s5 { stroke: var(--s5); }
 .hit { fill: transparent; } .hit:hover { fill: var(--ink); fill-opacity: .08; }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; list-style: none; padding: 0;
   margin: .2rem 0 .4rem; font-size: .88rem; }
@@ -96,7 +99,11 @@ details.class > div { padding: 0 0 1rem; scroll-margin-top: 6rem; }
 .sheet .frame { display: grid; place-items: center; width: 100%; aspect-ratio: 1; border-radius: 6px;
   background: var(--back); border: 1px solid var(--line); color: var(--soft); text-align: center;
   overflow: hidden; }
-.sheet img { max-width: 100%; max-height: 100%; display: block; }
+.sheet .frame { position: relative; }
+.sheet img { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: contain; }
+.ends { display: flex; flex-wrap: wrap; gap: .7rem 1.6rem; }
+.ends > div { flex: 1 1 calc(var(--cell) * var(--each) + var(--each) * .7rem); }
+.ends .soft { margin: 0 0 .3rem; }
 .sheet figcaption { overflow-wrap: anywhere; }
 .sheet figcaption b { font-weight: 600; color: var(--ink); font-variant-numeric: tabular-nums; }
 .sheet figcaption b span { white-space: nowrap; }

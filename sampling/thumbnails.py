@@ -33,7 +33,9 @@ SIZES = (
     Size(96, 5),
     Size(88, 4),
     Size(80, 3),
-    Size(64, 2),
+    Size(72, 2),
+    Size(80, 1),
+    Size(64, 1),
     Size(48, 1),
 )
 """From roomy to crowded; the first whose pictures fit the budget is used."""

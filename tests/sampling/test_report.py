@@ -312,7 +312,7 @@ def test_thumbnails_stay_in_their_budget_and_in_the_workspace(tmp_path: Path) ->
 def test_sizes_shrink_with_the_number_of_sheets() -> None:
     chosen = [size_for(sheets, 30) for sheets in (0, 24, 200, 1000, 20_000)]
     assert chosen[0] == chosen[1] == SIZES[0]
-    assert chosen == sorted(chosen, key=lambda size: -size.side)
+    assert chosen == sorted(chosen, key=lambda size: -size.side * size.each)
     assert chosen[-1] == SIZES[-1]
 
 
