@@ -64,7 +64,7 @@ def _removed(sample: SampleNumbers, picks: Picks, names: Mapping[int, str], thum
     rows = [
         [
             tag("span", reason, class_="reason"),
-            TOLD.get(reason, "the condition isn't met"),
+            told(reason),
             f"{number:,}",
             f"{number / max(sample.pool, 1):.1%}",
             bar(number, most, "downloaded"),
@@ -86,6 +86,11 @@ def _removed(sample: SampleNumbers, picks: Picks, names: Mapping[int, str], thum
     return join([tag("h3", "What was removed"), table([*columns, ("", False)], rows, "Removed"), *shown])
 
 
+def told(reason: str) -> str:
+    """What a reason means; a condition speaks for itself."""
+    return TOLD.get(reason, "the condition isn't met" if set(reason) & set("<>") else "")
+
+
 TOLD: Mapping[str, str] = {
     Reason.NO_IMAGE: "no usable image; see Download",
     Reason.NOT_EMBEDDED: "its image has no vectors",
@@ -99,5 +104,6 @@ TOLD: Mapping[str, str] = {
     Reason.SAME_IMAGE: "the image file repeats a better ranked one",
     Reason.NEAR_DUPLICATE: "nearly the same image as a better ranked one",
     Reason.BEYOND_N: "the list was full",
+    Reason.REJECTED: "a person rejected it",
 }
-"""What the reasons mean; a condition speaks for itself."""
+"""What the reasons of a drop mean."""

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ..settings import SampleSettings
+from ..settings import SampleSettings, sample_settings
 from ..workspace import StageRecord, Workspace
 from .methods import AUTO, Condition, Method, Score, compose, resolve
 from .task import paths_of, stage_name, thresholds_of
@@ -75,8 +75,11 @@ def count_samples(workspace: Workspace) -> tuple[SampleNumbers, ...]:
 
 
 def count_sample(workspace: Workspace, spec: SampleSettings) -> SampleNumbers:
-    """The numbers of one sample; holds its ids, flags and scores, no text."""
-    method = method_of(workspace, spec, workspace.recorded(stage_name(spec)))
+    """The numbers of one sample as it was drawn, whatever ``spec`` says by now; holds no text but reasons."""
+    record = workspace.recorded(stage_name(spec))
+    if record and "sample" in record.details:
+        spec = sample_settings(**record.details["sample"])
+    method = method_of(workspace, spec, record)
     path = paths_of(workspace, spec.name).table
     columns = ["class_id", "kept", "reason", *(score.column for score in Score)]
     table: Any = pq.read_table(path, columns=columns)

@@ -15,6 +15,8 @@ import pytest
 from captrawl.errors import WorkspaceError
 from captrawl.records import IMAGE_SCHEMA, MATCH_SCHEMA
 from captrawl.sampling.evaluate import evaluation_path
+from captrawl.sampling.filter_section import TOLD, told
+from captrawl.sampling.filters import Reason
 from captrawl.sampling.lists import SAMPLE_SCHEMA
 from captrawl.sampling.markup import foreign, tag
 from captrawl.sampling.methods import Score
@@ -142,6 +144,11 @@ def test_picks_are_the_ends_of_the_kept_rows(made) -> None:
     assert set(examples) == {r["reason"] for r in drawn if not r["kept"]}
 
 
+def test_every_reason_is_told() -> None:
+    assert set(TOLD) == set(Reason)
+    assert told("T2I<0.25") == "the condition isn't met"
+
+
 class Tags(HTMLParser):
     """Every start tag with its attributes, and the text."""
 
@@ -193,6 +200,7 @@ def test_status_says_what_changed(made) -> None:
     state = report_status(workspace)
     assert (state.state, state.reason) == (State.STALE, "made from other samples")
     report(workspace)
+    assert [sample["n"] for sample in read_numbers(workspace)["samples"]] == [3, 4]  # as drawn, not as set
     lines = [
         {"name": n, "images": 5, "classes": 3, "accuracy": 0.5, "low": 0.4, "high": 0.625}
         for n in ("zero-shot", "ranked")
