@@ -10,6 +10,8 @@ import pytest
 from captrawl.errors import CaptionIndexError, ServerError
 from captrawl.search import elastic_bulk, elastic_scan
 from captrawl.search.elastic import ElasticCaptions
+from captrawl.search.elastic_catalogue import Catalogue
+from captrawl.search.elastic_server import Server
 from captrawl.search.query import CaptionQuery, Filters, Safety
 
 pytestmark = pytest.mark.elastic
@@ -172,7 +174,9 @@ def test_a_cluster_loses_a_node_in_mid_scan(nodes, corpus, monkeypatch):
     nodes[1].start()
 
 
-def test_without_replicas_a_dead_node_is_an_error_not_a_short_result(nodes, corpus):
+def test_without_replicas_a_dead_node_is_an_error_not_a_short_result(nodes, corpus, monkeypatch):
+    for patient in (Server.ask, Catalogue.search):
+        monkeypatch.setitem(patient.__kwdefaults__, "patience", 2.0)
     place = f"{hosts(nodes)}/alone?shards=3&replicas=0"
     made = corpus({"a": 3000})
     with ElasticCaptions.open(place, create=True) as index:
