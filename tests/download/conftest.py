@@ -178,11 +178,11 @@ def jpeg(seed: int = 0, width: int = 120, height: int = 100) -> bytes:
 
 
 def endless_jpeg() -> bytes:
-    """A progressive JPEG of 16 MB whose first scan stands there 600 times: seconds to decode."""
+    """A progressive JPEG of 80 MB whose first scan stands there 3,000 times: many seconds to decode."""
     data = encoded(Image.new("RGB", (3000, 3000), "grey"), progressive=True, quality=50)
     start = data.index(b"\xff\xda")
     end = data.index(b"\xff\xc4", start)
-    return data[:start] + data[start:end] * 600 + data[end:]
+    return data[:start] + data[start:end] * 3000 + data[end:]
 
 
 def match_table(rows: Sequence[dict[str, Any]]) -> pa.Table:
