@@ -23,8 +23,9 @@ PATTERNS: dict[str, tuple[str, ...]] = {
     "embed": ("embeddings/[!.]*/*.json", "embeddings/[!.]*/*.parquet", "embeddings/[!.]*/*_emb/*.npy",
               "embeddings/[!.]*/metadata/*.parquet"),
     "vectors": ("vectors/[!.]*/*.faiss", "vectors/[!.]*/index.json"),
+    "report": ("report/[!.]*",),
 }  # fmt: skip
-"""A stage's artefacts below the workspace; the ledger, spool and caches are working files and none."""
+"""A stage's artefacts below the workspace; the ledger, the spool and caches are working files."""
 
 
 class Change(StrEnum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,7 +28,9 @@ def download(
     plan_only: Annotated[
         bool, typer.Option("--plan-only", help="Only write urls.parquet, fetch nothing.")
     ] = False,
-    adopt: Annotated[Path | None, typer.Option(help="Take over the output of img2dataset.")] = None,
+    adopt: Annotated[
+        Path | None, typer.Option(help="Take over the output of img2dataset, or another workspace's images.")
+    ] = None,
 ) -> None:
     """Fetch the matched images and pack them into images/, politely and resumably."""
     from ..indexer import download as stage
@@ -43,8 +46,10 @@ def download(
         options.change_settings(workspace, "download", {"resize": resize})
     if allow_private:
         options.allow_private(workspace)
+    options.caution(workspace)
     with progress_bars() as progress:
-        counts = stage.adopt(workspace, adopt) if adopt else stage.download(workspace, progress=progress)
+        fetch = partial(stage.adopt, folder=adopt) if adopt else stage.download
+        counts = fetch(workspace, progress=progress)
     emit(f"download: {counts_text(counts)}")
 
 

@@ -87,6 +87,18 @@ def change_settings(workspace: Workspace, section: str, changes: dict[str, Any])
     save_settings(parse_settings(data, f"[{section}] by option"), workspace.settings_path)
 
 
+def caution(workspace: Workspace) -> None:
+    """Say what web data can hold, before a workspace's first download."""
+    from ..terminal import say
+
+    if not workspace.ledger_path.exists():
+        say(
+            "note: web corpora hold links to harmful and illegal images, child abuse material among them, "
+            "and no filter of theirs is reliable. Prefer Re-LAION, set [download] blocklist and contact, "
+            "and see that the law and your institution let you keep what comes."
+        )
+
+
 def allow_private(workspace: Workspace) -> None:
     """Note that private addresses may be fetched from."""
     change_settings(workspace, "download", {"allow_private": True})

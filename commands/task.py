@@ -160,6 +160,8 @@ def run(
     if allow_private:
         options.allow_private(workspace)
 
+    options.caution(workspace)
+
     def done(stage: StageStatus) -> None:
         emit(f"{stage.stage}: {counts_text(stage.counts)}")
 

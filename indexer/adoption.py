@@ -21,6 +21,7 @@ from .fetch import hashed
 from .intake import matched_batches
 from .look import look
 from .reasons import Reason, http_reason
+from .sharing import share
 from .yard import Yard, conclude, opened, pack_line
 
 logger = logging.getLogger(__name__)
@@ -60,10 +61,14 @@ class _Row:
 def adopt(workspace: Workspace, folder: Path, *, progress: Progress = silent) -> dict[str, int]:
     """Take img2dataset's output in ``folder`` (files, webdataset or parquet) into the ledger and images/.
 
+    A folder that is a workspace shares its images instead (indexer.sharing).
+
     Rows are joined by URL, else by a ``uid`` column; rows that nobody asked for, and rows that are packed or
     refused already, are passed over. The ledger notes that we didn't check their consent. Returns the counts
     of indexer.download.download. InputError where there is no such output.
     """
+    if (folder / "captrawl.toml").is_file():
+        return share(workspace, Workspace.open(folder), progress=progress)
     tables = sorted(path for path in folder.glob("*.parquet") if path.stem.isdigit())
     if not tables:
         raise InputError(f"{folder} holds no 00000.parquet of img2dataset's; name the folder it wrote to")

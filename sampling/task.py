@@ -108,6 +108,9 @@ def inputs_of(workspace: Workspace, task: SampleTask) -> dict[str, str]:
         "shots": task.shots.fingerprint() if task.shots else "",
         "test images": task.leaks.fingerprint() if task.leaks else "",
         "marks": task.marks.fingerprint(),
+        "folder": digest(
+            str(workspace.root)
+        ),  # the lists hold absolute paths: a moved workspace needs new ones
         "matches": file_digest(workspace.matches_path),
         "images": file_digest(workspace.images_path),
         "embeddings": _embeddings_digest(folder),
