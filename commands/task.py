@@ -152,7 +152,7 @@ def run(
         bool, typer.Option("--allow-private", help="Fetch from private and loopback addresses too.")
     ] = False,
 ) -> None:
-    """Do every stage that isn't done yet: match, download, embed, vectors, samples."""
+    """Do every stage that isn't done: match, download, embed, vectors, samples, report."""
     from .. import pipeline
     from ..terminal import emit, progress_bars
 
