@@ -1,8 +1,9 @@
-"""A SWAT folder, made from drawings as its scripts leave it; a model; SWAT's own reader, re-implemented."""
+"""A SWAT folder as its scripts leave it, of real photos where they are; SWAT's own reader, re-implemented."""
 
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import sqlite3
 from collections.abc import Callable
@@ -66,6 +67,14 @@ def draw() -> Callable[..., Image.Image]:
     return drawing
 
 
+def picture(seed: int) -> Image.Image:
+    """A real photo where the real data is, else a drawing; another one a seed."""
+    root = Path(__file__).resolve().parents[2]
+    photos = root / os.environ.get("CAPTRAWL_TEST_DATA", "../shared") / "data" / "photos" / "labelled"
+    files = sorted(photos.rglob("*.jpg"))
+    return Image.open(files[seed * 29 % len(files)]).convert("RGB") if files else drawing(seed)
+
+
 @pytest.fixture
 def make_swat(tmp_path: Path, small_model: str) -> Callable[..., Swat]:
     """make_swat(dataset="shapes", features=True, database=False) → a folder with all of SWAT.md's files."""
@@ -88,7 +97,7 @@ def make_swat(tmp_path: Path, small_model: str) -> Callable[..., Swat]:
                 if at == 1:  # it never came
                     meta[key].append(entry)
                     continue
-                drawing(10 * int(key) + at).save(images / key / f"{n}.jpg", quality=100)
+                picture(10 * int(key) + at).save(images / key / f"{n}.jpg", quality=100)
                 meta[key].append((*entry, n))
                 captions[key][n] = text or "N.A."
                 made.arrived[key, n] = url

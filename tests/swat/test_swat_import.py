@@ -24,6 +24,7 @@ from captrawl.settings import SampleSettings
 from captrawl.swat.folder import find
 from captrawl.swat.importing import SwatChoices, import_swat
 from captrawl.workspace import State, Workspace
+from PIL import Image
 
 
 def rows_of(workspace: Workspace) -> list[dict]:
@@ -67,7 +68,8 @@ def test_images_are_linked_and_the_rest_is_asked(make_swat, tmp_path: Path) -> N
         source, row = folder / key / f"{n}.jpg", images[url]
         assert (workspace.root / row["path"]).stat().st_ino == source.stat().st_ino
         assert row["sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
-        assert (row["state"], row["width"], row["height"]) == ("packed", 120, 100)
+        with Image.open(source) as image:
+            assert (row["state"], row["width"], row["height"]) == ("packed", *image.size)
     assert Counter(row["state"] for row in images.values()) == {"packed": 7, "queued": 2}
     states = {s.stage: s.state for s in pipeline.status(workspace)}
     assert states["match"] is State.DONE
@@ -141,7 +143,7 @@ def test_it_samples_exports_and_swats_reader_opens_every_image(
     (listing,) = out.glob("data/*/T2T500.txt")
     read = swat_reader(listing, Path("/nowhere"))
     assert [label for _, label, _ in read] == sorted(label for _, label, _ in read)
-    assert {(image.size, flag) for image, _, flag in read} == {((120, 100), 0)}
+    assert all(min(image.size) >= 85 and flag == 0 for image, _, flag in read)
     assert len(read) == len(workspace.samples_folder.joinpath("T2T500.txt").read_text().splitlines())
     again = find(next(path for path in out.iterdir() if path.name not in ("data", "output")))
     assert {"meta", "captions", "mined", "urls", "images"} <= set(again.files)
