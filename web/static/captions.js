@@ -78,7 +78,7 @@ function summary(page, asked) {
       page.total > 0 && el("div", { class: "line" }, file("parquet", "↓ Parquet"), file("csv", "↓ CSV"))),
     pairs.length > 1 && bars(pairs),
     (out > 0 || unknown > 0) && el("p", { class: "small soft" },
-      [out > 0 && `${number(out)} unsafe rows left out`, unknown > 0 && `${number(unknown)} rows have no safety value and stay`].filter(Boolean).join("; ")));
+      [out > 0 && `${number(out)} unsafe left out`, unknown > 0 && `${number(unknown)} without a safety value stay`].filter(Boolean).join("; ")));
 }
 
 function withoutOrder(asked) {

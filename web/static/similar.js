@@ -75,6 +75,7 @@ export async function similarView(main, query) {
     const asked = { uid: query.get("uid"), by: query.get("by") || "image", ...scope() };
     const caption = query.get("caption") || "";
     remember("similar", { ...asked, caption });
+    waiting();
     run(async (signal) => {
       try {
         return await ask("similar", asked, { signal });

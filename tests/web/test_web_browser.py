@@ -1,0 +1,409 @@
+"""The page in a real Chromium, feature by feature; no console error, no dialog, no request elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from captrawl.sampling.marks import Mark, Marks
+from PIL import Image
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+expect.set_options(timeout=30_000)  # the first question loads a model, on a busy machine
+HOSTILE = {
+    "script": "<script>document.title='owned'</script> golden retriever",
+    "onerror": '"><img src=x onerror="document.title=\'owned\'"> golden retriever <b>bold</b>',
+    "alert+1": "golden retriever {{7*7}} ${alert(1)} %3Cscript%3E",
+}
+"""A phrase, and the hostile caption of the corpus that holds it."""
+
+
+def total(page: Any, count: int) -> None:
+    expect(page.locator(".total")).to_have_attribute("data-total", str(count))
+
+
+def test_phrases_are_counted_as_they_are_typed(watch: Callable[..., Any]) -> None:
+    page = watch().page
+    page.goto("/")
+    page.get_by_label("Phrases").fill("tabby cat")
+    total(page, 45)
+    expect(page.locator(".row")).to_have_count(20)
+    expect(page.locator(".row mark").first).to_have_text("tabby cat")
+    page.keyboard.press("Enter")
+    page.keyboard.type("golden retriever")
+    total(page, 115)
+    expect(page.locator(".bars .name")).to_have_text(["golden retriever", "tabby cat"])
+    expect(page.locator(".bars .num")).to_have_text(["75", "45"])
+    page.keyboard.press("Enter")
+    page.get_by_label("Only with (prefix)").fill("garden")
+    total(page, 45)
+    page.get_by_label("Not with").fill("golden retriever")
+    total(page, 40)
+    page.get_by_label("Only with (prefix)").fill("")
+    page.get_by_label("Not with").fill("")
+    page.get_by_role("button", name="Remove tabby cat").click()
+    total(page, 75)
+    page.get_by_text("Filters").click()
+    page.get_by_label("Shortest side, pixels").fill("90")
+    total(page, 35)
+    page.get_by_label("Unsafe rows").select_option("off")
+    total(page, 37)
+    page.reload()
+    total(page, 37)
+    expect(page.get_by_label("Shortest side, pixels")).to_have_value("90")
+    expect(page.locator(".chip")).to_have_text(["golden retriever×"])
+
+
+def test_all_rows_are_paged_through_and_back(watch: Callable[..., Any]) -> None:
+    page = watch().page
+    page.goto("/#captions?phrase=tabby+cat&order=corpus")
+    seen: list[str] = []
+    for first, last in ((1, 20), (21, 40), (41, 45)):
+        expect(page.locator(".pager")).to_contain_text(f"{first}–{last} of 45")
+        seen += page.locator(".row").evaluate_all("rows => rows.map(row => row.dataset.uid)")
+        if last < 45:
+            page.get_by_role("button", name="More →").click()
+    assert len(set(seen)) == 45
+    expect(page.get_by_role("button", name="More →")).to_be_disabled()
+    page.get_by_role("button", name="← Back").click()
+    expect(page.locator(".pager")).to_contain_text("21–40 of 45")
+
+
+def test_all_rows_are_downloaded(watch: Callable[..., Any], tmp_path: Path) -> None:
+    page = watch().page
+    page.goto("/#captions?phrase=tabby+cat")
+    for name, suffix in (("↓ CSV", "csv"), ("↓ Parquet", "parquet")):
+        with page.expect_download() as waiting:
+            page.get_by_role("link", name=name).click()
+        assert waiting.value.suggested_filename == f"captions.{suffix}"
+        waiting.value.save_as(tmp_path / f"all.{suffix}")
+    with (tmp_path / "all.csv").open(newline="") as file:
+        captions = [row["caption"] for row in csv.DictReader(file)]
+    assert sorted(captions) == sorted(pq.read_table(tmp_path / "all.parquet")["caption"].to_pylist())
+    assert len(captions) == 45
+
+
+def test_hostile_captions_and_urls_are_text(watch: Callable[..., Any]) -> None:
+    page = watch().page
+    for word, caption in HOSTILE.items():
+        page.goto("about:blank")
+        page.goto(f"/#captions?phrase={word}")
+        found = page.locator(".caption", has_text=caption)
+        expect(found).to_have_count(1)
+        assert found.evaluate("box => [...box.querySelectorAll(':not(mark)')].length") == 0
+    assert page.title() == "captions · captrawl"
+    page.goto("about:blank")
+    page.goto("/#captions?phrase=document+title")
+    expect(page.locator(".row").first).to_be_visible()
+    assert page.locator("a[href^='javascript'], a[href^='data']").count() == 0
+    page.goto("about:blank")
+    page.goto("/#captions?phrase=<img+src=x+onerror=alert(1)>")
+    expect(page.locator(".total")).to_be_visible()
+    page.goto("about:blank")
+    page.goto("/#classes/2")
+    expect(page.locator("h2.title")).to_have_text("<b>owned</b> word")
+
+
+def test_a_long_caption_folds(watch: Callable[..., Any]) -> None:
+    page = watch().page
+    page.goto("/#captions?phrase=retriever+word+word")
+    caption = page.locator(".caption").first
+    expect(caption).to_be_visible()
+    folded = caption.bounding_box()["height"]
+    assert folded < 150
+    caption.focus()
+    page.keyboard.press("Enter")
+    assert caption.bounding_box()["height"] > 10 * folded
+
+
+def test_similar_by_text_file_drop_and_paste(watch: Callable[..., Any], tmp_path: Path) -> None:
+    page = watch().page
+    page.goto("/#similar")
+    page.get_by_label("What to look for, in words").fill("a tabby cat")
+    page.get_by_role("button", name="Find").click()
+    expect(page.locator(".card")).to_have_count(24)
+    scores = [float(text) for text in page.locator(".card b").all_text_contents()]
+    assert scores == sorted(scores, reverse=True)
+    expect(page.locator(".card .picture img").first).to_be_visible()
+    assert (
+        page.locator(".card .picture img").first.evaluate(
+            "image => image.decode().then(() => image.naturalWidth)"
+        )
+        == 96
+    )
+    by_text = page.locator(".card").first.get_attribute("data-uid")
+    page.get_by_label("Class").select_option(label="golden retriever")
+    expect(page.locator(".card a[href='#classes/1']")).to_have_count(0)
+    file = tmp_path / "mine.png"
+    Image.effect_mandelbrot((120, 80), (-2, -1, 1, 1), 50).convert("RGB").save(file)
+    page.get_by_label("Class").select_option(label="all classes")
+    page.locator("#file").set_input_files(file)
+    expect(page.get_by_alt_text("the image to look for")).to_be_visible()
+    expect(page.locator("[aria-busy]")).to_have_count(0)
+    assert page.locator(".card").first.get_attribute("data-uid") != by_text
+    chosen = page.locator(".card").evaluate_all("cards => cards.map(card => card.dataset.uid)")
+    data = list(file.read_bytes())
+    for event, box in (("drop", ".drop"), ("paste", "body")):
+        page.get_by_label("What to look for, in words").fill("golden retriever")
+        page.get_by_role("button", name="Find").click()
+        expect(page.get_by_alt_text("the image to look for")).to_have_count(0)
+        page.evaluate(GIVE_FILE, [data, event, box])
+        expect(page.get_by_alt_text("the image to look for")).to_be_visible()
+        expect(page.locator("[aria-busy]")).to_have_count(0)
+        assert page.locator(".card").evaluate_all("cards => cards.map(card => card.dataset.uid)") == chosen
+
+
+GIVE_FILE = """([data, kind, box]) => {
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([new Uint8Array(data)], "mine.png", { type: "image/png" }));
+  const options = { bubbles: true, cancelable: true };
+  const event = kind === "drop" ? new DragEvent("drop", { ...options, dataTransfer: transfer })
+    : new ClipboardEvent("paste", { ...options, clipboardData: transfer });
+  document.querySelector(box).dispatchEvent(event);
+}"""
+
+
+def test_more_like_this_from_a_caption(watch: Callable[..., Any]) -> None:
+    page = watch().page
+    page.goto("/#captions?phrase=tabby+cat&order=corpus")
+    row = page.locator(".row:has(img)").first
+    uid = row.get_attribute("data-uid")
+    row.get_by_role("link", name="more like this").click()
+    expect(page.locator(".card").first).to_be_visible()
+    expect(page.get_by_text("nearest images, near the image of")).to_be_visible()
+    assert uid not in page.locator(".card").evaluate_all("cards => cards.map(card => card.dataset.uid)")
+    page.go_back()
+    total(page, 45)
+
+
+def stay(page: Any) -> int:
+    return int(page.locator(".total").get_attribute("data-stay"))
+
+
+def test_sliders_show_what_would_stay(watch: Callable[..., Any], site: Any) -> None:
+    page = watch().page
+    page.goto("/#classes")
+    page.get_by_label("Filter the classes").fill("tabby")
+    page.get_by_role("link", name=re.compile("tabby cat")).click()
+    expect(page.locator(".bars .num")).to_have_text(["45"])
+    page.get_by_label("Through the sample").select_option("T2I5")
+    expect(page.get_by_text("--rank T2I --keep 'T2I>=0'")).to_be_visible()
+    rows = pq.read_table(site.workspace.samples_folder / "T2I5.parquet").to_pylist()
+    values = [row["T2I"] for row in rows if row["class_id"] == 1 and row["sha256"]]
+    assert stay(page) == len(values)
+    slider = page.get_by_label("T2I at least")
+    middle = round(sorted(values)[len(values) // 2] / 0.005) * 0.005
+    slider.fill(f"{middle:.3f}")
+    threshold = float(slider.input_value())
+    assert stay(page) == sum(value >= threshold for value in values)
+    assert 0 < stay(page) < len(values)
+    expect(page.locator(".card.out")).to_have_count(len(values) - stay(page))
+    page.get_by_label("only what stays").check()
+    expect(page.locator(".card")).to_have_count(stay(page))
+    page.get_by_label("Sort by").select_option("T2T")
+    expect(page.locator(".command")).to_have_text(
+        f"captrawl sample --name mine --rank T2T --keep 'T2I>={threshold:g}'"
+    )
+
+
+def test_images_are_kept_and_rejected_by_key_and_click(
+    watch: Callable[..., Any], serve: Callable[..., Any], own_site: Any
+) -> None:
+    page = watch(serve("-C", own_site.workspace.root)).page
+    page.goto("/#classes/1?sample=T2I5")
+    cards = page.locator(".card")
+    expect(cards.first).to_be_visible()
+    uids = [int(uid) for uid in cards.evaluate_all("cards => cards.map(card => card.dataset.uid)")]
+    before = stay(page)
+    cards.nth(0).focus()
+    page.keyboard.press("r")
+    expect(cards.nth(0)).to_have_class(re.compile("rejected"))
+    expect(page.locator(".total")).to_have_attribute("data-stay", str(before - 1))
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("k")
+    expect(cards.nth(1)).to_have_class(re.compile("confirmed"))
+    cards.nth(2).get_by_role("button", name="reject").click()
+    expect(cards.nth(2)).to_have_class(re.compile("rejected"))
+    cards.nth(2).get_by_role("button", name="reject").click()
+    expect(cards.nth(2)).not_to_have_class(re.compile("rejected"))
+    expect(page.get_by_text("1 confirmed, 1 rejected by hand")).to_be_visible()
+    expect(page.get_by_text("Marks changed since this sample was drawn")).to_be_visible()
+    assert Marks.load(own_site.workspace).of(1) == {uids[0]: Mark.REJECTED, uids[1]: Mark.CONFIRMED}
+    page.reload()
+    expect(cards.nth(0)).to_have_class(re.compile("rejected"))
+    expect(cards.nth(1)).to_have_class(re.compile("confirmed"))
+    cards.nth(0).focus()
+    page.keyboard.press("u")
+    expect(cards.nth(0)).not_to_have_class(re.compile("rejected"))
+    assert json.loads((own_site.workspace.root / "marks.json").read_text())["classes"]["1"]["rejected"] == []
+
+
+def test_what_is_unsafe_is_not_fetched_until_asked_for(watch: Callable[..., Any]) -> None:
+    watched = watch()
+    page = watched.page
+    page.goto("/#captions?phrase=retriever+tagged&phrase=retriever+scored&safety=off")
+    expect(page.locator(".row")).to_have_count(2)
+    expect(page.locator(".tag.bad")).to_have_count(2)
+    page.wait_for_load_state("networkidle")
+    assert not [request for request in watched.requests if "/api/images/" in request.url]
+    page.get_by_role("button", name="Marked unsafe: show the image").first.click()
+    expect(page.locator(".row img")).to_have_count(1)
+    page.wait_for_load_state("networkidle")
+    assert len([request for request in watched.requests if "/api/images/" in request.url]) == 1
+
+
+@pytest.fixture
+def other_site() -> Iterator[Any]:
+    """A web site of someone else's, on loopback, that notes who asks."""
+    asked: list[dict[str, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append({"path": self.path, **{k.lower(): v for k, v in self.headers.items()}})
+            self.send_response(200)
+            self.send_header("Content-Type", "image/svg+xml")
+            self.end_headers()
+            self.wfile.write(b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')
+
+        def log_message(self, *arguments: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server.asked = asked
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_web_thumbnails_are_fetched_only_when_switched_on(
+    watch: Callable[..., Any], serve: Callable[..., Any], other_site: Any, tmp_path: Path
+) -> None:
+    import pyarrow as pa
+    from captrawl.indexer.captions import index_captions
+    from captrawl.indexer.corpora import find_files
+
+    base = f"http://127.0.0.1:{other_site.server_port}"
+    rows = {"url": [f"{base}/{n}.svg" for n in range(3)], "caption": ["a red kite"] * 3}
+    (tmp_path / "corpus").mkdir()
+    rows["nsfw"] = ["UNLIKELY", "NSFW", None]
+    pq.write_table(pa.table(rows), tmp_path / "corpus" / "a.parquet")
+    index_captions(tmp_path / "index", find_files([tmp_path / "corpus"]), part=None, replace=False, workers=1)
+    watched = watch(serve("--index", tmp_path / "index"))
+    page = watched.page
+    page.goto("/#captions?phrase=red+kite&safety=off")
+    total(page, 3)
+    page.wait_for_load_state("networkidle")
+    assert other_site.asked == []
+    page.goto("/?remote=1#captions?phrase=red+kite&safety=off")  # a link from elsewhere can't switch it on
+    total(page, 3)
+    page.wait_for_load_state("networkidle")
+    assert other_site.asked == []
+    page.get_by_label("Web thumbnails").check()
+    expect(page.locator(".row img")).to_have_count(2)
+    page.wait_for_load_state("networkidle")
+    assert sorted(asked["path"] for asked in other_site.asked) == ["/0.svg", "/2.svg"]
+    assert all("referer" not in asked and "cookie" not in asked for asked in other_site.asked)
+    page.get_by_role("button", name="Marked unsafe").click()
+    expect(page.locator(".row img")).to_have_count(3)
+    page.get_by_label("Web thumbnails").uncheck()
+    total(page, 3)
+    expect(page.locator(".row img")).to_have_count(0)
+    watched.problems[:] = [
+        problem for problem in watched.problems if not problem.startswith(f"request to {base}")
+    ]
+
+
+FOCUSED = """(() => {
+  const at = document.activeElement;
+  return `${at.className} ${at.getAttribute("aria-label") || at.textContent.slice(0, 40)}`;
+})()"""
+
+
+def test_the_keyboard_is_enough(watch: Callable[..., Any]) -> None:
+    page = watch().page
+    page.goto("/")
+    expect(page.get_by_label("Phrases")).to_be_focused()
+    page.keyboard.type("tabby cat")
+    page.keyboard.press("Enter")
+    total(page, 45)
+    page.keyboard.press("Backspace")
+    expect(page.locator(".chip")).to_have_count(0)
+    page.goto("about:blank")
+    page.goto("/#classes/1?sample=T2I5")
+    expect(page.locator(".card").first).to_be_visible()
+    page.evaluate("document.activeElement.blur()")
+    reached: list[str] = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate(FOCUSED))
+        if reached[-1].startswith("card"):
+            break
+    assert reached[0].startswith("skip")
+    assert any("T2I at least" in name for name in reached)
+    assert reached[-1].startswith("card")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_everything(watch: Callable[..., Any], scheme: str) -> None:
+    page = watch(width=360, height=740, scheme=scheme).page
+    for place in (
+        "captions?phrase=golden+retriever&phrase=tabby+cat&safety=off",
+        "similar?text=cat",
+        "classes",
+        "classes/0",
+    ):
+        page.goto("about:blank")
+        page.goto(f"/#{place}")
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, place
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(251, 250, 247)"
+    assert light is (scheme == "light")
+    page.get_by_role("button", name="Light or dark").click()
+    assert (
+        page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(251, 250, 247)"
+    ) is not light
+
+
+def test_states_of_nothing_waiting_and_failing(watch: Callable[..., Any]) -> None:
+    watched = watch()
+    page = watched.page
+    page.goto("/")
+    expect(page.get_by_text("captions are waiting")).to_be_visible()
+    page.get_by_label("Phrases").fill("nothing has this")
+    expect(page.get_by_text("No caption holds these words")).to_be_visible()
+    page.get_by_label("Phrases").fill("***")
+    expect(page.get_by_role("alert")).to_contain_text("'***' holds no letter")
+    page.route("**/api/query*", lambda route: route.abort())
+    page.get_by_label("Phrases").fill("tabby cat")
+    expect(page.get_by_role("alert")).to_contain_text("Is captrawl serve still running?")
+    page.unroute("**/api/query*")
+    page.get_by_label("Phrases").fill("tabby")
+    total(page, 45)
+    page.goto("about:blank")
+    page.goto("/#classes/77")
+    expect(page.get_by_role("alert")).to_contain_text("there is no class 77")
+    refused = re.compile(
+        r"error: Failed to load resource: (the server responded with a status of 4|net::ERR_FAILED)"
+    )
+    watched.problems[:] = [problem for problem in watched.problems if not refused.match(problem)]
+
+
+def test_an_index_alone_is_served(watch: Callable[..., Any], serve: Callable[..., Any], site: Any) -> None:
+    page = watch(serve("--index", site.index)).page
+    page.goto("/#captions?phrase=tabby+cat")
+    total(page, 45)
+    page.goto("/#similar")
+    expect(page.get_by_text("Similar images need a workspace")).to_be_visible()
+    page.goto("/#classes")
+    expect(page.get_by_text("Classes need a workspace")).to_be_visible()
