@@ -40,8 +40,8 @@ def confirm_imported(workspace: Workspace, folder: Path, encoder: Encoder) -> No
     for what, cosine in _cosines(workspace, stored, encoder).items():
         if cosine < ENOUGH:
             raise ModelError(
-                f"the imported {what} vectors in {folder} aren't of {encoder.model}: their mean cosine to its "
-                f"own is {cosine:.3f}; name the model that made them, or delete the folder to embed anew"
+                f"the imported {what} vectors in {folder} aren't of {encoder.model}: their mean cosine to "
+                f"its own is {cosine:.3f}; name the model that made them, or delete the folder"
             )
     replace(stored.info, weights=encoder.weights).save(folder)
 

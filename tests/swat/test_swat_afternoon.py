@@ -44,8 +44,6 @@ def test_from_the_folder(typed, make_swat, swat_reader, tmp_path: Path) -> None:
     assert {stage["stage"]: stage["state"] for stage in images} == dict.fromkeys(
         (stage["stage"] for stage in images), "done"
     )
-    typed("captrawl -C X sample --name T2T500 --method T2T-rank -n 500")
-    typed("captrawl -C X sample --name R --method Random --threshold 0.25")
     typed("captrawl -C X sample --name A --rank T2T --keep 'T2I>=-1'")
     typed("captrawl -C X sample --name B --dedup 0.9 --zeroshot")
     typed("captrawl -C X sample --name C --prompt-name most_common_name")
