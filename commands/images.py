@@ -46,7 +46,8 @@ def download(
         options.change_settings(workspace, "download", {"resize": resize})
     if allow_private:
         options.allow_private(workspace)
-    options.caution(workspace)
+    if workspace.matches_path.exists():
+        options.caution(workspace)
     with progress_bars() as progress:
         fetch = partial(stage.adopt, folder=adopt) if adopt else stage.download
         counts = fetch(workspace, progress=progress)
