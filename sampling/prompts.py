@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..classes import ClassList
-from ..errors import SettingsError
+from ..errors import MissingExtraError, SettingsError
 from ..settings import Settings
 from ..workspace import digest
 from .cache import cached
@@ -50,10 +51,21 @@ def templates_of(settings: Settings) -> tuple[str, ...]:
 
 
 def imagenet_templates() -> tuple[str, ...]:
-    """OpenAI's ImageNet templates, from open_clip."""
-    from open_clip.zero_shot_metadata import OPENAI_IMAGENET_TEMPLATES
+    """OpenAI's ImageNet templates, from open_clip; MissingExtraError where it isn't installed.
 
-    return tuple(str(template("{}")) for template in OPENAI_IMAGENET_TEMPLATES)
+    Its one file of templates is loaded alone: the package would import torch, which a sample whose prompts
+    are cached doesn't need.
+    """
+    package = find_spec("open_clip")
+    if package is None or not package.submodule_search_locations:
+        raise MissingExtraError("prompting with OpenAI's templates", "cpu")
+    file = Path(package.submodule_search_locations[0]) / "zero_shot_metadata.py"
+    spec = spec_from_file_location("open_clip_templates", file)
+    if spec is None or spec.loader is None:
+        raise MissingExtraError(f"reading {file}", "cpu")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return tuple(str(template("{}")) for template in module.OPENAI_IMAGENET_TEMPLATES)
 
 
 def prompt_embeddings(
