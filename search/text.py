@@ -93,11 +93,16 @@ def matching_spans(caption: str, phrases: Sequence[str]) -> list[tuple[int, int]
     Spans that overlap are joined. What an entity or NFKC makes out of several characters counts with all of
     them. Phrases without a token match nothing.
     """
+    return token_spans(caption, [tokens(phrase) for phrase in phrases])
+
+
+def token_spans(caption: str, phrases: Sequence[Sequence[str]]) -> list[tuple[int, int]]:
+    """:func:`matching_spans` of phrases whose tokens are known already."""
     flat, origin = _flattened(caption)
     words = [token for token in ANALYZER.pre_tokenize(flat).tokens if _length(token) <= LONGEST_RUN]
     texts = [token.text for token in words]
     found: set[tuple[int, int]] = set()
-    for wanted in filter(None, map(tokens, phrases)):
+    for wanted in filter(None, map(list, phrases)):
         for first in range(len(texts) - len(wanted) + 1):
             if texts[first : first + len(wanted)] == wanted:
                 start = words[first].char_offset_from
@@ -114,6 +119,8 @@ def matching_spans(caption: str, phrases: Sequence[str]) -> list[tuple[int, int]
 
 def _flattened(caption: str) -> tuple[str, list[tuple[int, int]]]:
     """The caption prepared unit by unit, and for every character made the span it came from."""
+    if caption.isascii() and "&" not in caption and not _QUOTES.search(caption):
+        return caption, [(at, at + 1) for at in range(len(caption))]
     made: list[str] = []
     origin: list[tuple[int, int]] = []
     for start, end in _units(caption):

@@ -12,9 +12,9 @@ from fastapi.responses import StreamingResponse
 from ..errors import QueryError
 from ..records import RowId
 from ..search import explore
-from ..search.explore import Order, Totals
+from ..search.explore import Frequencies, Order, Totals
 from ..search.query import CaptionQuery
-from ..search.text import matching_spans
+from ..search.text import token_spans, tokens
 from .explorer import Explorer, is_unsafe
 from .models import WINDOW, Asked, AskedExport, AskedPage, Counts, Page, Row, Safe
 from .streams import TYPES, stream
@@ -65,23 +65,21 @@ class CaptionRoutes:
 
     def _page(self, asked: AskedPage) -> Page:
         query, captions = asked.query(), self._explorer.captions
-        counted = explore.totals(captions, query)
+        counted = explore.frequencies(captions, query)
         skip, after = read_cursor(asked.cursor, asked.order)
         size = asked.limit if asked.order is Order.CORPUS else min(skip + asked.limit, WINDOW)
         page = explore.Page(size, asked.order, asked.seed, after)
         table = explore.found(captions, query, counted, page).slice(skip)
-        counts = _counts(counted)
         return Page(
-            total=counts.total,
-            synonyms=counts.synonyms,
-            safety=counts.safety,
+            total=counted.total,
+            synonyms=dict(counted.synonyms),
             rows=self._rows(table, query),
             next=next_cursor(table, asked, skip, counted),
         )
 
     def _rows(self, table: pa.Table, query: CaptionQuery) -> list[Row]:
         pictures = self._explorer.pictures()
-        phrases = phrases_of(query)
+        phrases = [tokens(phrase) for phrase in phrases_of(query)]
         return [
             Row(**row_values(row, phrases), sha256=pictures.sha256_of(row["url"]))
             for row in table.to_pylist()
@@ -96,15 +94,15 @@ def phrases_of(query: CaptionQuery) -> list[str]:
     return [*query.synonyms, *([query.prefix] if query.prefix else [])]
 
 
-def row_values(row: dict[str, Any], phrases: Sequence[str]) -> dict[str, Any]:
-    """The fields of models.Row, but for its image, of a line of explore.FOUND_SCHEMA."""
+def row_values(row: dict[str, Any], phrases: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """The fields of models.Row, but for its image, of a line of FOUND_SCHEMA; ``phrases`` are tokens."""
     names = ("url", "caption", "synonym", "width", "height", "similarity", "nsfw", "punsafe", "licence",
              "language", "file", "row")  # fmt: skip
     shown = (row["caption"] or "")[:MARKED]
     return {
         **{name: row[name] for name in names},
         "uid": str(row["uid"]),
-        "marks": matching_spans(shown, phrases) if phrases and shown else [],
+        "marks": token_spans(shown, phrases) if phrases and shown else [],
         "unsafe": is_unsafe(row["nsfw"], row["punsafe"]),
     }
 
@@ -123,7 +121,7 @@ def read_cursor(cursor: str, order: Order) -> tuple[int, RowId | None]:
     raise QueryError(f"the cursor {cursor!r:.100} isn't the `next` of a page in this order")
 
 
-def next_cursor(table: pa.Table, asked: AskedPage, skip: int, counted: Totals) -> str | None:
+def next_cursor(table: pa.Table, asked: AskedPage, skip: int, counted: Frequencies) -> str | None:
     """The cursor behind the rows of ``table``, None at the end (or at the window's)."""
     if table.num_rows < asked.limit:
         return None

@@ -88,6 +88,7 @@ class Explorer:
     def __init__(self, captions: CaptionIndex, location: str, workspace: Workspace | None) -> None:
         self.captions, self.location = captions, location
         self._workspace = workspace
+        self._pictures = Fresh(list[Path], lambda: Pictures(_NO_IMAGES))
         if workspace is not None:
             self._pictures = Fresh(lambda: [workspace.images_path], lambda: _read_pictures(workspace))
             self._similarity = Fresh(lambda: _vector_files(workspace), lambda: _open_similarity(workspace))
@@ -107,7 +108,7 @@ class Explorer:
 
     def pictures(self) -> Pictures:
         """The workspace's usable images; none without a workspace or before `captrawl download`."""
-        return self._pictures.get() if self._workspace else Pictures(_NO_IMAGES)
+        return self._pictures.get()
 
     def similarity(self) -> Similarity:
         """The workspace's vectors; WorkspaceError where there are none."""

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from ..classes import load_classes
 from ..errors import InputError, QueryError
 from ..search.similar import Within
+from ..search.text import tokens
 from .caption_routes import row_values
 from .explorer import Explorer
 from .files import NotServedError, picture, read_inside
@@ -115,7 +116,7 @@ class ImageRoutes:
 
         def told(row: dict[str, Any]) -> Neighbour:
             return Neighbour(
-                **row_values(row, [row["synonym"]]),
+                **row_values(row, [tokens(row["synonym"])]),
                 sha256=pictures.sha256_of(row["url"]),
                 score=row["score"],
                 class_id=str(row["class_id"]),

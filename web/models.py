@@ -113,11 +113,16 @@ class Safe(BaseModel):
     unknown: int
 
 
-class Counts(BaseModel):
+class Total(BaseModel):
     """How many rows match any phrase, and each phrase by itself."""
 
     total: int
     synonyms: dict[str, int]
+
+
+class Counts(Total):
+    """The same, and what the safety filter did."""
+
     safety: Safe
 
 
@@ -143,7 +148,7 @@ class Row(BaseModel):
     """Of the workspace's image of this row, where it has one."""
 
 
-class Page(Counts):
+class Page(Total):
     """Counts, some rows, and the cursor of the page behind them."""
 
     rows: list[Row]

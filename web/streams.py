@@ -11,7 +11,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from ..search.captions import CaptionIndex
-from ..search.explore import FOUND_SCHEMA, every, totals
+from ..search.explore import FOUND_SCHEMA, every, frequencies
 from ..search.query import CaptionQuery
 
 Format = Literal["parquet", "csv"]
@@ -52,7 +52,7 @@ def stream(index: CaptionIndex, query: CaptionQuery, kind: Format) -> Iterator[b
 
     The counting is done, and its errors raised, before the first piece is asked for.
     """
-    counted = totals(index, query)
+    counted = frequencies(index, query)
     return _pieces(every(index, query, counted), kind)
 
 

@@ -77,7 +77,11 @@ def test_session(client: TestClient, site: Any) -> None:
 def test_a_page_of_rows(client: TestClient) -> None:
     page = told(client, "query", phrase=["golden retriever", "tabby cat"], order="corpus", limit=1)
     assert (page["total"], page["synonyms"]) == (115, {"golden retriever": 75, "tabby cat": 45})
-    assert page["safety"] == {"left_out": 2, "unknown": 114}
+    counts = told(client, "count", phrase=["golden retriever", "tabby cat"])
+    assert counts == {
+        **{k: page[k] for k in ("total", "synonyms")},
+        "safety": {"left_out": 2, "unknown": 114},
+    }
     assert page["rows"] == [
         {
             "uid": page["rows"][0]["uid"],

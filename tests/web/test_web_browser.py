@@ -38,6 +38,7 @@ def test_phrases_are_counted_as_they_are_typed(watch: Callable[..., Any]) -> Non
     total(page, 45)
     expect(page.locator(".row")).to_have_count(20)
     expect(page.locator(".row mark").first).to_have_text("tabby cat")
+    expect(page.locator(".safety")).to_have_text("45 without a safety value stay")
     page.keyboard.press("Enter")
     page.keyboard.type("golden retriever")
     total(page, 115)

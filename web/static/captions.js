@@ -12,6 +12,7 @@ export function captionsView(main, query) {
   const results = el("section", { class: "view", "aria-label": "Results" });
   const run = latest(results);
   const soon = later(180, () => search());
+  const safety = later(500, tellSafety);  // takes longer than the page itself
   const restart = () => { cursors.splice(0, cursors.length, ""); before = 0; soon(); };
   const phrases = chips({ label: "Phrases", values: query.getAll("phrase"), placeholder: "golden retriever", big: true, changed: restart, id: "phrases" });
   const exclude = chips({ label: "Not with", values: query.getAll("exclude"), placeholder: "phrase that must not be there", changed: restart });
@@ -43,9 +44,19 @@ export function captionsView(main, query) {
   function show(page, asked) {
     const parts = [summary(page, asked)];
     if (page.rows.length) parts.push(el("ol", { class: "rows" }, page.rows.map((row) => line(row, page))), pager(page));
-    else if (!before) parts.push(state(el("p", {}, page.safety.left_out ? "Every row that matches is left out by the safety filter." : "No caption holds these words in this order."),
+    else if (!before) parts.push(state(el("p", {}, "No caption holds these words in this order."),
       el("p", { class: "small" }, "Words must stand next to each other; singular and plural are different words.")));
     results.replaceChildren(...parts);
+    safety();
+  }
+
+  async function tellSafety() {
+    const { order, seed, ...asked } = given();
+    const note = results.querySelector(".safety");
+    if (!note || !asked.phrase.length) return;
+    const { safety: { left_out: out, unknown } } = await ask("count", asked).catch(() => ({ safety: {} }));
+    note.replaceChildren([out > 0 && `${number(out)} unsafe left out`, unknown > 0 && `${number(unknown)} without a safety value stay`].filter(Boolean).join("; "));
+    note.hidden = !note.textContent;
   }
 
   function pager(page) {
@@ -70,15 +81,13 @@ export function captionsView(main, query) {
 
 function summary(page, asked) {
   const pairs = Object.entries(page.synonyms).sort((one, other) => other[1] - one[1]);
-  const { left_out: out, unknown } = page.safety;
   const file = (format, text) => el("a", { class: "button", href: address("export", { ...withoutOrder(asked), format }), download: `captions.${format}` }, text);
   return el("div", { class: "panel" },
     el("div", { class: "line spread" },
       el("p", { class: "total", role: "status", "data-total": String(page.total) }, `${number(page.total)} ${page.total === 1 ? "row matches" : "rows match"}`),
       page.total > 0 && el("div", { class: "line" }, file("parquet", "↓ Parquet"), file("csv", "↓ CSV"))),
     pairs.length > 1 && bars(pairs),
-    (out > 0 || unknown > 0) && el("p", { class: "small soft" },
-      [out > 0 && `${number(out)} unsafe left out`, unknown > 0 && `${number(unknown)} without a safety value stay`].filter(Boolean).join("; ")));
+    el("p", { class: "small soft safety", hidden: true }));
 }
 
 function withoutOrder(asked) {

@@ -1,0 +1,171 @@
+"""The page's server under 16 clients at once, against the bare library asked the same, as JSON.
+
+    python benchmarks/serve.py INDEX CLASSES [--requests 4000] [--clients 16]
+
+CLASSES is a class list; five phrases of a class are one question, once as a page of 20 captions, once as counts.
+Clients are closed loops over loopback with kept connections, in a process of their own on the same cores. Of
+every run: requests a second, and the median and 99th percentile of milliseconds. The bare library answers one
+question after the other in one thread. Also: seconds from the command to the first page, the page's bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from captrawl.classes import load_classes
+from captrawl.search.captions import open_captions
+from captrawl.web.caption_routes import CaptionRoutes
+from captrawl.web.explorer import Explorer
+from captrawl.web.guard import Limits
+from captrawl.web.models import AskedPage
+from captrawl.web.work import Work
+from peers import machine
+
+PAGE = ("index.html", "style.css", "icon.svg", "app.js", "dom.js", "rows.js", "captions.js", "similar.js",
+        "classes.js", "sliders.js")  # fmt: skip
+
+
+async def fetch(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: str) -> tuple[int, int]:
+    """The status of one GET over a kept connection, and its body's length."""
+    writer.write(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = int(re.search(rb"content-length: (\d+)", head)[1])
+    await reader.readexactly(length)
+    return int(head[9:12]), length
+
+
+async def client(port: int, targets: Sequence[str], times: list[float]) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for target in targets:
+        started = time.perf_counter()
+        status, _ = await fetch(reader, writer, target)
+        times.append(time.perf_counter() - started)
+        if status != 200:
+            raise SystemExit(f"{target} was answered with {status}")
+    writer.close()
+
+
+def load(port: int, targets: list[str], clients: int, answers: Any) -> None:
+    """Ask all ``targets`` by so many clients; (seconds, every request's seconds) into ``answers``."""
+
+    async def run() -> list[float]:
+        times: list[float] = []
+        await asyncio.gather(*(client(port, targets[i::clients], times) for i in range(clients)))
+        return times
+
+    started = time.perf_counter()
+    times = asyncio.run(run())
+    answers.put((time.perf_counter() - started, times))
+
+
+def told(seconds: float, times: list[float]) -> dict[str, float]:
+    ordered = sorted(times)
+    pick = {"p50_ms": 0.5, "p99_ms": 0.99}
+    return {
+        "requests_per_second": round(len(times) / seconds, 1),
+        **{name: round(1000 * ordered[int(share * (len(times) - 1))], 2) for name, share in pick.items()},
+    }
+
+
+def measured(port: int, targets: list[str], clients: int) -> dict[str, float]:
+    context = multiprocessing.get_context("spawn")
+    answers = context.Queue()
+    process = context.Process(target=load, args=(port, targets, clients, answers))
+    process.start()
+    result = answers.get()
+    process.join()
+    return told(*result)
+
+
+def bare(index: Path, questions: list[tuple[str, ...]]) -> dict[str, float]:
+    """The library's own answers, one after the other, as the page's rows."""
+    with open_captions(index) as captions:
+        routes = CaptionRoutes(Explorer(captions, str(index), None), Work(Limits()))
+        times: list[float] = []
+        started = time.perf_counter()
+        for phrases in questions:
+            before = time.perf_counter()
+            routes._page(AskedPage(phrase=list(phrases)))
+            times.append(time.perf_counter() - before)
+        return told(time.perf_counter() - started, times)
+
+
+async def first_page(port: int) -> int:
+    """Fetch the page and all its files; how many bytes they are."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    paths = ["/", *(f"/static/{name}" for name in PAGE[1:])]
+    total = sum([(await fetch(reader, writer, path))[1] for path in paths])
+    writer.close()
+    return total
+
+
+def start(index: Path) -> tuple[subprocess.Popen[str], int, dict[str, Any]]:
+    """A server, its port, and how its first page came."""
+    started = time.perf_counter()
+    command = [sys.executable, "-m", "captrawl", "serve", "--index", str(index), "--port", "0"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    line = server.stdout.readline()
+    port = int(re.search(r":(\d+)/", line)[1])
+    size = asyncio.run(first_page(port))
+    return server, port, {"seconds": round(time.perf_counter() - started, 2), "bytes": size}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("index", type=Path)
+    parser.add_argument("classes", type=Path)
+    parser.add_argument("--requests", type=int, default=4000)
+    parser.add_argument("--clients", type=int, default=16)
+    arguments = parser.parse_args()
+    phrases = [entry.match_phrases()[:5] for entry in load_classes(arguments.classes)]
+    questions = [phrases[i % len(phrases)] for i in range(arguments.requests)]
+    queries = [urlencode([("phrase", one) for one in each]) for each in questions]
+    server, port, first = start(arguments.index)
+    try:
+        runs = {
+            "page of 20": measured(port, [f"/api/query?{query}" for query in queries], arguments.clients),
+            "one phrase, page of 20": measured(
+                port, [f"/api/query?{query.split('&')[0]}" for query in queries], arguments.clients
+            ),
+            "counts": measured(port, [f"/api/count?{query}" for query in queries], arguments.clients),
+            "a static file": measured(port, ["/static/icon.svg"] * arguments.requests, arguments.clients),
+            "page of 20, one client": measured(port, [f"/api/query?{q}" for q in queries[:500]], 1),
+        }
+    finally:
+        server.terminate()
+        server.wait()
+    peer = bare(arguments.index, questions)
+    with open_captions(arguments.index) as captions:
+        rows = captions.rows()
+    result = {
+        "benchmark": "serve",
+        "machine": machine(),
+        "rows": rows,
+        "clients": arguments.clients,
+        "requests": arguments.requests,
+        "first page": first,
+        "runs": runs,
+        "bare library, one thread": peer,
+        "ratio": {
+            "requests_per_second": round(
+                runs["page of 20"]["requests_per_second"] / peer["requests_per_second"], 2
+            )
+        },
+    }
+    json.dump(result, sys.stdout, indent=2)
+    print()
+
+
+if __name__ == "__main__":
+    main()
