@@ -1,5 +1,5 @@
 """``python -m captrawl``."""
 
-from captrawl.cli import main
+from .cli import main
 
 main()

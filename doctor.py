@@ -66,7 +66,7 @@ def _findings(directory: Path, index: str) -> Iterator[Finding]:
             yield Finding(
                 "contact",
                 Verdict.WARNING,
-                "[download] contact is empty, so sites that want to reach you can't; give a URL or an address",
+                "[download] contact is empty: sites that want to reach you can't; give a URL or address",
             )
         if not index:
             from .search.matches import index_location
