@@ -42,6 +42,13 @@ for theme in (corpus, ask, task, synonyms, images, choose, report, swat, serve, 
     app.add_typer(theme.app)
 
 
+def show_version(asked: bool) -> None:
+    """Print the version and leave, where it is asked for."""
+    if asked:
+        typer.echo(f"captrawl {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     context: typer.Context,
@@ -49,12 +56,12 @@ def options(
         Path, typer.Option("-C", metavar="DIR", help="The workspace that the command works in.")
     ] = Path(),
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens on stderr.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    version: Annotated[  # noqa: ARG001
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and leave."),
+    ] = False,
 ) -> None:
     """Options that come before the command."""
-    if version:
-        typer.echo(f"captrawl {__version__}")
-        raise typer.Exit
     level = logging.INFO if verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
     # What the Elasticsearch client retries it tells with a traceback; ours says what it waits for in a line.

@@ -13,6 +13,7 @@ import mmh3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from captrawl import __version__
 from captrawl.cli import app
 from captrawl.doctor import Verdict, examine
 from typer.testing import CliRunner, Result
@@ -131,6 +132,10 @@ def test_random_order_is_seeded(index: Path) -> None:
 
     assert order(1) == order(1)
     assert {tuple(order(seed)) for seed in range(20)} != {tuple(order(0))}
+
+
+def test_the_version_needs_no_command() -> None:
+    assert run("--version").stdout == f"captrawl {__version__}\n"
 
 
 def test_usage_errors_end_with_two_and_a_hint() -> None:
