@@ -2,7 +2,7 @@
 
     python benchmarks/serve.py INDEX CLASSES [--requests 4000] [--clients 16]
 
-CLASSES is a class list; each class's phrases are one question, as a page of 20 captions and as counts.
+CLASSES is a class list; five phrases of a class are one question, as a page of 20 captions and as counts.
 Clients are closed loops over loopback with kept connections, in a process of their own on the same cores. Of
 every run: requests a second, and the median and 99th percentile of milliseconds. The bare library answers one
 question after the other in one thread. Also: seconds from the command to the first page, the page's bytes.

@@ -49,7 +49,7 @@ async function showClass(detail, id, query) {
   const stale = el("p", { class: "notice", hidden: !pool.stale }, "Marks changed since this sample was drawn: captrawl run draws it anew.");
   detail.replaceChildren(
     el("div", {}, el("h2", { class: "title" }, el("bdi", {}, page.name)), tally),
-    el("details", { open: true }, el("summary", {}, `${page.synonyms.length} ${page.synonyms.length === 1 ? "synonym" : "synonyms"} and their rows of the pool`), bars(page.synonyms.filter((one) => one.match).map((one) => [one.text, one.pool])),
+    el("details", { open: true }, el("summary", {}, "Synonyms, and the rows of the pool credited to each"), bars(page.synonyms.filter((one) => one.match).map((one) => [one.text, one.pool])),
       removed(page.synonyms)),
     page.samples.length ? el("div", { class: "through" }, field("Through the sample", through), el("code", { class: "soft" }, pool.method))
       : el("p", { class: "notice" }, "No sample was drawn yet, so there are no scores: captrawl sample."),
@@ -80,7 +80,7 @@ function gallery(detail, id, pool, marked) {
     const rows = pool.rows.filter((row) => row.sha256 !== null);
     const sorted = at < 0 ? rows : rows.toSorted((one, other) => (other.scores[at] ?? -2) - (one.scores[at] ?? -2));
     const wanted = only.checked ? sorted.filter(stays) : sorted;
-    control.tell(rows.filter(stays).length, rows.length, order.value);
+    control.tell(rows.filter(stays).length, rows.length, at < 0 ? rankOf(pool.method) : order.value);
     const visible = wanted.slice(0, shown).map((row) => cardFor(row));
     grid.replaceChildren(...visible);
     if (visible.length && !visible.some((card) => card.tabIndex === 0)) visible[0].tabIndex = 0;
@@ -130,6 +130,9 @@ function gallery(detail, id, pool, marked) {
     el("p", { class: "small soft" }, "K keeps, R rejects, U takes it back; arrow keys move")), grid, el("div", { class: "pager" }, more));
   draw();
 }
+
+// The order of a sample's method, which reads "--rank T2I --keep 'T2I>=0'".
+const rankOf = (method) => /^--rank (\S+)/.exec(method)?.[1] || "T2T";
 
 function cardOf(row, mark) {
   const act = (text, value, kind) => el("button", { type: "button", class: kind, tabindex: "-1", onclick: () => mark(row, value) }, text);

@@ -20,10 +20,8 @@ export function sliders(rows, changed) {
     tell(stay, all, order) {
       total.replaceChildren(`${number(stay)} of ${number(all)} images stay`);
       total.dataset.stay = String(stay);
-      const rank = order === "rank" ? "" : ` --rank ${order}`;
       const keep = held.filter((one) => one.set()).map((one) => ` --keep '${one.name}>=${one.threshold()}'`).join("");
-      command.hidden = !rank && !keep;
-      command.replaceChildren(`captrawl sample --name mine${rank}${keep}`);
+      command.replaceChildren(`captrawl sample --name mine --rank ${order}${keep}`);
     },
   };
 }
