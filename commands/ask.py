@@ -126,7 +126,12 @@ def _show_rows(rows: pa.Table, asked: CaptionQuery, counted: Totals) -> None:
         line: list[object] = [marked, size, one_line(row["url"] or "")]
         cells.append([row["synonym"], *line] if several else line)
     columns = [("caption", "left"), ("size", "right"), ("url", "left")]
-    out().print(table("", [("synonym", "left"), *columns] if several else columns, cells))
+    shown = table("", [("synonym", "left"), *columns] if several else columns, cells)
+    console = out()
+    if console.is_terminal:  # the caption is what one reads; whole URLs are in --json and --csv
+        url = shown.columns[-1]
+        url.no_wrap, url.overflow, url.max_width = True, "ellipsis", max(16, console.width // 4)
+    console.print(shown)
 
 
 @app.command("count")

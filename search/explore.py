@@ -72,6 +72,9 @@ def totals(index: CaptionIndex, query: CaptionQuery) -> Totals:
 def frequencies(index: CaptionIndex, query: CaptionQuery) -> Frequencies:
     """:func:`totals` without what safety did, which takes ten times as long as all else together."""
     singles = [replace(query, synonyms=(phrase,)) for phrase in query.synonyms]
+    if len(singles) == 1:
+        [total] = index.count(singles)
+        return Frequencies(total, {query.synonyms[0]: total})
     total, *counts = index.count([query, *singles])
     return Frequencies(total, dict(zip(query.synonyms, counts, strict=True)))
 

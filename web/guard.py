@@ -53,8 +53,8 @@ class Limits:
     pixels: int = 50_000_000
     body_seconds: float = 20.0
     query_seconds: float = 30.0
-    queries: int = 8
-    """Questions worked on at a time; others wait."""
+    queries: int = 4
+    """Questions worked on at a time; others wait. More would only contend for the interpreter."""
     exports: int = 2
     """Downloads of all rows at a time; others are refused."""
 

@@ -256,9 +256,9 @@ def test_what_is_unsafe_is_not_fetched_until_asked_for(watch: Callable[..., Any]
     expect(page.locator(".tag.bad")).to_have_count(2)
     page.wait_for_load_state("networkidle")
     assert not [request for request in watched.requests if "/api/images/" in request.url]
-    page.get_by_role("button", name="Marked unsafe: show the image").first.click()
+    with page.expect_response("**/api/images/*"):
+        page.get_by_role("button", name="Marked unsafe: show the image").first.click()
     expect(page.locator(".row img")).to_have_count(1)
-    page.wait_for_load_state("networkidle")
     assert len([request for request in watched.requests if "/api/images/" in request.url]) == 1
 
 
