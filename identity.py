@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 pc: Any = pyarrow.compute  # its kernels take more than the stubs say
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_FACTORS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+_MULTIPLY = [np.uint64(factor) for factor in _FACTORS]
+_DIVIDE = [np.uint64(pow(factor, -1, 1 << 64)) for factor in _FACTORS]
 
 
 def uids(urls: pa.Array[Any], captions: pa.Array[Any]) -> NDArray[np.int64]:
@@ -43,13 +46,41 @@ def priorities(uid: NDArray[np.int64], file: str, row: NDArray[np.int64]) -> NDA
     Three rounds of splitmix64's finaliser (Steele, Lea, Flood 2014), one for each input. Rows that repeat a
     uid get other priorities, and equal rows in equal files always the same.
     """
-    name = np.uint64(mmh3.hash64(file.encode(), signed=False)[0])
     mixed = _splitmix(uid.view(np.uint64) + _GOLDEN)
-    mixed = _splitmix((mixed ^ name) + _GOLDEN)
+    mixed = _splitmix((mixed ^ name_hash(file)) + _GOLDEN)
     return _splitmix((mixed ^ row.view(np.uint64)) + _GOLDEN).view(np.int64)
 
 
+def uids_behind(
+    priority: NDArray[np.int64], names: NDArray[np.uint64], row: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The uids of which :func:`priorities` were made: its rounds are one to one, so they can be undone.
+
+    ``names`` are the name_hash of each row's file.
+    """
+    mixed = (_unmixed(priority.view(np.uint64)) - _GOLDEN) ^ row.view(np.uint64)
+    mixed = (_unmixed(mixed) - _GOLDEN) ^ names
+    return (_unmixed(mixed) - _GOLDEN).view(np.int64)
+
+
+def name_hash(file: str) -> np.uint64:
+    """What a file's identity adds to its rows' priorities."""
+    return np.uint64(mmh3.hash64(file.encode(), signed=False)[0])
+
+
 def _splitmix(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    value = (value ^ (value >> np.uint64(30))) * _MULTIPLY[0]
+    value = (value ^ (value >> np.uint64(27))) * _MULTIPLY[1]
     return value ^ (value >> np.uint64(31))
+
+
+def _unmixed(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """What _splitmix was given."""
+    value = _unshifted(value, 31) * _DIVIDE[1]
+    value = _unshifted(value, 27) * _DIVIDE[0]
+    return _unshifted(value, 30)
+
+
+def _unshifted(value: NDArray[np.uint64], by: int) -> NDArray[np.uint64]:
+    """The x of which ``value`` is x ^ (x >> by), for a shift by 22 to 63 bits."""
+    return value ^ (value >> np.uint64(by)) ^ (value >> np.uint64(2 * by))

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
+import numpy as np
 import pyarrow as pa
 
 from ..errors import CaptionIndexError, QueryError
@@ -22,6 +23,7 @@ from .tantivy_build import build_part, staged
 from .tantivy_files import Group, check_folder, group_names, read_groups, remove_file
 from .tantivy_part import Found, Hit, Part
 from .tantivy_query import matching, ranked
+from .tantivy_values import Picked, read_values
 
 _Answer = TypeVar("_Answer")
 _Asked = TypeVar("_Asked")
@@ -29,6 +31,7 @@ _Chosen = list[tuple[int, Hit]]
 """Hits, each behind the number of its part."""
 
 _LOWEST = -(1 << 63)
+_PARTS_AT_ONCE = 16
 _REREADS = 5
 
 
@@ -126,10 +129,18 @@ class TantivyCaptions:
         """Every matching row once, at most 65,536 a batch; a few batches are read ahead."""
         [asked] = matching([query])
         parts = self._now().parts
-        few = self._ahead(lambda part: part.few(asked), parts)
-        for part, batch in zip(parts, few, strict=True):
-            batches = [batch] if batch is not None else self._ahead(part.page, part.pages(asked))
-            yield from (one for one in batches if one.num_rows)
+        several = [parts[at : at + _PARTS_AT_ONCE] for at in range(0, len(parts), _PARTS_AT_ONCE)]
+
+        def few(some: Sequence[Part]) -> tuple[pa.RecordBatch, list[Part]]:
+            found = [part.few(asked) for part in some]
+            many = [part for part, picked in zip(some, found, strict=True) if picked is None]
+            return read_values([picked for picked in found if picked is not None]), many
+
+        for batch, many in map(few, several) if len(several) < 2 else self._ahead(few, several):
+            yield from (batch,) if batch.num_rows else ()
+            for part in many:
+                pages = self._ahead(lambda page, part=part: read_values([part.page(page)]), part.pages(asked))
+                yield from (page for page in pages if page.num_rows)
 
     def _ahead(self, ask: Callable[[_Asked], _Answer], all_asked: Iterable[_Asked]) -> Iterator[_Answer]:
         """The answers in order; a few are worked out ahead of the one that is taken."""
@@ -187,8 +198,15 @@ class TantivyCaptions:
         return _Snapshot(names, tuple(groups), tuple(parts))
 
     def _ask(self, parts: Sequence[Part], question: Callable[[Part], _Answer]) -> list[_Answer]:
-        """The answer of every part, in their order."""
-        return [question(part) for part in parts] if len(parts) < 2 else list(self._pool.map(question, parts))
+        """The answer of every part, in their order: shared out among threads, of which this is one."""
+        shares = min(len(parts), os.cpu_count() or 1)
+
+        def answers(share: int) -> list[_Answer]:
+            return [question(part) for part in parts[share::shares]]
+
+        others = [self._pool.submit(answers, share) for share in range(1, shares)]
+        found = [answers(0), *(other.result() for other in others)] if shares else []
+        return [found[at % shares][at // shares] for at in range(len(parts))]
 
     def _top(self, parts: Sequence[Part], question: Callable[[Part], list[Found]], size: int) -> _Chosen:
         """The first ``size`` of all parts' hits: by rank, then in corpus order."""
@@ -206,13 +224,12 @@ class TantivyCaptions:
         places: dict[int, list[int]] = {}
         for place, (number, _) in enumerate(chosen):
             places.setdefault(number, []).append(place)
-        hits = [[chosen[place][1] for place in each] for each in places.values()]
-        batches = self._pool.map(Part.read, [parts[number] for number in places], hits)
-        table = pa.Table.from_batches(list(batches), ROW_SCHEMA)
-        order = [0] * len(chosen)
-        for new, old in enumerate(place for number in places for place in places[number]):
-            order[old] = new
-        return table.take(pa.array(order, pa.int64())).combine_chunks()
+        picked: list[Picked] = []
+        for number, of_part in places.items():
+            hits = [chosen[place][1] for place in of_part]
+            picked.append(Picked(parts[number].values, [h.position for h in hits], [h.address for h in hits]))
+        order = np.argsort([place for of_part in places.values() for place in of_part])
+        return pa.Table.from_batches([read_values(picked)], ROW_SCHEMA).take(order).combine_chunks()
 
     def _check_open(self) -> None:
         if self._closed:

@@ -18,7 +18,6 @@ import shutil
 import uuid
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,9 +26,10 @@ import tantivy
 from ..errors import CaptionIndexError, CorpusError, IndexBusyError
 from ..records import CorpusFile
 from ..workspace import digest, write_json
-from .tantivy_files import HeldFile, commit_group, committing, discard
+from .row_store import RowWriter
+from .tantivy_files import ROWS, HeldFile, commit_group, committing, discard
 from .tantivy_query import SCHEMA
-from .tantivy_schema import documents
+from .tantivy_schema import documents, optional_columns, positions_of
 from .text import ANALYZER
 
 logger = logging.getLogger(__name__)
@@ -144,17 +144,22 @@ def _write(folder: Path, ordinals: dict[str, int], contents: Contents) -> dict[s
     index = tantivy.Index(SCHEMA, str(folder))
     index.register_tokenizer("captrawl", ANALYZER)
     writer = index.writer(HEAP_BYTES, num_threads=1)
-    number = count()
     rows: dict[str, int] = {}
-    for file, batches in contents:
-        rows.setdefault(file.file, 0)
-        for batch in batches:
-            for document in documents(batch, ordinals[file.file], number):
-                writer.add_document(document)
-            rows[file.file] += batch.num_rows
+    columns: set[str] = set()
+    with RowWriter(folder / ROWS) as values:
+        for file, batches in contents:
+            rows.setdefault(file.file, 0)
+            for batch in batches:
+                positions = positions_of(batch, ordinals[file.file])
+                values.add(positions, batch)
+                optional = optional_columns(batch, file.file)
+                for document in documents(batch, positions, optional):
+                    writer.add_document(document)
+                columns.update(optional)
+                rows[file.file] += batch.num_rows
     writer.commit()
     writer.wait_merging_threads()
-    write_json(folder / "part.json", {"files": rows})
+    write_json(folder / "part.json", {"files": rows, "columns": sorted(columns)})
     for private in ("meta.json", ".managed.json"):  # tantivy lets only their owner read them
         shutil.copymode(folder / "part.json", folder / private)
     return rows

@@ -4,7 +4,7 @@
       captions.json                   format and analyzer version
       groups/<name>/                  what is in: some corpus files, in one or several sub-indexes
         manifest.json                 its id, files with fingerprints and rows, parts, and what it replaces
-        part-00000/ …                 tantivy's own files, and part.json
+        part-00000/ …                 tantivy's own files, values.rows (row_store), part.json (what it holds)
       groups/<name>.removed.json      files of the group that are no longer in
       building/<name>/, <name>.lock   groups on their way in (tantivy_build)
       commit.lock                     held while groups/ is changed
@@ -32,6 +32,8 @@ from ..workspace import write_json
 from .text import ANALYZER_VERSION
 
 FORMAT = 1
+ROWS = "values.rows"
+"""The row store of a part."""
 _KIND = "captrawl captions"
 _REREADS = 5
 

@@ -5,22 +5,26 @@ from __future__ import annotations
 import tempfile
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow as pa
+import numpy as np
 import tantivy
 
 from ..errors import CaptionIndexError
-from ..records import ROW_SCHEMA, RowId
-from .tantivy_query import all_of, between, tag
-from .tantivy_schema import BLOCK_ROWS, Place, block_tag, place_of, position_of, record_batch
+from ..records import RowId
+from .row_store import BLOCK_ROWS
+from .tantivy_query import all_of, between, outside
+from .tantivy_schema import Place, places_of, position_of
+from .tantivy_values import PartValues, Picked
 
 _MUST = tantivy.Occur.Must
 _NOT = tantivy.Occur.MustNot
 _ASCENDING = tantivy.Order.Asc
+PAGE_ROWS = 1 << 16
+"""At most so many rows are looked up or read at once."""
 _FEW = 2048
-_EMPTY = pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in ROW_SCHEMA], schema=ROW_SCHEMA)
 
 
 class Found(NamedTuple):
@@ -36,6 +40,7 @@ class Hit(NamedTuple):
 
     rank: float
     row: RowId
+    position: int
     address: tantivy.DocAddress
 
 
@@ -51,7 +56,8 @@ class Part:
         self._removed = [(_NOT, _rows_of(at)) for at, file in enumerate(files) if file in removed]
         try:
             self._searcher = _opened(folder)
-        except (ValueError, OSError) as error:
+            self.values = PartValues(folder, files, self._searcher)
+        except (ValueError, OSError, KeyError) as error:
             raise CaptionIndexError(f"{folder} can't be read: {error}") from error
         self.written = self._searcher.num_docs
         """Rows, removed ones included."""
@@ -88,48 +94,39 @@ class Part:
 
     def located(self, found: Sequence[Found]) -> list[Hit]:
         """``found``, in that order, with the rows that they are."""
-        positions = self._searcher.fast_field_values("position", [address for _, address in found])
-        places = [place_of(int(position or 0)) for position in positions]
-        rows = [RowId(self._files[place.ordinal], place.row) for place in places]
-        return [Hit(rank, row, address) for (rank, address), row in zip(found, rows, strict=True)]
+        addresses = [address for _, address in found]
+        positions = np.array(self.values.fast("position", addresses), np.int64)
+        ordinals, rows = places_of(positions)
+        files = [self._files[int(ordinal)] for ordinal in ordinals]
+        where = zip(found, files, rows.tolist(), positions.tolist(), strict=True)
+        return [
+            Hit(each.rank, RowId(file, row), position, each.address) for each, file, row, position in where
+        ]
 
-    def few(self, query: tantivy.Query) -> pa.RecordBatch | None:
+    def few(self, query: tantivy.Query) -> Picked | None:
         """All matching rows in corpus order, or None where they are more than a few: then ask for pages."""
         found = self._search(self._live(query), _FEW, count=True, order_by_field="position", order=_ASCENDING)
-        if found.count > _FEW:
-            return None
-        return self._values([address for _, address in found.hits]) if found.count else _EMPTY
+        return None if found.count > _FEW else self._picked(found.hits)
 
     def pages(self, query: tantivy.Query) -> Iterator[tantivy.Query]:
-        """Queries of at most BLOCK_ROWS rows that together match what ``query`` matches, each row once."""
+        """Queries of at most PAGE_ROWS rows that together match what ``query`` matches, each row once."""
         found = self.count([query])[0]
-        if found > BLOCK_ROWS:
-            for block in range(-(-self.written // BLOCK_ROWS)):
-                yield all_of([(_MUST, query), (_MUST, tag(block_tag(block)))])
+        if found > PAGE_ROWS:
+            for first, last in pairwise(
+                [*self.values.store.firsts[:: PAGE_ROWS // BLOCK_ROWS].tolist(), None]
+            ):
+                bounds = outside("position", first, None if last is None else last - 1)
+                yield all_of([(_MUST, query), *bounds])
         elif found:
             yield query
 
-    def page(self, query: tantivy.Query) -> pa.RecordBatch:
+    def page(self, query: tantivy.Query) -> Picked:
         """All the rows of one of :meth:`pages`, in corpus order."""
-        hits = self._search(self._live(query), BLOCK_ROWS, order_by_field="position", order=_ASCENDING).hits
-        return self._values([address for _, address in hits])
+        found = self._search(self._live(query), PAGE_ROWS, order_by_field="position", order=_ASCENDING)
+        return self._picked(found.hits)
 
-    def read(self, hits: Sequence[Hit]) -> pa.RecordBatch:
-        """The values of ``hits``, in their order."""
-        order = sorted(range(len(hits)), key=lambda at: (hits[at].address.segment_ord, hits[at].address.doc))
-        batch = self._values([hits[at].address for at in order])
-        back = [0] * len(order)
-        for new, old in enumerate(order):
-            back[old] = new
-        return batch.take(pa.array(back, pa.int64()))
-
-    def _values(self, addresses: Sequence[tantivy.DocAddress]) -> pa.RecordBatch:
-        try:
-            return record_batch(self._searcher, addresses, self._files)
-        except (ValueError, OSError) as error:
-            raise CaptionIndexError(
-                f"{self._folder} is damaged: its rows can't be read ({error}); index its files again"
-            ) from error
+    def _picked(self, hits: Sequence[tuple[int, tantivy.DocAddress]]) -> Picked:
+        return Picked(self.values, [position for position, _ in hits], [address for _, address in hits])
 
     def _live(self, query: tantivy.Query) -> tantivy.Query:
         return all_of([(_MUST, query), *self._removed])

@@ -55,15 +55,19 @@ def phrase(words: Sequence[str]) -> tantivy.Query:
     return _Query.phrase_query(SCHEMA, "tokens", list(words))
 
 
-def tag(text: str) -> tantivy.Query:
-    """The rows with this tag."""
-    return _Query.term_query(SCHEMA, "tags", text, "basic")
-
-
 def between(field: str, low: float | None, high: float | None) -> tantivy.Query:
     """The rows whose fast column ``field`` is there and within [low, high]; None is open."""
     kind = tantivy.FieldType.Integer if field in FAST_INTEGERS else tantivy.FieldType.Float
     return _Query.range_query(SCHEMA, field, kind, low, high)
+
+
+def outside(field: str, low: float | None, high: float | None) -> Clauses:
+    """Clauses that leave out the rows whose fast column ``field`` is below ``low`` or above ``high``."""
+    kind = tantivy.FieldType.Integer if field in FAST_INTEGERS else tantivy.FieldType.Float
+    if low is not None:
+        yield _NOT, _Query.range_query(SCHEMA, field, kind, None, low, include_upper=False)
+    if high is not None:
+        yield _NOT, _Query.range_query(SCHEMA, field, kind, high, None, include_lower=False)
 
 
 def any_of(queries: Iterable[tantivy.Query]) -> tantivy.Query:
@@ -92,23 +96,15 @@ def _beside_synonyms(query: CaptionQuery) -> Clauses:
 def _fulfilling(condition: Condition) -> Clauses:
     """Clauses that leave the rows for which one of the condition's tests holds."""
     match condition:
-        case (Bound() as bound,):
-            yield _MUST, _Query.exists_query(bound.field)
-            yield from _not_outside(bound)
-        case (Bound() as bound, Missing(field)) if bound.field == field:
-            yield from _not_outside(bound)
+        case (Bound(field, low, high),):
+            yield _MUST, _Query.exists_query(field)
+            yield from outside(field, low, high)
+        case (Bound(field, low, high), Missing(missing)) if field == missing:
+            yield from outside(field, low, high)
         case (Not(test),):
             yield _NOT, _holding(test)
         case _:
             yield _MUST, any_of(map(_holding, condition))
-
-
-def _not_outside(bound: Bound) -> Clauses:
-    kind = tantivy.FieldType.Integer if bound.field in FAST_INTEGERS else tantivy.FieldType.Float
-    if bound.low is not None:
-        yield _NOT, _Query.range_query(SCHEMA, bound.field, kind, None, bound.low, include_upper=False)
-    if bound.high is not None:
-        yield _NOT, _Query.range_query(SCHEMA, bound.field, kind, bound.high, None, include_lower=False)
 
 
 def _holding(test: Test) -> tantivy.Query:
@@ -116,7 +112,8 @@ def _holding(test: Test) -> tantivy.Query:
         case Bound(field, low, high):
             return between(field, low, high)
         case OneOf(field, keys):
-            return any_of(tag(key_tag(field, key)) for key in keys)
+            tags = (key_tag(field, key) for key in keys)
+            return any_of(_Query.term_query(SCHEMA, "tags", tag, "basic") for tag in tags)
         case StartsWith(field, start):
             return _tagged(field, start)
         case Missing(field) if field in TAGGED:

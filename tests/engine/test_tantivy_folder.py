@@ -20,6 +20,7 @@ from captrawl.records import RowId
 from captrawl.search.captions import open_captions
 from captrawl.search.query import CaptionQuery
 from captrawl.search.tantivy_build import build_part, staged, sweep
+from captrawl.search.tantivy_files import ROWS
 
 DOG = CaptionQuery(("dog",))
 
@@ -277,8 +278,12 @@ DAMAGES = {
     ),
     "postings are gone": lambda part: next(part.glob("*.idx")).unlink(),
     "postings are empty": lambda part: next(part.glob("*.idx")).write_bytes(b""),
-    "the stored rows are cut off": lambda part: os.truncate(next(part.glob("*.store")), 10),
-    "the stored rows are garbled": lambda part: garble(next(part.glob("*.store"))),
+    "the values are gone": lambda part: (part / ROWS).unlink(),
+    "the values are empty": lambda part: (part / ROWS).write_bytes(b""),
+    "the values are cut off": lambda part: os.truncate(part / ROWS, 100),
+    "the values are garbled": lambda part: garble(part / ROWS),
+    "the part's note is gone": lambda part: (part / "part.json").unlink(),
+    "the part's note lacks a key": lambda part: (part / "part.json").write_text("{}", encoding="utf-8"),
     "the manifest is gone": lambda part: (part.parent / "manifest.json").unlink(),
     "the manifest is cut off": lambda part: (part.parent / "manifest.json").write_text("{", encoding="utf-8"),
     "the manifest lacks a key": lambda part: (part.parent / "manifest.json").write_text(

@@ -1,0 +1,97 @@
+"""Rows that were found in sub-indexes → their values, all at once: from row stores and fast columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import tantivy
+from numpy.typing import NDArray
+
+from ..errors import CaptionIndexError
+from ..identity import name_hash, uids_behind
+from ..records import ROW_SCHEMA
+from .row_store import RowStore, read_rows
+from .tantivy_files import ROWS
+from .tantivy_schema import FAST_FLOATS, places_of
+
+
+class PartValues:
+    """The values of a sub-index's rows; ``files`` are its group's, by ordinal.
+
+    ValueError, OSError or KeyError where the folder is damaged.
+    """
+
+    def __init__(self, folder: Path, files: Sequence[str], searcher: tantivy.Searcher) -> None:
+        self.folder = folder
+        self.files = files
+        self.names: NDArray[np.uint64] = np.array([name_hash(file) for file in files])
+        self.store = RowStore(folder / ROWS)
+        self._searcher = searcher
+        self._columns = frozenset(json.loads((folder / "part.json").read_bytes())["columns"])
+
+    def fast(self, name: str, addresses: Sequence[tantivy.DocAddress]) -> Sequence[Any] | None:
+        """The values of a fast column, None for a row without; None where no row of the part has one."""
+        if name not in self._columns and name not in ("position", "priority"):
+            return None
+        return self._searcher.fast_field_values(name, list(addresses))
+
+
+class Picked(NamedTuple):
+    """Rows of a part whose values are wanted, in any order."""
+
+    values: PartValues
+    positions: Sequence[int]
+    addresses: Sequence[tantivy.DocAddress]
+
+
+def read_values(picked: Sequence[Picked]) -> pa.RecordBatch:
+    """The values of all the rows (ROW_SCHEMA), in their order; CaptionIndexError where they can't be read."""
+    rows = sum(len(one.positions) for one in picked)
+    try:
+        columns = _columns([one for one in picked if one.positions]) if rows else {}
+    except (ValueError, OSError) as error:
+        folders = ", ".join(sorted({str(one.values.folder) for one in picked}))
+        raise CaptionIndexError(
+            f"{folders} is damaged: its rows can't be read ({error}); index its files again"
+        ) from error
+    arrays = [columns.get(field.name, pa.nulls(rows, field.type)) for field in ROW_SCHEMA]
+    return pa.RecordBatch.from_arrays(arrays, schema=ROW_SCHEMA)
+
+
+def _columns(picked: Sequence[Picked]) -> dict[str, pa.Array[Any]]:
+    """The columns that hold anything."""
+    positions = [np.array(one.positions, np.int64) for one in picked]
+    columns = read_rows([(one.values.store, at) for one, at in zip(picked, positions, strict=True)])
+    for name in FAST_FLOATS:
+        if values := _fast(picked, name):
+            columns[name] = pa.array(values, pa.float64())
+    priority = np.array(_fast(picked, "priority"), np.int64)
+    names: list[NDArray[np.uint64]] = []
+    files: list[str] = []
+    for one, at in zip(picked, positions, strict=True):
+        ordinals, _ = places_of(at)
+        names.append(one.values.names[ordinals])
+        files += [one.values.files[ordinal] for ordinal in ordinals.tolist()]
+    _, row = places_of(np.concatenate(positions))
+    uid = uids_behind(priority, np.concatenate(names), row)
+    for at, unusual in enumerate(_fast(picked, "uid")):
+        if unusual is not None:
+            uid[at] = unusual
+    own = {"uid": pa.array(uid), "priority": pa.array(priority), "row": pa.array(row)}
+    return {**columns, **own, "file": pa.array(files, pa.string())}
+
+
+def _fast(picked: Sequence[Picked], name: str) -> list[Any]:
+    """The values of a fast column, of all rows; empty where none has one."""
+    columns = [one.values.fast(name, one.addresses) for one in picked]
+    if all(column is None for column in columns):
+        return []
+    joined: list[Any] = []
+    for one, column in zip(picked, columns, strict=True):
+        joined += [None] * len(one.positions) if column is None else column
+    return joined
