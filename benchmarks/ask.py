@@ -19,8 +19,9 @@ from typing import Any
 from captrawl.classes import load_classes
 from captrawl.indexer.captions import index_captions
 from captrawl.indexer.corpora import find_files
+from captrawl.lean import settle_without_pandas
 from captrawl.search.captions import open_captions
-from captrawl.search.match import Scope, count_classes
+from captrawl.search.match import Scope
 from captrawl.search.query import Filters, Safety
 from peers import build_sqlite, data, machine, measured, sqlite_phrase
 
@@ -85,18 +86,15 @@ def answer(counted: int, fetched: int, started: float, between: float) -> dict[s
     return {"counted": counted, "fetched": fetched, **{step: round(s, 3) for step, s in steps.items()}}
 
 
-def ask_captrawl(path: Path, lists: list[Path]) -> dict[str, Any]:
-    classes = [load_classes(file) for file in lists]
+def ask_captrawl(path: Path, phrases: PHRASES) -> dict[str, Any]:
+    settle_without_pandas()  # as every command does
     with open_captions(path) as index:
         started = time.perf_counter()
-        counts = [count for one in classes for count in count_classes(index, one, UNFILTERED)]
+        counted = sum(index.count([UNFILTERED.query((phrase,)) for names in phrases for phrase in names]))
         between = time.perf_counter()
-        fetched = 0
-        for entry in (entry for one in classes for entry in one):
-            if entry.match_phrases():
-                query = UNFILTERED.query(entry.match_phrases())
-                fetched += sum(batch.num_rows for batch in index.scan(query))
-    return answer(sum(sum(count.synonyms.values()) for count in counts), fetched, started, between)
+        pools = index.scans([UNFILTERED.query(names) for names in phrases])
+        fetched = sum(batch.num_rows for _, batch in pools)
+    return answer(counted, fetched, started, between)
 
 
 def main() -> None:
@@ -114,7 +112,7 @@ def main() -> None:
     index_captions(index, found)
     entries = [entry for file in arguments.lists for entry in load_classes(file)]
     phrases = [entry.match_phrases() for entry in entries if entry.match_phrases()]
-    ours = measured(ask_captrawl, index, arguments.lists)
+    ours = measured(ask_captrawl, index, phrases)
     peers = {work.__name__: measured(work, database, phrases) for work in (ask_as_swat, ask_plainly)}
     result = {
         "benchmark": "ask",

@@ -59,6 +59,10 @@ class CaptionIndex(Protocol):
         """At most ``size`` matching rows, the highest BM25 score first."""
         ...
 
+    def scans(self, queries: Sequence[CaptionQuery]) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """:meth:`scan` of each query in their order, every batch behind the number of its query."""
+        ...
+
     def scan(self, query: CaptionQuery) -> Iterator[pa.RecordBatch]:
         """Every matching row once, in any order, in constant memory."""
         ...

@@ -158,6 +158,11 @@ class ElasticCaptions:
             )
         )
 
+    def scans(self, queries: Sequence[CaptionQuery]) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """:meth:`scan` of each query in their order, every batch behind the number of its query."""
+        for number, query in enumerate(queries):
+            yield from ((number, batch) for batch in self.scan(query))
+
     def scan(self, query: CaptionQuery) -> Iterator[pa.RecordBatch]:
         """Every matching row once, in any order, in constant memory; raises rather than end early."""
         yield from self._asked(lambda catalogue: scan(catalogue, catalogue.committed(), matching(query)))

@@ -4,12 +4,12 @@
         writer.add(positions, batch)          # int64 positions, one a row; neighbours share a block
     columns = read_rows([(RowStore(path), positions)])
 
-A block holds up to 64 rows and is packed by LZ4, so that a single row costs a few microseconds. The file ends
+A block holds up to 48 rows and is packed by LZ4, so that a single row costs a few microseconds. The file ends
 with a table of the blocks:
 
-blocks      each: the low halves (uint16), then the high halves, of widths, heights and the ends of the texts,
-            a bit for NULL on top; then the texts, column after column
-table       the first position of every block, where it begins, its packed and its raw size; by position
+blocks      each: a mark, which columns it holds (a bit each) and the bytes of a number; then as such numbers
+            widths, heights, a zero, and the ends of the texts, 48 a column, the top bit for NULL; the texts
+table       the first positions of all blocks, ascending; of each: where it begins, its packed and raw size
 footer      the number of blocks, where the table begins, the magic number
 """
 
@@ -21,33 +21,24 @@ import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-TEXTS = ("url", "caption", "nsfw", "licence", "language")
 NUMBERS = ("width", "height")
-BLOCK_ROWS = 64
+TEXTS = ("url", "caption", "nsfw", "licence", "language")
+COLUMNS: Mapping[str, pa.DataType] = {
+    **dict.fromkeys(NUMBERS, pa.int32()),
+    **dict.fromkeys(TEXTS, pa.string()),
+}
+BLOCK_ROWS = 48
 
 _CODEC = pa.Codec("lz4_raw")
 _FOOTER = struct.Struct("<qq8s")
 _MAGIC = b"captrows"
-_NULL = -(1 << 31)
-_SLOTS = np.arange(BLOCK_ROWS)
-_WIDE = (len(NUMBERS) + len(TEXTS)) * BLOCK_ROWS + 1
-"""Numbers of a head: BLOCK_ROWS a column of NUMBERS, a zero, BLOCK_ROWS ends a column of TEXTS."""
-_HEAD = 4 * _WIDE
-_ENDS = len(NUMBERS) * BLOCK_ROWS
-"""Where the zero and the ends begin among a head's numbers."""
-# the numbers that a row needs, by their place for slot 0: NUMBERS, where each text begins, where it ends
-_BEGINS = [_ENDS + BLOCK_ROWS * column for column in range(len(TEXTS))]
-_OF_A_ROW = np.array([*range(0, _ENDS, BLOCK_ROWS), *_BEGINS, *(begin + 1 for begin in _BEGINS)])
-_KINDS: Mapping[str, pa.DataType] = {
-    **dict.fromkeys(NUMBERS, pa.int32()),
-    **dict.fromkeys(TEXTS, pa.string()),
-}
+nulls: Any = pa.nulls
 
 
 class RowWriter:
@@ -60,16 +51,19 @@ class RowWriter:
         self._raw: list[int] = []
 
     def add(self, positions: NDArray[np.int64], batch: pa.RecordBatch) -> None:
-        """Put the batch's rows in; every position comes once."""
+        """Put the batch's rows in; every position comes once. Numbers must not be negative."""
         if not len(positions):
             return
         starts = _block_starts(positions)
         bounds = np.append(starts, len(positions))
-        texts = [_text_buffer(batch.column(name)) for name in TEXTS]
-        heads = memoryview(_heads(bounds, batch, [lengths for lengths, _, _ in texts]).tobytes())
-        cuts = [(data, ends[bounds].tolist()) for _, ends, data in texts if len(data)]
+        held = (name for name in TEXTS if batch.column(name).null_count < len(positions))
+        names = [*NUMBERS, *held]
+        texts = {name: _text_buffer(batch.column(name)) for name in names if name in TEXTS}
+        layout, heads = _heads(bounds, batch.select(names), texts)
+        stride = layout.head
+        cuts = [(data, ends[bounds].tolist()) for ends, data in texts.values()]
         for block in range(len(starts)):
-            pieces = [heads[block * _HEAD : (block + 1) * _HEAD]]
+            pieces = [heads[block * stride : (block + 1) * stride]]
             pieces += [data[at[block] : at[block + 1]] for data, at in cuts]
             raw = b"".join(pieces)
             packed = _CODEC.compress(raw, asbytes=True)
@@ -88,8 +82,10 @@ class RowWriter:
             if error is None:
                 firsts = np.concatenate([np.empty(0, np.int64), *self._firsts])
                 ends = np.cumsum(self._packed, dtype=np.int64)
-                table = np.stack([firsts, ends - self._packed, self._packed, self._raw])
-                self._file.write(table[:, np.argsort(firsts)].astype("<i8").tobytes())
+                table = np.stack([ends - self._packed, self._packed, self._raw], 1)
+                order = np.argsort(firsts)
+                self._file.write(firsts[order].astype("<i8").tobytes())
+                self._file.write(table[order].astype("<i8").tobytes())
                 self._file.write(_FOOTER.pack(len(firsts), sum(self._packed), _MAGIC))
                 self._file.flush()
                 os.fsync(self._file.fileno())
@@ -109,19 +105,17 @@ class RowStore:
         if magic != _MAGIC or table + 8 * 4 * blocks + _FOOTER.size != len(self._data):
             raise ValueError(f"{path.name} is damaged at its end")
         numbers: NDArray[np.int64] = np.frombuffer(self._data, "<i8", 4 * blocks, table)
-        self.firsts, self._begins, self._packed, self._raw = numbers.reshape(4, blocks)
+        self.firsts, self._table = numbers[:blocks], numbers[blocks:].reshape(blocks, 3)
         """``firsts``: the first position of every block, ascending."""
 
     def blocks(self, numbers: NDArray[np.int64]) -> list[bytes]:
         """The unpacked blocks with these numbers."""
-        tables = (self._begins, self._packed, self._raw)
-        places = zip(*(table[numbers].tolist() for table in tables), strict=True)
-        data, unpack = self._data, _CODEC.decompress
-        return [unpack(data[begin : begin + packed], raw, asbytes=True) for begin, packed, raw in places]
+        data, unpack, table = self._data, _CODEC.decompress, self._table[numbers].tolist()
+        return [unpack(data[begin : begin + packed], raw, asbytes=True) for begin, packed, raw in table]
 
 
 def read_rows(wanted: Sequence[tuple[RowStore, NDArray[np.int64]]]) -> dict[str, pa.Array[Any]]:
-    """The NUMBERS and the TEXTS of the rows at these positions of these stores, in the order given.
+    """The COLUMNS of the rows at these positions of these stores, in the order given, unless wholly NULL.
 
     ValueError or OSError where a store is damaged; the positions must be in.
     """
@@ -129,66 +123,101 @@ def read_rows(wanted: Sequence[tuple[RowStore, NDArray[np.int64]]]) -> dict[str,
     of_row: list[NDArray[np.int64]] = []
     slots: list[NDArray[np.int64]] = []
     for store, positions in wanted:
-        if not len(positions):
-            continue
-        block = np.searchsorted(store.firsts, positions, "right") - 1
-        distinct, which = _distinct(block)
+        numbers = store.firsts.searchsorted(positions, "right") - 1
+        slots.append(positions - store.firsts[numbers])
+        distinct, which = np.unique(numbers, return_inverse=True)
         of_row.append(which + len(blocks))
-        slots.append(positions - store.firsts[block])
         blocks += store.blocks(distinct)
-    if not blocks:
-        return {name: pa.array([], kind) for name, kind in _KINDS.items()}
-    return _unpacked(blocks, np.concatenate(of_row), np.concatenate(slots))
+    return _taken(blocks, np.concatenate(of_row), np.concatenate(slots)) if blocks else {}
 
 
-def _distinct(blocks: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Each block once, ascending, and which of them every row lies in."""
-    steps = np.diff(blocks, prepend=-1)
-    if steps.min() < 0:
-        return np.unique(blocks, return_inverse=True)
-    new = steps > 0
-    return blocks[new], np.cumsum(new) - 1
+class _Layout(NamedTuple):
+    """What a block's head holds."""
+
+    columns: int
+    """A bit for each of COLUMNS, the first the lowest."""
+    size: int
+    """Bytes of a number: 2 or 4."""
+
+    @classmethod
+    def of(cls, names: Sequence[str], largest: int) -> _Layout:
+        """The layout for these columns, whose largest number is this."""
+        size = 2 if largest < 1 << 15 else 4
+        return cls(sum(1 << at for at, name in enumerate(COLUMNS) if name in names), size)
+
+    def names(self) -> list[str]:
+        return [name for at, name in enumerate(COLUMNS) if self.columns >> at & 1]
+
+    @property
+    def head(self) -> int:
+        """Bytes of the head, the mark included."""
+        return self.size * (2 + BLOCK_ROWS * self.columns.bit_count())
+
+    @property
+    def null(self) -> int:
+        return 1 << (8 * self.size - 1)
 
 
-def _unpacked(
+def _taken(
     blocks: Sequence[bytes], of_row: NDArray[np.int64], slots: NDArray[np.int64]
 ) -> dict[str, pa.Array[Any]]:
     """The columns of the rows in these slots of these blocks."""
-    halves = np.frombuffer(b"".join([block[:_HEAD] for block in blocks]), "<u2").reshape(-1, 2 * _WIDE)
-    low = (slots[:, None] + _OF_A_ROW).T
-    high = halves[of_row, low + _WIDE].astype(np.int32)
-    missing = high >> 15
-    numbers = halves[of_row, low] | (high & 0x7FFF) << 16
+    marks = [block[:2] for block in blocks]
+    kinds = set(marks)
+    if len(kinds) == 1:
+        return _alike(_Layout(*kinds.pop()), blocks, of_row, slots)
+    # layouts are seldom mixed: take the rows of each, and put them back in their order
+    parts: list[pa.RecordBatch] = []
+    order: list[NDArray[np.int64]] = []
+    for kind in sorted(kinds):
+        numbers = [number for number, mark in enumerate(marks) if mark == kind]
+        rows = np.flatnonzero(np.isin(of_row, numbers))
+        some = [blocks[number] for number in numbers]
+        columns = _alike(_Layout(*kind), some, np.searchsorted(numbers, of_row[rows]), slots[rows])
+        arrays = [columns[n] if n in columns else nulls(len(rows), t) for n, t in COLUMNS.items()]
+        parts.append(pa.RecordBatch.from_arrays(arrays, names=list(COLUMNS)))
+        order.append(rows)
+    table = pa.Table.from_batches(parts).take(np.argsort(np.concatenate(order))).combine_chunks()
+    return {name: table.column(name).combine_chunks() for name in COLUMNS}
+
+
+def _alike(
+    layout: _Layout, blocks: Sequence[bytes], of_row: NDArray[np.int64], slots: NDArray[np.int64]
+) -> dict[str, pa.Array[Any]]:
+    """:func:`_taken` of blocks of one layout."""
+    names, texts = layout.names(), [name for name in layout.names() if name in TEXTS]
+    end = layout.head
+    heads = np.frombuffer(b"".join([block[:end] for block in blocks]), f"<u{layout.size}")
+    heads = heads.reshape(len(blocks), -1)
+    # behind the mark: the numbers; the zero is where the first text begins, each end where the next one does
+    begins = 1 + BLOCK_ROWS * np.arange(len(names))
+    places = np.concatenate([begins, begins[-len(texts) :] + 1]) if texts else begins
+    found = heads[of_row, places[:, None] + slots].astype(np.int64)
+    null = found >= layout.null
+    found &= layout.null - 1
     columns: dict[str, pa.Array[Any]] = {}
-    for at, name in enumerate(NUMBERS):
-        columns[name] = pa.array(numbers[at], pa.int32(), mask=missing[at].astype(bool))
-    rows = [blocks[block] for block in of_row.tolist()]
-    begins, ends = np.split(numbers[len(NUMBERS) :] + _HEAD, 2)
-    for at, name in enumerate(TEXTS):
-        null = missing[at - len(TEXTS)].astype(bool)
-        columns[name] = _texts(rows, begins[at], ends[at], null)
+    for name, values, missing in zip(NUMBERS, found, null, strict=False):
+        columns[name] = pa.array(values.astype(np.int32), mask=missing)
+    rows = [blocks[number] for number in of_row.tolist()]
+    bounds = found[len(NUMBERS) :].reshape(2, len(texts), -1) + end
+    for name, begin, end, missing in zip(texts, *bounds, null[len(names) :], strict=True):
+        columns[name] = _texts(rows, begin, end, missing)
     return columns
 
 
 def _texts(
-    rows: Sequence[bytes], begins: NDArray[np.int32], ends: NDArray[np.int32], null: NDArray[np.bool_]
+    rows: Sequence[bytes], begins: NDArray[np.int64], ends: NDArray[np.int64], null: NDArray[np.bool_]
 ) -> pa.Array[Any]:
     """The texts that stand from begin to end in each row's block."""
-    if null.all():
-        return pa.nulls(len(rows), pa.string())
-    sizes = ends - begins
-    if sizes.min() < 0:
-        raise ValueError("a text ends before it begins")
     places = zip(rows, begins.tolist(), ends.tolist(), strict=True)
     data = b"".join([row[begin:end] for row, begin, end in places])
     bounds = np.zeros(len(rows) + 1, np.int64)
-    np.cumsum(sizes, out=bounds[1:])
+    np.cumsum(ends - begins, out=bounds[1:])
     if bounds[-1] != len(data) or len(data) > np.iinfo(np.int32).max:
         raise ValueError(f"{len(data)} bytes of text were found where {bounds[-1]} should be")
     valid = pa.py_buffer(np.packbits(~null, bitorder="little").tobytes()) if null.any() else None
-    text = pa.StringArray.from_buffers(
-        len(rows), pa.py_buffer(bounds.astype(np.int32).tobytes()), pa.py_buffer(data), valid
-    )
+    offsets = pa.py_buffer(bounds.astype(np.int32).tobytes())
+    text = pa.StringArray.from_buffers(len(rows), offsets, pa.py_buffer(data), valid)
     text.validate(full=True)
     return text
 
@@ -201,29 +230,37 @@ def _block_starts(positions: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.concatenate(starts)
 
 
-def _heads(
-    bounds: NDArray[np.int64], batch: pa.RecordBatch, lengths: Sequence[NDArray[np.int32]]
-) -> NDArray[np.uint16]:
-    """The head of every block (blocks, 2, _WIDE): 64 slots a column, the ones behind its rows NULL."""
-    slots = bounds[:-1, None] + _SLOTS
-    slots[slots >= bounds[1:, None]] = batch.num_rows
-    sizes = np.stack([np.append(column, _NULL) for column in lengths])[:, slots].swapaxes(0, 1)
-    sizes = sizes.reshape(len(slots), -1)
-    numbers = np.zeros((len(slots), _WIDE), np.int32)
-    for at, name in enumerate(NUMBERS):
-        column = batch.column(name).fill_null(_NULL).to_numpy(zero_copy_only=False)
-        numbers[:, at * BLOCK_ROWS : (at + 1) * BLOCK_ROWS] = np.append(column, np.int32(_NULL))[slots]
-    ends = np.cumsum(np.maximum(sizes, 0), 1, dtype=np.int32) | (sizes & _NULL)
-    numbers[:, _ENDS + 1 : _ENDS + 1 + ends.shape[1]] = ends
-    return numbers.astype("<i4").view("<u2").reshape(len(slots), _WIDE, 2).swapaxes(1, 2)
+_Texts = Mapping[str, tuple[NDArray[np.int64], memoryview]]
+"""Text columns: the rows' bounds in their bytes, and the bytes."""
 
 
-def _text_buffer(column: pa.Array[Any]) -> tuple[NDArray[np.int32], NDArray[np.int32], memoryview]:
-    """A text column's lengths (_NULL: no text), its rows' bounds in its bytes, and the bytes."""
-    missing = column.is_null().to_numpy(zero_copy_only=False)
-    if missing.all():
-        return np.full(len(column), _NULL, np.int32), np.zeros(len(column) + 1, np.int32), memoryview(b"")
+def _heads(bounds: NDArray[np.int64], batch: pa.RecordBatch, texts: _Texts) -> tuple[_Layout, memoryview]:
+    """The blocks' layout, and their heads; slots behind a block's rows repeat the last."""
+    starts = bounds[:-1, None]
+    slots = np.minimum(starts + np.arange(BLOCK_ROWS), bounds[1:, None] - 1)
+    end = np.zeros((len(slots), 1), np.int64)
+    numbers: list[NDArray[np.int64]] = []
+    for name in batch.schema.names:
+        if name in texts:
+            ends, _ = texts[name]
+            numbers.append(ends[1:][slots] - ends[starts] + end)
+            end = numbers[-1][:, -1:]
+        else:
+            whole: Any = batch.column(name).fill_null(0).to_numpy(zero_copy_only=False)
+            numbers.append(whole.astype(np.int64)[slots])
+    layout = _Layout.of(batch.schema.names, max((column.max() for column in numbers), default=0))
+    for at, column in enumerate(batch.columns):
+        if column.null_count:
+            numbers[at] |= layout.null * column.is_null().to_numpy(zero_copy_only=False)[slots]
+    mark = np.full((len(slots), 1), layout.columns + (layout.size << 8))
+    numbers.insert(len(NUMBERS), np.zeros((len(slots), 1), np.int64))
+    numbers.insert(0, mark)
+    return layout, memoryview(np.hstack(numbers).astype(f"<u{layout.size}").tobytes())
+
+
+def _text_buffer(column: pa.Array[Any]) -> tuple[NDArray[np.int64], memoryview]:
+    """The bounds of a text column's rows in its bytes, and the bytes; NULL is empty."""
     filled: Any = column.fill_null("") if column.null_count else column
     _, offsets, data = filled.buffers()
     bounds = np.frombuffer(offsets, np.int32)[filled.offset : filled.offset + len(filled) + 1]
-    return np.where(missing, np.int32(_NULL), np.diff(bounds)), bounds, memoryview(data or b"")
+    return bounds.astype(np.int64), memoryview(data or b"")

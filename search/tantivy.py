@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from heapq import nsmallest
 from math import log
@@ -23,15 +22,14 @@ from .tantivy_build import build_part, staged
 from .tantivy_files import Group, check_folder, group_names, read_groups, remove_file
 from .tantivy_part import Found, Hit, Part
 from .tantivy_query import matching, ranked
+from .tantivy_scan import scans
 from .tantivy_values import Picked, read_values
 
 _Answer = TypeVar("_Answer")
-_Asked = TypeVar("_Asked")
 _Chosen = list[tuple[int, Hit]]
 """Hits, each behind the number of its part."""
 
 _LOWEST = -(1 << 63)
-_PARTS_AT_ONCE = 16
 _REREADS = 5
 
 
@@ -127,30 +125,11 @@ class TantivyCaptions:
 
     def scan(self, query: CaptionQuery) -> Iterator[pa.RecordBatch]:
         """Every matching row once, at most 65,536 a batch; a few batches are read ahead."""
-        [asked] = matching([query])
-        parts = self._now().parts
-        several = [parts[at : at + _PARTS_AT_ONCE] for at in range(0, len(parts), _PARTS_AT_ONCE)]
+        return (batch for _, batch in self.scans([query]))
 
-        def few(some: Sequence[Part]) -> tuple[pa.RecordBatch, list[Part]]:
-            found = [part.few(asked) for part in some]
-            many = [part for part, picked in zip(some, found, strict=True) if picked is None]
-            return read_values([picked for picked in found if picked is not None]), many
-
-        for batch, many in map(few, several) if len(several) < 2 else self._ahead(few, several):
-            yield from (batch,) if batch.num_rows else ()
-            for part in many:
-                pages = self._ahead(lambda page, part=part: read_values([part.page(page)]), part.pages(asked))
-                yield from (page for page in pages if page.num_rows)
-
-    def _ahead(self, ask: Callable[[_Asked], _Answer], all_asked: Iterable[_Asked]) -> Iterator[_Answer]:
-        """The answers in order; a few are worked out ahead of the one that is taken."""
-        ahead: deque[Future[_Answer]] = deque()
-        for asked in all_asked:
-            ahead.append(self._pool.submit(ask, asked))
-            if len(ahead) > (os.cpu_count() or 1):
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
+    def scans(self, queries: Sequence[CaptionQuery]) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """:meth:`scan` of each query in their order, every batch behind the number of its query."""
+        yield from scans(self._now().parts, matching(queries), self._pool)
 
     def close(self) -> None:
         """Let go of the folder; closing twice does nothing."""
@@ -227,7 +206,7 @@ class TantivyCaptions:
         picked: list[Picked] = []
         for number, of_part in places.items():
             hits = [chosen[place][1] for place in of_part]
-            picked.append(Picked(parts[number].values, [h.position for h in hits], [h.address for h in hits]))
+            picked.append(Picked(parts[number].values, [hit.address for hit in hits]))
         order = np.argsort([place for of_part in places.values() for place in of_part])
         return pa.Table.from_batches([read_values(picked)], ROW_SCHEMA).take(order).combine_chunks()
 

@@ -26,14 +26,15 @@ _Query = tantivy.Query
 
 
 def matching(queries: Iterable[CaptionQuery]) -> list[tantivy.Query]:
-    """For each query, the rows that match it; what queries have in common is made once."""
+    """For each query, the rows that match it, all with one score; what they have in common is made once."""
     made: dict[Any, list[tuple[tantivy.Occur, tantivy.Query]]] = {}
     asked: list[tantivy.Query] = []
     for query in queries:
         common = (query.prefix, query.exclude, query.filters)
         if common not in made:
             made[common] = list(_beside_synonyms(query))
-        asked.append(all_of([(_MUST, any_of(map(phrase, query.synonym_tokens()))), *made[common]]))
+        clauses = [(_MUST, any_of(map(phrase, query.synonym_tokens()))), *made[common]]
+        asked.append(_Query.const_score_query(all_of(clauses), 1.0))
     return asked
 
 

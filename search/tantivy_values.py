@@ -45,45 +45,44 @@ class Picked(NamedTuple):
     """Rows of a part whose values are wanted, in any order."""
 
     values: PartValues
-    positions: Sequence[int]
     addresses: Sequence[tantivy.DocAddress]
 
 
 def read_values(picked: Sequence[Picked]) -> pa.RecordBatch:
     """The values of all the rows (ROW_SCHEMA), in their order; CaptionIndexError where they can't be read."""
-    rows = sum(len(one.positions) for one in picked)
+    rows = sum(len(one.addresses) for one in picked)
     try:
-        columns = _columns([one for one in picked if one.positions]) if rows else {}
+        columns = _columns([one for one in picked if one.addresses]) if rows else {}
     except (ValueError, OSError) as error:
         folders = ", ".join(sorted({str(one.values.folder) for one in picked}))
         raise CaptionIndexError(
             f"{folders} is damaged: its rows can't be read ({error}); index its files again"
         ) from error
-    arrays = [columns.get(field.name, pa.nulls(rows, field.type)) for field in ROW_SCHEMA]
+    arrays = [columns[f.name] if f.name in columns else pa.nulls(rows, f.type) for f in ROW_SCHEMA]
     return pa.RecordBatch.from_arrays(arrays, schema=ROW_SCHEMA)
 
 
 def _columns(picked: Sequence[Picked]) -> dict[str, pa.Array[Any]]:
     """The columns that hold anything."""
-    positions = [np.array(one.positions, np.int64) for one in picked]
+    positions = [np.array(one.values.fast("position", one.addresses), np.int64) for one in picked]
     columns = read_rows([(one.values.store, at) for one, at in zip(picked, positions, strict=True)])
     for name in FAST_FLOATS:
         if values := _fast(picked, name):
             columns[name] = pa.array(values, pa.float64())
     priority = np.array(_fast(picked, "priority"), np.int64)
-    names: list[NDArray[np.uint64]] = []
+    ordinals, row = places_of(np.concatenate(positions))
     files: list[str] = []
-    for one, at in zip(picked, positions, strict=True):
-        ordinals, _ = places_of(at)
-        names.append(one.values.names[ordinals])
-        files += [one.values.files[ordinal] for ordinal in ordinals.tolist()]
-    _, row = places_of(np.concatenate(positions))
-    uid = uids_behind(priority, np.concatenate(names), row)
+    before: list[int] = []  # every part's files come behind those of the parts before
+    for one in picked:
+        before += [len(files)] * len(one.addresses)
+        files += one.values.files
+    ordinals += np.array(before)
+    uid = uids_behind(priority, np.concatenate([one.values.names for one in picked])[ordinals], row)
     for at, unusual in enumerate(_fast(picked, "uid")):
         if unusual is not None:
             uid[at] = unusual
-    own = {"uid": pa.array(uid), "priority": pa.array(priority), "row": pa.array(row)}
-    return {**columns, **own, "file": pa.array(files, pa.string())}
+    columns["file"] = pa.array(files, pa.string()).take(ordinals)
+    return {**columns, "uid": pa.array(uid), "priority": pa.array(priority), "row": pa.array(row)}
 
 
 def _fast(picked: Sequence[Picked], name: str) -> list[Any]:
@@ -93,5 +92,5 @@ def _fast(picked: Sequence[Picked], name: str) -> list[Any]:
         return []
     joined: list[Any] = []
     for one, column in zip(picked, columns, strict=True):
-        joined += [None] * len(one.positions) if column is None else column
+        joined += [None] * len(one.addresses) if column is None else column
     return joined
