@@ -11,11 +11,11 @@ from typer.core import TyperGroup
 
 from . import __version__
 from .commands import ask, choose, corpus, extras, images, report, serve, swat, synonyms, task
-from .errors import CaptrawlError
+from .errors import CaptrawlError, UsageError
 
 
 class Guarded(TyperGroup):
-    """A group whose user errors are a line and exit code 1; Ctrl-C is 130; bugs keep their traceback."""
+    """A group whose user errors are a line and exit code 1 or 2; Ctrl-C is 130; bugs keep their traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
@@ -25,7 +25,7 @@ class Guarded(TyperGroup):
             from .terminal import err
 
             err().print(f"captrawl: {error}", style="red", soft_wrap=True)
-            raise SystemExit(1) from error
+            raise SystemExit(2 if isinstance(error, UsageError) else 1) from error
         except KeyboardInterrupt:
             raise SystemExit(130) from None
 

@@ -4,8 +4,9 @@
     ├── InputError             something the user gave can't be used
     │   ├── CorpusError        a corpus file: missing, truncated, without the columns
     │   ├── ClassListError     a class list: no classes, a repeated id, a synonym without a token
-    │   ├── QueryError         a phrase, filter or option that can't be asked
-    │   └── SettingsError      captrawl.toml: an unknown key, a value out of range
+    │   ├── QueryError         a phrase or filter that can't be asked
+    │   ├── SettingsError      captrawl.toml: an unknown key, a value out of range
+    │   └── UsageError         options of a command: contradictory, incomplete, or none of the choices
     ├── CaptionIndexError      a caption index: not there, not ours, already holding another version of a file
     │   ├── IndexBusyError     another process is writing the same thing
     │   └── ServerError        an Elasticsearch server: down, slow, unauthorised, of the wrong version
@@ -15,7 +16,7 @@
     ├── LanguageModelError     a language model's server: unreachable, unauthorised, without quota
     └── MissingExtraError      an optional part of captrawl isn't installed
 
-The CLI prints a CaptrawlError's text and exits with 1. Anything else is a bug and keeps its traceback.
+The CLI prints a CaptrawlError's text and exits with 1, with 2 after a UsageError. Anything else is a bug and keeps its traceback.
 Foreign errors are translated once, where the foreign library is called, with ``raise … from``.
 """
 
@@ -39,11 +40,15 @@ class ClassListError(InputError):
 
 
 class QueryError(InputError):
-    """A phrase, filter or option that can't be asked."""
+    """A phrase or filter that can't be asked."""
 
 
 class SettingsError(InputError):
     """captrawl.toml holds an unknown key or a value out of range."""
+
+
+class UsageError(InputError):
+    """A command's options contradict one another, are too few, or none of the choices."""
 
 
 class CaptionIndexError(CaptrawlError):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MATCH_STYLE = "bold yellow"
+LONGEST_SHOWN = 500
+"""Characters of a caption that a terminal shows; some corpora hold captions of 60,000."""
 INVISIBLE = frozenset("\u00ad\u200b\u2060\ufeff")
 """Soft hyphen, zero-width blank, word joiner, byte-order mark: harmless, and nothing to show."""
 
@@ -78,16 +80,21 @@ def _harmless(character: str) -> bool:
     return joiner or kind not in {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
 
 
-def highlighted(text: str, spans: Sequence[tuple[int, int]]) -> Text:
-    """``text`` on one line with ``spans`` (character positions in ``text``) marked."""
-    shown = Text()
-    position = 0
+def highlighted(text: str, spans: Sequence[tuple[int, int]] = ()) -> Text:
+    """``text`` on one line with ``spans`` (character positions in ``text``) marked.
+
+    Of a text longer than LONGEST_SHOWN only the part around the first span, with … where it is cut.
+    """
+    begin = max(min(spans[0][0] - LONGEST_SHOWN // 4, len(text) - LONGEST_SHOWN), 0) if spans else 0
+    stop = begin + LONGEST_SHOWN
+    shown = Text("…" if begin else "")
+    position = begin
     for start, end in spans:
-        shown.append(_flat(text[position:start]))
-        shown.append(_flat(text[start:end]), style=MATCH_STYLE)
-        position = max(position, end)
-    shown.append(_flat(text[position:]))
-    return shown
+        shown.append(_flat(text[position : min(start, stop)]))
+        shown.append(_flat(text[start : min(end, stop)]), style=MATCH_STYLE)
+        position = max(position, min(end, stop))
+    shown.append(_flat(text[position:stop]))
+    return shown.append("…") if stop < len(text) else shown
 
 
 def _flat(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import InputError
+from ..errors import UsageError
 from ..lean import settle_without_pandas
 from . import options
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ..search.explore import Totals
     from ..search.match import SafetyCount
-    from ..search.query import CaptionQuery
+    from ..search.query import CaptionQuery, Filters
 
 app = typer.Typer()
 
@@ -56,7 +56,7 @@ def query(
 
     settle_without_pandas()
     if json and csv:
-        raise InputError("--json and --csv contradict each other; give one of them")
+        raise UsageError("--json and --csv contradict each other; give one of them")
     page = explore.Page(limit, explore.order_of(order), seed)
     asked = CaptionQuery(tuple(phrases), prefix, tuple(exclude or ()), options.filters_of(context))
     with open_captions(index) as captions:
@@ -64,17 +64,17 @@ def query(
         if output:
             with progress_bars() as progress:
                 written = explore.save_every(captions, asked, counted, output, progress)
-            emit(f"{number(written)} rows written to {output}")
-            return
+            if json:
+                return emit_json({"rows": written, "output": str(output), "safety": _safety_json(counted.safety)})
+            return emit(f"{number(written)} rows written to {output}")
         rows = explore.found(captions, asked, counted, page)
     if json:
         shown = [row_json(row) for row in rows.to_pylist()]
-        emit_json({"total": counted.total, "rows": shown, "safety": _safety_json(counted.safety)})
-    elif csv:
-        emit_csv(rows)
-    else:
-        _show_rows(rows, asked, counted)
-        _say_safety(counted.safety)
+        return emit_json({"total": counted.total, "rows": shown, "safety": _safety_json(counted.safety)})
+    if csv:
+        return emit_csv(rows)
+    _show_rows(rows, asked, counted)
+    return _say_safety(counted.safety, asked.filters)
 
 
 def row_json(row: dict[str, Any]) -> dict[str, Any]:
@@ -97,11 +97,13 @@ def _safety_json(safety: SafetyCount) -> dict[str, int]:
     return {"left_out": safety.left_out, "unknown": safety.unknown}
 
 
-def _say_safety(safety: SafetyCount) -> None:
+def _say_safety(safety: SafetyCount, filters: Filters) -> None:
     from ..terminal import number, say
 
     if safety.left_out:
-        say(f"{number(safety.left_out)} unsafe rows left out (--no-safety shows them)")
+        bound = filters.max_punsafe
+        hint = "--no-safety shows them" if bound is None else f"tagged NSFW, or punsafe above {bound:g}"
+        say(f"{number(safety.left_out)} unsafe rows left out ({hint})")
     if safety.unknown:
         say(f"{number(safety.unknown)} rows have no safety value and stay (--strict-safety drops them)")
 
@@ -163,7 +165,7 @@ def count(
 
     settle_without_pandas()
     if bool(phrases) == (classes is not None):
-        raise InputError("give either phrases or --classes FILE")
+        raise UsageError("give either phrases or --classes FILE")
     entries = (
         load_classes(classes)
         if classes is not None
@@ -180,7 +182,7 @@ def count(
         emit_json({"rows": rows, "classes": shown, "safety": _safety_json(safety)})
         return
     _show_counts(counts, rows)
-    _say_safety(safety)
+    _say_safety(safety, scope.filters)
 
 
 def _show_counts(counts: list[Any], rows: int) -> None:

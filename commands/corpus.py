@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import InputError
+from ..errors import UsageError
 from . import options
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def index_captions(
 
 def _rebuilding(to: str, part: tuple[int, int] | None) -> contextlib.AbstractContextManager[Rebuild]:
     if not to.startswith(("http://", "https://")):
-        raise InputError(
+        raise UsageError(
             f"--swap is for an Elasticsearch index, and {to} is a folder: "
             "there, use --replace, or build another folder"
         )

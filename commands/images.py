@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import InputError
+from ..errors import UsageError
 from . import options
 from .ask import row_json
 from .task import counts_text
@@ -38,7 +38,7 @@ def download(
 
     workspace = options.workspace_of(context)
     if plan_only and adopt:
-        raise InputError("--plan-only and --adopt contradict each other; give one of them")
+        raise UsageError("--plan-only and --adopt contradict each other; give one of them")
     if plan_only:
         emit(str(stage.plan_only(workspace)))
         return
@@ -89,19 +89,19 @@ def similar(
 ) -> None:
     """Show the images or captions nearest to a text or an image."""
     from ..search.similar import similar as run
-    from ..terminal import emit_json, out, table
+    from ..terminal import emit_json, highlighted, out, table
 
     workspace = options.workspace_of(context)
     if bool(text) == (image is not None):
-        raise InputError("give either --text or --image")
+        raise UsageError("give either --text or --image")
     if where not in ("images", "captions"):
-        raise InputError(f"--in {where}: choose images or captions")
+        raise UsageError(f"--in {where}: choose images or captions")
     found = run(workspace, text=text, image=image, where=where, class_name=class_name, k=k)
     rows = found.to_pylist()
     if json:
         emit_json({"rows": [_similar_json(row) for row in rows]})
         return
-    cells = [(f"{row['score']:.4f}", row["caption"] or "", row["path"]) for row in rows]
+    cells = [(f"{row['score']:.4f}", highlighted(row["caption"] or ""), row["path"]) for row in rows]
     out().print(table("", [("score", "right"), ("caption", "left"), ("path", "left")], cells))
 
 

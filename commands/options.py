@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import InputError, QueryError
+from ..errors import UsageError
 
 if TYPE_CHECKING:
     from ..search.query import Filters
@@ -46,7 +46,7 @@ def filters_of(context: typer.Context) -> Filters:
 
     given = context.params
     if given["strict_safety"] and given["no_safety"]:
-        raise QueryError("--strict-safety and --no-safety contradict each other; give one of them")
+        raise UsageError("--strict-safety and --no-safety contradict each other; give one of them")
     safety = Safety.STRICT if given["strict_safety"] else Safety.OFF if given["no_safety"] else Safety.DEFAULT
     return Filters(
         min_side=given["min_side"],
@@ -61,12 +61,12 @@ def filters_of(context: typer.Context) -> Filters:
 
 
 def part_of(text: str) -> tuple[int, int] | None:
-    """``3/16`` as (3, 16), None for an empty text; InputError where it isn't such a pair."""
+    """``3/16`` as (3, 16), None for an empty text; UsageError where it isn't such a pair."""
     if not text:
         return None
     number, slash, count = text.partition("/")
     if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
-        raise InputError(f"--part {text}: give PART/PARTS, counted from 1, such as 3/16")
+        raise UsageError(f"--part {text}: give PART/PARTS, counted from 1, such as 3/16")
     return int(number), int(count)
 
 
@@ -110,7 +110,7 @@ def model_values(name: str, pretrained: str) -> dict[str, Any]:
 
     if not name:
         if pretrained:
-            raise InputError(f"--pretrained {pretrained} needs --model")
+            raise UsageError(f"--pretrained {pretrained} needs --model")
         return {}
     model = resolve(name, pretrained)
     return {"name": model.name, "pretrained": model.pretrained}

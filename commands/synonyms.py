@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import InputError, LanguageModelError, MissingExtraError
+from ..errors import InputError, LanguageModelError, MissingExtraError, UsageError
 from . import options
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ def synonyms(
 
     workspace = options.workspace_of(context)
     if shared not in {"keep", "drop"}:
-        raise InputError(f"--shared {shared}: choose keep or drop")
+        raise UsageError(f"--shared {shared}: choose keep or drop")
     if no_filter and (filter_only or filter_all):
-        raise InputError("--no-filter contradicts --filter-only and --filter-all; give one of them")
+        raise UsageError("--no-filter contradicts --filter-only and --filter-all; give one of them")
     if review:
         found = _review(workspace, classes or [])
         if json:
@@ -95,7 +95,7 @@ def _price(given: str, server: Server) -> tuple[float, float] | None:
     try:
         into, out = (float(part) for part in given.split("/"))
     except ValueError as error:
-        raise InputError(
+        raise UsageError(
             f"--price {given}: give US dollars a million tokens in and out, as 0.15/0.60"
         ) from error
     return into, out

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import InputError
+from ..errors import InputError, UsageError
 from . import options
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _task_of(
     from ..swat.profile import CAUTIONS, with_profile
 
     if not classes and not dataset:
-        raise InputError(
+        raise UsageError(
             "give --classes FILE or --dataset NAME (or both: the file's synonyms for the data set)"
         )
     location = index if index.startswith(("http://", "https://")) else str(Path(index).expanduser().resolve())
@@ -108,7 +108,7 @@ def match(
     if compare:
         return _compare(workspace, compare, json)
     if everything and sample is not None:
-        raise InputError(f"--all and --sample {sample} contradict each other; give one of them")
+        raise UsageError(f"--all and --sample {sample} contradict each other; give one of them")
     if everything or sample is not None:
         options.change_settings(workspace, "match", {"sample": "all" if everything else sample})
     with progress_bars() as progress:

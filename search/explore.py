@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from ..errors import InputError
+from ..errors import InputError, UsageError
 from ..records import ROW_SCHEMA, Progress, RowId, silent
 from ..workspace import atomic
 from .captions import CaptionIndex
@@ -31,11 +31,11 @@ class Order(StrEnum):
 
 
 def order_of(text: str) -> Order:
-    """The order named ``text``; InputError names the choices."""
+    """The order named ``text``; UsageError names the choices."""
     try:
         return Order(text)
     except ValueError as error:
-        raise InputError(f"the order {text!r} isn't one of {', '.join(Order)}") from error
+        raise UsageError(f"the order {text!r} isn't one of {', '.join(Order)}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,13 +82,29 @@ def count_safety(index: CaptionIndex, queries: Sequence[CaptionQuery], total: in
         return SafetyCount(0, 0)
     safety = queries[0].filters.safety
     others = [kind for kind in Safety if kind is not safety]
-    asked = [replace(q, filters=replace(q.filters, safety=kind)) for kind in others for q in queries]
-    answers = index.count(asked)
+    answers = index.count([_judged(query, kind) for kind in others for query in queries])
     sums = {safety: total}
     for place, kind in enumerate(others):
         sums[kind] = sum(answers[place * len(queries) : (place + 1) * len(queries)])
-    kept_unknown = 0 if safety is Safety.STRICT else sums[Safety.DEFAULT] - sums[Safety.STRICT]
-    return SafetyCount(left_out=sums[Safety.OFF] - total, unknown=kept_unknown)
+    return SafetyCount(
+        left_out=sums[Safety.OFF] - total,
+        unknown=sums[Safety.DEFAULT] - sums[Safety.STRICT] if _keeps_unknown(queries[0].filters) else 0,
+    )
+
+
+def _judged(query: CaptionQuery, safety: Safety) -> CaptionQuery:
+    """``query`` under another safety; OFF lifts max_punsafe too where that is only the bound of safety."""
+    filters = query.filters
+    own = safety is Safety.OFF and filters.safety is not Safety.OFF
+    bound = None if own else filters.max_punsafe
+    return replace(query, filters=replace(filters, safety=safety, max_punsafe=bound))
+
+
+def _keeps_unknown(filters: Filters) -> bool:
+    """Whether rows that have neither a tag nor a punsafe may pass."""
+    if filters.safety is Safety.OFF:
+        return filters.max_punsafe is None or filters.keep_unknown
+    return filters.safety is Safety.DEFAULT
 
 
 def check_phrases(classes: ClassList) -> None:

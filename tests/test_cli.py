@@ -122,6 +122,18 @@ def test_csv_and_files(index: Path, tmp_path: Path) -> None:
     assert len((tmp_path / "all.csv").read_text().splitlines()) == 3
 
 
+def test_a_file_of_every_match_is_told_in_json(index: Path, tmp_path: Path) -> None:
+    done = run("query", "golden retriever", "--index", index, "--output", tmp_path / "a.csv", "--json")
+    assert json.loads(done.stdout) == {
+        "rows": 2, "output": str(tmp_path / "a.csv"), "safety": {"left_out": 1, "unknown": 0}
+    }  # fmt: skip
+
+
+def test_what_a_bound_of_ones_own_leaves_out_is_told(index: Path) -> None:
+    done = run("count", "golden retriever", "--index", index, "--max-punsafe", "0.9")
+    assert "1 unsafe rows left out (tagged NSFW, or punsafe above 0.9)" in done.stderr
+
+
 def test_random_order_is_seeded(index: Path) -> None:
     def order(seed: int) -> list[str]:
         done = run(

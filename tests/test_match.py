@@ -122,6 +122,35 @@ def test_what_safety_does_is_counted(
     assert (count, found.left_out, found.unknown) == (total, left_out, unknown)
 
 
+@pytest.mark.parametrize(
+    ("filters", "total", "left_out", "unknown"),
+    [
+        (Filters(), 4, 2, 1),
+        (Filters(max_punsafe=0.95), 5, 1, 1),
+        (Filters(max_punsafe=0.05), 2, 4, 1),
+        (Filters(max_punsafe=0.95, safety=Safety.STRICT), 4, 2, 0),
+        (Filters(max_punsafe=0.5, safety=Safety.OFF), 3, 0, 0),
+        (Filters(max_punsafe=0.5, safety=Safety.OFF, keep_unknown=True), 5, 0, 1),
+    ],
+)
+def test_a_bound_of_ones_own_is_the_bound_of_safety(
+    tmp_path: Path, filters: Filters, total: int, left_out: int, unknown: int
+) -> None:
+    rows = {
+        "url": [f"http://a/{n}.jpg" for n in range(6)],
+        "caption": ["a dog"] * 6,
+        "nsfw": ["UNLIKELY", None, "UNLIKELY", "UNSURE", "NSFW", None],
+        "punsafe": [0.1, None, 0.9, None, 0.2, 0.4],
+    }
+    (tmp_path / "pets").mkdir()
+    pq.write_table(pa.table(rows), tmp_path / "pets" / "part-0.parquet")
+    with open_captions(build(tmp_path / "pets", tmp_path / "index")) as captions:
+        query = Scope(filters=filters).query(["dog"])
+        (count,) = captions.count([query])
+        found = count_safety(captions, [query], count)
+    assert (count, found.left_out, found.unknown) == (total, left_out, unknown)
+
+
 @pytest.mark.parametrize("sample", [3, 100, "all"])
 def test_the_stage_writes_every_class_in_order(tmp_path: Path, index: Path, sample: int | str) -> None:
     workspace = make_workspace(tmp_path / "w", index, match={"sample": sample})

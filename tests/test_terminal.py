@@ -26,6 +26,19 @@ def test_one_line_folds_white_space() -> None:
     assert one_line("a\n b\t\u00a0c") == "a b c"
 
 
+def test_a_huge_caption_is_cut_around_its_first_match() -> None:
+    text = "word " * 2_000 + "husky" + " tail" * 2_000
+    shown = highlighted(text, [(10_000, 10_005), (10_006, 10_010), (19_000, 19_010)])
+    assert shown.plain == "…" + text[9_875:10_375] + "…"
+    assert [(shown.plain[span.start : span.end], span.style) for span in shown.spans] == [
+        ("husky", "bold yellow"),
+        ("tail", "bold yellow"),
+    ]
+    assert highlighted(text).plain == text[:500] + "…"
+    assert highlighted("a" * 500).plain == "a" * 500
+    assert highlighted("a" * 495 + " husky", [(496, 501)]).plain == "…" + "a" * 494 + " husky"
+
+
 def test_highlighting_marks_the_spans_and_cleans_the_rest() -> None:
     shown = highlighted("a\x1b golden\nretriever", [(3, 19)])
     assert shown.plain == "a� golden retriever"
