@@ -11,7 +11,13 @@ from typer.core import TyperGroup
 
 from . import __version__
 from .commands import ask, choose, corpus, extras, images, report, serve, swat, synonyms, task
-from .errors import CaptrawlError, UsageError
+from .errors import CaptrawlError, StorageError, UsageError
+
+
+def _say(error: CaptrawlError) -> None:
+    from .terminal import err
+
+    err().print(f"captrawl: {error}", style="red", soft_wrap=True)
 
 
 class Guarded(TyperGroup):
@@ -22,10 +28,14 @@ class Guarded(TyperGroup):
         try:
             return super().invoke(ctx)
         except CaptrawlError as error:
-            from .terminal import err
-
-            err().print(f"captrawl: {error}", style="red", soft_wrap=True)
+            _say(error)
             raise SystemExit(2 if isinstance(error, UsageError) else 1) from error
+        except OSError as error:
+            refused = StorageError.of(error)
+            if refused is None:
+                raise
+            _say(refused)
+            raise SystemExit(1) from error
         except KeyboardInterrupt:
             raise SystemExit(130) from None
 

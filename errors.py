@@ -11,16 +11,21 @@
     │   ├── IndexBusyError     another process is writing the same thing
     │   └── ServerError        an Elasticsearch server: down, slow, unauthorised, of the wrong version
     ├── WorkspaceError         a workspace: not there, locked, a stage that must come first
+    ├── StorageError           a file can't be written or read: no space, no permission, a read-only disk
     ├── DownloadError          fetching or packing can't go on (a full disk, no file descriptors)
     ├── ModelError             a model that can't be loaded or doesn't fit the stored vectors
     ├── LanguageModelError     a language model's server: unreachable, unauthorised, without quota
     └── MissingExtraError      an optional part of captrawl isn't installed
 
-The CLI prints a CaptrawlError's text and exits with 1, with 2 after a UsageError. Anything else is a bug and keeps its traceback.
-Foreign errors are translated once, where the foreign library is called, with ``raise … from``.
+The CLI prints a CaptrawlError's text and exits with 1, with 2 after a UsageError. Anything else is a bug and
+keeps its traceback. Foreign errors are translated once, where the foreign library is called, with
+``raise … from``; what the disk refuses (StorageError) in workspace.atomic, and else by the CLI.
 """
 
 from __future__ import annotations
+
+import errno
+import os
 
 
 class CaptrawlError(Exception):
@@ -65,6 +70,31 @@ class ServerError(CaptionIndexError):
 
 class WorkspaceError(CaptrawlError):
     """A workspace isn't there, is locked, or lacks a stage that must come first."""
+
+
+class StorageError(CaptrawlError):
+    """A file can't be written or read: the disk is full or read-only, or it isn't ours to touch."""
+
+    @classmethod
+    def of(cls, error: OSError, path: object = None) -> StorageError | None:
+        """``error`` (at ``path``, else at the file it names) as one; None where it isn't of that kind."""
+        remedy = _STORAGE.get(error.errno or 0)
+        if remedy is None:
+            return None
+        where = path or error.filename or "a file"
+        return cls(f"{where}: {os.strerror(error.errno or 0)}; {remedy}")
+
+
+_AGAIN = "then run the same command again: what is done stays"
+_STORAGE = {
+    errno.ENOSPC: f"free space there, {_AGAIN}",
+    errno.EDQUOT: f"free space there, {_AGAIN}",
+    errno.EROFS: f"make it writable, {_AGAIN}",
+    errno.EACCES: "choose another place, or see to its permissions",
+    errno.EPERM: "choose another place, or see to its permissions",
+    errno.ENOTDIR: "a part of that path is a file; choose another place",
+    errno.EEXIST: "a file is in the way; choose another place",
+}
 
 
 class DownloadError(CaptrawlError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from .errors import CaptionIndexError, ModelError, WorkspaceError
 from .records import Progress, silent
 from .settings import SampleSettings
 from .workspace import StageStatus, State, Workspace
@@ -28,8 +29,21 @@ def stages(workspace: Workspace) -> list[Stage]:
 
 
 def status(workspace: Workspace) -> list[StageStatus]:
-    """How every stage stands, in order."""
-    return [stage.status(workspace) for stage in stages(workspace)]
+    """How every stage stands, in order.
+
+    A stage that can't be told (its files are damaged, the index is away) is stale, for the reason that
+    running it would give.
+    """
+    return [_told(stage, workspace) for stage in stages(workspace)]
+
+
+def _told(stage: Stage, workspace: Workspace) -> StageStatus:
+    try:
+        return stage.status(workspace)
+    except (CaptionIndexError, ModelError, WorkspaceError) as error:
+        recorded = workspace.recorded(stage.name)
+        state = State.STALE if recorded else State.MISSING
+        return StageStatus(stage.name, state, recorded.counts if recorded else {}, str(error))
 
 
 def run(

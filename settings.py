@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from .errors import SettingsError
 from .workspace import atomic
@@ -167,16 +168,28 @@ def save_settings(settings: Settings, path: Path) -> None:
 def _first_problem(error: ValidationError) -> str:
     # A misspelt key says more than the one that is missing for it.
     first = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-    key = ".".join(str(part) for part in first["loc"])
+    key = _key(first["loc"])
     if first["type"] != "extra_forbidden":
         given = first.get("input")
         shown = "" if isinstance(given, (dict, BaseModel)) else f" (got {given!r})"
-        return f"{key}: {first['msg']}{shown}" if key else first["msg"]
+        wrong = "; or: ".join(_message(problem) for problem in error.errors() if _key(problem["loc"]) == key)
+        return f"{key}: {wrong}{shown}" if key else wrong
+    key = ".".join(map(str, first["loc"]))
     section = _section(first["loc"][:-1])
     known = sorted(section.model_fields)
     near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
     return f"unknown key {key!r}; {hint}"
+
+
+def _key(location: tuple[int | str, ...]) -> str:
+    """The setting at ``location``, without pydantic's names for the members of a union."""
+    return ".".join(str(part) for part in location if isinstance(part, int) or part.isidentifier())
+
+
+def _message(problem: ErrorDetails) -> str:
+    raised = problem.get("ctx", {}).get("error")
+    return str(raised) if isinstance(raised, ValueError) else problem["msg"]
 
 
 def _section(location: tuple[int | str, ...]) -> type[Section]:

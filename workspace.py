@@ -8,6 +8,7 @@ birds/
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -20,13 +21,15 @@ from typing import TYPE_CHECKING, Any
 
 from . import __version__
 from .artefacts import record_hashes
-from .errors import WorkspaceError
+from .errors import StorageError, WorkspaceError
 
 if TYPE_CHECKING:
     from .classes import ClassList
     from .settings import Settings
 
 FORMAT = 1
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What only a write is answered; other refusals may be of what the block reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,8 @@ class Workspace:
             raise WorkspaceError(
                 f"{root} is a captrawl workspace already; edit its captrawl.toml, or choose another folder"
             )
+        if workspace.root.exists() and not workspace.root.is_dir():
+            raise WorkspaceError(f"{root} is a file; choose another folder")
         workspace.root.mkdir(parents=True, exist_ok=True)
         save_classes(classes, workspace.root / settings.task.classes)
         save_settings(settings, workspace.settings_path)  # last: a killed init leaves no half workspace
@@ -234,15 +239,21 @@ def digest(value: Any) -> str:
 def atomic(path: Path) -> Generator[Path]:
     """Give a temporary path beside ``path`` and rename it over ``path`` when the block ends well.
 
-    The data is on the disk (fsync) before the name is; a failed block leaves ``path`` as it was.
+    The data is on the disk (fsync) before the name is; a failed block leaves ``path`` as it was, and a full
+    disk is a StorageError.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
         temporary.replace(path)
+    except OSError as error:
+        refused = StorageError.of(error, path) if error.errno in _FULL else None
+        if refused is None:
+            raise
+        raise refused from error
     finally:
         temporary.unlink(missing_ok=True)
 

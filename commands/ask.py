@@ -65,7 +65,9 @@ def query(
             with progress_bars() as progress:
                 written = explore.save_every(captions, asked, counted, output, progress)
             if json:
-                return emit_json({"rows": written, "output": str(output), "safety": _safety_json(counted.safety)})
+                return emit_json(
+                    {"rows": written, "output": str(output), "safety": _safety_json(counted.safety)}
+                )
             return emit(f"{number(written)} rows written to {output}")
         rows = explore.found(captions, asked, counted, page)
     if json:

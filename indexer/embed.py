@@ -6,6 +6,7 @@ Which model, whether its vectors may join those in the folder, and how far the f
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,14 @@ import pyarrow.compute
 from .. import __version__
 from ..errors import ModelError
 from ..records import Progress, silent
-from ..search.embeddings import INFO, Embeddings, EmbeddingsInfo
+from ..search.embeddings import (
+    INFO,
+    Embeddings,
+    EmbeddingsInfo,
+    count_shards,
+    drop_shards,
+    whole_shards,
+)
 from ..search.encoder import load_encoder
 from ..search.models import ModelId, fingerprint, model_of
 from ..workspace import StageStatus, State, Workspace, digest
@@ -28,6 +36,8 @@ from .imported import confirm_imported
 pc: Any = pyarrow.compute  # its kernels take more than the stubs say
 
 STAGE = "embed"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +79,7 @@ def embed(workspace: Workspace, *, replace: bool = False, progress: Progress = s
         staging = folder.with_name(f".{folder.name}.new")
         wanted = usable.usable_rows(workspace)
         _end_swap(folder, staging)
+        _drop_broken(folder)
         if not target.misfit(folder) and _is_complete(workspace, folder, wanted):
             return _recorded(workspace, folder, target)
         encoder = load_encoder(target.model, device=settings.device, batch=settings.batch)
@@ -108,6 +119,9 @@ def embed_status(workspace: Workspace) -> StageStatus:
     weights = ""
     with contextlib.suppress(ModelError):  # a model that is gone can't have changed
         weights = fingerprint(model)
+    whole = whole_shards(folder)
+    if whole < count_shards(folder):
+        return StageStatus(STAGE, State.PARTIAL, {}, f"a file of shard {whole} is gone")
     counts = _counts(folder)
     misfit = Target(model, weights, workspace.settings().model.precision).misfit(folder)
     if misfit:
@@ -129,6 +143,14 @@ def _is_complete(workspace: Workspace, folder: Path, wanted: pa.Table) -> bool:
     stored = Embeddings.open(folder)
     usable.forgive_missing(workspace, folder, wanted, stored.shards)
     return not usable.remaining_rows(wanted, stored, usable.load_failed(folder, stored.shards)).num_rows
+
+
+def _drop_broken(folder: Path) -> None:
+    """Delete the shards from the first that lacks a file, so that its rows are embedded again."""
+    whole, there = whole_shards(folder), count_shards(folder)
+    if whole < there:
+        log.warning("a file of shard %d in %s is gone: it is made anew, with those behind it", whole, folder)
+    drop_shards(folder, whole)
 
 
 def _counts(folder: Path) -> dict[str, int]:

@@ -209,4 +209,4 @@ def _score(text: str, over_shots: str, option: str, others: list[str]) -> Score:
 
 def _nearest(text: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(text, known, n=1, cutoff=0.6)
-    return f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(known)}"
+    return f"did you mean {str(near[0])!r}?" if near else f"choose one of {', '.join(known)}"

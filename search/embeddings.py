@@ -176,6 +176,8 @@ class Embeddings:
         path = shard_paths(self.folder, shard)[which]
         try:
             vectors: NDArray[Any] = np.load(path, mmap_mode="r")
+        except FileNotFoundError as error:
+            raise WorkspaceError(f"{path} is gone; captrawl embed makes it anew") from error
         except (OSError, ValueError) as error:
             raise WorkspaceError(f"can't read {path} ({error}); delete {self.folder}, embed again") from error
         if vectors.ndim != 2 or vectors.shape[1] != self.dimension or vectors.dtype != self.info.precision:
@@ -192,6 +194,20 @@ def count_shards(folder: Path) -> int:
     while shards < SHARDS and shard_paths(folder, shards)[2].is_file():
         shards += 1
     return shards
+
+
+def whole_shards(folder: Path) -> int:
+    """How many shards are committed and still have all their files, up to the first that hasn't."""
+    committed = range(count_shards(folder))
+    gone = (s for s in committed if not all(path.is_file() for path in shard_paths(folder, s)))
+    return next(gone, len(committed))
+
+
+def drop_shards(folder: Path, first: int) -> None:
+    """Delete what there is of the shards from ``first`` on, the metadata first: it makes a shard count."""
+    for shard in range(first, SHARDS):
+        for path in reversed(shard_paths(folder, shard)):
+            path.unlink(missing_ok=True)
 
 
 def _metadata(folder: Path, shards: int) -> pa.Table:

@@ -1,7 +1,7 @@
 """Bad input, one table: each ends in a clear line that names the file, row or key, or in a counted reason.
 
-Every case runs the command as a user types it; exit code 1 (2 for options that can't go together), no traceback,
-and what was there stays as it was.
+Every case runs the command as a user types it; exit code 1 (2 for options that can't go together), no
+traceback, and what was there stays as it was.
 """
 
 from __future__ import annotations
@@ -172,6 +172,25 @@ CASES: dict[str, tuple[Callable[[Place], list[object]], list[str]]] = {
     "a name that leaves the folder": (
         lambda p: ["-C", p.workspace, "sample", "--name", "../../x"], ["../../x"],
     ),
+    "a file where the workspace goes": (
+        lambda p: ["init", p.root / "classes.txt", "--classes", p.root / "classes.txt", "--index", p.index],
+        ["classes.txt is a file"],
+    ),
+    "a file where a folder goes": (
+        lambda p: ["query", "dog", "--index", p.index, "--output", p.root / "classes.txt" / "all.csv"],
+        ["classes.txt", "choose another place"],
+    ),
+    "neither a number nor all": (
+        setting('sample = "al"'), ["match.sample: Input should be a valid integer", "'all'", "got 'al'"],
+    ),
+    "method and conditions": (
+        lambda p: ["-C", p.workspace, "sample", "--method", "T2T-rank", "--keep", "T2I>=0.25"],
+        ["sample: sample 'T2T500': give a method (T2T-rank) or rank and keep, not both"],
+    ),
+    "unknown score": (
+        lambda p: ["-C", p.workspace, "sample", "--keep", "T2X>=0.25"],
+        ["there is no score 'T2X'; did you mean 'T2T'?"],
+    ),
     "similar to nothing": (lambda p: ["-C", p.workspace, "similar"], ["--text", "--image"]),
     "similar in nothing": (
         lambda p: ["-C", p.workspace, "similar", "--text", "dog", "--in", "words"], ["words", "captions"],
@@ -187,7 +206,8 @@ CASES: dict[str, tuple[Callable[[Place], list[object]], list[str]]] = {
         lambda p: ["-C", p.workspace, "embed", "--pretrained", "openai"], ["openai", "--model"],
     ),
     "plan and adopt": (
-        lambda p: ["-C", p.workspace, "download", "--plan-only", "--adopt", p.root], ["--plan-only", "--adopt"],
+        lambda p: ["-C", p.workspace, "download", "--plan-only", "--adopt", p.root],
+        ["--plan-only", "--adopt"],
     ),
     "swap of a folder": (
         lambda p: ["index", "captions", p.root / "pets", "--to", p.index, "--swap"], ["--swap", "--replace"],
@@ -217,6 +237,16 @@ def test_a_clear_error(place: Place, case: str) -> None:
         assert text in message
     assert contents(place.root) == before
     assert json.loads(run("count", "dog", "--index", place.index, "--json").stdout)["rows"] == 2
+
+
+def test_status_says_why_a_stage_cannot_be_told(place: Place) -> None:
+    assert run("-C", place.workspace, "match").exit_code == 0
+    place.index.rename(place.root / "elsewhere")
+    done = run("-C", place.workspace, "status", "--json")
+    first = json.loads(done.stdout)["stages"][0]
+    assert (first["stage"], first["state"], first["counts"]["matches"]) == ("match", "stale", 2)
+    assert first["reason"].startswith(f"no caption index at {place.index}")
+    assert run("-C", place.workspace, "match").exit_code == 1
 
 
 def contents(folder: Path) -> dict[str, bytes]:

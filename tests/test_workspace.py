@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from captrawl.classes import ClassEntry, Synonym
-from captrawl.errors import SettingsError, WorkspaceError
+from captrawl.errors import SettingsError, StorageError, WorkspaceError
 from captrawl.settings import Settings, load_settings, parse_settings, sample_settings, save_settings
 from captrawl.workspace import StageRecord, Workspace, atomic, digest, write_json
 
@@ -136,6 +136,16 @@ def test_a_failed_write_leaves_the_artefact_as_it_was(tmp_path: Path) -> None:
         raise OSError("full")
     assert json.loads(path.read_text()) == {"a": 1}
     assert [p.name for p in path.parent.iterdir()] == ["a.json"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this machine has no /dev/full")
+def test_a_full_disk_is_named_with_the_artefact(tmp_path: Path) -> None:
+    path = tmp_path / "artefact.json"
+    message = rf"{path}: No space left on device; free space there"
+    with pytest.raises(StorageError, match=message), atomic(path) as temporary:  # noqa: PT012
+        temporary.write_text("half")
+        Path("/dev/full").write_bytes(b"\0")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_digests_are_of_values() -> None:

@@ -101,6 +101,33 @@ def test_status_follows_the_work(make_workspace, rewrite):
     assert embed_status(workspace).state is State.DONE
 
 
+@pytest.mark.parametrize(
+    ("lost", "state", "reason"),
+    [
+        ("img_emb/img_emb_01.npy", State.PARTIAL, "a file of shard 1 is gone"),
+        ("text_emb/text_emb_00.npy", State.PARTIAL, "a file of shard 0 is gone"),
+        ("metadata/metadata_00.parquet", State.MISSING, "5 rows aren't embedded"),
+    ],
+)
+def test_what_a_lost_file_held_is_embedded_again(make_workspace, rewrite, lost, state, reason):
+    workspace = make_workspace(ROWS)
+    embed(workspace)
+    rewrite(workspace, [*ROWS, (2, "http://x/9", "new", 9)])
+    embed(workspace)
+    folder = folder_of(workspace)
+    (folder / lost).unlink()
+
+    status = embed_status(workspace)
+    assert (status.state, status.reason) == (state, reason)
+    assert embed(workspace)["rows"] == 5
+    assert embed_status(workspace).state is State.DONE
+    stored = Embeddings.open(folder)
+    assert sorted(stored.metadata["url"].to_pylist()) == [f"http://x/{n}" for n in (1, 2, 3, 4, 9)]
+    images, captions = expected(workspace, stored)
+    np.testing.assert_allclose(stored.images.take(np.arange(5)), images, atol=1e-3)
+    np.testing.assert_allclose(stored.captions.take(np.arange(5)), captions, atol=1e-3)
+
+
 def test_extension_adds_a_shard_and_reuses_vectors(make_workspace, rewrite, monkeypatch):
     workspace = make_workspace(ROWS)
     embed(workspace)
