@@ -14,10 +14,10 @@ from .commands import ask, choose, corpus, extras, images, report, serve, swat, 
 from .errors import CaptrawlError, StorageError, UsageError
 
 
-def _say(error: CaptrawlError) -> None:
+def _say(what: CaptrawlError | str) -> None:
     from .terminal import err
 
-    err().print(f"captrawl: {error}", style="red", soft_wrap=True)
+    err().print(f"captrawl: {what}", style="red", soft_wrap=True)
 
 
 class Guarded(TyperGroup):
@@ -37,6 +37,7 @@ class Guarded(TyperGroup):
             _say(refused)
             raise SystemExit(1) from error
         except KeyboardInterrupt:
+            _say("interrupted; what was done stays")
             raise SystemExit(130) from None
 
 

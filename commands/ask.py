@@ -138,7 +138,7 @@ def _show_rows(rows: pa.Table, asked: CaptionQuery, counted: Totals) -> None:
     console.print(shown)
 
 
-@app.command("count")
+@app.command("count", short_help="Count the rows of phrases, or of a class list.")
 def count(
     context: typer.Context,
     index: options.Index,

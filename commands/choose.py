@@ -44,11 +44,12 @@ def sample(
     prompt_name: Annotated[
         str, typer.Option(metavar="synonyms|name|most_common_name", help="What prompts are made of.")
     ] = "",
+    json: options.Json = False,
 ) -> None:
     """Choose each class's images and write the training list."""
     from ..sampling.sample import draw
     from ..settings import sample_settings
-    from ..terminal import emit, progress_bars
+    from ..terminal import emit, emit_json, progress_bars
 
     workspace = options.workspace_of(context)
     if prompt_name:
@@ -70,11 +71,14 @@ def sample(
     with progress_bars() as progress:
         counts = draw(workspace, spec, progress=progress)
     options.save_sample(workspace, spec)  # only what could be drawn: run and status go by the settings
+    path = str(workspace.samples_folder / f"{name}.txt")
+    if json:
+        return emit_json({"sample": name, "counts": counts, "list": path})
     emit(f"sample {name}: {counts_text(counts)}")
-    emit(str(workspace.samples_folder / f"{name}.txt"))
+    return emit(path)
 
 
-@app.command("evaluate")
+@app.command("evaluate", short_help="Say which sample is worth training on.")
 def evaluate(
     context: typer.Context,
     labelled: Annotated[
@@ -120,7 +124,7 @@ def _show_evaluation(found: Evaluation) -> None:
     out().print(table(title, columns, cells))
 
 
-@app.command("export")
+@app.command("export", short_help="Write a sample for other tools.")
 def export(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new or empty folder.")],
@@ -128,11 +132,14 @@ def export(
         str, typer.Option(metavar="FORMAT", help="swat, imagefolder, webdataset, huggingface or urls.")
     ],
     name: Annotated[str, typer.Option(help="The sample.")] = "T2T500",
+    json: options.Json = False,
 ) -> None:
     """Write a sample for other tools: hard links where possible, and the licence of every URL."""
     from ..sampling.export import export as run
-    from ..terminal import emit, progress_bars
+    from ..terminal import emit, emit_json, progress_bars
 
     with progress_bars() as progress:
         counts = run(options.workspace_of(context), name, to, folder, progress=progress)
-    emit(f"{folder}: {counts_text(counts)}")
+    if json:
+        return emit_json({"folder": str(folder), "counts": counts})
+    return emit(f"{folder}: {counts_text(counts)}")

@@ -23,7 +23,7 @@ def index() -> None:
     """Build an index."""
 
 
-@index_app.command("captions")
+@index_app.command("captions", short_help="Make captions searchable.")
 def index_captions(
     sources: Annotated[
         list[str], typer.Argument(metavar="FILE_OR_FOLDER...", help="Corpus files, folders or globs.")

@@ -61,7 +61,9 @@ def demo(
         )
     )
     emit("failed: " + ", ".join(f"{reason} {result.total.failed[reason]}" for reason in reasons))
-    emit(f"the workspace is {result.folder}; see its samples/, or captrawl -C {directory} status")
+    emit(
+        f"the workspace is {result.folder}: look at report/index.html there, or captrawl -C {directory} serve"
+    )
 
 
 def _percent(share: float | None) -> str:
@@ -78,7 +80,7 @@ def _demo_json(line: ClassResult) -> dict[str, object]:
     }
 
 
-@app.command("doctor")
+@app.command("doctor", short_help="Check what users trip over.")
 def doctor(
     context: typer.Context,
     index: Annotated[

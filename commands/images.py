@@ -16,7 +16,7 @@ from .task import counts_text
 app = typer.Typer()
 
 
-@app.command("download")
+@app.command("download", short_help="Fetch the matched images and pack them into images/.")
 def download(
     context: typer.Context,
     allow_private: Annotated[
@@ -31,17 +31,18 @@ def download(
     adopt: Annotated[
         Path | None, typer.Option(help="Take over the output of img2dataset, or another workspace's images.")
     ] = None,
+    json: options.Json = False,
 ) -> None:
     """Fetch the matched images and pack them into images/, politely and resumably."""
     from ..indexer import download as stage
-    from ..terminal import emit, progress_bars
+    from ..terminal import emit, emit_json, progress_bars
 
     workspace = options.workspace_of(context)
     if plan_only and adopt:
         raise UsageError("--plan-only and --adopt contradict each other; give one of them")
     if plan_only:
-        emit(str(stage.plan_only(workspace)))
-        return
+        plan = str(stage.plan_only(workspace))
+        return emit_json({"plan": plan}) if json else emit(plan)
     if resize is not None:
         options.change_settings(workspace, "download", {"resize": resize})
     if allow_private:
@@ -51,19 +52,20 @@ def download(
     with progress_bars() as progress:
         fetch = partial(stage.adopt, folder=adopt) if adopt else stage.download
         counts = fetch(workspace, progress=progress)
-    emit(f"download: {counts_text(counts)}")
+    return emit_json({"counts": counts}) if json else emit(f"download: {counts_text(counts)}")
 
 
-@app.command("embed")
+@app.command("embed", short_help="Embed images and captions, build the FAISS indices.")
 def embed(
     context: typer.Context,
     model: Annotated[str, typer.Option(help="An open_clip model, local-dir:PATH or hf-hub:NAME.")] = "",
     pretrained: Annotated[str, typer.Option(help="The model's weights, by open_clip's tag.")] = "",
     precision: Annotated[str, typer.Option(help="float16 or float32, of the stored vectors.")] = "",
+    json: options.Json = False,
 ) -> None:
     """Embed the usable images and their captions, and build the FAISS indices."""
     from ..pipeline import embed_all
-    from ..terminal import emit, progress_bars
+    from ..terminal import emit, emit_json, progress_bars
 
     workspace = options.workspace_of(context)
     changes: dict[str, Any] = options.model_values(model, pretrained)
@@ -73,11 +75,14 @@ def embed(
         options.change_settings(workspace, "model", changes)
     with progress_bars() as progress:
         counts = embed_all(workspace, progress)
+    if json:
+        return emit_json({"counts": {stage: dict(counted) for stage, counted in counts.items()}})
     for stage, counted in counts.items():
         emit(f"{stage}: {counts_text(counted)}")
+    return None
 
 
-@app.command("similar")
+@app.command("similar", short_help="Show the images or captions nearest to a text or image.")
 def similar(
     context: typer.Context,
     text: Annotated[str, typer.Option(help="What to look for, in words.")] = "",

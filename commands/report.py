@@ -9,7 +9,7 @@ from . import options
 app = typer.Typer()
 
 
-@app.command("report")
+@app.command("report", short_help="Write the report: one page, its plots and its numbers.")
 def report(context: typer.Context, json: options.Json = False) -> None:
     """Write the report: one page on what was matched, downloaded and kept, its plots and its numbers."""
     from ..sampling.report import page_path, read_numbers

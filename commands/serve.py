@@ -14,7 +14,7 @@ from ..workspace import Workspace
 app = typer.Typer()
 
 
-@app.command("serve")
+@app.command("serve", short_help="Explore an index and the workspace on a web page.")
 def serve(
     context: typer.Context,
     host: Annotated[

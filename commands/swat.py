@@ -19,7 +19,7 @@ def import_() -> None:
     """Make a workspace of what other tools left."""
 
 
-@import_app.command("swat")
+@import_app.command("swat", short_help="Make a workspace of SWAT's files.")
 def import_swat(
     source: Annotated[
         Path, typer.Argument(metavar="FOLDER_OR_FILE", help="SWAT's $RETRIEVED/NAME folder, or one file.")

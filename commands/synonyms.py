@@ -22,7 +22,7 @@ app = typer.Typer()
 REVIEW = "synonyms-review.json"
 
 
-@app.command("synonyms")
+@app.command("synonyms", short_help="Ask a language model for synonyms; filter and review them.")
 def synonyms(
     context: typer.Context,
     model: Annotated[str, typer.Option(help="The language model to ask.")] = "gpt-4o-mini",

@@ -20,7 +20,7 @@ classes_app = typer.Typer(help="Class lists.", no_args_is_help=True)
 app.add_typer(classes_app, name="classes")
 
 
-@app.command("init")
+@app.command("init", short_help="Make a workspace: class list, index, settings.")
 def init(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="The workspace to make.")],
     index: options.Index,
@@ -89,7 +89,7 @@ def _task_of(
     return settings, entries, [*CAUTIONS.get(profile, ()), *check_classes(entries)]
 
 
-@app.command("match")
+@app.command("match", short_help="Find the rows whose captions name a class.")
 def match(
     context: typer.Context,
     everything: Annotated[bool, typer.Option("--all", help="Every matching row.")] = False,
@@ -145,16 +145,17 @@ def _compare(workspace: Workspace, metrics: Path, json: bool) -> None:
     emit(f"{number(equal)} of {number(len(lines))} classes are equal")
 
 
-@app.command("run")
+@app.command("run", short_help="Do every stage that isn't done.")
 def run(
     context: typer.Context,
     allow_private: Annotated[
         bool, typer.Option("--allow-private", help="Fetch from private and loopback addresses too.")
     ] = False,
+    json: options.Json = False,
 ) -> None:
     """Do every stage that isn't done: match, download, embed, vectors, samples, report."""
     from .. import pipeline
-    from ..terminal import emit, progress_bars
+    from ..terminal import emit, emit_json, progress_bars
 
     workspace = options.workspace_of(context)
     if allow_private:
@@ -163,10 +164,13 @@ def run(
     options.caution(workspace)
 
     def done(stage: StageStatus) -> None:
-        emit(f"{stage.stage}: {counts_text(stage.counts)}")
+        if not json:
+            emit(f"{stage.stage}: {counts_text(stage.counts)}")
 
     with progress_bars() as progress:
-        pipeline.run(workspace, progress=progress, done=done)
+        ended = pipeline.run(workspace, progress=progress, done=done)
+    if json:
+        emit_json({"stages": [_status_json(stage) for stage in ended]})
 
 
 @app.command("status")
@@ -185,10 +189,7 @@ def status(
     states = pipeline.status(workspace)
     verdicts = _verified(workspace) if verify else []
     if json:
-        lines = [
-            {"stage": s.stage, "state": s.state.value, "counts": dict(s.counts), "reason": s.reason}
-            for s in states
-        ]
+        lines = [_status_json(state) for state in states]
         changes = [{"stage": v.stage, "path": v.path, "change": v.change.value} for v in verdicts]
         emit_json({"stages": lines, **({"changes": changes} if verify else {})})
         raise typer.Exit(1 if verdicts else 0)
@@ -197,6 +198,15 @@ def status(
     out().print(table("", columns, cells))
     if verify:
         _show(workspace, verdicts)
+
+
+def _status_json(stage: StageStatus) -> dict[str, object]:
+    return {
+        "stage": stage.stage,
+        "state": stage.state.value,
+        "counts": dict(stage.counts),
+        "reason": stage.reason,
+    }
 
 
 def _verified(workspace: Workspace) -> list[Verdict]:
@@ -225,7 +235,7 @@ def classes() -> None:
     """Class lists."""
 
 
-@classes_app.command("convert")
+@classes_app.command("convert", short_help="Write a class list in another format.")
 def convert(
     source: Annotated[
         Path, typer.Argument(metavar="FILE", help="A class list of any format, or an ImageFolder.")

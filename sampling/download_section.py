@@ -85,4 +85,5 @@ def _hosts(found: DownloadNumbers) -> Html:
         return Html()
     columns: list[Column] = [("host", False), ("URLs", True), ("no image", True), ("share", True)]
     filled = table([*columns, ("reasons", False)], rows, "Hosts")
-    return tag("details", tag("summary", f"The {len(rows):,} hosts with most failures"), filled)
+    hosts = f"{len(rows):,} hosts" if len(rows) > 1 else "host"
+    return tag("details", tag("summary", f"The {hosts} with most failures"), filled)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import pickle
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..errors import InputError
+from ..errors import InputError, MissingExtraError
 from ..records import Progress
 from ..search.embeddings import Embeddings
 from ..search.models import MODELS, model_of
@@ -52,6 +53,8 @@ def write_swat(sample: Sample, folder: Path, progress: Progress) -> dict[str, in
 
     InputError where the folder's path holds a blank: SWAT's reader splits lists at blanks.
     """
+    if find_spec("torch") is None:
+        raise MissingExtraError("writing SWAT's _mined.pth", "cpu")
     final = sample.target
     if any(character.isspace() for character in str(final)):
         raise InputError(f"{final} holds a blank, at which SWAT's reader splits its lists; export elsewhere")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -154,6 +156,21 @@ def test_usage_errors_end_with_two_and_a_hint() -> None:
     done = run("qurey", "dog")
     assert done.exit_code == 2
     assert "Did you mean 'query'?" in done.stderr
+
+
+def test_ctrl_c_ends_with_130_and_a_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:  # takes the question and never answers
+        index = f"http://127.0.0.1:{server.getsockname()[1]}/laion"
+        asking = subprocess.Popen(
+            [sys.executable, "-m", "captrawl", "query", "dog", "--index", index],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )  # fmt: skip
+        with server.accept()[0]:
+            asking.send_signal(signal.SIGINT)
+            stdout, stderr = asking.communicate(timeout=60)
+    assert (asking.returncode, stdout) == (130, "")
+    assert stderr == "captrawl: interrupted; what was done stays\n"
 
 
 def test_every_command_says_what_it_does() -> None:

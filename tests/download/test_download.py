@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import itertools
+import json
 import os
 import resource
 import shutil
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from captrawl.cli import app
 from captrawl.errors import DownloadError, WorkspaceError
 from captrawl.indexer.crawl import in_flight_limit
 from captrawl.indexer.download import download, download_status
@@ -24,6 +26,7 @@ from captrawl.indexer.ledger import Ledger
 from captrawl.records import IMAGE_SCHEMA
 from captrawl.workspace import State
 from PIL import Image
+from typer.testing import CliRunner
 
 
 def test_every_kind_of_answer_is_counted(web, make_workspace, tools) -> None:
@@ -177,6 +180,16 @@ def test_a_new_class_fetches_only_its_rows(web, make_workspace, tools) -> None:
     new = tools.images_of(workspace)
     assert {url: new[url] for url in old} == old
     assert len(new) == 4
+
+
+def test_the_command_tells_its_counts_in_json(web, make_workspace, tools) -> None:
+    workspace = make_workspace([web.give("/a", tools.jpeg(1)), web.url("/gone"), None])
+    planned = CliRunner().invoke(app, ["-C", str(workspace.root), "download", "--plan-only", "--json"])
+    assert json.loads(planned.stdout) == {"plan": str(workspace.root / "urls.parquet")}
+    done = CliRunner().invoke(app, ["-C", str(workspace.root), "download", "--json"])
+    assert json.loads(done.stdout) == {
+        "counts": {"failed": 1, "failed:http_404": 1, "packed": 1, "no_url": 1}
+    }
 
 
 def test_one_address_setting_lifted(web, make_workspace, tools) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from captrawl.cli import app
 from captrawl.errors import ModelError, WorkspaceError
 from captrawl.indexer.embed import embed, embed_status
 from captrawl.indexer.usable import load_failed, usable_rows
@@ -22,6 +24,7 @@ from captrawl.search.embeddings import Embeddings
 from captrawl.search.encoder import Encoder, load_encoder, model_of
 from captrawl.workspace import State, Workspace
 from PIL import Image
+from typer.testing import CliRunner
 
 ROWS = [
     (0, "http://x/1", "a golden retriever", 1),
@@ -126,6 +129,14 @@ def test_what_a_lost_file_held_is_embedded_again(make_workspace, rewrite, lost, 
     images, captions = expected(workspace, stored)
     np.testing.assert_allclose(stored.images.take(np.arange(5)), images, atol=1e-3)
     np.testing.assert_allclose(stored.captions.take(np.arange(5)), captions, atol=1e-3)
+
+
+def test_the_command_tells_its_counts_in_json(make_workspace):
+    workspace = make_workspace(ROWS)
+    done = CliRunner().invoke(app, ["-C", str(workspace.root), "embed", "--json"])
+    assert json.loads(done.stdout) == {
+        "counts": {"embed": {"rows": 4, "images": 3, "captions": 3, "failed": 0}, "vectors": {"rows": 4}}
+    }
 
 
 def test_extension_adds_a_shard_and_reuses_vectors(make_workspace, rewrite, monkeypatch):

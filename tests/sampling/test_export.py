@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import pickle
+import sys
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from captrawl.errors import InputError, WorkspaceError
+from captrawl.errors import InputError, MissingExtraError, WorkspaceError
 from captrawl.sampling.export import FORMATS, export
 from captrawl.sampling.lists import read_sample
 from captrawl.sampling.sample import draw
@@ -176,6 +177,13 @@ def test_names_never_escape_and_a_full_folder_is_refused(drawn, tmp_path, to) ->
     with pytest.raises(InputError, match=r"out isn't empty"):
         export(drawn, "T2T500", to, inside)
     assert sorted(inside.rglob("*")) == before
+
+
+def test_swat_needs_torch_and_says_so_before_it_writes(drawn, tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'captrawl\[cpu\]'"):
+        export(drawn, "T2T500", "swat", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_clear_errors(drawn, tmp_path) -> None:

@@ -180,6 +180,7 @@ def test_the_page_holds_no_script_no_address_and_hostile_text_as_text(made) -> N
     text = "".join(tags.text)
     assert "<script>alert(1)</script> \ufffdreversed\ufffd[2J <img src=x onerror=alert(2)> &amp;" in text
     assert "<i>birds" in text
+    assert "The host with most failures" in text
     assert 'b"<b>&' in text
     assert "\u202e" not in page
     ids = [attributes["id"] for _, attributes in tags.found if "id" in attributes]

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from captrawl.cli import app
 from captrawl.errors import InputError, WorkspaceError
 from captrawl.sampling.lists import SAMPLE_SCHEMA, read_list, read_sample
 from captrawl.sampling.sample import draw, sample_status
 from captrawl.sampling.task import paths_of
 from captrawl.settings import SampleSettings
 from captrawl.workspace import State
+from typer.testing import CliRunner
 
 E = np.eye(4, dtype=np.float32)
 
@@ -103,6 +105,20 @@ def test_t2t_rank_writes_every_file_in_its_format(birds) -> None:
         "classes": 3, "without_pool": 1, "pool": 9, "embedded": 7, "kept": 5,
         "beyond_n": 1, "no_image": 1, "not_embedded": 1, "T2T<0": 1,
     }  # fmt: skip
+
+
+def test_a_sample_and_its_export_are_told_in_json(birds, tmp_path) -> None:
+    root = birds.workspace.root
+    drawn = CliRunner().invoke(app, ["-C", str(root), "sample", "-n", "3", "--json"])
+    assert json.loads(drawn.stdout) == {
+        "sample": "T2T500",
+        "counts": dict(birds.workspace.recorded("sample:T2T500").counts),
+        "list": str(root / "samples" / "T2T500.txt"),
+    }
+    command = ["-C", str(root), "export", "--to", "urls", str(tmp_path / "out"), "--json"]
+    told = json.loads(CliRunner().invoke(app, command).stdout)
+    assert told["folder"] == str(tmp_path / "out")
+    assert told["counts"]["urls"] == 5
 
 
 def test_scores_of_every_row_are_in_the_table(birds) -> None:
