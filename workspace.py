@@ -178,11 +178,14 @@ class Workspace:
         counts: Mapping[str, int],
         details: Mapping[str, Any] | None = None,
     ) -> None:
-        """Note in captrawl.lock.json that ``stage`` is done, from which inputs, with which counts."""
+        """Note in captrawl.lock.json that ``stage`` is done, from which inputs, by what, with which counts."""
+        from .provenance import made_by
+
         with self._lock_file_held():
             lock = self._read_lock()
             record = StageRecord(dict(inputs), dict(counts), dict(details or {}))
-            lock["stages"][stage] = asdict(record)
+            settings = self.settings() if self.settings_path.is_file() else None
+            lock["stages"][stage] = {**asdict(record), "made_by": made_by(stage, settings)}
             known = lock["artefacts"].get(stage, {})
             lock["artefacts"][stage] = record_hashes(self.root, stage, known)
             write_json(self.lock_path, lock)

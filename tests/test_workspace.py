@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from captrawl import __version__
 from captrawl.classes import ClassEntry, Synonym
 from captrawl.errors import SettingsError, StorageError, WorkspaceError
 from captrawl.settings import Settings, load_settings, parse_settings, sample_settings, save_settings
@@ -92,6 +94,21 @@ def test_stages_are_recorded_and_forgotten(tmp_path: Path) -> None:
     workspace.forget("match")
     assert workspace.recorded("match") is None
     assert workspace.recorded("download") == StageRecord({}, {"packed": 2}, {})
+
+
+def test_the_lock_file_says_what_made_a_stage(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path / "w", SETTINGS, CLASSES)
+    for stage in ("match", "download", "sample:A", "report"):
+        workspace.record(stage, {}, {})
+    stages = json.loads(workspace.lock_path.read_text())["stages"]
+    made = {stage: entry["made_by"] for stage, entry in stages.items()}
+    assert made["match"]["versions"].items() >= {
+        "captrawl": __version__, "tantivy": metadata.version("tantivy"),
+    }.items()  # fmt: skip
+    given = SETTINGS.model_dump(mode="json", exclude_none=True)
+    assert made["match"]["settings"] == {name: given[name] for name in ("task", "captions", "match")}
+    assert made["download"]["settings"] == {"download": given["download"]}
+    assert [made[stage]["settings"] for stage in ("sample:A", "report")] == [{}, {}]
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"format": 99, "stages": {}}'])
