@@ -178,7 +178,7 @@ class Workspace:
         counts: Mapping[str, int],
         details: Mapping[str, Any] | None = None,
     ) -> None:
-        """Note in captrawl.lock.json that ``stage`` is done, from which inputs, by what, with which counts."""
+        """Note in captrawl.lock.json that ``stage`` is done, from which inputs and with which counts."""
         from .provenance import made_by
 
         with self._lock_file_held():
