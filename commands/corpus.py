@@ -45,6 +45,7 @@ def index_captions(
     json: options.Json = False,
 ) -> None:
     """Make captions searchable: corpus files into a caption index, resumable by file."""
+    from ..indexer.captions import drop_others
     from ..indexer.captions import index_captions as run
     from ..indexer.corpora import find_files
     from ..terminal import emit, emit_json, number, progress_bars
@@ -56,6 +57,9 @@ def index_captions(
         build = stack.enter_context(_rebuilding(to, share)) if swap else None
         with progress_bars() as progress:
             target = build.location if build else to
+            if build:  # what a build that failed may have left
+                drop_others(target, files, share)
+                replace = True
             counts = run(target, files, part=share, replace=replace, workers=workers, progress=progress)
     if json:
         emit_json(

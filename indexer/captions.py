@@ -70,6 +70,19 @@ def index_captions(
         return IndexedCounts(len(wanted), len(chosen) - len(wanted), rows, index.rows())
 
 
+def drop_others(location: str, files: Sequence[CorpusFile], part: tuple[int, int] | None) -> list[str]:
+    """Take out of the index what isn't among ``files``, of this part's share; returns the identities.
+
+    A build that was begun with other files, and is taken up with these, then holds just these.
+    """
+    known = {file.file for file in files}
+    with open_captions(location) as index:
+        others = [file for file in index.files() if file not in known and _in_part(file, part)]
+        for file in others:
+            index.remove(file)
+    return others
+
+
 def files_of_part(files: Sequence[CorpusFile], part: tuple[int, int] | None) -> list[CorpusFile]:
     """The i-th of n shares of the files, in their order; all of them for None. The shares are disjoint."""
     if part is None:
@@ -77,7 +90,14 @@ def files_of_part(files: Sequence[CorpusFile], part: tuple[int, int] | None) -> 
     share, shares = part
     if not 1 <= share <= shares:
         raise InputError(f"no part {share}/{shares}: give one from 1/{shares} to {shares}/{shares}")
-    return [f for f in files if mmh3.hash64(f.file.encode(), signed=False)[0] % shares == share - 1]
+    return [f for f in files if _in_part(f.file, part)]
+
+
+def _in_part(file: str, part: tuple[int, int] | None) -> bool:
+    if part is None:
+        return True
+    share, shares = part
+    return mmh3.hash64(file.encode(), signed=False)[0] % shares == share - 1
 
 
 def _wanted(

@@ -45,8 +45,11 @@ def existing(server: Server) -> str | None:
     return index
 
 
-def make(server: Server) -> str:
-    """Make the index that the address names, and return its name; another process may just have done so."""
+def make(server: Server, **noted: str) -> str:
+    """Make the index that the address names, and return its name; another process may just have done so.
+
+    ``noted`` goes into the index's own record.
+    """
     from elasticsearch import BadRequestError
 
     def create(es: Elasticsearch) -> None:
@@ -58,9 +61,9 @@ def make(server: Server) -> str:
             if "resource_already_exists_exception" not in str(error.body):
                 raise
 
-    name = server.address.name
+    name, told = server.address.name, mapping()["_meta"]["captrawl"]
     server.ask(create)
-    change_control(Catalogue(server, name), lambda detail: {**detail, **mapping()["_meta"]["captrawl"]})
+    change_control(Catalogue(server, name), lambda detail: {**detail, **told, **noted})
     return name
 
 

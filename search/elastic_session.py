@@ -19,7 +19,7 @@ from typing import Any
 
 from .elastic_catalogue import Catalogue
 from .elastic_queries import Body
-from .elastic_records import CONTROL_ID, change_record
+from .elastic_records import CONTROL_ID, change_record, get_record
 
 HEARTBEAT = 20.0
 SILENT = 120.0
@@ -57,7 +57,7 @@ class _Session:
         current = self._settings()
 
         def entered(detail: Body) -> Body:
-            others = _living(detail)
+            others = living(detail)
             restore = detail["restore"] or {name: current.get(name) for name in _KEPT}
             return {**detail, "restore": restore, "sessions": {**others, self.id: _sign()}}
 
@@ -78,7 +78,7 @@ class _Session:
     def leave(self) -> None:
         """The last one puts the settings back."""
         detail = self._change(
-            lambda detail: {**detail, "sessions": {k: v for k, v in _living(detail).items() if k != self.id}}
+            lambda detail: {**detail, "sessions": {k: v for k, v in living(detail).items() if k != self.id}}
         )
         if detail["restore"] and not detail["sessions"]:
             self._put(restored(detail["restore"]))
@@ -98,6 +98,12 @@ class _Session:
 
     def _change(self, change: Callable[[Body], Body]) -> Body:
         return change_control(self.catalogue, change)
+
+
+def loaders(catalogue: Catalogue) -> int:
+    """How many loaders are at work, as far as known."""
+    record = get_record(catalogue.server, catalogue.index, CONTROL_ID)
+    return len(living(record["record"]["detail"])) if record else 0
 
 
 def restored(kept: Mapping[str, Any]) -> Body:
@@ -124,7 +130,7 @@ def _sign() -> Body:
     return {"host": socket.gethostname(), "pid": os.getpid(), "beat": time.time()}
 
 
-def _living(detail: Body) -> Body:
+def living(detail: Body) -> Body:
     """The sessions whose loader isn't known to be dead."""
     return {key: session for key, session in detail["sessions"].items() if _lives(session)}
 

@@ -14,13 +14,13 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..errors import CaptionIndexError
+from ..errors import CaptionIndexError, IndexBusyError
 from .elastic_address import Address, parse_address
 from .elastic_catalogue import Catalogue
 from .elastic_index import existing, make
 from .elastic_queries import Body
 from .elastic_server import Server, connect
-from .elastic_session import change_control
+from .elastic_session import change_control, living, loaders
 
 log = logging.getLogger(__name__)
 
@@ -47,22 +47,54 @@ def rebuilding(location: str, *, part: tuple[int, int] | None = None) -> Generat
         current = existing(server)
         build = address.named(next_name(address.name, current))
         target = replace(server, address=build)
-        if existing(target) is None:
-            make(target)
-        else:
-            log.warning("taking up the build of %s that is there already", build)
+        _begin(target, address.name, part)
         rebuild = Rebuild(build.location)
         yield rebuild
         rebuild.missing = _note_done(target, part)
         if not rebuild.missing:
             _swap(server, current, build)
             rebuild.swapped = True
+            change_control(Catalogue(target, build.name), _finished)
 
 
 def next_name(name: str, current: str | None) -> str:
     """The index to build after ``current``, the one that ``name`` stands for now."""
     numbered = re.fullmatch(re.escape(name) + r"-(\d+)", current or "")
     return f"{name}-{int(numbered[1]) + 1 if numbered else 1}"
+
+
+def _begin(target: Server, alias: str, part: tuple[int, int] | None) -> None:
+    """Make the build's index, or take up what was begun; this part isn't done (any more).
+
+    CaptionIndexError: an index that isn't a build of ``alias`` stands in its place. IndexBusyError: another
+    process is at the whole build.
+    """
+    if existing(target) is None:
+        make(target, build=alias)
+    elif part is None:
+        log.warning("taking up the build of %s that is there already", target.address)
+
+    def begun(detail: Body) -> Body:
+        # no format yet: another process is just making it
+        if detail.get("format") and detail.get("build") != alias:
+            raise CaptionIndexError(
+                f"{target.address}, where the new {alias} would be built, is an index in its own right; "
+                "give another name, or delete it if nobody needs it"
+            )
+        if part is None and living(detail):
+            raise IndexBusyError(f"another process is building {target.address}; let it end, then run again")
+        known: Any = detail.get("parts") or {}
+        parts = {
+            **known,
+            "done": [number for number in known.get("done", ()) if (number, known["of"]) != part],
+        }
+        return {**detail, "build": alias, "parts": parts}
+
+    change_control(Catalogue(target, target.address.name), begun)
+
+
+def _finished(detail: Body) -> Body:
+    return {name: value for name, value in detail.items() if name not in ("build", "parts")}
 
 
 def _note_done(target: Server, part: tuple[int, int] | None) -> tuple[int, ...]:
@@ -88,6 +120,11 @@ def _swap(server: Server, current: str | None, build: Address) -> None:
         actions.insert(0, {"remove_index": {"index": current}})
     if existing(server) not in (current, build.name):
         raise CaptionIndexError(f"{server.address} was swapped by another process meanwhile; run again")
+    if current is not None and loaders(Catalogue(server, current)):
+        raise IndexBusyError(
+            f"another process is loading {current}, which would be deleted with what it adds; let it end, "
+            "then run the same command again: only the swap is left to do"
+        )
     try:
         server.ask(lambda es: es.indices.update_aliases(actions=actions), patience=server.patience)
     except CaptionIndexError:

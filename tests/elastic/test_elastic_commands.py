@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from captrawl.search.captions import open_captions
+from captrawl.search.elastic_swap import rebuilding
 
 pytestmark = pytest.mark.elastic
 
@@ -83,6 +86,21 @@ def test_parts_swap_and_replace(place, corpus_folder, captrawl):
     (corpus_folder / "0.parquet").unlink()
     captrawl("index", "captions", corpus_folder, "--to", place, "--swap", "--workers", 1)
     assert count() == 6
+
+
+def test_a_build_begun_with_other_files_ends_with_just_these(place, corpus_folder, tmp_path, captrawl):
+    """As after Ctrl-C in a build of the wrong files."""
+    captrawl("index", "captions", corpus_folder, "--to", place)
+    with contextlib.suppress(ZeroDivisionError), rebuilding(place) as build:
+        captrawl("index", "captions", corpus_folder, "--to", build.location)
+        raise ZeroDivisionError
+    (corpus_folder / "0.parquet").unlink()
+    write(corpus_folder, "1.parquet", ["husky"] * 2)
+    write(corpus_folder, "2.parquet", ["husky"])
+    captrawl("index", "captions", corpus_folder, "--to", place, "--swap")
+    with open_captions(place) as index:
+        held = {name: fingerprint.rows for name, fingerprint in index.files().items()}
+    assert held == {"birds/1.parquet": 2, "birds/2.parquet": 1}
 
 
 def test_errors_are_two_lines_at_most_and_exit_1(elastic_url, captrawl, tmp_path):

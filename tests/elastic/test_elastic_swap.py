@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from captrawl.errors import CaptionIndexError
+from captrawl.errors import CaptionIndexError, IndexBusyError
 from captrawl.search.captions import open_captions
 from captrawl.search.elastic import ElasticCaptions
 from captrawl.search.elastic_swap import rebuilding
@@ -75,6 +75,64 @@ def test_the_last_part_swaps(place, corpus):
                 fill(build.location, corpus({f"part-{part[0]}": 10}, "2"))
             assert (build.missing, build.swapped) == (missing, not missing)
             assert reader.count(VERSIONS) == ([30, 0] if missing else [0, 30])
+
+
+def test_a_part_that_is_run_again_is_waited_for(place, corpus):
+    fill(place, corpus({"a": 30}))
+    with rebuilding(place, part=(2, 2)) as build:
+        fill(build.location, corpus({"part-2": 10}, "2"))
+    with open_captions(place) as reader:
+        with rebuilding(place, part=(2, 2)) as again:
+            with rebuilding(place, part=(1, 2)) as other:
+                fill(other.location, corpus({"part-1": 10}, "2"))
+            assert (other.missing, other.swapped, reader.count(VERSIONS)) == ((2,), False, [30, 0])
+        assert (again.missing, again.swapped, reader.count(VERSIONS)) == ((), True, [0, 20])
+
+
+def test_an_index_in_its_own_right_is_not_taken_for_a_build(place, corpus):
+    fill(place, corpus({"a": 30}))
+    fill(f"{place}-1", corpus({"b": 20}))
+    refused = pytest.raises(CaptionIndexError, match=r"-1, where the new captrawl-test-\w+ would be built")
+    with refused, rebuilding(place):
+        pass
+    for location, files in ((place, ["a"]), (f"{place}-1", ["b"])):
+        with open_captions(location) as index:
+            assert list(index.files()) == files
+
+
+def test_what_was_built_is_not_a_build_any_more(place, corpus):
+    with rebuilding(place) as build:
+        fill(build.location, corpus({"a": 30}))
+    with open_captions(place) as index:
+        index.server.client.indices.delete_alias(index=index.index, name=place.rsplit("/", 1)[1])
+    with pytest.raises(CaptionIndexError, match="is an index in its own right"), rebuilding(place):
+        pass
+
+
+def test_two_whole_builds_at_a_time_are_refused(place, corpus):
+    with rebuilding(place) as build, ElasticCaptions.open(build.location) as index, index.loading():
+        with pytest.raises(IndexBusyError, match="another process is building"), rebuilding(place):
+            pass
+        corpus({"a": 30}).fill(index)
+    assert build.swapped
+
+
+def test_an_index_that_is_being_loaded_is_not_deleted(place, corpus):
+    fill(place, corpus({"a": 30}))
+    with ElasticCaptions.open(place) as old, old.loading():
+        with (
+            pytest.raises(IndexBusyError, match="would be deleted with what it adds"),
+            rebuilding(place) as build,
+        ):
+            fill(build.location, corpus({"a": 20}, "2"))
+        corpus({"b": 5}).fill(old)
+        assert old.count(VERSIONS) == [35, 0]
+        with pytest.raises(ZeroDivisionError), rebuilding(place):
+            raise ZeroDivisionError
+    with open_captions(place) as reader, rebuilding(place):
+        assert reader.count(VERSIONS) == [35, 0]
+    with open_captions(place) as reader:
+        assert reader.count(VERSIONS) == [0, 20]
 
 
 def test_what_is_not_ours_is_not_swapped_away(place, elastic_url):
