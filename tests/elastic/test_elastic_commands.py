@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.elastic
 CAPTIONS = ["A husky", "Golden-Retriever &amp; husky", None, "golden retriever puppy", "cat", "HUSKY’s sled"]
 
 
-def write(folder, name, captions, tag="UNLIKELY"):
+def write(folder, name, captions, tag="UNLIKELY", licence="?"):
     folder.mkdir(exist_ok=True)
     count = len(captions)
     columns = {
@@ -26,7 +27,7 @@ def write(folder, name, captions, tag="UNLIKELY"):
         "WIDTH": pa.array([100 + n for n in range(count)], pa.int32()),
         "HEIGHT": pa.array([90] * count, pa.int32()),
         "NSFW": pa.array([tag] * count),
-        "LICENSE": pa.array(["?"] * count),
+        "LICENSE": pa.array([licence] * count),
         "similarity": pa.array([0.3] * count, pa.float64()),
         "SAMPLE_ID": pa.array(range(count), pa.float64()),
     }
@@ -101,6 +102,42 @@ def test_a_build_begun_with_other_files_ends_with_just_these(place, corpus_folde
     with open_captions(place) as index:
         held = {name: fingerprint.rows for name, fingerprint in index.files().items()}
     assert held == {"birds/1.parquet": 2, "birds/2.parquet": 1}
+
+
+def raw_queries():
+    """The requests for Kibana's console in docs/elasticsearch.md, in their order: (path, body)."""
+    text = (Path(__file__).resolve().parents[2] / "docs" / "elasticsearch.md").read_text(encoding="utf-8")
+    console = text.split("```\n# how many", 1)[1].split("\n```", 1)[0]
+    for request in console.split("\n\n"):
+        _, line, body = request.split("\n", 2)
+        yield line.removeprefix("GET "), json.loads(body)
+
+
+def test_the_raw_queries_of_the_docs(place, tmp_path, captrawl):
+    from elasticsearch import Elasticsearch
+
+    folder, url = tmp_path / "birds", place.rsplit("/", 1)[0]
+    write(folder, "0.parquet", ["Golden-Retriever", "a golden retriever puppy", "husky", "LEGO™ set", "cat"])
+    write(folder, "1.parquet", ["St. Bernard’s", "golden retriever"], "NSFW", "CC BY")
+    captrawl("index", "captions", folder, "--to", place)
+    with contextlib.closing(Elasticsearch(url)) as client:
+        headers = {"accept": "application/json", "content-type": "application/json"}
+        paths = [(path.replace("laion", place.rsplit("/", 1)[1]), body) for path, body in raw_queries()]
+        said = [
+            client.perform_request("GET", f"/{path}", headers=headers, body=body).body for path, body in paths
+        ]
+    every, safe, sample, phrases, files, licences = said
+    assert (every["count"], safe["count"]) == (3, 2)
+    assert [hit["_source"] for hit in sample["hits"]["hits"]] == [
+        {"url": "http://example.org/1.parquet/0", "caption": "St. Bernard’s"}
+    ]
+    buckets = phrases["aggregations"]["phrases"]["buckets"]
+    assert {name: bucket["doc_count"] for name, bucket in buckets.items()} == {"husky": 1, "lego set": 1}
+    named = {
+        hit["_source"]["record"]["file"]: hit["_source"]["record"]["rows"] for hit in files["hits"]["hits"]
+    }
+    assert named == {"birds/0.parquet": 5, "birds/1.parquet": 2}
+    assert licences["aggregations"]["licences"]["buckets"] == [{"key": "cc by", "doc_count": 2}]
 
 
 def test_errors_are_two_lines_at_most_and_exit_1(elastic_url, captrawl, tmp_path):
