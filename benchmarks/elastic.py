@@ -9,7 +9,8 @@ load   rows a second of ElasticCaptions.add, with everything it does (reading, t
        against helpers.parallel_bulk of the same documents, made beforehand, into an index with the same
        mapping and settings; both end with a refresh
 count  all synonyms of the class lists: count() against one msearch of as many bodies
-scan   rows a second and the client's peak memory, for a phrase, and for one with ten times as many rows
+scan   rows a second, the pace at the end (1: as at the start) and the client's peak memory, for a phrase, and
+       for one with ten times as many rows
 peer   the same corpus in the embedded engine: build, count, sample of 2,000, scan
 """
 
@@ -114,11 +115,21 @@ def by_msearch(index: ElasticCaptions, queries: list[CaptionQuery]) -> list[int]
     return [response["hits"]["total"]["value"] for response in answer["responses"]]
 
 
-def scanned(location: str, phrase: str) -> tuple[int, float]:
+def scanned(location: str, phrase: str) -> tuple[int, float, float | None]:
+    """Rows, seconds, and the pace of the last third of the batches over the first third's (None: too few)."""
     with open_captions(location) as index:
-        started = time.perf_counter()
-        rows = sum(batch.num_rows for batch in index.scan(CaptionQuery((phrase,), filters=ANY)))
-        return rows, time.perf_counter() - started
+        started, rows, times = time.perf_counter(), 0, list[tuple[int, float]]()
+        for batch in index.scan(CaptionQuery((phrase,), filters=ANY)):
+            rows += batch.num_rows
+            times.append((rows, time.perf_counter() - started))
+        seconds, third = time.perf_counter() - started, len(times) // 3
+        if third < 3:
+            return rows, seconds, None
+        first, last = (
+            (stop[0] - start[0]) / (stop[1] - start[1])
+            for start, stop in ((times[0], times[third]), (times[-third - 1], times[-1]))
+        )
+        return rows, seconds, round(last / first, 2)
 
 
 def ask(index: CaptionIndex, queries: list[CaptionQuery], repeat: int) -> dict[str, float]:
@@ -184,6 +195,7 @@ def main() -> None:
             phrase: {
                 "rows": scan["result"][0],
                 "rows_a_second": round(scan["result"][0] / scan["result"][1]),
+                "pace_at_the_end": scan["result"][2],
                 "peak_rss_mb": scan["peak_rss_mb"],
             }
             for phrase, scan in scans.items()

@@ -3,6 +3,10 @@
 Several machines load one index at a time. Each notes itself in the index's own record; the first notes there
 what the settings were, the last to leave puts them back. A killed loader is noticed: by its process number on
 the same machine, else once it has been silent for a while. Whoever loads next puts right what it left.
+
+The translog stays as durable as it was. Written asynchronously, it would spare a request of some 7,000 rows
+an fsync of about 3 ms a shard, and a killed server would lose rows that it has acknowledged: a load could
+not outlive it.
 """
 
 from __future__ import annotations
