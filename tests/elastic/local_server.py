@@ -14,6 +14,7 @@ import ctypes
 import hashlib
 import os
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -104,9 +105,12 @@ def unpacked(version: str) -> Path:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port below those that outgoing connections take: a killed node finds it free when it comes back."""
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            port = 15_000 + secrets.randbelow(17_000)
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _die_with_parent() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import http.client
 import socket
+import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 Misbehaviour = Callable[[str, bytes], str]
 """(path, body) → "" (pass on), "cut" (close before passing on), "lose" (pass on, close before answering), or
@@ -18,8 +19,8 @@ BUSY = b'{"error":{"type":"es_rejected_execution_exception","reason":"rejected, 
 
 
 @contextlib.contextmanager
-def between(url: str, misbehave: Misbehaviour) -> Iterator[str]:
-    """A proxy before ``url``; gives its address."""
+def between(url: str, misbehave: Misbehaviour, *, known: Mapping[str, str] | None = None) -> Iterator[str]:
+    """A proxy before ``url``; gives its address. ``known`` authorizations are passed on as others."""
     target = urlsplit(url)
 
     class Handler(BaseHTTPRequestHandler):
@@ -34,9 +35,14 @@ def between(url: str, misbehave: Misbehaviour) -> Iterator[str]:
             if way.isdecimal():
                 self._answer(int(way), {"content-type": "application/json"}, BUSY)
                 return
-            connection = http.client.HTTPConnection(target.hostname, target.port, timeout=120)
+            connection = _connection(target)
             with contextlib.closing(connection):
-                headers = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "connection")}
+                headers = {
+                    k.lower(): v for k, v in self.headers.items() if k.lower() not in ("host", "connection")
+                }
+                who = self.headers.get("authorization", "")
+                if who in (known or {}):
+                    headers = {**headers, "authorization": known[who]}
                 connection.request(self.command, self.path, body, headers)
                 answer = connection.getresponse()
                 content = answer.read()
@@ -64,6 +70,14 @@ def between(url: str, misbehave: Misbehaviour) -> Iterator[str]:
             pass
 
     yield from _served(Handler)
+
+
+def _connection(target: SplitResult) -> http.client.HTTPConnection:
+    if target.scheme == "https":
+        trusting = ssl.create_default_context()
+        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+        return http.client.HTTPSConnection(target.hostname, target.port, timeout=120, context=trusting)
+    return http.client.HTTPConnection(target.hostname, target.port, timeout=120)
 
 
 @contextlib.contextmanager

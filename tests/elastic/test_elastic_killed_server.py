@@ -130,8 +130,10 @@ def hosts(nodes):
     return "http://" + ",".join(f"127.0.0.1:{node.port}" for node in nodes)
 
 
-def green(index, wanted="green"):
-    index.server.client.cluster.health(wait_for_status=wanted, timeout="90s", index=index.index)
+def green(index):
+    client = index.server.client.options(request_timeout=150)
+    health = client.cluster.health(wait_for_status="green", timeout="120s", index=index.index)
+    assert not health["timed_out"]
 
 
 def test_a_cluster_loses_a_node_in_mid_load(nodes, corpus, monkeypatch):

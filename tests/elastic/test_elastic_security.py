@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import shutil
+import ssl
 import subprocess
 
 import pytest
@@ -128,6 +130,23 @@ def test_readers_cannot_load(birds, become, corpus, user):
         open_captions(f"{birds}-new", create=True)
 
 
+def test_a_key_without_the_right_to_write(secured, birds, become, corpus, proxy):
+    """The integration-test distribution makes no keys (an analysis module is missing): the proxy has one."""
+    key, reader = (base64.b64encode(pair.encode()).decode() for pair in ("id:weak", f"reader:{PASSWORD}"))
+    become(API_KEY=key)
+    known = {f"ApiKey {key}": f"Basic {reader}"}
+    with (
+        proxy.between(secured, lambda path, body: "", known=known) as url,
+        open_captions(f"{url}/birds") as index,
+    ):
+        assert index.count([DOGS]) == [100]
+        with pytest.raises(
+            ServerError, match=r"^the API key in ELASTICSEARCH_API_KEY may not do this on index"
+        ):
+            corpus({"b": 10}).fill(index)
+        assert index.rows() == 100
+
+
 def test_a_stranger_sees_nothing(birds, become):
     become("stranger")
     with pytest.raises(ServerError, match=r"user 'stranger' may not do this on index birds .*reading needs"):
@@ -151,6 +170,17 @@ def test_refusals_are_one_clear_line_without_secrets(birds, become, who, said):
     text = str(raised.value)
     assert "\n" not in text
     assert not any(secret in text for secret in ("wrong'", "hunter2", PASSWORD, who.get("API_KEY", PASSWORD)))
+
+
+def test_the_fingerprint_alone_is_trusted(birds, become, certificate):
+    der = ssl.PEM_cert_to_DER_cert((certificate / "node.crt").read_text())
+    right = hashlib.sha256(der).hexdigest()
+    become("reader", CA_CERTS="", CA_FINGERPRINT=right.upper())
+    with open_captions(birds) as index:
+        assert index.count([DOGS]) == [100]
+    become("reader", CA_CERTS="", CA_FINGERPRINT=right[::-1])
+    with pytest.raises(ServerError, match="no trusted TLS connection"):
+        open_captions(birds)
 
 
 def test_plain_http_to_a_tls_server_is_a_clear_error(birds, become):
