@@ -6,6 +6,7 @@ elastic_errors     its errors, in clear lines   elastic_catalogue  which rows co
 elastic_files      files in and out             elastic_bulk       bulk requests
 elastic_session    settings while loading       elastic_scan       every match once
 elastic_index      found, recognised, made      elastic_swap       a new index behind an alias
+elastic_ordered    the first rows in an order
 """
 
 from __future__ import annotations
@@ -18,26 +19,28 @@ from typing import Any, Self, TypeVar
 
 import pyarrow as pa
 
-from ..errors import CaptionIndexError, QueryError
+from ..errors import CaptionIndexError
 from ..records import CorpusFile, Fingerprint, RowId
 from .elastic_address import parse_address
 from .elastic_catalogue import Catalogue
 from .elastic_files import Files
 from .elastic_index import existing, make
+from .elastic_ordered import ordered
 from .elastic_queries import (
     CORPUS_ORDER,
     PRIORITY_ORDER,
     SCORE_ORDER,
-    Body,
     Visible,
     below_priority,
     counts,
     from_priority,
     matching,
+    parts,
     scored,
+    wide_count,
 )
-from .elastic_scan import PAGE, scan
-from .elastic_schema import NOT_RETURNED, rows_table
+from .elastic_scan import scan
+from .elastic_schema import rows_table
 from .elastic_server import Server, connect
 from .elastic_session import loading
 from .query import CaptionQuery, sample_start
@@ -130,11 +133,11 @@ class ElasticCaptions:
         start = sample_start(seed)
 
         def drawn(catalogue: Catalogue, visible: Visible) -> list[Mapping[str, Any]]:
-            ahead = matching(query, visible, from_priority(start))
-            found = _ordered(catalogue, ahead, PRIORITY_ORDER, size)
+            ahead = [matching(part, visible, from_priority(start)) for part in parts(query)]
+            found = ordered(catalogue, ahead, PRIORITY_ORDER, size)
             if len(found) < size:
-                behind = matching(query, visible, below_priority(start))
-                found += _ordered(catalogue, behind, PRIORITY_ORDER, size - len(found))
+                behind = [matching(part, visible, below_priority(start)) for part in parts(query)]
+                found += ordered(catalogue, behind, PRIORITY_ORDER, size - len(found))
             return found
 
         return rows_table(self._read(drawn))
@@ -142,21 +145,21 @@ class ElasticCaptions:
     def first(self, query: CaptionQuery, size: int, after: RowId | None) -> pa.Table:
         """At most ``size`` matching rows behind ``after``, in corpus order."""
         start = list(after) if after else None
-        return rows_table(
-            self._read(
-                lambda catalogue, visible: _ordered(
-                    catalogue, matching(query, visible), CORPUS_ORDER, size, after=start
-                )
-            )
-        )
+
+        def found(catalogue: Catalogue, visible: Visible) -> list[Mapping[str, Any]]:
+            asked = [matching(part, visible) for part in parts(query)]
+            return ordered(catalogue, asked, CORPUS_ORDER, size, after=start)
+
+        return rows_table(self._read(found))
 
     def relevant(self, query: CaptionQuery, size: int) -> pa.Table:
         """At most ``size`` matching rows, the highest BM25 score first; equal scores in corpus order."""
-        return rows_table(
-            self._read(
-                lambda catalogue, visible: _ordered(catalogue, scored(query, visible), SCORE_ORDER, size)
-            )
-        )
+
+        def found(catalogue: Catalogue, visible: Visible) -> list[Mapping[str, Any]]:
+            asked = [scored(part, visible) for part in parts(query)]
+            return ordered(catalogue, asked, SCORE_ORDER, size)
+
+        return rows_table(self._read(found))
 
     def scans(self, queries: Sequence[CaptionQuery]) -> Iterator[tuple[int, pa.RecordBatch]]:
         """:meth:`scan` of each query in their order, every batch behind the number of its query."""
@@ -165,7 +168,8 @@ class ElasticCaptions:
 
     def scan(self, query: CaptionQuery) -> Iterator[pa.RecordBatch]:
         """Every matching row once, in any order, in constant memory; raises rather than end early."""
-        yield from self._asked(lambda catalogue: scan(catalogue, catalogue.committed(), matching(query)))
+        asked = [matching(part) for part in parts(query)]
+        yield from self._asked(lambda catalogue: scan(catalogue, catalogue.committed(), asked))
 
     def close(self) -> None:
         """Close the connections; closing twice does nothing."""
@@ -210,35 +214,17 @@ def _counted(
 ) -> list[int]:
     """The counts of ``queries``; the places in one group differ in their synonyms only."""
     counted = [0] * len(queries)
+    cut = [parts(query) for query in queries]
     for group in groups:
-        for start in range(0, len(group), COUNTED_AT_ONCE):
-            part = group[start : start + COUNTED_AT_ONCE]
+        narrow = [place for place in group if len(cut[place]) == 1]
+        for start in range(0, len(narrow), COUNTED_AT_ONCE):
+            part = narrow[start : start + COUNTED_AT_ONCE]
             answer = catalogue.search(counts([queries[place] for place in part], visible))
             for place, bucket in zip(part, answer["aggregations"]["queries"]["buckets"], strict=True):
                 counted[place] = bucket["doc_count"]
+    for place, pieces in enumerate(cut):
+        if len(pieces) > 1:
+            answer = catalogue.search(wide_count(pieces, visible))
+            none = answer["aggregations"]["queries"]["buckets"][-1]["doc_count"]
+            counted[place] = answer["hits"]["total"]["value"] - none
     return counted
-
-
-def _ordered(
-    catalogue: Catalogue, query: Body, order: Sequence[Body], size: int, *, after: Sequence[Any] | None = None
-) -> list[Mapping[str, Any]]:
-    """The first ``size`` documents that match, in ``order``, behind the sort values ``after``."""
-    if size < 0:
-        raise QueryError(f"{size} rows were asked for; ask for 0 or more")
-    found: list[Mapping[str, Any]] = []
-    while len(found) < size:
-        body: Body = {
-            "size": min(size - len(found), PAGE),
-            "query": query,
-            "sort": list(order),
-            "track_total_hits": False,
-            "_source": {"excludes": list(NOT_RETURNED)},
-        }
-        if after:
-            body["search_after"] = list(after)
-        hits = catalogue.search(body)["hits"]["hits"]
-        found += [hit["_source"] for hit in hits]
-        if len(hits) < body["size"]:
-            break
-        after = hits[-1]["sort"]
-    return found

@@ -7,9 +7,11 @@ catalogue gives: none, where everything in the index is committed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .query import Bound, CaptionQuery, Condition, Missing, OneOf, StartsWith, Test
+from .text import tokens
 
 Body = dict[str, Any]
 Visible = Sequence[Mapping[str, Any]]
@@ -22,6 +24,9 @@ SCAN_ORDER: list[str] = ["_doc", "_shard_doc"]
 
 MOST_TERMS = 50_000
 """Values a terms query may hold (the server's limit is 65,536)."""
+
+MOST_CLAUSES = 1000
+"""Tokens and conditions a query may hold: servers take 1,024 at least, more with more heap a thread."""
 
 _FIELDS = {"nsfw": "key.nsfw", "licence": "key.licence", "language": "key.language"}
 
@@ -38,6 +43,24 @@ def any_of(clauses: Sequence[Body]) -> Body:
     if len(clauses) == 1:
         return clauses[0]
     return {"bool": {"should": list(clauses), "minimum_should_match": 1}}
+
+
+def parts(query: CaptionQuery) -> list[CaptionQuery]:
+    """``query`` as queries that a server takes: a row matches it where it matches one of them."""
+    around = len(query.prefix_tokens()) + sum(map(len, query.exclude_tokens()))
+    room = MOST_CLAUSES - around - sum(map(len, query.filters.conditions()))
+    if sum(map(len, query.synonym_tokens())) <= room:
+        return [query]
+    made: list[list[str]] = []
+    left = 0
+    for synonym in query.synonyms:
+        size = len(tokens(synonym))
+        if size > left:
+            made.append([])
+            left = room
+        made[-1].append(synonym)
+        left -= size
+    return [replace(query, synonyms=tuple(part)) for part in made]
 
 
 def synonyms(query: CaptionQuery) -> Body:
@@ -78,6 +101,16 @@ def counts(queries: Sequence[CaptionQuery], visible: Visible = ()) -> Body:
         "query": {"bool": clauses} if clauses else {"match_all": {}},
         "aggs": {"queries": {"filters": {"filters": [synonyms(query) for query in queries]}}},
     }
+
+
+def wide_count(query_parts: Sequence[CaptionQuery], visible: Visible = ()) -> Body:
+    """A search that counts the rows that match any of the parts of one query.
+
+    The count is ``hits.total`` less the last bucket, which holds what matches none.
+    """
+    body = counts(query_parts, visible)
+    body["aggs"]["queries"]["filters"]["other_bucket"] = True
+    return {**body, "track_total_hits": True}
 
 
 def from_priority(start: int) -> Body:

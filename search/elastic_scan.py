@@ -38,12 +38,17 @@ _LOSSES = 5
 Hits = list[Mapping[str, Any]]
 
 
-def scan(catalogue: Catalogue, files: Mapping[str, FileRecord], query: Body) -> Iterator[pa.RecordBatch]:
-    """The matching rows of ``files``, which are all that are in, in batches of at most PAGE, in any order."""
+def scan(
+    catalogue: Catalogue, files: Mapping[str, FileRecord], asked: Sequence[Body]
+) -> Iterator[pa.RecordBatch]:
+    """The rows of ``files``, which are all that are in, that match one of ``asked``.
+
+    They come once each, in batches of at most PAGE, in any order.
+    """
     with contextlib.closing(Snapshot(catalogue)) as snapshot:
         snapshot.renew(list(files.values()))
         for unit in units(list(files.values())):
-            yield from _unit(snapshot, query, unit)
+            yield from _unit(snapshot, asked, unit)
 
 
 def units(files: Sequence[FileRecord]) -> Iterator[list[FileRecord]]:
@@ -147,15 +152,15 @@ class _Given:
         return self.bits.get(file, np.zeros(0, np.uint8))
 
 
-def _unit(snapshot: Snapshot, query: Body, unit: Sequence[FileRecord]) -> Iterator[pa.RecordBatch]:
+def _unit(snapshot: Snapshot, asked: Sequence[Body], unit: Sequence[FileRecord]) -> Iterator[pa.RecordBatch]:
     """Every match in ``unit`` once, over as many snapshots as it takes."""
-    asked: Body = {"bool": {"filter": [query, in_loads([file.load for file in unit])]}}
+    loads = in_loads([file.load for file in unit])
     sizes = {file.file: file.rows for file in unit}
     given = _Given()
     losses = 0
     while True:
         try:
-            for page in _pages(snapshot, asked):
+            for page in (page for query in asked for page in _pages(snapshot, _both(query, loads))):
                 rows = given.note(rows_table([hit["_source"] for hit in page]), sizes)
                 losses = losses if rows.num_rows == 0 else 0
                 yield from rows.to_batches()
@@ -167,6 +172,10 @@ def _unit(snapshot: Snapshot, query: Body, unit: Sequence[FileRecord]) -> Iterat
             snapshot.renew(unit)
         else:
             return
+
+
+def _both(query: Body, loads: Body) -> Body:
+    return {"bool": {"filter": [query, loads]}}
 
 
 def _pages(snapshot: Snapshot, query: Body) -> Iterator[Hits]:
