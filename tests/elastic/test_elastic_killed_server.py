@@ -118,7 +118,9 @@ def test_a_load_that_gives_up_is_run_again(node, corpus, monkeypatch):
     with pytest.raises(ServerError, match="is it running"):
         ElasticCaptions.open(place)
     node.start()
+    monkeypatch.delenv("ELASTICSEARCH_PATIENCE")
     with ElasticCaptions.open(place) as index:
+        green(index)
         assert index.count([DOGS]) == [index.rows()]
     thread, _, raised = loading(place, made, 0)
     thread.join()
