@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from ..errors import ModelError, WorkspaceError
 from ..records import Progress, silent
 from ..search.embeddings import INFO, Embeddings, Matrix
+from ..search.knn import has_gpu, import_faiss
 from ..search.models import model_of
-from ..search.neighbours import METRIC, WHERE, VectorsInfo, has_gpu, import_faiss
+from ..search.neighbours import METRIC, WHERE, VectorsInfo
 from ..workspace import StageStatus, State, Workspace, atomic, digest
 from .filler import drop_leftovers
 from .recall import inverted_lists, sample_queries, tune

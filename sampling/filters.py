@@ -12,9 +12,9 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from ..search.neighbours import rounded
+from ..search.knn import DECIMALS, rounded
 from .methods import Condition, Method
-from .scores import DECIMALS, Scores
+from .scores import Scores
 
 LEAK = 0.95
 """The cosine to a test image above which an image is taken for a copy of it."""

@@ -16,7 +16,7 @@ import pyarrow.compute
 from numpy.typing import NDArray
 
 from ..search.embeddings import Embeddings, Matrix
-from ..search.neighbours import rounded
+from ..search.knn import rounded
 
 BLOCK = 8192
 

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from ..errors import WorkspaceError
 from ..search.embeddings import Embeddings
-from ..search.neighbours import Neighbours, import_faiss, rounded
+from ..search.knn import exact_scores
+from ..search.neighbours import Neighbours
 from .methods import Score
 
 logger = logging.getLogger(__name__)
 
-DECIMALS = 6
 QUERIES = 16
 Vectors = NDArray[np.float32]
 Products = Callable[[Vectors], NDArray[np.float64]]
@@ -71,17 +71,7 @@ def score(images: Products, captions: Products, *, prompt: Vectors, shots: Vecto
 
 def products(vectors: Vectors) -> Products:
     """Exact k-NN over ``vectors`` (rows, d) themselves, every row a neighbour, put back in their order."""
-
-    def ask(queries: Vectors) -> NDArray[np.float64]:
-        faiss = import_faiss()
-        out = np.full((len(queries), len(vectors)), np.nan)
-        if len(vectors):
-            found, at = faiss.knn(queries, vectors, len(vectors), metric=faiss.METRIC_INNER_PRODUCT)
-            query, place = np.nonzero(at >= 0)
-            out[query, at[query, place]] = rounded(found[query, place])
-        return out
-
-    return lambda queries: in_blocks(ask, queries)
+    return lambda queries: in_blocks(lambda some: exact_scores(some, vectors), queries)
 
 
 def in_blocks(ask: Products, queries: Vectors) -> NDArray[np.float64]:
@@ -94,7 +84,8 @@ def in_blocks(ask: Products, queries: Vectors) -> NDArray[np.float64]:
 
 
 class PoolScorer:
-    """Scores the pools of one workspace: on its FAISS indices where they are current, else on the vectors.
+    """Scores the pools of one workspace: on its FAISS indices where pools are searched there, else on the
+    stored vectors.
 
     Both are exact inside a pool and give the same scores.
     """
@@ -102,12 +93,13 @@ class PoolScorer:
     def __init__(self, embeddings: Embeddings, vectors_folder: Path) -> None:
         self._embeddings = embeddings
         try:
-            self._indices = tuple(
+            indices = tuple(
                 Neighbours.open(vectors_folder, embeddings, where) for where in ("images", "captions")
             )
         except WorkspaceError as error:
             logger.info("scoring from the stored vectors: %s", error)
-            self._indices = ()
+            indices = ()
+        self._indices = indices if all(index.selects for index in indices) else ()
 
     def score(self, rows: NDArray[np.int64], *, prompt: Vectors, shots: Vectors) -> Scores:
         """All six scores of the embedding ``rows``, which may repeat."""

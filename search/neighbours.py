@@ -19,18 +19,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import MissingExtraError, ModelError, WorkspaceError
+from ..errors import ModelError, WorkspaceError
 from ..workspace import write_json
 from .embeddings import Embeddings
+from .knn import contiguous, exact_scores, has_gpu, import_faiss, rounded
 
 FORMAT = 1
-DECIMALS = 6
 METRIC = "inner_product"
 WHERE = ("images", "captions")
 MORE = 4
 """An inexact index is asked for so many times the rows wanted, and those are scored exactly."""
-GPU_LIMIT = 2048
-"""FAISS on a GPU returns so many neighbours at most."""
 
 Where = Literal["images", "captions"]
 Vectors = NDArray[np.float32]
@@ -127,6 +125,14 @@ class Neighbours:
             )
         return cls(index, info, embeddings, where)
 
+    @property
+    def selects(self) -> bool:
+        """Whether pools are searched on the index: it is exact, and there is no GPU.
+
+        Else they are read from the stored vectors: FAISS on a GPU passes over selectors without a word.
+        """
+        return self.info.factory == "Flat" and not has_gpu(import_faiss())
+
     def nearest(self, queries: Vectors, k: int, *, rows: Rows | None = None) -> Nearest:
         """The ``k`` nearest rows of each query (n, dimension), among ``rows`` (distinct) or all.
 
@@ -150,20 +156,18 @@ class Neighbours:
         NaN where a stored vector isn't a number.
         """
         self._check(queries)
-        scores = np.full((len(queries), len(rows)), np.nan)
-        if not len(rows) or not len(queries):
-            return scores
+        if not self.selects:
+            return exact_scores(queries, self.matrix.take(rows))
         faiss = import_faiss()
         pool = np.ascontiguousarray(rows, np.int64)
-        if self.info.factory == "Flat":
-            selector = faiss.IDSelectorArray(pool)
-            chosen = faiss.SearchParameters(sel=selector)
-            products, found = self._index.search(_float32(queries), len(pool), params=chosen)
-            order = np.argsort(pool)
-            places = order[np.minimum(np.searchsorted(pool, found, sorter=order), len(pool) - 1)]
-        else:
-            products, places = self._knn(faiss, queries, self.matrix.take(pool))
-            found = places
+        scores = np.full((len(queries), len(pool)), np.nan)
+        if not len(pool) or not len(queries):
+            return scores
+        selector = faiss.IDSelectorArray(pool)
+        chosen = faiss.SearchParameters(sel=selector)
+        products, found = self._index.search(contiguous(queries), len(pool), params=chosen)
+        order = np.argsort(pool)
+        places = order[np.minimum(np.searchsorted(pool, found, sorter=order), len(pool) - 1)]
         query, place = np.nonzero(found >= 0)
         scores[query, places[query, place]] = rounded(products[query, place])
         return scores
@@ -181,10 +185,10 @@ class Neighbours:
         total = len(self.matrix)
         ask = min(total, wanted + 64 if self.info.exact else wanted * MORE + 64)
         while True:
-            products, found = self._index.search(_float32(query[None]), ask)
+            products, found = self._index.search(contiguous(query[None]), ask)
             rows = found[0][found[0] >= 0]
             if not self.info.exact:
-                scores = rounded(self.matrix.take(rows) @ _float32(query))
+                scores = rounded(self.matrix.take(rows) @ contiguous(query))
                 return rows, scores
             scores = rounded(products[0][found[0] >= 0])
             if ask == total or len(rows) < ask or scores[-1] < scores[wanted - 1]:
@@ -204,41 +208,9 @@ class Neighbours:
             out.scores[at, : len(order)] = values[order]
         return out
 
-    def _knn(self, faiss: Any, queries: Vectors, pool: Vectors) -> tuple[Vectors, Rows]:
-        """Every row of ``pool`` as a neighbour of every query, on a GPU where FAISS has one."""
-        if has_gpu(faiss) and len(pool) <= GPU_LIMIT:
-            resources = faiss.StandardGpuResources()
-            return faiss.knn_gpu(
-                resources, _float32(queries), pool, len(pool), metric=faiss.METRIC_INNER_PRODUCT
-            )
-        return faiss.knn(_float32(queries), pool, len(pool), metric=faiss.METRIC_INNER_PRODUCT)
-
     def _check(self, queries: Vectors) -> None:
         if queries.ndim != 2 or queries.shape[1] != self.info.dimension:
             raise ModelError(
                 f"the index holds {self.info.dimension}-d vectors, the queries have shape {queries.shape}; "
                 f"encode them with {self.info.name}, or embed again with the other model"
             )
-
-
-def rounded(products: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Products as scores: 6 decimals in float64, so that ``score >= 0.25`` means what it says; -0 as 0."""
-    return np.round(products.astype(np.float64), DECIMALS) + 0.0
-
-
-def import_faiss() -> Any:
-    """The faiss module; MissingExtraError without it."""
-    try:
-        import faiss
-    except ImportError as error:
-        raise MissingExtraError("searching vectors", "cpu") from error
-    return faiss
-
-
-def has_gpu(faiss: Any) -> bool:
-    """Whether this FAISS was built for GPUs and finds one."""
-    return hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0
-
-
-def _float32(vectors: NDArray[Any]) -> Vectors:
-    return np.ascontiguousarray(vectors, np.float32)
