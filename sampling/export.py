@@ -25,6 +25,7 @@ from ..classes import ClassList, load_classes
 from ..errors import InputError, WorkspaceError
 from ..records import Progress, silent
 from ..workspace import Workspace, write_json
+from .class_folders import folder_names
 from .filters import shuffle_keys
 from .lists import SamplePaths, read_sample
 from .task import paths_of
@@ -52,9 +53,8 @@ class Sample:
 
     @cached_property
     def folders(self) -> dict[int, str]:
-        """Each class's folder name: its id, then what is safe of its name; sorted by name = sorted by id."""
-        digits = len(str(max((entry.id for entry in self.classes), default=0)))
-        return {entry.id: f"{entry.id:0{digits}d}_{plain(entry.name)}" for entry in self.classes}
+        """Each class's folder name."""
+        return folder_names(self.classes)
 
     @cached_property
     def names(self) -> dict[int, str]:
@@ -116,11 +116,6 @@ def new_folder(folder: Path) -> Generator[Path]:
         temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def plain(name: str) -> str:
-    """What of a name is safe in a path: letters, digits, '-'; '_' for the rest; at most 60 characters."""
-    return "".join(c if c.isalnum() or c == "-" else "_" for c in name)[:60]
 
 
 def link(source: Path, target: Path) -> None:

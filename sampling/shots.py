@@ -18,6 +18,7 @@ from ..classes import ClassList
 from ..errors import InputError
 from ..workspace import digest
 from .cache import cached
+from .class_folders import class_of_folder
 from .lists import read_list
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def read_labelled(source: Path, root: Path, classes: ClassList | None) -> Labell
 def _read_folder(folder: Path, classes: ClassList | None) -> Labelled:
     found: list[tuple[int, Path]] = []
     for sub in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        label = -1 if classes is None else _class_of_folder(sub, classes)
+        label = -1 if classes is None else class_of_folder(sub, classes)
         found += [(label, path) for path in sorted(sub.rglob("*")) if is_image(path)]
     if classes is None:
         found += [(-1, path) for path in sorted(folder.iterdir()) if is_image(path)]
@@ -89,26 +90,6 @@ def _read_folder(folder: Path, classes: ClassList | None) -> Labelled:
 def is_image(path: Path) -> bool:
     """Whether ``path`` is a file with an image's suffix."""
     return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
-
-
-def _class_of_folder(folder: Path, classes: ClassList) -> int:
-    """The class a folder is named after: by name, by name with '_' for blanks and slashes, or by id."""
-    for matches in (
-        [entry.id for entry in classes if entry.name == folder.name],
-        [entry.id for entry in classes if _plain(entry.name) == _plain(folder.name)],
-        [entry.id for entry in classes if str(entry.id) == folder.name],
-    ):
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            raise InputError(
-                f"{folder}: classes {', '.join(map(str, matches))} have this name; name the folder by its id"
-            )
-    raise InputError(f"{folder} isn't named after a class's name or id; rename it, or move it away")
-
-
-def _plain(name: str) -> str:
-    return "".join(character if character.isalnum() else "_" for character in name.casefold())
 
 
 def embed_labelled(

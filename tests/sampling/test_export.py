@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 import sys
@@ -10,10 +11,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from captrawl.classes import load_classes
 from captrawl.errors import InputError, MissingExtraError, WorkspaceError
+from captrawl.sampling.cache import save
+from captrawl.sampling.evaluate import evaluate
 from captrawl.sampling.export import FORMATS, export
 from captrawl.sampling.lists import read_sample
 from captrawl.sampling.sample import draw
+from captrawl.sampling.shots import read_labelled
 from captrawl.sampling.task import paths_of
 from captrawl.search.embeddings import Embeddings
 from captrawl.search.models import model_of
@@ -21,6 +26,7 @@ from captrawl.settings import SampleSettings
 from PIL import Image
 
 E = np.eye(3, dtype=np.float32)
+WEIGHTS = "made up"  # conftest's
 NAMES = ["../../evil/..", 'café & "bar" (2).', "😀"]
 
 
@@ -55,6 +61,27 @@ def test_imagefolder_reads_back_as_torchvision_reads_it(drawn, tmp_path) -> None
     assert got == [(row["class_id"], (drawn.root / row["path"]).read_bytes()) for row in kept(drawn)]
     first = next((tmp_path / "out").glob("0_*/00001.jpg"))
     assert first.stat().st_ino == (drawn.root / kept(drawn)[0]["path"]).stat().st_ino  # a hard link
+
+
+@pytest.mark.parametrize(("to", "below"), [("imagefolder", "."), ("huggingface", "train")])
+def test_class_folders_read_back_as_labelled_images(drawn, tmp_path, to: str, below: str) -> None:
+    export(drawn, "T2T500", to, tmp_path / "out")
+    found = read_labelled(tmp_path / "out" / below, Path(), load_classes(drawn.classes_path()))
+    read = [(label, path.read_bytes()) for path, label in zip(found.paths, found.labels, strict=True)]
+    assert read == [(row["class_id"], (drawn.root / row["path"]).read_bytes()) for row in kept(drawn)]
+
+
+def test_what_is_exported_can_be_evaluated_on(drawn, tmp_path) -> None:
+    """The exported pictures' vectors are put where the model's would be kept: their class's prompt."""
+    export(drawn, "T2T500", "imagefolder", tmp_path / "out")
+    files = [drawn.root / row["path"] for row in kept(drawn)]
+    hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    vectors = np.array([E[row["class_id"]] for row in kept(drawn)])
+    save(drawn.vectors_folder(model_of(drawn).slug) / "labelled.npz", hashes, vectors, WEIGHTS)
+    result = evaluate(drawn, tmp_path / "out", tmp_path / "out", samples=["T2T500"], seeds=1)
+    assert [row["class_id"] for row in kept(drawn)] == [0, 0, 1, 1]
+    assert result.labelled == 4
+    assert (result.lines[0].name, result.lines[0].accuracy) == ("zero-shot", 1.0)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning")

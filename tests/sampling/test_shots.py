@@ -10,6 +10,7 @@ import pytest
 from captrawl.classes import ClassEntry, Synonym
 from captrawl.errors import InputError
 from captrawl.sampling.cache import save
+from captrawl.sampling.class_folders import class_of_folder, folder_names
 from captrawl.sampling.lists import read_list, read_sample
 from captrawl.sampling.sample import draw, sample_status
 from captrawl.sampling.shots import read_labelled
@@ -53,6 +54,20 @@ def test_class_folders_are_named_by_name_or_id(tmp_path) -> None:
         ("golden retriever/2.JPG", 0), ("golden retriever/deep/1.png", 0), ("4/a.jpg", 4),
         ("a_b__c/x.webp", 7), ("3/of class 12.jpg", 12),
     ]  # fmt: skip
+
+
+def test_class_folders_of_an_export_are_read_whatever_the_list_has_grown_to(tmp_path) -> None:
+    names = folder_names(CLASSES)
+    assert names == {
+        0: "00_golden_retriever", 3: "03_crane", 4: "04_crane", 7: "07_a_b__c", 12: "12_3",
+    }  # fmt: skip
+    assert {class_of_folder(Path(name), CLASSES) for name in names.values()} == set(names)
+    grown = (*CLASSES, entry(1200, "12 3"), entry(1201, "12_3 "))
+    assert {number: class_of_folder(Path(name), grown) for number, name in names.items()} == {
+        number: number for number in names
+    }
+    with pytest.raises(InputError, match="isn't named after a class"):
+        class_of_folder(Path("05_crane"), CLASSES)  # class 5 is gone, or was never there
 
 
 @pytest.mark.parametrize(
