@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 from captrawl.cli import app
 from captrawl.errors import DownloadError, WorkspaceError
+from captrawl.indexer import packline
 from captrawl.indexer.crawl import in_flight_limit
 from captrawl.indexer.download import download, download_status
 from captrawl.indexer.ledger import Ledger
@@ -89,6 +90,17 @@ def test_every_kind_of_answer_is_counted(web, make_workspace, tools) -> None:
     before = len(web.hits), workspace.images_path.read_bytes()
     assert download(workspace) == counts
     assert (len(web.hits), workspace.images_path.read_bytes()) == before
+
+
+def test_a_folder_holds_no_more_images_than_a_shard(web, make_workspace, tools, monkeypatch) -> None:
+    """A defect of the origin: one shard of two million, so two million files in one folder."""
+    assert packline.A_SHARD == 1000
+    monkeypatch.setattr(packline, "A_SHARD", 5)
+    workspace = make_workspace([web.give(f"/{n}.jpg", tools.jpeg(n)) for n in range(12)])
+    assert download(workspace) == {"packed": 12}
+    folders = [path.parent.name for path in workspace.images_folder.rglob("*.jpg")]
+    assert max(folders.count(name) for name in set(folders)) <= 5
+    assert len(folders) == 12
 
 
 def test_passing_trouble_is_asked_again_and_nothing_else(web, make_workspace, tools) -> None:
