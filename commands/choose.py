@@ -48,12 +48,11 @@ def sample(
 ) -> None:
     """Choose each class's images and write the training list."""
     from ..sampling.sample import draw
+    from ..sampling.task import task_of
     from ..settings import sample_settings
     from ..terminal import emit, emit_json, progress_bars
 
     workspace = options.workspace_of(context)
-    if prompt_name:
-        options.change_settings(workspace, "model", {"names": prompt_name})
     spec = sample_settings(
         name=name,
         method=method,
@@ -68,6 +67,9 @@ def sample(
         tail=tail,
         seed=seed,
     )
+    if prompt_name:
+        task_of(workspace, spec)  # what can't be drawn changes no settings
+        options.change_settings(workspace, "model", {"names": prompt_name})
     with progress_bars() as progress:
         counts = draw(workspace, spec, progress=progress)
     options.save_sample(workspace, spec)  # only what could be drawn: run and status go by the settings

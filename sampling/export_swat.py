@@ -25,6 +25,8 @@ from ..errors import InputError, MissingExtraError
 from ..records import Progress
 from ..search.embeddings import Embeddings
 from ..search.models import MODELS, model_of
+from .class_folders import plain
+from .lists import listed_classes
 from .pool import Pool, read_pools
 
 if TYPE_CHECKING:
@@ -59,7 +61,10 @@ def write_swat(sample: Sample, folder: Path, progress: Progress) -> dict[str, in
     if any(character.isspace() for character in str(final)):
         raise InputError(f"{final} holds a blank, at which SWAT's reader splits its lists; export elsewhere")
     settings = sample.workspace.settings()
-    dataset = settings.task.dataset or settings.task.name or sample.workspace.root.name
+    named = settings.task.name or sample.workspace.root.name
+    dataset = plain(
+        Path(settings.task.dataset).stem or named
+    )  # a path, where the user's own file is the preset
     sampling = "all" if settings.match.sample == "all" else "random"
     home = folder / dataset
     images = f"{dataset}_retrieved_{DATABASE}-all_synonyms-{sampling}"
@@ -163,9 +168,19 @@ def _write_lists(sample: Sample, gathered: Gathered, folder: Path, *, dataset: s
     for target in (output, data):
         (target / f"{name}.txt").write_text("".join(lines), encoding="utf-8")
     (output / sample.paths.counts.name).write_bytes(sample.paths.counts.read_bytes())
-    exchange = {f"{sample.workspace.root}/{path}": new for (_, path), new in gathered.numbers.items()}
-    for source in (sample.paths.sampled, sample.paths.filtered):
-        text = source.read_text(encoding="utf-8").split("\n")
-        changed = [", ".join(exchange.get(word, word) for word in line.split(", ")) for line in text]
-        (output / source.name).write_text("\n".join(changed), encoding="utf-8")
+    scored = zip((sample.paths.sampled, sample.paths.filtered), listed_classes(sample.paths), strict=True)
+    for source, class_ids in scored:
+        text = source.read_text(encoding="utf-8").splitlines()
+        moved = [
+            _moved(line, class_id, sample.workspace.root, gathered.numbers)
+            for line, class_id in zip(text, class_ids, strict=True)
+        ]
+        (output / source.name).write_text("\n".join(moved), encoding="utf-8")
     return len(lines)
+
+
+def _moved(line: str, class_id: int, root: Path, numbers: dict[tuple[int, str], str]) -> str:
+    """A line ``scores, path, caption`` with the path of the class's own copy in the export."""
+    scores, _, rest = line.partition(f", {root}/")
+    path, _, caption = rest.partition(", ")
+    return f"{scores}, {numbers[class_id, path]}, {caption}"

@@ -125,6 +125,16 @@ def read_sample(paths: SamplePaths, columns: Sequence[str] | None = None, *, kep
     return pq.read_table(paths.table, columns=list(columns) if columns else None, filters=filters)
 
 
+def listed_classes(paths: SamplePaths) -> tuple[list[int], list[int]]:
+    """The class of each line of NAME_sampled_list.txt and of NAME_filtered_list.txt."""
+    rows = read_sample(paths, ["class_id", "path", "kept", "reason"])
+    kept = rows.column("kept")
+    judged = rows.filter(pc.and_not(_is_judged(rows), kept))
+    sampled: Any = rows.filter(kept).column("class_id").to_pylist()
+    filtered: Any = judged.column("class_id").to_pylist()
+    return sampled, filtered
+
+
 class SampleWriter:
     """Writes a sample class by class, ascending, in memory bound by one class and a row group.
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..settings import SampleSettings, sample_settings
 from ..workspace import StageRecord, Workspace
-from .methods import AUTO, Condition, Method, Score, compose, resolve
+from .methods import AUTO, DEFAULT, Condition, Method, Score, compose, resolve
 from .task import paths_of, stage_name, thresholds_of
 
 BINS = 48
@@ -106,7 +106,8 @@ def _title(spec: SampleSettings, method: Method) -> str:
     conditions = " and ".join(map(str, method.conditions))
     order = f"by {method.order}" if method.order else "random"
     how = f"{order}, {conditions}" if conditions else order
-    named = f"{spec.method} ({how})" if spec.method else how
+    name = spec.method or ("" if spec.rank or spec.keep else DEFAULT)
+    named = f"{name} ({how})" if name and how != "random" else name or how
     extras = [
         text
         for text, asked in (

@@ -176,6 +176,54 @@ def test_swat_reads_its_own_files(drawn, tmp_path) -> None:
     ]
 
 
+def test_swat_lists_name_the_classs_own_copy_of_a_shared_image(make_workspace, make_row, tmp_path) -> None:
+    same = "http://127.0.0.1/same.jpg"
+    rows = [make_row(c, uid, url=url) for c, uid, url in (
+        (0, 1, same), (0, 2, "http://127.0.0.1/2.jpg"), (1, 1, same), (1, 3, "http://127.0.0.1/3.jpg"),
+    )]  # fmt: skip
+    for row in rows:
+        row["caption"] = f"of {row['uid']}, {tmp_path}/birds/images/00000/000000000.jpg, twice"
+    vectors = {uid: (E[0], E[0] if uid == 1 else E[1]) for uid in (1, 2, 3)}
+    made = make_workspace(rows, vectors, prompts=np.stack([E[0], -E[0]]), pictures=True)
+    draw(made.workspace, SampleSettings(method="T2I-rank"))
+    export(made.workspace, "T2T500", "swat", tmp_path / "out")
+    folder = tmp_path / "out/birds/birds_retrieved_LAION400M-all_synonyms-random"
+    output = tmp_path / "out/output/birds_vitb32_openclip_laion400m_T2T500"
+    said = {row["uid"]: row["caption"] for row in rows}
+    assert (output / "T2T500_sampled_list.txt").read_text().splitlines() == [
+        f"1.0/0.0, {folder}/0/0.jpg, {said[1]}", f"1.0/0.0, {folder}/0/1.jpg, {said[2]}",
+    ]  # fmt: skip
+    assert (output / "T2T500_filtered_list.txt").read_text().splitlines() == [
+        f"-1.0/0.0, {folder}/1/0.jpg, {said[1]}", f"-1.0/0.0, {folder}/1/1.jpg, {said[3]}",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [
+        ({"name": "../../evil"}, "______evil"),
+        ({"name": "two words"}, "two_words"),
+        ({"dataset": "OWN"}, "my_birds"),
+    ],
+)
+def test_no_name_of_a_task_leads_out_of_swats_folder(make_workspace, make_row, tmp_path, task, name) -> None:
+    own = tmp_path / "own/my birds.toml"
+    own.parent.mkdir()
+    own.write_text('[classes]\nnames = ["wren"]\n')
+    task = {key: str(own) if value == "OWN" else value for key, value in task.items()}
+    made = make_workspace(
+        [make_row(0, 1)], {1: (E[0], E[0])}, prompts=E[:1], settings={"task": task}, pictures=True
+    )
+    draw(made.workspace, SampleSettings())
+    export(made.workspace, "T2T500", "swat", tmp_path / "deep/down/out")
+    out = tmp_path / "deep/down/out"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["birds", "deep", "own"]
+    assert sorted(path.name for path in out.iterdir()) == sorted([name, "data", "output"])
+    line = (out / f"data/{name}/T2T500.txt").read_text()
+    assert line == f"{out}/{name}/{name}_retrieved_LAION400M-all_synonyms-random/0/0.jpg 0 0\n"
+    assert Path(line.split()[0]).is_file()
+
+
 def test_swat_features_are_aligned(drawn, tmp_path) -> None:
     """Defect 2 of the origin: features and paths were joined by place in two listings."""
     import torch
