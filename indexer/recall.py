@@ -17,9 +17,10 @@ GOOD_RECALL = 0.95
 
 
 def sample_queries(matrix: Matrix) -> NDArray[np.float32]:
-    """Queries to measure recall with: rows of the other kind, as a text asks for images."""
+    """Queries to measure recall with: rows of the other kind, as a text asks for images; no broken ones."""
     size = min(len(matrix), RECALL_QUERIES)
-    return matrix.take(np.sort(np.random.default_rng(SEED).choice(len(matrix), size, replace=False)))
+    rows = matrix.take(np.sort(np.random.default_rng(SEED).choice(len(matrix), size, replace=False)))
+    return rows[np.isfinite(rows).all(axis=1)]
 
 
 def tune(faiss: Any, index: Any, matrix: Matrix, queries: NDArray[np.float32]) -> float:
@@ -27,7 +28,7 @@ def tune(faiss: Any, index: Any, matrix: Matrix, queries: NDArray[np.float32]) -
 
     A found row counts when its exact score reaches the true tenth's, so equal vectors are equally right.
     """
-    if not len(matrix):
+    if not len(matrix) or not len(queries):
         return 1.0
     least = _tenth_scores(faiss, matrix, queries)
     lists = inverted_lists(faiss, index)
@@ -53,14 +54,6 @@ def _tenth_scores(faiss: Any, matrix: Matrix, queries: NDArray[np.float32]) -> N
         scores = faiss.knn(queries, block, min(k, len(block)), metric=faiss.METRIC_INNER_PRODUCT)[0]
         best = -np.sort(-np.concatenate([best, scores], axis=1), axis=1)[:, :k]
     return best[:, -1]
-
-
-def invertedinverted_lists(faiss: Any, index: Any) -> Any | None:
-    """The inverted lists inside ``index``, None where it has none."""
-    try:
-        return faiss.extract_index_ivf(index)
-    except RuntimeError:
-        return None
 
 
 def inverted_lists(faiss: Any, index: Any) -> Any | None:

@@ -225,7 +225,8 @@ def _is_exact(faiss: Any, index: Any) -> bool:
 
 
 def _training_rows(matrix: Matrix, lists: int) -> NDArray[np.float32]:
-    """50 rows a list, at least 10,000: chosen with a fixed seed, in their order."""
+    """50 rows a list, at least 10,000: chosen with a fixed seed, in their order; no broken ones."""
     size = min(len(matrix), max(10_000, 50 * lists))
     chosen = np.random.default_rng(SEED).choice(len(matrix), size, replace=False)
-    return matrix.take(np.sort(chosen).astype(np.int64))
+    rows = matrix.take(np.sort(chosen).astype(np.int64))
+    return rows[np.isfinite(rows).all(axis=1)]

@@ -168,6 +168,24 @@ def test_vectors_that_are_no_numbers_are_never_found(workspace):
     assert np.isnan(neighbours.pool_scores(unit(1), np.array([3, 4]))).tolist() == [[False, True]]
 
 
+@pytest.mark.parametrize("factory", FACTORIES)
+def test_one_broken_vector_spoils_no_index(workspace, factory):
+    """Training refuses what is no number, so that one bad image kept a million rows from an index."""
+    images = unit(400)
+    images[7] = np.nan
+    stored = fill(workspace, images)
+    assert build_vectors(workspace, factory=factory) == {"rows": 400}
+    neighbours = opened(workspace, stored)
+    queries = unit(3, seed=1)
+    found = neighbours.nearest(queries, 10)
+    assert not (found.rows == 7).any()
+    assert (found.rows >= 0).all()
+    exact = np.take_along_axis(queries @ stored.images.take(np.arange(400)).T, found.rows, axis=1)
+    np.testing.assert_allclose(found.scores, exact, atol=1.5e-6)
+    rows = np.array([6, 7, 8])
+    assert np.isnan(neighbours.pool_scores(queries, rows)).tolist() == [[False, True, False]] * 3
+
+
 def test_an_inexact_index_answers_with_exact_scores(workspace):
     stored = fill(workspace, unit(2000))
     build_vectors(workspace, factory="IVF16,PQ8x4")
