@@ -76,7 +76,10 @@ def _removed(sample: SampleNumbers, picks: Picks, names: Mapping[int, str], thum
         tag(
             "details",
             tag(
-                "summary", "Removed by ", tag("span", reason, class_="reason"), f": {len(examples)} examples"
+                "summary",
+                "Removed by ",
+                tag("span", reason, class_="reason"),
+                f": {_examples(len(examples))}",
             ),
             sheet(examples, thumbnails, names=names),
         )
@@ -98,7 +101,7 @@ TOLD: Mapping[str, str] = {
     Reason.BLANK_IN_PATH: "the path holds a blank",
     Reason.LEAK: "too near to a test image",
     Reason.ZEROSHOT: "another class's prompt is nearer",
-    Reason.OTHER_CLASS: "the referee gave it to another class",
+    Reason.OTHER_CLASS: "of several classes' pools; the referee gave it to another or to none",
     Reason.SAME_UID: "the row repeats a better ranked one",
     Reason.SAME_URL: "the URL repeats a better ranked one",
     Reason.SAME_IMAGE: "the image file repeats a better ranked one",
@@ -107,3 +110,7 @@ TOLD: Mapping[str, str] = {
     Reason.REJECTED: "a person rejected it",
 }
 """What the reasons of a drop mean."""
+
+
+def _examples(count: int) -> str:
+    return f"{count} example" if count == 1 else f"{count} examples"
