@@ -24,6 +24,9 @@ KINDS: dict[Kind, str] = {
 }
 """The names of SWAT's files and folders, by what they hold."""
 
+OLD_NAMES = {"oxfordpets": "oxford_pets", "stanfordcars": "stanford_cars", "imagenet_1k": "imagenet"}
+"""What earlier scripts of SWAT's call a data set → its name since."""
+
 
 @dataclass(frozen=True, slots=True)
 class SwatFolder:
@@ -37,6 +40,11 @@ class SwatFolder:
     files: dict[Kind, Path] = field(default_factory=dict[Kind, Path])
     features: tuple[tuple[str, Path], ...] = ()
     """(SWAT's name of the model, its _mined.pth)."""
+
+    @property
+    def preset(self) -> str:
+        """The name that the data set has among captrawl's presets, if it is one of them."""
+        return OLD_NAMES.get(self.dataset, self.dataset)
 
     def get(self, kind: Kind) -> Path | None:
         """The file of that kind, or None."""

@@ -71,8 +71,8 @@ def import_swat(
 def _classes(folder: SwatFolder, choices: SwatChoices) -> ClassList:
     """The class list: --classes, else the folder's metrics, else the preset's names."""
     given = choices.classes or (folder.root if folder.get("metrics") and folder.root.is_dir() else None)
-    if folder.dataset in PRESETS:
-        preset = load_dataset(folder.dataset)
+    if folder.preset in PRESETS:
+        preset = load_dataset(folder.preset)
         if given is None:
             logger.warning(
                 "no metrics JSON: classes of %s get their names as synonyms; give one with --classes",
@@ -91,7 +91,7 @@ def _classes(folder: SwatFolder, choices: SwatChoices) -> ClassList:
 
 def _metrics(folder: SwatFolder, given: Path) -> Path:
     """The folder of metrics files where the preset's are all there, else the one file."""
-    preset = load_dataset(folder.dataset)
+    preset = load_dataset(folder.preset)
     names = {*preset.lists.match, *preset.lists.prompt}
     found = folder.get("metrics")
     return given if found is None or all((given / name).is_file() for name in names) else found
@@ -109,8 +109,8 @@ def _settings(folder: SwatFolder, to: Path, choices: SwatChoices) -> Settings:
         data["model"] = {"name": models[0].name, "pretrained": models[0].pretrained}
     elif choices.model:
         data["model"] = {"name": choices.model, "pretrained": ""}
-    if folder.dataset in PRESETS:
-        data = load_dataset(folder.dataset).settings(data)
+    if folder.preset in PRESETS:
+        data = load_dataset(folder.preset).settings(data)
     return parse_settings(with_profile(data, "swat"), f"the settings of {folder.dataset}")
 
 

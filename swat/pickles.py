@@ -1,77 +1,214 @@
 """Pickles read as data: containers, texts, numbers, booleans and None; anything else is refused.
 
-A pickle is a program, and its ordinary reader runs it. Here every opcode that would name a class or a
-function ends the reading, and so does every value of another type.
+A pickle is a program, and its ordinary reader runs it: it calls what the file names, and a few bytes make it
+hash or allocate without end. This one knows the opcodes of plain data only, and hashes nothing nested.
 """
 
 from __future__ import annotations
 
-import pickle
+import pickletools
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, BinaryIO, NoReturn, cast
 
 from ..errors import InputError
 
-_SCALARS = (str, int, float, bool, type(None))
+_SETS = {"builtins set", "__builtin__ set"}
+"""How protocols before 4 write a set: as a call of its class."""
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+_REFUSED = {
+    "GLOBAL": "names {0}",
+    "INST": "names {0}",
+    "STACK_GLOBAL": "names {1}.{2}",
+    "EXT1": "names extension {0}",
+    "EXT2": "names extension {0}",
+    "EXT4": "names extension {0}",
+    "PERSID": "refers to something outside ({0})",
+    "BINPERSID": "refers to something outside ({2})",
+    "NEXT_BUFFER": "refers to a buffer outside",
+    "FROZENSET": "holds a frozenset",
+    "BYTEARRAY8": "holds a bytearray",
+    **dict.fromkeys(("STRING", "BINSTRING", "SHORT_BINSTRING"), "holds bytes"),
+    **dict.fromkeys(("BINBYTES", "SHORT_BINBYTES", "BINBYTES8"), "holds bytes"),
+}
+"""What is said of an opcode that isn't one of data: {0} its argument, {1} and {2} the last of the stack."""
 
 
 class _Refused(Exception):  # noqa: N818 - it never leaves the module
     """The pickle asks for something that isn't data."""
 
 
-class _Data(pickle.Unpickler):
-    """An unpickler that builds nothing but builtin containers and scalars."""
-
-    def find_class(self, module_name: str, global_name: str, /) -> NoReturn:
-        """Refuse every class and function."""
-        raise _Refused(f"names {module_name}.{global_name}")
-
-    def persistent_load(self, pid: Any, /) -> NoReturn:
-        """Refuse references to things outside."""
-        raise _Refused(f"refers to something outside ({pid!r:.40})")
-
-
 def load_pickle(path: Path) -> Any:
-    """The lists, tuples, dicts, texts, numbers, booleans and None in the pickle at ``path``.
+    """The lists, tuples, sets, dicts, texts, numbers, booleans and None in the pickle at ``path``.
 
-    InputError where it asks for anything else (classes, functions, bytes, sets) or is cut off.
+    InputError where it asks for anything else (classes, functions, bytes) or is cut off.
     """
     try:
         with path.open("rb") as handle:
-            value = _Data(handle).load()
-        _check(value)
+            return _Data().load(handle)
     except _Refused as refusal:
         raise InputError(
             f"{path} {refusal}: not plain data but a program, so it isn't read; a pickle of SWAT's holds "
-            "only lists, tuples, dicts, texts and numbers"
+            "only lists, tuples, sets, dicts, texts and numbers"
         ) from refusal
     except OSError as error:
         raise InputError(f"{path} can't be read ({error.strerror or error})") from error
-    except (pickle.UnpicklingError, EOFError, MemoryError, *_BROKEN) as error:
-        raise InputError(f"{path} is cut off, or no pickle ({error or type(error).__name__})") from error
-    return value
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, MemoryError) as error:
+        why = f"{error}"[:120] or type(error).__name__
+        raise InputError(f"{path} is cut off, or no pickle ({why})") from error
 
 
-_BROKEN = (ValueError, TypeError, LookupError, AttributeError, ImportError, OverflowError, RecursionError)
-"""What the unpickler raises on damaged bytes, by experience."""
+class _Data:
+    """A pickle machine whose opcodes can build nothing but builtin containers and scalars."""
 
+    def __init__(self) -> None:
+        self.stack: list[Any] = []
+        self.below: list[list[Any]] = []
+        """The stacks under each mark."""
+        self.memo: list[Any] = []
+        self.classes = 0
+        """How often the class ``set`` was pushed and not called."""
 
-def _check(value: Any) -> None:
-    """Raise _Refused for a value of any other type in ``value``; every container is looked at once."""
-    waiting: list[Any] = [value]
-    seen: set[int] = set()
-    while waiting:
-        held = waiting.pop()
-        if type(held) in _SCALARS:
-            continue
-        if id(held) in seen:
-            continue
-        seen.add(id(held))
-        if type(held) is dict:
-            pairs = cast("dict[Any, Any]", held)
-            waiting.extend(pairs.keys())
-            waiting.extend(pairs.values())
-        elif type(held) in (list, tuple):
-            waiting.extend(cast("list[Any]", held))
+    def load(self, handle: BinaryIO) -> Any:
+        """What the pickle's data is."""
+        for opcode, argument, _ in pickletools.genops(handle):
+            name = opcode.name
+            if name in _PUSH:
+                self.stack.append(argument)
+            elif (step := _STEPS.get(name)) is not None:
+                step(self, argument)
+            elif name not in ("PROTO", "FRAME", "STOP"):
+                self.refuse(name, argument)
+        if self.classes or len(self.stack) != 1 or self.below:
+            raise _Refused("names builtins.set" if self.classes else "leaves its stack untidy")
+        return self.stack[0]
+
+    def refuse(self, name: str, argument: Any) -> NoReturn:
+        """Say what an opcode would have done."""
+        last = [*("?", "?"), *(repr(value).strip("'")[:60] for value in self.stack[-2:])][-2:]
+        said = str(argument).replace(" ", ".")[:120]
+        raise _Refused(_REFUSED.get(name, f"uses {name}").format(said, *last))
+
+    def push(self, value: Any) -> None:
+        """Put ``value`` on the stack."""
+        self.stack.append(value)
+
+    def above_mark(self) -> list[Any]:
+        """What was pushed since the last mark, which goes."""
+        items, self.stack = self.stack, self.below.pop()
+        return items
+
+    def put(self, place: int) -> None:
+        """Note the top of the stack; picklers count the places up."""
+        if place == len(self.memo):
+            self.memo.append(self.stack[-1])
+        elif 0 <= place < len(self.memo):
+            self.memo[place] = self.stack[-1]
         else:
-            raise _Refused(f"holds {type(held).__name__}")
+            raise ValueError(f"memo place {place} of {len(self.memo)}")
+
+    def get(self, place: int) -> None:
+        """Push what was noted."""
+        if not 0 <= place < len(self.memo):
+            raise ValueError(f"memo place {place} of {len(self.memo)}")
+        value = self.memo[place]
+        self.classes += value is set
+        self.stack.append(value)
+
+    def name_class(self, name: str) -> None:
+        """Push the class ``set``; no other one may be named."""
+        if name not in _SETS:
+            self.refuse("GLOBAL", name)
+        self.classes += 1
+        self.stack.append(set)
+
+    def call(self) -> None:
+        """Call ``set`` with a list, as pickles before protocol 4 do."""
+        called, arguments = self.last(2)
+        if called is not set or type(arguments) is not tuple:
+            self.refuse("REDUCE", None)
+        (items,) = cast("tuple[Any, ...]", arguments)
+        if type(items) is not list:
+            self.refuse("REDUCE", None)
+        self.classes -= 1
+        self.push(set[Any]())
+        self.add(cast("list[Any]", items))
+
+    def extend(self, items: list[Any]) -> None:
+        """Append ``items`` to the list on top."""
+        self.top(list).extend(items)
+
+    def add(self, items: list[Any]) -> None:
+        """Add ``items`` to the set on top: scalars, and tuples of scalars."""
+        for item in items:
+            if type(item) not in _SCALARS and not (
+                type(item) is tuple and all(type(held) in _SCALARS for held in cast("tuple[Any, ...]", item))
+            ):
+                raise _Refused("holds a set of more than scalars and flat tuples")
+        self.top(set).update(items)
+
+    def set_items(self, items: list[Any]) -> None:
+        """Set the pairs of ``items`` (key, value, key, value …) in the dict on top."""
+        if len(items) % 2 or not all(type(key) in _SCALARS for key in items[::2]):
+            raise _Refused("has keys that aren't texts or numbers")
+        self.top(dict).update(zip(items[::2], items[1::2], strict=True))
+
+    def top(self, kind: type[Any]) -> Any:
+        """The top of the stack, which must be a ``kind``."""
+        if type(self.stack[-1]) is not kind:
+            raise TypeError(f"{type(self.stack[-1]).__name__} where a {kind.__name__} belongs")
+        return self.stack[-1]
+
+    def last(self, count: int) -> list[Any]:
+        """Take the last ``count`` values."""
+        if len(self.stack) < count:
+            raise IndexError("the stack is empty")
+        items = self.stack[-count:]
+        del self.stack[-count:]
+        return items
+
+
+_PUSH = frozenset({
+    "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT",
+    "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8",
+})  # fmt: skip
+"""Opcodes whose argument is the value."""
+
+
+def _mark(data: _Data, _: Any) -> None:
+    data.below.append(data.stack)
+    data.stack = []
+
+
+def _pairs(data: _Data, items: list[Any]) -> None:
+    data.stack.append(dict[Any, Any]())
+    data.set_items(items)
+
+
+_STEPS: dict[str, Callable[[_Data, Any], None]] = {
+    "NONE": lambda data, _: data.push(None),
+    "NEWTRUE": lambda data, _: data.push(True),
+    "NEWFALSE": lambda data, _: data.push(False),
+    "EMPTY_LIST": lambda data, _: data.push(list[Any]()),
+    "EMPTY_TUPLE": lambda data, _: data.push(()),
+    "EMPTY_DICT": lambda data, _: data.push(dict[Any, Any]()),
+    "EMPTY_SET": lambda data, _: data.push(set[Any]()),
+    "MARK": _mark,
+    "LIST": lambda data, _: data.push(data.above_mark()),
+    "TUPLE": lambda data, _: data.push(tuple(data.above_mark())),
+    "TUPLE1": lambda data, _: data.push(tuple(data.last(1))),
+    "TUPLE2": lambda data, _: data.push(tuple(data.last(2))),
+    "TUPLE3": lambda data, _: data.push(tuple(data.last(3))),
+    "DICT": lambda data, _: _pairs(data, data.above_mark()),
+    "APPEND": lambda data, _: data.extend(data.last(1)),
+    "APPENDS": lambda data, _: data.extend(data.above_mark()),
+    "ADDITEMS": lambda data, _: data.add(data.above_mark()),
+    "SETITEM": lambda data, _: data.set_items(data.last(2)),
+    "SETITEMS": lambda data, _: data.set_items(data.above_mark()),
+    "MEMOIZE": lambda data, _: data.put(len(data.memo)),
+    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), lambda data, place: data.put(place)),
+    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), lambda data, place: data.get(place)),
+    "GLOBAL": lambda data, name: data.name_class(name),
+    "REDUCE": lambda data, _: data.call(),
+}
+"""What each opcode of plain data does."""

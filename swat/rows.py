@@ -43,10 +43,14 @@ class Mined:
     url: str | None
     nsfw: str | None = None
     number: int = -1
+    synonym: str = ""
+    """What SWAT matched it by; "" where the file doesn't say."""
 
 
 def read_rows(folder: SwatFolder) -> dict[int, list[Mined]]:
-    """The rows of every class of ``folder``, in SWAT's order; a class without rows may be missing.
+    """The rows of every class of ``folder``, in SWAT's order (a set's, which has none: by shard and row).
+
+    A class without rows may be missing.
 
     InputError where a file isn't of SWAT's form.
     """
@@ -57,9 +61,7 @@ def read_rows(folder: SwatFolder) -> dict[int, list[Mined]]:
             for key, entries in _by_class(meta).items()
         }
     if mined := folder.get("mined"):
-        rows = {
-            key: [_from_mined(mined, entry) for entry in entries] for key, entries in _by_class(mined).items()
-        }
+        rows = {key: _from_set(mined, entries) for key, entries in _by_class(mined).items()}
         database = folder.get("database")
         return _with_urls(rows, database) if database else rows
     if urls := folder.get("urls"):
@@ -74,7 +76,7 @@ def match_table(entry: ClassEntry, rows: Sequence[Mined]) -> pa.Table:
     """``rows`` as matches of ``entry`` (MATCH_SCHEMA), in their order.
 
     The synonym is the one that captrawl would credit; where none of its phrases stands in the caption (or
-    there is no caption), the class's name.
+    there is no caption), SWAT's own, else the class's name.
     """
     captions = pa.array([row.caption for row in rows], pa.string())
     credit = Credit({s.text: s.frequency or 0 for s in entry.synonyms if s.match})(captions).to_pylist()
@@ -87,7 +89,7 @@ def match_table(entry: ClassEntry, rows: Sequence[Mined]) -> pa.Table:
         priority[here] = priorities(uids[here], file, numbers[here])
     columns: dict[str, Any] = {
         "class_id": [entry.id] * len(rows),
-        "synonym": [text or entry.name for text in credit],
+        "synonym": [text or row.synonym or entry.name for text, row in zip(credit, rows, strict=True)],
         "uid": uids,
         "url": [row.url for row in rows],
         "caption": captions,
@@ -104,18 +106,23 @@ def match_table(entry: ClassEntry, rows: Sequence[Mined]) -> pa.Table:
 # The pickles ----------------------------------------------------------------------------------------
 
 
-def _by_class(path: Path) -> dict[int, list[tuple[Any, ...]]]:
-    """A pickle of class (as text) → list of tuples."""
+_Entries = list[tuple[Any, ...]] | set[tuple[Any, ...]]
+
+
+def _by_class(path: Path) -> dict[int, _Entries]:
+    """A pickle of class (as text) → list or set of tuples."""
     value = load_pickle(path)
     if not isinstance(value, dict):
         raise InputError(f"{path} holds a {type(value).__name__}, not a dict of classes")
-    rows: dict[int, list[tuple[Any, ...]]] = {}
+    rows: dict[int, _Entries] = {}
     for key, entries in cast("dict[Any, Any]", value).items():
-        if not isinstance(entries, list) or not all(
+        if not isinstance(entries, list | set) or not all(
             isinstance(entry, tuple | list) for entry in cast("list[Any]", entries)
         ):
-            raise InputError(f"{path}: class {key!r:.40} doesn't hold a list of tuples")
-        rows[_class_id(path, key)] = [tuple(entry) for entry in cast("list[Any]", entries)]
+            raise InputError(f"{path}: class {key!r:.40} doesn't hold a list or set of tuples")
+        rows[_class_id(path, key)] = (
+            entries if isinstance(entries, set) else [tuple(entry) for entry in cast("list[Any]", entries)]
+        )
     return rows
 
 
@@ -142,11 +149,13 @@ def _captions(path: Path | None) -> dict[int, dict[int, str]]:
 
 
 def _from_meta(path: Path, entry: tuple[Any, ...], captions: Mapping[int, str]) -> Mined:
-    """(shard, rowid, caption, …, url, nsfw[, n]); ``captions`` stand in where the tuple has none."""
-    number = entry[-1] if entry and isinstance(entry[-1], int) and not isinstance(entry[-1], bool) else -1
+    """([synonym,] shard, rowid, caption, …, url, nsfw[, n]); ``captions`` stand in where there is none."""
+    number = entry[-1] if entry and _is_whole(entry[-1]) else -1
     fixed = entry[:-1] if number >= 0 else entry
     if len(fixed) < 4 or not isinstance(fixed[-2], str | None) or not isinstance(fixed[-1], str | None):
-        raise InputError(f"{path}: {entry!r:.120} isn't (shard, rowid, caption, …, url, nsfw[, n])")
+        raise InputError(
+            f"{path}: {entry!r:.120} isn't ([synonym,] shard, rowid, caption, …, url, nsfw[, n])"
+        )
     row = _from_mined(path, fixed[:-2])
     caption = row.caption if row.caption is not None else captions.get(number)
     caption = None if caption == NO_CAPTION else caption
@@ -154,13 +163,25 @@ def _from_meta(path: Path, entry: tuple[Any, ...], captions: Mapping[int, str]) 
 
 
 def _from_mined(path: Path, entry: tuple[Any, ...]) -> Mined:
-    """(shard, rowid[, caption, …]); a later text that is an address is its URL."""
-    if len(entry) < 2 or not isinstance(entry[1], int) or not isinstance(entry[0], str | int):
-        raise InputError(f"{path}: {entry!r:.120} isn't (shard, rowid, caption, …)")
-    caption = entry[2] if len(entry) > 2 and isinstance(entry[2], str) else None
-    url = next((e for e in entry[3:] if isinstance(e, str) and e.startswith(_URL_STARTS)), None)
-    caption = None if caption == NO_CAPTION else caption
-    return Mined(_file(entry[0]), entry[1], caption, url)
+    """([synonym,] shard, rowid[, caption, …]); a later text that is an address is its URL."""
+    named = len(entry) > 2 and _is_whole(entry[2])  # a synonym goes before, where the third is the rowid
+    head: tuple[Any, ...] = entry[:3] if named else ("", *entry, None, None)[:3]
+    synonym, shard, row = head
+    if not isinstance(synonym, str) or not isinstance(shard, str | int) or not _is_whole(row):
+        raise InputError(f"{path}: {entry!r:.120} isn't ([synonym,] shard, rowid, caption, …)")
+    after = entry[3:] if named else entry[2:]
+    caption = after[0] if after and isinstance(after[0], str) and after[0] != NO_CAPTION else None
+    url = next((e for e in after[1:] if isinstance(e, str) and e.startswith(_URL_STARTS)), None)
+    return Mined(_file(shard), row, caption, url, synonym=synonym)
+
+
+def _from_set(path: Path, entries: _Entries) -> list[Mined]:
+    rows = [_from_mined(path, entry) for entry in entries]
+    return sorted(rows, key=lambda row: (row.file, row.row)) if isinstance(entries, set) else rows
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _file(shard: str | int) -> str:

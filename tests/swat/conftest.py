@@ -47,6 +47,7 @@ class Swat:
 
     root: Path
     model: str
+    captions: dict[str, list[str | None]] = field(default_factory=lambda: CAPTIONS)
     arrived: dict[tuple[str, int], str] = field(default_factory=dict)
     """(class, n) → URL."""
     features: dict[str, np.ndarray] = field(default_factory=dict)
@@ -77,23 +78,30 @@ def picture(seed: int) -> Image.Image:
 
 @pytest.fixture
 def make_swat(tmp_path: Path, small_model: str) -> Callable[..., Swat]:
-    """make_swat(dataset="shapes", features=True, database=False) → a folder with all of SWAT.md's files."""
+    """make_swat(dataset="shapes", …) → a folder with all of SWAT.md's files.
 
-    def make(dataset: str = "shapes", *, features: bool = True, database: bool = False) -> Swat:
+    Rows are (synonym, shard number, rowid, caption, …), matches a set of them, as SWAT's scripts write them;
+    ``bare``: (shard, rowid, caption, …) in a list, as they did before.
+    """
+
+    def make(
+        dataset: str = "shapes", *, features: bool = True, database: bool = False, bare: bool = False
+    ) -> Swat:
         root = tmp_path / "retrieved" / dataset
         images = root / f"{dataset}_retrieved_LAION400M-all_synonyms-random"
         made = Swat(root, small_model)
-        mined: dict[str, list[tuple[Any, ...]]] = {}
+        mined: dict[str, list[tuple[Any, ...]] | set[tuple[Any, ...]]] = {}
         meta: dict[str, list[tuple[Any, ...]]] = {}
         captions: dict[str, dict[int, str]] = {}
         for key, texts in CAPTIONS.items():
             (images / key).mkdir(parents=True)
-            mined[key] = [(f"part{key}", 10 + at, text) for at, text in enumerate(texts)]
+            rows = [row_of(key, at, text, bare=bare) for at, text in enumerate(texts)]
+            mined[key] = rows if bare else set(rows)
             meta[key], captions[key] = [], {}
             n = 0
-            for at, text in enumerate(texts):
+            for at, (row, text) in enumerate(zip(rows, texts, strict=True)):
                 url = f"http://127.0.0.1:9/{key}-{at}.jpg"
-                entry = (f"part{key}", 10 + at, text, url, "UNLIKELY")
+                entry = (*row, url, "UNLIKELY")
                 if at == 1:  # it never came
                     meta[key].append(entry)
                     continue
@@ -109,10 +117,11 @@ def make_swat(tmp_path: Path, small_model: str) -> Callable[..., Swat]:
             (f"{stem}.map", captions),
         ):
             (root / name).write_bytes(pickle.dumps(value))
-        pairs = [(int(key), entry[3]) for key, entries in meta.items() for entry in entries]
+        where = 3 if bare else 4
+        pairs = [(key, entry[where]) for key, entries in meta.items() for entry in entries]
         urls = pa.table({"class": [c for c, _ in pairs], "url": [u for _, u in pairs]})
         pq.write_table(urls, root / f"{dataset}-urls-random-0.0-LAION400M.parquet")
-        counts = {key: len(entries) for key, entries in mined.items()}
+        counts = {key: {"name": CLASSES[key]["name"], "actual_freq": len(v)} for key, v in mined.items()}
         (root / f"{dataset}_class_frequency-LAION400M.json").write_text(json.dumps(counts))
         arrived = {key: len(found) for key, found in captions.items()}
         name = f"{dataset}_downloaded_ct-LAION400M-all_synonyms-random.json"
@@ -125,6 +134,14 @@ def make_swat(tmp_path: Path, small_model: str) -> Callable[..., Swat]:
         return made
 
     return make
+
+
+def row_of(key: str, at: int, text: str | None, *, bare: bool) -> tuple[Any, ...]:
+    """A match as SWAT's parser notes it: NULL captions are N.A. in the table that it searches."""
+    if bare:
+        return (f"part{key}", 10 + at, text)
+    name = next((name for name in CLASSES[key]["alternates"] if name in (text or "").lower()), "red star")
+    return (name, int(key), 10 + at, text or "N.A.")
 
 
 def write_features(made: Swat, root: Path, dataset: str, captions: dict, images: Path) -> None:

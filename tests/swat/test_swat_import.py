@@ -31,16 +31,20 @@ def rows_of(workspace: Workspace) -> list[dict]:
     return pq.read_table(workspace.matches_path).to_pylist()
 
 
-def test_the_matches_are_swats_rows(make_swat, tmp_path: Path) -> None:
-    swat = make_swat()
+@pytest.mark.parametrize("bare", [False, True])
+def test_the_matches_are_swats_rows(make_swat, tmp_path: Path, bare: bool) -> None:
+    swat = make_swat(bare=bare)
     counts = import_swat(swat.root, tmp_path / "w", SwatChoices(model=swat.model))
     assert counts == {"classes": 3, "matches": 9, "without_url": 0, "images": 7, "embedded": 7}
     workspace = Workspace.open(tmp_path / "w")
     rows = rows_of(workspace)
     meta = pickle.loads((swat.root / "shapes_metadata-random-0.0-LAION400M.meta").read_bytes())
-    told = [(int(key), *entry[:5]) for key, entries in meta.items() for entry in entries]
+    if bare:
+        told = [(int(key), *entry[:5]) for key, entries in meta.items() for entry in entries]
+    else:  # (synonym, shard, rowid, caption, url, nsfw[, n])
+        told = [(int(key), f"part{entry[1]}", *entry[2:6]) for key, some in meta.items() for entry in some]
     assert [(r["class_id"], r["file"].removeprefix("swat/"), r["row"], r["caption"], r["url"], r["nsfw"])
-            for r in rows] == told  # fmt: skip
+            for r in rows] == [tuple(None if v == "N.A." else v for v in row) for row in told]  # fmt: skip
     assert [r["uid"] for r in rows] == uid_list([r["url"] for r in rows], [r["caption"] for r in rows])
     assert [r["synonym"] for r in rows] == [
         "red star", "red star", "red star", "red star", "red star",
@@ -166,9 +170,10 @@ def hashes(workspace: Workspace) -> list[str]:
     return [hashlib.sha256(Path(line.split()[0]).read_bytes()).hexdigest() for line in lines]
 
 
+@pytest.mark.parametrize("bare", [False, True])
 @pytest.mark.parametrize("database", [False, True])
-def test_the_published_pickle_alone(make_swat, tmp_path: Path, database: bool) -> None:
-    swat = make_swat(features=False, database=database)
+def test_the_published_pickle_alone(make_swat, tmp_path: Path, database: bool, bare: bool) -> None:
+    swat = make_swat(features=False, database=database, bare=bare)
     name = "shapes_mined_captions-LAION400M.pkl"
     alone = tmp_path / "published"
     alone.mkdir()
@@ -180,7 +185,9 @@ def test_the_published_pickle_alone(make_swat, tmp_path: Path, database: bool) -
     counts = import_swat(source, tmp_path / "w", SwatChoices(classes=metrics))
     assert counts == {"classes": 3, "matches": 9, "without_url": 0 if database else 9}
     rows = rows_of(Workspace.open(tmp_path / "w"))
-    assert [r["caption"] for r in rows][:2] == ["a Red-Star on a wall", "crimson star and red star"]
+    captions = [(int(key), text) for key, texts in swat.captions.items() for text in texts]
+    assert [(r["class_id"], r["caption"]) for r in rows] == captions  # a set comes in the corpus's order
+    assert [(r["file"], r["row"]) for r in rows[4:6]] == [("swat/part0", 14), ("swat/part1", 10)]
     assert rows[0]["url"] == ("http://127.0.0.1:9/0-0.jpg" if database else None)
 
 
@@ -204,6 +211,28 @@ def test_a_preset_gives_the_classes_and_the_templates(make_swat, tmp_path: Path)
     settings = workspace.settings()
     assert (settings.task.dataset, settings.match.sample) == ("dtd", 2000)
     assert [entry.name for entry in load_classes(workspace.classes_path())][:2] == ["banded", "blotchy"]
+
+
+def test_the_synonym_is_swats_where_no_phrase_stands(make_swat, tmp_path: Path) -> None:
+    swat = make_swat(features=False)
+    name = "shapes_mined_captions-LAION400M.pkl"
+    matched = {("crimson star", 3, 8, "étoile rouge"), ("red star", 3, 7, "red star")}
+    (swat.root / name).write_bytes(pickle.dumps({"0": matched}))
+    metrics = swat.root / "shapes_metrics-LAION400M.json"
+    import_swat(swat.root / name, tmp_path / "w", SwatChoices(classes=metrics))
+    rows = rows_of(Workspace.open(tmp_path / "w"))
+    assert [(r["synonym"], r["file"], r["row"]) for r in rows] == [
+        ("red star", "swat/part3", 7),
+        ("crimson star", "swat/part3", 8),
+    ]
+
+
+@pytest.mark.parametrize(("old", "name"), [("oxfordpets", "oxford_pets"), ("stanfordcars", "stanford_cars")])
+def test_old_names_of_data_sets(make_swat, tmp_path: Path, old: str, name: str) -> None:
+    swat = make_swat(old, features=False)
+    (swat.root / f"{old}_metrics-LAION400M.json").unlink()
+    import_swat(swat.root, tmp_path / "w")
+    assert Workspace.open(tmp_path / "w").settings().task.dataset == name
 
 
 def hostile(swat) -> None:
@@ -231,8 +260,8 @@ META = "shapes_metadata-random-0.0-LAION400M.meta"
         (hostile, r"\.meta names builtins\.print|\.meta names __builtin__\.print"),
         (rewrite(META, [1]), "holds a list, not a dict of classes"),
         (rewrite(META, {"x": []}), "'x' isn't a class number"),
-        (rewrite(META, {"0": [(1, 2)]}), r"\(1, 2\) isn't \(shard, rowid, caption"),
-        (rewrite(META, {"0": 7}), "class '0' doesn't hold a list of tuples"),
+        (rewrite(META, {"0": [(1, 2)]}), r"\(1, 2\) isn't \(\[synonym,\] shard, rowid, caption"),
+        (rewrite(META, {"0": 7}), "class '0' doesn't hold a list or set of tuples"),
         (rewrite(META, {"9": [("p", 1, "c", "u", None)]}), "rows of class 9, which the class list"),
         (rewrite("shapes_metadata-random-0.0-LAION400M.map", {"0": 3}), "isn't a dict of classes to dicts"),
         (lambda swat: (swat.root / META).write_bytes(b"\x80"), "cut off, or no pickle"),

@@ -28,6 +28,7 @@ def test_data_comes_as_it_is(tmp_path: Path, protocol: int) -> None:
         "0": [("part3", 7, "a café 😀", "http://x/1", None, 0), ("part3", 2**70, None, "", "NSFW")],
         "1": {4: "text", 5: [True, False, 1.5, -3, []]},
         2: (),
+        "3": {("red star", 3, 7, "a red star"), ("red star", 3, 8, None)},  # SWAT's matches are sets
     }
     path = tmp_path / "x.pkl"
     path.write_bytes(pickle.dumps(value, protocol))
@@ -52,7 +53,12 @@ def test_a_program_is_refused_and_never_run(tmp_path: Path, protocol: int) -> No
         (collections.OrderedDict(a=1), "collections.OrderedDict"),
         (Path("x"), r"pathlib"),
         (print, "print"),
-        ({"0": {1, 2}}, "holds set|builtins.set|__builtin__.set"),
+        ({"0": frozenset({1, 2})}, "holds a frozenset|builtins.frozenset|__builtin__.frozenset"),
+        (set, "names builtins.set|names __builtin__.set"),
+        ([set], "names builtins.set|names __builtin__.set"),
+        ({("a", ("b", "c"))}, "holds a set of more than scalars and flat tuples"),
+        ({("a", 1): 2}, "has keys that aren't texts or numbers"),
+        ({"0": {(b"x", 1)}}, "holds bytes|_codecs.encode"),
         ([b"bytes"], "holds bytes|_codecs.encode"),
         ({"0": [(1, bytearray(b"x"))]}, "bytearray"),
         (3j, "complex"),
@@ -64,6 +70,63 @@ def test_anything_but_plain_data_is_refused(tmp_path: Path, value: object, named
         path.write_bytes(pickle.dumps(value, protocol))
         with pytest.raises(InputError, match=named):
             load_pickle(path)
+
+
+def nested_tuples() -> tuple:
+    """61 tuples whose hash would take 2**60 steps."""
+    made: tuple = ("x",)
+    for _ in range(60):
+        made = (made, made)
+    return made
+
+
+HOSTILE = {  # classic ones by hand; every one would run, open, reach or take something if it were obeyed
+    "os.system": b"cos\nsystem\n(S'touch RAN'\ntR.",
+    "builtins.eval": b"\x80\x04cbuiltins\neval\n(\x8c\x0fopen('RAN', 'w')tR.",
+    "builtins.exec by INST": b'(S\'open("RAN", "w")\'\nibuiltins\nexec\n.',
+    "builtins.__import__": b"\x80\x02c__builtin__\n__import__\n(X\x02\x00\x00\x00ostR.",
+    "builtins.getattr by OBJ": b"(cbuiltins\ngetattr\nI1\nS'real'\no.",
+    "functools.partial": b"\x80\x04cfunctools\npartial\n(cos\nsystem\n\x8c\x09touch RANtR.",
+    "copyreg._reconstructor": b"\x80\x02ccopy_reg\n_reconstructor\n(cbuiltins\nset\ncbuiltins\nset\nNtR.",
+    "copyreg.add_extension": b"ccopyreg\nadd_extension\n(S'os'\nS'system'\nI7\ntR.",
+    "an extension code": b"\x80\x02\x82\x07(tR.",
+    "operator.attrgetter by NEWOBJ": b"\x80\x02coperator\nattrgetter\nX\x07\x00\x00\x00__doc__\x85\x81.",
+    "types.FunctionType by STACK_GLOBAL": b"\x80\x04\x8c\x05types\x8c\x0cFunctionType\x93)R.",
+    "a name behind a dot": b"\x80\x04\x8c\x08builtins\x8c\x0fset.__init__.x\x93)R.",
+    "names from the memo": b"\x80\x04\x8c\x02os\x94\x8c\x06system\x94h\x00h\x01\x93\x8c\x09touch RAN\x85R.",
+    "a pickle in a pickle": b"\x80\x04cpickle\nloads\n(C\x10cos\nsystem\n(S'X'\ntR.tR.",
+    "set's state": b"\x80\x04cbuiltins\nset\n}\x8c\x07__new__K\x01sb.",
+    "set's slots": b"\x80\x04cbuiltins\nset\nN}\x8c\x07__new__K\x01s\x86b.",
+    "set of a text that isn't there": b"\x80\x04cbuiltins\nset\n(K\x07tR.",
+    "a buffer of protocol 5": b"\x80\x05\x97.",
+    "a bytearray of protocol 5": b"\x80\x05\x96\x02\x00\x00\x00\x00\x00\x00\x00hi.",
+    "4 EiB of text": b"\x80\x04\x8d\x00\x00\x00\x00\x00\x00\x00\x40x.",
+    "4 EiB of bytes": b"\x80\x04\x8e\x00\x00\x00\x00\x00\x00\x00\x40x.",
+    "a number of 2 GiB": b"\x80\x02\x8b\xff\xff\xff\x7fx.",
+    "a memo place of 4 Gi": b"\x80\x02]r\xff\xff\xff\xff.",
+    "a memo place of 256 Mi": b"\x80\x02]r\x00\x00\x00\x10.",
+    "a key that is never hashed": pickle.dumps(["k", nested_tuples(), "v"])
+    .replace(b"]\x94", b"}\x94")
+    .replace(b"e.", b"u."),
+    "a member that is never hashed": pickle.dumps([nested_tuples()])
+    .replace(b"]\x94", b"\x8f\x94(")
+    .replace(b"a.", b"\x90."),
+    "a number of a million digits": b"I" + b"9" * 1_000_000 + b"\n.",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_pickles(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One clear line that names the file, nothing run, in little memory and time."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "birds_mined_captions-LAION400M.pkl"
+    path.write_bytes(HOSTILE[name])
+    with pytest.raises(InputError) as refused:
+        load_pickle(path)
+    assert str(refused.value).startswith(f"{path} ")
+    assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < len(str(path)) + 200
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
 def test_references_to_something_outside_are_refused(tmp_path: Path) -> None:
