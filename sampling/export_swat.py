@@ -2,7 +2,9 @@
 
     DATASET/DATASET_retrieved_LAION400M-all_synonyms-SAMPLING/CLASS/N.jpg   every usable image of a pool
     DATASET/DATASET_mined_captions-….pkl, …_metadata-….meta and .map, …-urls-….parquet, counts as JSON
-    DATASET/pre_extracted/DATASET_MODEL_mined.pth                           features, labels, paths
+    DATASET/DATASET_MODEL_mined.pth                                         features, labels, paths
+    DATASET/DATASET_metrics-LAION400M.json                                  the synonyms that match
+    data/DATASET/DATASET_metrics-LAION400M.json                             the synonyms that prompt
     data/DATASET/NAME.txt, output/DATASET_MODEL_NAME/NAME.txt and its companions
 
 Lists hold absolute paths below the folder the export is made for.
@@ -12,7 +14,8 @@ from __future__ import annotations
 
 import json
 import pickle
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -21,10 +24,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..class_metrics import metrics_document, most_common_name
+from ..classes import ClassList
 from ..errors import InputError, MissingExtraError
 from ..records import Progress
 from ..search.embeddings import Embeddings
 from ..search.models import MODELS, model_of
+from ..workspace import write_json
 from .class_folders import plain
 from .lists import listed_classes
 from .pool import Pool, read_pools
@@ -34,6 +40,8 @@ if TYPE_CHECKING:
 
 DATABASE = "LAION400M"  # the name that SWAT's scripts look for, whatever the corpus
 """What SWAT calls its corpus."""
+NO_CAPTION = "N.A."
+"""Its text for a NULL."""
 
 
 @dataclass
@@ -83,10 +91,11 @@ def write_swat(sample: Sample, folder: Path, progress: Progress) -> dict[str, in
         (f"{stem}.map", gathered.captions),
     ):
         (home / name).write_bytes(pickle.dumps(value))
-    _write_counts(gathered, home, dataset, f"{DATABASE}-all_synonyms-{sampling}")
+    _write_counts(gathered, sample.names, home, f"{dataset}_downloaded_ct-{DATABASE}-all_synonyms-{sampling}")
+    _write_metrics(sample.classes, gathered, home, folder / "data" / dataset)
     _write_urls(gathered, home / f"{dataset}-urls-{sampling}-0.0-{DATABASE}.parquet")
     config = next((alias for alias, known in MODELS.items() if known == model), model.slug)
-    _write_features(gathered, embeddings, home / "pre_extracted" / f"{dataset}_{config}_mined.pth")
+    _write_features(gathered, embeddings, home / f"{dataset}_{config}_mined.pth")
     listed = _write_lists(sample, gathered, folder, dataset=dataset, config=config)
     return {"images": len(gathered.files), "listed": listed}
 
@@ -96,7 +105,7 @@ def _gather(sample: Sample, pool: Pool, gathered: Gathered, folder: Path, final:
     from .export import link
 
     key = str(pool.class_id)
-    columns = ("file", "row", "caption", "url", "path", "missing")
+    columns = ("synonym", "file", "row", "caption", "url", "path", "missing")
     rows = zip(
         *(pool.table.column(name).to_pylist() for name in columns), pool.embedded.tolist(), strict=True
     )
@@ -104,16 +113,16 @@ def _gather(sample: Sample, pool: Pool, gathered: Gathered, folder: Path, final:
     meta: list[tuple[Any, ...]] = []
     captions: dict[str, str] = {}
     number = 0
-    for file, row, caption, url, path, missing, embedded in rows:
-        entry = (file, row, caption, url, None)  # SWAT's order: caption fourth from the end of a full tuple
-        mined.append((file, row, caption))
+    for synonym, file, row, caption, url, path, missing, embedded in rows:
+        mined.append((synonym, _shard(file), row, caption or NO_CAPTION))
+        entry = (*mined[-1], url, None)  # SWAT's order: caption fourth from the end of a full tuple
         if missing:
             meta.append(entry)
             continue
         name = f"{key}/{number}{Path(path).suffix}"
         link(sample.workspace.root / path, folder / name)
         meta.append((*entry, number))
-        captions[str(number)] = caption or "N.A."
+        captions[str(number)] = caption or NO_CAPTION
         gathered.numbers.setdefault((pool.class_id, path), f"{final}/{name}")
         gathered.rows.append(embedded)
         gathered.labels.append(pool.class_id)
@@ -122,17 +131,40 @@ def _gather(sample: Sample, pool: Pool, gathered: Gathered, folder: Path, final:
     gathered.mined[key], gathered.meta[key], gathered.captions[key] = mined, meta, captions
 
 
-def _write_counts(gathered: Gathered, home: Path, dataset: str, how: str) -> None:
-    for name, counts in (
-        (f"{dataset}_class_frequency-{DATABASE}.json", {k: len(v) for k, v in gathered.mined.items()}),
-        (f"{dataset}_downloaded_ct-{how}.json", {k: len(v) for k, v in gathered.captions.items()}),
-    ):
-        (home / name).write_text(json.dumps(counts, indent=4), encoding="utf-8")
+def _shard(file: str) -> int | str:
+    """SWAT's number of a shard, where ``file`` is one of its database; else ``file``."""
+    number = file.removeprefix("swat/part")
+    return int(number) if number != file and number.isdecimal() else file
+
+
+def _write_counts(gathered: Gathered, names: Mapping[int, str], home: Path, downloaded: str) -> None:
+    found = {key: {"name": names[int(key)], "actual_freq": len(rows)} for key, rows in gathered.mined.items()}
+    ranked = dict(sorted(found.items(), key=lambda item: -len(gathered.mined[item[0]])))
+    arrived = {key: len(captions) for key, captions in gathered.captions.items()}
+    for name, counts in ((f"{home.name}_class_frequency-{DATABASE}", ranked), (downloaded, arrived)):
+        (home / f"{name}.json").write_text(json.dumps(counts, indent=4), encoding="utf-8")
+
+
+def _write_metrics(classes: ClassList, gathered: Gathered, home: Path, data: Path) -> None:
+    """The metrics JSON: beside the matches as they were matched, in ``data`` as its scripts prompt."""
+    data.mkdir(parents=True)
+    for folder, used in ((home, False), (data, True)):
+        document = metrics_document(
+            tuple(
+                replace(entry, synonyms=tuple(s for s in entry.synonyms if s.prompt or not used))
+                for entry in classes
+            )
+        )
+        for entry in classes:
+            record = document[str(entry.id)]
+            record.setdefault("most_common_name", most_common_name(entry))
+            record.setdefault("actual_freq", len(gathered.mined[str(entry.id)]))
+        write_json(folder / f"{home.name}_metrics-{DATABASE}.json", document)
 
 
 def _write_urls(gathered: Gathered, path: Path) -> None:
-    pairs = [(int(key), entry[3]) for key, entries in gathered.meta.items() for entry in entries]
-    classes = pa.array([class_id for class_id, _ in pairs], pa.int64())
+    pairs = [(key, entry[4]) for key, entries in gathered.meta.items() for entry in entries]
+    classes = pa.array([key for key, _ in pairs], pa.string())  # SWAT joins it to paths
     pq.write_table(
         pa.table({"class": classes, "url": pa.array([url for _, url in pairs], pa.string())}), path
     )
@@ -142,7 +174,6 @@ def _write_features(gathered: Gathered, embeddings: Embeddings, path: Path) -> N
     """The .pth of SWAT's feature extraction: float32 unit rows, labels and paths, aligned."""
     import torch
 
-    path.parent.mkdir()
     rows = np.array(gathered.rows, dtype=np.int64)
     torch.save(
         {
@@ -161,7 +192,6 @@ def _write_lists(sample: Sample, gathered: Gathered, folder: Path, *, dataset: s
     output = folder / "output" / f"{dataset}_{config}_{name}"
     data = folder / "data" / dataset
     output.mkdir(parents=True)
-    data.mkdir(parents=True)
     paths = cast("list[str]", list[Any](sample.rows.column("path").to_pylist()))
     pairs = zip(sample.class_ids, paths, strict=True)
     lines = [f"{gathered.numbers[class_id, path]} {class_id} 0\n" for class_id, path in pairs]

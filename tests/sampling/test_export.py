@@ -148,17 +148,23 @@ def test_swat_reads_its_own_files(drawn, tmp_path) -> None:
     ]  # fmt: skip
     meta = pickle.loads((home / "birds_metadata-random-0.0-LAION400M.meta").read_bytes())
     urls = pq.read_table(home / "birds-urls-random-0.0-LAION400M.parquet").to_pylist()
-    assert [(int(c), entry[3]) for c, entries in meta.items() for entry in entries] == [
+    assert [(c, entry[4]) for c, entries in meta.items() for entry in entries] == [
         (row["class"], row["url"]) for row in urls
     ]
+    mined = pickle.loads((home / "birds_mined_captions-LAION400M.pkl").read_bytes())
+    assert mined["0"][1] == meta["0"][1][:4]
+    synonym, shard, row, caption = mined["0"][1]
+    assert (synonym, isinstance(shard, str), row, caption) == ("class0", True, 2, "two, words\nand a line")
     # SWAT's process_meta_map: the last element is the image's number, the caption the fourth from the end
     built = {c: {str(e[-1]): e[-4] for e in entries if isinstance(e[-1], int) and isinstance(e[-4], str)}
              for c, entries in meta.items()}  # fmt: skip
     captions = pickle.loads((home / "birds_metadata-random-0.0-LAION400M.map").read_bytes())
     assert captions == {"0": {"0": "N.A.", "1": "two, words\nand a line", "2": "caption 5"},
                         "1": {"0": "caption 5", "1": "caption 7"}, "2": {}}  # fmt: skip
-    assert built == {**captions, "0": {k: v for k, v in captions["0"].items() if v != "N.A."}}
-    assert json.loads((home / "birds_class_frequency-LAION400M.json").read_text()) == {"0": 3, "1": 3, "2": 0}
+    assert built == captions
+    assert json.loads((home / "birds_class_frequency-LAION400M.json").read_text()) == {
+        str(c): {"name": NAMES[c], "actual_freq": n} for c, n in enumerate((3, 3, 0))
+    }
     counts = (home / "birds_downloaded_ct-LAION400M-all_synonyms-random.json").read_text()
     assert json.loads(counts) == {"0": 3, "1": 2, "2": 0}
     listing = (out / "data/birds/T2T500.txt").read_text()
@@ -229,9 +235,7 @@ def test_swat_features_are_aligned(drawn, tmp_path) -> None:
     import torch
 
     export(drawn, "T2T500", "swat", tmp_path / "out")
-    stored = torch.load(
-        tmp_path / "out/birds/pre_extracted/birds_vitb32_openclip_laion400m_mined.pth", weights_only=True
-    )
+    stored = torch.load(tmp_path / "out/birds/birds_vitb32_openclip_laion400m_mined.pth", weights_only=True)
     embeddings = Embeddings.open(drawn.embeddings_folder(model_of(drawn).slug))
     by_picture = {
         (drawn.root / row["image_path"]).read_bytes(): embeddings.images.take(np.array([at]))[0]

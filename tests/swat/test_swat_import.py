@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import pickle
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from captrawl import pipeline
-from captrawl.classes import load_classes
+from captrawl.classes import load_classes, save_classes
 from captrawl.errors import InputError, ModelError, WorkspaceError
 from captrawl.identity import uid_list
 from captrawl.indexer.embed import embed
@@ -151,10 +153,12 @@ def test_it_samples_exports_and_swats_reader_opens_every_image(
     assert len(read) == len(workspace.samples_folder.joinpath("T2T500.txt").read_text().splitlines())
     again = find(next(path for path in out.iterdir() if path.name not in ("data", "output")))
     assert {"meta", "captions", "mined", "urls", "images"} <= set(again.files)
-    metrics = swat.root / "shapes_metrics-LAION400M.json"
-    import_swat(again.root, tmp_path / "w2", SwatChoices(classes=metrics, model=swat.model))
+    import_swat(again.root, tmp_path / "w2", SwatChoices(model=swat.model))
     other = Workspace.open(tmp_path / "w2")
-    keys = ("class_id", "synonym", "uid", "url", "caption")
+    assert [(e.name, e.synonyms) for e in load_classes(other.classes_path())] == [
+        (e.name, e.synonyms) for e in load_classes(workspace.classes_path())
+    ]
+    keys = ("class_id", "synonym", "uid", "url", "caption", "file", "row")
     assert [[r[k] for k in keys] for r in rows_of(other)] == [
         [r[k] for k in keys] for r in rows_of(workspace)
     ]
@@ -163,6 +167,31 @@ def test_it_samples_exports_and_swats_reader_opens_every_image(
     listed = [line.split()[1] for line in (other.samples_folder / "T2T500.txt").read_text().splitlines()]
     assert listed == [str(label) for _, label, _ in read]
     assert hashes(other) == hashes(workspace)
+
+
+def test_exported_metrics_match_and_prompt_as_the_list_says(make_swat, tmp_path: Path) -> None:
+    swat = make_swat()
+    import_swat(swat.root, tmp_path / "w", SwatChoices(model=swat.model))
+    workspace = Workspace.open(tmp_path / "w")
+    first, *others = load_classes(workspace.classes_path())
+    synonyms = tuple(replace(s, prompt=s.text != "crimson star") for s in first.synonyms)
+    save_classes((replace(first, synonyms=synonyms), *others), workspace.classes_path())
+    embed(workspace)
+    draw(workspace, SampleSettings(name="T2T500", method="T2T-rank"))
+    export(workspace, "T2T500", "swat", tmp_path / "out")
+    name = "w_metrics-LAION400M.json"
+    matching, prompting = (
+        json.loads((tmp_path / "out" / at / "w" / name).read_text()) for at in (".", "data")
+    )
+    assert [*matching["0"]["alternates"]] == ["red star", "Red Star", "crimson star"]
+    assert [*prompting["0"]["alternates"]] == ["red star", "Red Star"]
+    assert [(c["most_common_name"], c["actual_freq"]) for c in prompting.values()] == [
+        ("red star", 6),  # as the user's own file says
+        ("blue_disc", 7),
+        ("unicorn", 0),
+    ]
+    again = load_classes(tmp_path / "out" / "w" / name)
+    assert again[0].synonyms == synonyms
 
 
 def hashes(workspace: Workspace) -> list[str]:
