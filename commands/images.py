@@ -41,6 +41,7 @@ def download(
     if plan_only and adopt:
         raise UsageError("--plan-only and --adopt contradict each other; give one of them")
     if plan_only:
+        options.caution(workspace)
         plan = str(stage.plan_only(workspace))
         return emit_json({"plan": plan}) if json else emit(plan)
     if resize is not None:

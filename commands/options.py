@@ -87,16 +87,20 @@ def change_settings(workspace: Workspace, section: str, changes: dict[str, Any])
     save_settings(parse_settings(data, f"[{section}] by option"), workspace.settings_path)
 
 
+CAUTION = (
+    "note: web corpora hold links to harmful and illegal images, child abuse material (CSAM) among them, and "
+    "no filter of theirs, such as the NSFW tag, is reliable. Prefer Re-LAION, set [download] blocklist and "
+    "contact, and see that the law and your institution let you keep what comes."
+)
+"""What is said before a workspace's first download, and of images that come from elsewhere."""
+
+
 def caution(workspace: Workspace) -> None:
     """Say what web data can hold, before a workspace's first download."""
     from ..terminal import say
 
     if not workspace.ledger_path.exists():
-        say(
-            "note: web corpora hold links to harmful and illegal images, child abuse material among them, "
-            "and no filter of theirs is reliable. Prefer Re-LAION, set [download] blocklist and contact, "
-            "and see that the law and your institution let you keep what comes."
-        )
+        say(CAUTION)
 
 
 def allow_private(workspace: Workspace) -> None:

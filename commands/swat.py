@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from . import options
 from .task import counts_text
 
 app = typer.Typer()
@@ -36,8 +37,9 @@ def import_swat(
     """Make a workspace of SWAT's files: matches, images (linked), embeddings."""
     from ..swat.importing import SwatChoices
     from ..swat.importing import import_swat as run
-    from ..terminal import emit, progress_bars
+    from ..terminal import emit, progress_bars, say
 
+    say(options.CAUTION)
     with progress_bars() as progress:
         counts = run(source, to, SwatChoices(classes, sampling, model), progress=progress)
     emit(f"import: {counts_text(counts)}")

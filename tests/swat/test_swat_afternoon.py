@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,18 @@ def test_from_the_folder(typed, make_swat, swat_reader, tmp_path: Path) -> None:
     (listing,) = (tmp_path / "OUT").glob("data/*/A.txt")
     assert len(swat_reader(listing, Path("/nowhere"))) == len(kept)
     typed("captrawl -C X status --verify")
+
+
+def test_the_caution_comes_before_anything_is_fetched(captrawl, make_swat, tmp_path: Path) -> None:
+    swat = make_swat(features=False, database=True)
+    caution = r"note: .*child abuse material \(CSAM\).* such as the NSFW tag, .*Re-LAION"
+    said = captrawl("import", "swat", swat.root, "--to", tmp_path / "imported").stderr
+    assert re.search(caution, said, re.DOTALL)
+    captrawl("index", "captions", swat.root / "laion400m.db", "--to", tmp_path / "index")
+    metrics = swat.root / "shapes_metrics-LAION400M.json"
+    captrawl("init", tmp_path / "w", "--classes", metrics, "--index", tmp_path / "index")
+    task = ("-C", tmp_path / "w")
+    assert not re.search(caution, captrawl(*task, "match").stderr, re.DOTALL)
+    assert re.search(caution, captrawl(*task, "download", "--plan-only").stderr, re.DOTALL)
+    assert re.search(caution, captrawl(*task, "download").stderr, re.DOTALL)  # loopback: all are refused
+    assert not re.search(caution, captrawl(*task, "download").stderr, re.DOTALL)  # said once

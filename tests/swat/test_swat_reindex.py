@@ -5,8 +5,11 @@ What is fetched is read from the server's log, what is embedded from the encoder
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -27,6 +30,7 @@ from captrawl.indexer.captions import index_captions
 from captrawl.indexer.corpora import find_files
 from captrawl.indexer.download import adopt
 from captrawl.search.encoder import Encoder
+from captrawl.search.matches import match
 from captrawl.settings import load_settings, parse_settings, save_settings
 from captrawl.workspace import State, Workspace
 
@@ -141,10 +145,10 @@ def embedded(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     return counts
 
 
-def make_task(folder: Path, classes: tuple[ClassEntry, ...]) -> Workspace:
+def make_task(folder: Path, classes: tuple[ClassEntry, ...], *, sample: int | str = "all") -> Workspace:
     settings = {
         "captions": {"index": "../captions"},
-        "match": {"sample": "all"},
+        "match": {"sample": sample},
         "download": {"allow_private": True, "processes": 1, "contact": "us@here"},
         "model": {"name": f"local-dir:{MODEL}", "device": "cpu", "templates": ["a photo of a {}."]},
         "sample": [{"name": "T2T500"}],
@@ -263,7 +267,6 @@ def test_add_a_corpus_file(base: Workspace, web: Web, corpus: Path, embedded: di
 
 def test_a_second_task_shares_the_images(base: Workspace, web: Web, embedded: dict[str, int]) -> None:
     second = make_task(base.root.parent / "second", (named(0, "snow"), named(1, "bike")))
-    from captrawl.search.matches import match
 
     match(second)
     mark = len(web.asked)
@@ -296,68 +299,128 @@ def test_sharing_with_itself_or_nothing_is_an_error(base: Workspace, tmp_path: P
     smaller = settings.download.model_copy(update={"resize": 64})
     other = make_task(base.root.parent / "small", TASK)
     save_settings(settings.model_copy(update={"download": smaller}), other.settings_path)
-    from captrawl.search.matches import match
 
     match(other)
     with pytest.raises(InputError, match="packed its images with resize=0, this workspace says 64"):
         adopt(other, base.root)
 
 
-def test_two_part_processes_killed_and_restarted(web: Web, corpus: Path, first: Path, tmp_path: Path) -> None:
-    """Indexing by --part on a shared folder, killed at random, then the pipeline: as one process makes it."""
+def test_two_part_processes_killed_and_restarted(web: Web, corpus: Path, tmp_path: Path, captrawl) -> None:
+    """Two jobs index by --part, then two run on one workspace; killed at random, they make what one makes."""
     many = tmp_path / "many"
     many.mkdir()
     photos = [pq.read_table(corpus / f"part-{n}.parquet") for n in (0, 1)]
     for n in range(6):
         pq.write_table(photos[n % 2].slice(n // 2 * 80, 80), many / f"{n}.parquet")
+    classes = (*TASK, *(named(n, name) for n, name in enumerate(("dog", "man", "street"), start=2)))
+    tasks = [make_task(tmp_path / where / "task", classes, sample=2000) for where in ("one", "two")]
+    indexing = ("index", "captions", many, "--workers", "1", "--to")
+    one, two = (task.root for task in tasks)
+    began = time.monotonic()
+    captrawl(*indexing, one.parent / "captions")
+    captrawl("-C", one, "run")
+    whole = time.monotonic() - began
     chooser = random.Random(7)
-    command = [
-        sys.executable,
-        "-m",
-        "captrawl",
-        "index",
-        "captions",
-        str(many),
-        "--to",
-        str(tmp_path / "captions"),
-    ]
-    waiting = dict.fromkeys(("1/2", "2/2"), 2)  # kills left
-    while waiting:
-        running = {
-            part: subprocess.Popen(
-                [*command, "--workers", "1", "--part", part],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for part in waiting
-        }
-        for part, process in running.items():
-            if waiting[part]:
-                time.sleep(chooser.uniform(0.1, 1.5))
-                process.send_signal(signal.SIGKILL)
-                waiting[part] -= 1
-                process.communicate()
-            else:
-                _, told = process.communicate(timeout=300)
-                assert process.returncode == 0, told
-                del waiting[part]
-    (tmp_path / "one").mkdir()
-    index_captions(
-        str(tmp_path / "one" / "captions"), find_files([many]), part=None, replace=False, workers=1
-    )
-    (tmp_path / "two").mkdir()
-    (tmp_path / "captions").rename(tmp_path / "two" / "captions")
-    tasks = [make_task(tmp_path / where / "task", TASK) for where in ("one", "two")]
-    from captrawl.search.matches import match
+    parts = [(*indexing, two.parent / "captions", "--part", part) for part in ("1/2", "2/2")]
+    side_by_side(parts, kills=2, longest=whole / 4, chooser=chooser)
+    side_by_side([("-C", two, "run")] * 2, kills=5, longest=0.6 * whole, chooser=chooser)
+    for task in (one, two):
+        assert "verified" in captrawl("-C", task, "status", "--verify").stdout
+    expected, found = artefacts(one), artefacts(two)
+    assert len(expected["files"]) > 100
+    assert list(found) == list(expected)
+    for name, value in expected.items():
+        assert found[name] == value, name
+    assert [*two.glob("images/spool/*"), *two.glob("images/.tmp"), *two.glob(".matches")] == []
+    every = [matched_all(task) for task in tasks]
+    assert every[0] == every[1] == sorted(expected["matches"], key=place_of)
 
-    for task in tasks:
-        match(task)
-    one, two = (pq.read_table(task.matches_path) for task in tasks)
-    assert one.num_rows > 5
-    assert one.sort_by([("class_id", "ascending"), ("priority", "ascending")]).equals(
-        two.sort_by([("class_id", "ascending"), ("priority", "ascending")])
-    )
+
+def matched_all(workspace: Workspace) -> list[dict]:
+    """The matches of ``match --all``, which have no order of their own."""
+    settings = load_settings(workspace.settings_path)
+    match_all = settings.match.model_copy(update={"sample": "all"})
+    save_settings(settings.model_copy(update={"match": match_all}), workspace.settings_path)
+    match(workspace)
+    return sorted(pq.read_table(workspace.matches_path).to_pylist(), key=place_of)
+
+
+def place_of(row: dict) -> tuple[int, str, int]:
+    return row["class_id"], row["file"], row["row"]
+
+
+def side_by_side(commands: list[tuple], *, kills: int, longest: float, chooser: random.Random) -> None:
+    """Run ``commands`` at once until each has ended well; ``kills`` times one is killed and started again.
+
+    One that finds the other at its stage says so and comes back.
+    """
+
+    def start(command: tuple) -> subprocess.Popen[str]:
+        words = [sys.executable, "-m", "captrawl", *map(str, command)]
+        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(words, start_new_session=True, **pipes)
+
+    running = {number: start(command) for number, command in enumerate(commands)}
+    deadline = time.monotonic() + 900
+    while running:
+        assert time.monotonic() < deadline
+        time.sleep(chooser.uniform(0.1, longest) if kills else 0.2)
+        if kills:
+            number = chooser.choice(sorted(running))
+            os.killpg(running[number].pid, signal.SIGKILL)
+            running[number].communicate()
+            kills -= 1
+            running[number] = start(commands[number])
+        for number, process in list(running.items()):
+            if process.poll() is None:
+                continue
+            told = process.communicate()[1]
+            if process.returncode == 0:
+                del running[number]
+            else:
+                assert process.returncode == 1, told
+                assert re.search(r"another process is running '\S+' in \S+; wait for it", told), told
+                running[number] = start(commands[number])
+
+
+def artefacts(folder: Path) -> dict[str, object]:
+    """All that is in a workspace but attempts, times, folder numbers and its own path; by file."""
+    images = pq.read_table(folder / "images.parquet")
+    content = {row["path"]: row["sha256"] for row in images.to_pylist() if row["path"]}
+    found: dict[str, object] = {
+        "classes": json.loads((folder / "classes.json").read_text()),
+        "settings": (folder / "captrawl.toml").read_text(),
+        "matches": pq.read_table(folder / "matches.parquet").to_pylist(),
+        "images": images.drop_columns(["attempts", "path"]).to_pylist(),
+        "files": sorted(sha256(path) for path in (folder / "images").glob("*/*.jpg")),
+    }
+    for path in sorted([*folder.glob("embeddings/**/*.npy"), *folder.glob("vectors/*/*")]):
+        found[path.relative_to(folder).as_posix()] = path.read_bytes()
+    for path in sorted(folder.glob("embeddings/**/*.parquet")):
+        rows = pq.read_table(path).to_pylist()
+        named = [{**row, "image_path": content.get(row.get("image_path"))} for row in rows]
+        found[path.relative_to(folder).as_posix()] = named
+    for path in sorted(folder.glob("samples/*")):
+        if path.suffix == ".parquet":
+            rows = pq.read_table(path).to_pylist()
+            found[path.name] = [
+                {**row, "path": content[row["path"]] if row["path"] else None} for row in rows
+            ]
+            continue
+        text = path.read_text()
+        for name, hashed in content.items():
+            text = text.replace(f"{folder}/{name}", hashed)
+        found[path.name] = text
+    lock = json.loads((folder / "captrawl.lock.json").read_text())
+    for stage, held in lock["stages"].items():
+        inputs = held["inputs"] if stage in pipeline.STAGES else {}  # the others' are hashes of paths too
+        counts = {key: count for key, count in held["counts"].items() if key != "bytes"}
+        found[f"lock: {stage}"] = (inputs, counts)
+    return found
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.mark.elastic
@@ -384,8 +447,6 @@ def test_move_the_captions_to_elasticsearch(
         assert pipeline.status(base)[0].state is State.DONE
         pipeline.run(base)
         assert (web.since(mark), embedded) == ([], {"images": 0, "texts": 0})
-        from captrawl.search.matches import match
-
         match(base)  # asked anew of the other engine: the same rows
         order = [("class_id", "ascending"), ("priority", "ascending")]
         assert pq.read_table(base.matches_path).sort_by(order).equals(rows.sort_by(order))
