@@ -22,7 +22,7 @@ from captrawl.sampling.export import export
 from captrawl.sampling.sample import draw
 from captrawl.search.embeddings import Embeddings, EmbeddingsInfo
 from captrawl.search.models import model_of
-from captrawl.settings import SampleSettings
+from captrawl.settings import SampleSettings, save_settings
 from captrawl.swat.folder import find
 from captrawl.swat.importing import SwatChoices, import_swat
 from captrawl.workspace import State, Workspace
@@ -192,6 +192,42 @@ def test_exported_metrics_match_and_prompt_as_the_list_says(make_swat, tmp_path:
     ]
     again = load_classes(tmp_path / "out" / "w" / name)
     assert again[0].synonyms == synonyms
+
+
+def test_swats_sampler_goes_on_from_the_export(make_swat, tmp_path: Path) -> None:
+    """Its T2T-rank, re-implemented over the exported files alone, draws the list that was exported."""
+    import torch
+    from captrawl.search.encoder import load_encoder, resolve
+
+    swat = make_swat()
+    import_swat(swat.root, tmp_path / "w", SwatChoices(model=swat.model))
+    workspace = Workspace.open(tmp_path / "w")
+    template, settings = "a photo of a {}.", workspace.settings()
+    model = settings.model.model_copy(update={"templates": [template]})
+    save_settings(settings.model_copy(update={"model": model}), workspace.settings_path)
+    embed(workspace)
+    draw(workspace, SampleSettings(name="T2T500", method="T2T-rank"))
+    export(workspace, "T2T500", "swat", tmp_path / "out")
+    home, data = tmp_path / "out" / "w", tmp_path / "out" / "data" / "w"
+    held = torch.load(next(home.glob("w_*_mined.pth")), weights_only=True)
+    captions = pickle.loads((home / "w_metadata-random-0.0-LAION400M.map").read_bytes())
+    metrics = json.loads((data / "w_metrics-LAION400M.json").read_text())
+    encoder = load_encoder(resolve(swat.model), device="cpu")
+    expected = []
+    for key in sorted(metrics, key=int):
+        texts = [template.replace("{}", name) for name in metrics[key]["alternates"]]
+        prompt = unit(unit(encoder.encode_texts(texts)).mean(axis=0, keepdims=True))[0]
+        rows = [at for at, label in enumerate(held["labels"].tolist()) if str(label) == key]
+        scores = held["caption_features"].numpy()[rows] @ prompt
+        ranked = sorted(
+            zip(scores, (held["filepath"][at] for at in rows), strict=True), key=lambda pair: -pair[0]
+        )
+        expected += [f"{path} {key} 0" for score, path in ranked if score >= 0]
+    assert len(expected) > 3
+    assert (data / "T2T500.txt").read_text().splitlines() == expected
+    for line in expected:  # check_caption: the map has every listed image, keys as texts
+        *_, key, name = line.split()[0].split("/")
+        assert captions[key][name.partition(".")[0]]
 
 
 def hashes(workspace: Workspace) -> list[str]:

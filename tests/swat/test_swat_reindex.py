@@ -305,6 +305,7 @@ def test_sharing_with_itself_or_nothing_is_an_error(base: Workspace, tmp_path: P
         adopt(other, base.root)
 
 
+@pytest.mark.timeout(1200)
 def test_two_part_processes_killed_and_restarted(web: Web, corpus: Path, tmp_path: Path, captrawl) -> None:
     """Two jobs index by --part, then two run on one workspace; killed at random, they make what one makes."""
     many = tmp_path / "many"
