@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 MATCH_STYLE = "bold yellow"
 LONGEST_SHOWN = 500
 """Characters of a caption that a terminal shows; some corpora hold captions of 60,000."""
+NARROW = 80
+"""A terminal with fewer cells across has no room for URLs beside captions."""
 INVISIBLE = frozenset("\u00ad\u200b\u2060\ufeff")
 """Soft hyphen, zero-width blank, word joiner, byte-order mark: harmless, and nothing to show."""
 
@@ -149,6 +152,12 @@ def progress_bars() -> Generator[Progress]:
 
     with bars:
         yield show
+
+
+def bar_room(names: Iterable[str], numbers: Iterable[str]) -> int:
+    """How long a bar may be beside a column of names and one of numbers on this terminal: 8 to 40 cells."""
+    taken = sum(max((cell_len(text) for text in column), default=0) + 2 for column in (names, numbers))
+    return max(8, min(40, out().width - taken))
 
 
 def bar(value: int, most: int, *, width: int = 40) -> str:

@@ -39,7 +39,10 @@ def query(
     no_safety: options.NoSafety = False,
     limit: Annotated[int, typer.Option(help="Rows to show.", min=0)] = 20,
     order: Annotated[
-        str, typer.Option(metavar="relevance|random|corpus", help="Which rows come first.")
+        str,
+        typer.Option(
+            metavar="relevance|random|corpus", help="Which rows come first.", autocompletion=options.orders
+        ),
     ] = "relevance",
     seed: Annotated[int, typer.Option(help="Of --order random.")] = 0,
     json: options.Json = False,
@@ -100,19 +103,24 @@ def _safety_json(safety: SafetyCount) -> dict[str, int]:
 
 
 def _say_safety(safety: SafetyCount, filters: Filters) -> None:
+    from ..search.query import Safety
     from ..terminal import number, say
+
+    def rows(count: int, kind: str) -> str:
+        return f"{number(count)} {kind}{'row' if count == 1 else 'rows'}"
 
     if safety.left_out:
         bound = filters.max_punsafe
         hint = "--no-safety shows them" if bound is None else f"tagged NSFW, or punsafe above {bound:g}"
-        say(f"{number(safety.left_out)} unsafe rows left out ({hint})")
+        kind = "unsafe or unjudged " if filters.safety is Safety.STRICT else "unsafe "
+        say(f"{rows(safety.left_out, kind)} left out ({hint})")
     if safety.unknown:
-        say(f"{number(safety.unknown)} rows have no safety value and stay (--strict-safety drops them)")
+        say(f"{rows(safety.unknown, '')} without a safety value kept (--strict-safety drops them)")
 
 
 def _show_rows(rows: pa.Table, asked: CaptionQuery, counted: Totals) -> None:
     from ..search.text import matching_spans
-    from ..terminal import emit, highlighted, number, one_line, out, table
+    from ..terminal import NARROW, emit, highlighted, number, one_line, out, table
 
     emit(f"{number(counted.total)} rows match")
     several = len(counted.synonyms) > 1
@@ -122,17 +130,21 @@ def _show_rows(rows: pa.Table, asked: CaptionQuery, counted: Totals) -> None:
     if not rows.num_rows:
         return
     phrases = [*asked.synonyms, *([asked.prefix] if asked.prefix else [])]
+    console = out()
+    columns = [("caption", "left"), ("size", "right"), ("url", "left")]
+    if console.is_terminal and console.width < NARROW:
+        columns = columns[:-1]
     cells: list[list[object]] = []
     for row in rows.to_pylist():
         caption = row["caption"] or ""
+        spans = matching_spans(caption, phrases)
+        marked = highlighted(caption, spans)
         size = f"{row['width']}×{row['height']}" if row["width"] and row["height"] else ""
-        marked = highlighted(caption, matching_spans(caption, phrases))
-        line: list[object] = [marked, size, one_line(row["url"] or "")]
+        line: list[object] = [marked, size, one_line(row["url"] or "")][: len(columns)]
         cells.append([row["synonym"], *line] if several else line)
-    columns = [("caption", "left"), ("size", "right"), ("url", "left")]
     shown = table("", [("synonym", "left"), *columns] if several else columns, cells)
-    console = out()
-    if console.is_terminal:  # the caption is what one reads; whole URLs are in --json and --csv
+    if console.is_terminal and columns[-1][0] == "url":
+        # the caption is what one reads; whole URLs are in --json and --csv
         url = shown.columns[-1]
         url.no_wrap, url.overflow, url.max_width = True, "ellipsis", max(16, console.width // 4)
     console.print(shown)
@@ -188,7 +200,7 @@ def count(
 
 
 def _show_counts(counts: list[Any], rows: int) -> None:
-    from ..terminal import bar, emit, number, out, table
+    from ..terminal import bar, bar_room, emit, number, out, table
 
     one = len(counts) == 1
     pairs: list[tuple[str, int]] = (
@@ -200,7 +212,8 @@ def _show_counts(counts: list[Any], rows: int) -> None:
         else [(f"{c.id} {c.name}", c.total) for c in counts]
     )
     most = max((value for _, value in pairs), default=0)
-    cells = [(name, number(value), bar(value, most)) for name, value in pairs]
+    room = bar_room((name for name, _ in pairs), (number(value) for _, value in pairs))
+    cells = [(name, number(value), bar(value, most, width=room)) for name, value in pairs]
     out().print(table("", [("phrase" if one else "class", "left"), ("rows", "right"), ("", "left")], cells))
     if not one:
         emit(f"{number(sum(c.total for c in counts))} (class, row) pairs in {number(len(counts))} classes")

@@ -129,3 +129,17 @@ def save_sample(workspace: Workspace, spec: SampleSettings) -> None:
     kept = [spec if sample.name == spec.name else sample for sample in settings.sample]
     chosen = kept if spec.name in names else [*kept, spec]
     save_settings(settings.model_copy(update={"sample": chosen}), workspace.settings_path)
+
+
+def orders() -> list[str]:
+    """What a shell completes after --order."""
+    from ..search.explore import Order
+
+    return list(Order)
+
+
+def datasets() -> list[str]:
+    """What a shell completes after --dataset."""
+    from ..datasets import PRESETS
+
+    return list(PRESETS)

@@ -25,7 +25,12 @@ def init(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="The workspace to make.")],
     index: options.Index,
     classes: Annotated[Path | None, typer.Option(help="The class list: TXT, CSV, TSV or JSON.")] = None,
-    dataset: Annotated[str, typer.Option(help="A preset data set, or the TOML file of your own.")] = "",
+    dataset: Annotated[
+        str,
+        typer.Option(
+            help="A preset data set, or the TOML file of your own.", autocompletion=options.datasets
+        ),
+    ] = "",
     prefix: options.Prefix = "",
     shots: Annotated[Path | None, typer.Option(help="Few labelled images: 'path label flag' lines.")] = None,
     root: Annotated[Path | None, typer.Option(help="The folder that the shots' paths start from.")] = None,

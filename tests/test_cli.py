@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
+import os
+import pty
+import re
 import signal
 import socket
 import subprocess
@@ -18,6 +22,7 @@ import pytest
 from captrawl import __version__
 from captrawl.cli import app
 from captrawl.doctor import Verdict, examine
+from rich.cells import cell_len
 from typer.testing import CliRunner, Result
 
 ROWS = [
@@ -108,7 +113,79 @@ def test_the_terminal_shows_no_escape_of_a_caption(index: Path) -> None:
     assert "2 rows match" in done.stdout
     assert "\x1b" not in done.stdout
     assert "�[31mred" in done.stdout
-    assert "1 unsafe rows left out" in done.stderr
+    assert "1 unsafe row left out" in done.stderr
+
+
+def test_strict_safety_says_what_it_left_out(index: Path) -> None:
+    done = run("count", "annual crop", "--index", index, "--strict-safety")
+    assert "1 unsafe or unjudged row left out (--no-safety shows them)" in done.stderr
+    done = run("count", "annual crop", "--index", index)
+    assert "1 row without a safety value kept (--strict-safety drops them)" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("captrawl que", ["query"]),
+        ("captrawl query dog --ord", ["--order"]),
+        ("captrawl query dog --order ra", ["random"]),
+        ("captrawl init birds --dataset ima", ["imagenet"]),
+    ],
+)
+def test_a_shell_completes_commands_options_and_values(words: str, completed: list[str]) -> None:
+    asked = {"_CAPTRAWL_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    done = subprocess.run(
+        ["captrawl"], executable=Path(sys.executable).with_name("captrawl"), env=os.environ | asked,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.split() == completed
+
+
+def in_a_terminal(width: int, *arguments: object) -> list[str]:
+    """What a command shows in a terminal so many cells wide, without styles, line by line."""
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "captrawl", *map(str, arguments)],
+        stdout=theirs, stderr=subprocess.DEVNULL, env=os.environ | {"COLUMNS": str(width), "TERM": "xterm"},
+    )  # fmt: skip
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # the end, on Linux
+        while part := os.read(ours, 65536):
+            shown += part
+    os.close(ours)
+    assert child.wait(60) == 0
+    return re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).splitlines()
+
+
+WIDE = {
+    "猫 golden retriever 🐕 とても長い日本語のキャプションです、幅を超えて折り返します": "長い日本語",
+    "golden retriever 한국어 문장 ﬁn café 狗 that goes on and on, beyond every width": "beyond every",
+    "before " * 2_000 + "the golden retriever " + "behind " * 2_000: "the golden",
+}
+"""A caption, and words of it that are in view."""
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_terminals_width_is_kept_with_wide_characters(tmp_path: Path, width: int) -> None:
+    table = pa.table(
+        {"url": [f"http://example.org/{'x' * 90}/{n}.jpg" for n in range(3)], "caption": list(WIDE)}
+    )
+    pq.write_table(table, tmp_path / "wide.parquet")
+    run("index", "captions", tmp_path / "wide.parquet", "--to", tmp_path / "index", "--workers", 1)
+    asked = ["golden retriever", "goldie", "--index", tmp_path / "index"]
+    lines = in_a_terminal(width, "query", *asked)
+    assert max(map(cell_len, lines)) <= width
+    assert len(lines) < 40  # a caption of 28,000 characters is cut
+    flat = re.sub(r"\s+", "", "".join(line[18:] for line in lines))
+    columns = [re.sub(r"\s+", "", words) for words in WIDE.values()]
+    if width == 60:  # no URL column between the pieces of a caption
+        assert all(words in flat for words in columns)
+    assert any("http://exa" in line for line in lines) is (width >= 80)
+    counted = in_a_terminal(width, "count", *asked)
+    assert max(map(cell_len, counted)) <= width
+    bars = [line.count("█") for line in counted if "golden retriever" in line or "any of" in line]
+    assert bars == [min(40, width - 16 - 2 - 4 - 2)] * 2  # name, gap, the word rows, gap
 
 
 def test_csv_and_files(index: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from captrawl.errors import ClassListError, WorkspaceError
 from captrawl.indexer.captions import index_captions
 from captrawl.indexer.corpora import find_files
 from captrawl.search.captions import open_captions
-from captrawl.search.match import Credit, Scope, count_classes, count_safety
+from captrawl.search.match import FEW, Credit, Scope, count_classes, count_safety
 from captrawl.search.matches import match, match_status, read_matches
 from captrawl.search.query import Filters, Safety
 from captrawl.settings import Settings
@@ -84,7 +84,9 @@ def make_workspace(folder: Path, index: Path, **sections: object) -> Workspace:
     ],
 )
 def test_credit(frequencies: dict[str, int], caption: str | None, credited: str | None) -> None:
-    assert Credit(frequencies)(pa.array([caption], pa.string())).to_pylist() == [credited]
+    for copies in (1, FEW + 1):  # one by one, and as a column
+        captions = pa.array([caption] * copies, pa.string())
+        assert Credit(frequencies)(captions).to_pylist() == [credited] * copies
 
 
 def test_counts_of_classes_and_synonyms(index: Path) -> None:
