@@ -140,7 +140,9 @@ def _show_rows(rows: pa.Table, asked: CaptionQuery, counted: Totals) -> None:
         spans = matching_spans(caption, phrases)
         marked = highlighted(caption, spans)
         size = f"{row['width']}×{row['height']}" if row["width"] and row["height"] else ""
-        line: list[object] = [marked, size, one_line(row["url"] or "")][: len(columns)]
+        line: list[object] = [marked, size]
+        if columns[-1][0] == "url":
+            line.append(one_line(row["url"] or ""))
         cells.append([row["synonym"], *line] if several else line)
     shown = table("", [("synonym", "left"), *columns] if several else columns, cells)
     if console.is_terminal and columns[-1][0] == "url":

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import InputError, MissingExtraError
+from ..lean import settle_without_pandas
 from ..workspace import Workspace
 
 app = typer.Typer()
@@ -32,6 +33,7 @@ def serve(
     from ..search.captions import open_captions
     from ..terminal import emit, say
 
+    settle_without_pandas()
     try:
         from ..web import serve as server
         from ..web.app import Serving, create_app

@@ -53,6 +53,8 @@ class Limits:
     pixels: int = 50_000_000
     body_seconds: float = 20.0
     query_seconds: float = 30.0
+    model_seconds: float = 120.0
+    """For an answer that may have to wait until the model is loaded."""
     queries: int = 4
     """Questions worked on at a time; others wait. More would only contend for the interpreter."""
     exports: int = 2

@@ -57,7 +57,7 @@ class ImageRoutes:
         """The images or captions of the workspace nearest to a text or to a row's image or caption."""
         if bool(asked.text.strip()) == (asked.uid is not None):
             raise QueryError("give a text or a uid to look for, and just one of them")
-        return await self._work.do(lambda: self._near(asked))
+        return await self._work.do(lambda: self._near(asked), model=True)
 
     async def similar_to_upload(self, request: Request, asked: Annotated[AskedUpload, Query()]) -> Neighbours:
         """The images or captions of the workspace nearest to the image in the body."""
@@ -67,7 +67,7 @@ class ImageRoutes:
             opened, within = self._explorer.similarity(), self._within(asked)
             return self._told(opened.by_image(read_upload(data, self._limits.pixels), within))
 
-        return await self._work.do(near)
+        return await self._work.do(near, model=True)
 
     async def image(
         self,

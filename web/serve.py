@@ -45,8 +45,11 @@ def serve(app: FastAPI, opened: socket.socket, ready: Callable[[], None]) -> Non
     """Answer requests on ``opened`` until Ctrl-C; ``ready`` is called once the first can be answered."""
     import uvicorn
 
+    from .connections import Connection
+
     config = uvicorn.Config(
         app,
+        http=Connection,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
+MOST_SCANS = 100
+"""Of a JPEG; real ones have twenty at most, and each costs as much as a picture of its own."""
+
+
 class UnusableUploadError(InputError):
     """The uploaded bytes aren't an image that can be looked for."""
 
@@ -31,6 +35,8 @@ def read_upload(data: bytes, max_pixels: int) -> Image.Image:
 
     if not may_be_image(data, whole=True):
         raise UnusableUploadError("this isn't an image; give a JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF file")
+    if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > MOST_SCANS:
+        raise UnusableUploadError(f"this JPEG has more than {MOST_SCANS} scans, as no camera makes them")
     seen = look(data, min_side=1, max_pixels=max_pixels)
     if seen.reason is Reason.TOO_MANY_PIXELS:
         size = f"{seen.width} × {seen.height}" if seen.width else "far too many"

@@ -30,15 +30,16 @@ class Work:
         self._questions = ThreadPoolExecutor(self.limits.queries, "web")
         self._exports = ThreadPoolExecutor(self.limits.exports, "export")
 
-    async def do(self, question: Callable[[], _Answer]) -> _Answer:
-        """What ``question()`` gives; BusyError where it takes too long."""
+    async def do(self, question: Callable[[], _Answer], *, model: bool = False) -> _Answer:
+        """What ``question()`` gives; BusyError where it takes too long. ``model``: it may load a model."""
+        seconds, what = self.limits.query_seconds, "ask for less"
+        if model:
+            seconds, what = self.limits.model_seconds, "the model may still be loading; ask again"
         try:
-            async with asyncio.timeout(self.limits.query_seconds):
+            async with asyncio.timeout(seconds):
                 return await asyncio.get_running_loop().run_in_executor(self._questions, question)
         except TimeoutError as error:
-            raise BusyError(
-                f"this took longer than {self.limits.query_seconds:g} seconds and was given up; ask for less"
-            ) from error
+            raise BusyError(f"this took longer than {seconds:g} seconds and was given up; {what}") from error
 
     def check_exports(self) -> None:
         """BusyError where as many downloads run as may."""

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from captrawl.records import IMAGE_SCHEMA
+from captrawl.web.serve import CONNECTIONS
 from PIL import Image
 
 
@@ -64,6 +65,11 @@ ATTACKS: dict[str, tuple[bytes, int]] = {
     "rebinding, page": (get("/", host="evil.example:8000"), 403),
     "rebinding, prefix": (get("/api/session", host="localhost.evil.example"), 403),
     "rebinding, suffix": (get("/api/session", host="evil.example/localhost"), 403),
+    "rebinding, dot": (get("/api/session", host="localhost."), 403),
+    "rebinding, user": (get("/api/session", host="localhost:80@evil.example"), 403),
+    "rebinding, number": (get("/api/session", host="2130706433"), 403),
+    "rebinding, address in a name": (get("/api/session", host="127.0.0.1.evil.example"), 403),
+    "another's absolute address": (get("http://evil.example/api/session"), 404),
     "two hosts": (get("/api/session", "Host: evil.example"), 400),
     "no host": (b"GET /api/session HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
     "old protocol without host": (b"GET /api/session HTTP/1.0\r\n\r\n", 403),
@@ -80,6 +86,9 @@ ATTACKS: dict[str, tuple[bytes, int]] = {
     "form write": (ask("POST", "/api/similar/image", "Content-Type: text/plain", body=b"x"), 403),
     "websocket": (get("/api/session", "Upgrade: websocket", f"Sec-WebSocket-Key: {'A' * 22}==", EVIL), 403),
     "method": (ask("DELETE", "/api/classes"), 403),
+    "method override": (get(f"{MARK}?_method=PUT", "X-HTTP-Method-Override: PUT"), 405),
+    "two lengths": (ask("POST", "/api/similar/image", "Content-Length: 9", body=b"abcd"), 400),
+    "length below zero": (ask("POST", "/api/similar/image", "Content-Length: -1"), 400),
     "split header": (get("/api/session", "X: a\r\n b\x00c"), 400),
     "huge request line": (get("/api/query?phrase=" + "x" * 200_000), 400),
 }
@@ -116,6 +125,14 @@ def bomb(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
+def scans() -> bytes:
+    """A JPEG of many scans: each is decoded like a picture of its own."""
+    out = io.BytesIO()
+    Image.new("L", (64, 64)).save(out, "JPEG", progressive=True)
+    data = out.getvalue()[:-2]
+    return data + data[data.rfind(b"\xff\xda") :] * 200 + b"\xff\xd9"
+
+
 def truncated() -> bytes:
     out = io.BytesIO()
     Image.effect_noise((200, 200), 90).save(out, "JPEG")
@@ -125,6 +142,7 @@ def truncated() -> bytes:
 UPLOADS: dict[str, tuple[bytes, int]] = {
     "bomb": (bomb(30_000, 30_000), 415),
     "vast bomb": (bomb(200_000, 200_000), 415),
+    "scans": (scans(), 415),
     "text": (b"hello", 415),
     "nothing": (b"", 415),
     "svg": (b'<svg xmlns="http://www.w3.org/2000/svg"><script>1</script></svg>', 415),
@@ -161,6 +179,33 @@ def test_a_giant_upload_is_cut_off(server: Any) -> None:
     assert "413" in server.logged()[before:]
     large = httpx.put(f"{server.url}api/classes/0/marks/1", content=b"x" * 70_000, headers=headers)
     assert large.status_code == 413
+
+
+@pytest.mark.parametrize("body", [b"[" * 60_000, b'{"mark":' * 7_000, b'{"mark":' + b"9" * 60_000 + b"}"])
+def test_a_json_bomb_is_refused_and_logged(server: Any, body: bytes) -> None:
+    before = len(server.logged())
+    headers = {**token_of(server), "Content-Type": "application/json"}
+    answer = httpx.put(f"{server.url}api/classes/0/marks/1", content=body, headers=headers, timeout=30)
+    assert answer.status_code == 400
+    assert ": 400" in server.logged()[before:]
+
+
+def test_heads_that_never_end_dont_keep_others_out(serve: Any, site: Any) -> None:
+    server = serve("--index", site.index)
+    held = [socket.create_connection(("127.0.0.1", server.port), 20) for _ in range(CONNECTIONS + 5)]
+    for connection in held:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
+    statuses: list[int] = []
+    for _ in range(100):
+        statuses.append(httpx.get(server.url, timeout=30).status_code)
+        if statuses[-1] == 200:
+            break
+        time.sleep(0.5)
+    assert statuses[0] == 503
+    assert statuses[-1] == 200
+    assert "no whole head in 10 seconds" in server.logged()
+    for connection in held:
+        connection.close()
 
 
 def test_every_answer_has_the_headers(server: Any) -> None:

@@ -408,3 +408,24 @@ def test_an_index_alone_is_served(watch: Callable[..., Any], serve: Callable[...
     expect(page.get_by_text("Similar images need a workspace")).to_be_visible()
     page.goto("/#classes")
     expect(page.get_by_text("Classes need a workspace")).to_be_visible()
+
+
+def test_what_hides_the_matches_is_told(watch: Callable[..., Any]) -> None:
+    page = watch().page
+    page.goto("/#captions?phrase=tabby+cat&safety=strict")
+    expect(page.get_by_text("No caption with these words passes what else is asked.")).to_be_visible()
+    expect(page.locator(".safety")).to_have_text("45 unsafe or unjudged left out")
+    page.get_by_label("Unsafe rows").select_option("default")
+    total(page, 45)
+    page.get_by_label("Only with (prefix)").fill("submarine")
+    expect(page.get_by_text("Try it without the prefix, the exclusions or the filters.")).to_be_visible()
+
+
+def test_the_class_list_stays_in_view(watch: Callable[..., Any]) -> None:
+    page = watch(height=500).page
+    page.goto("/#classes/1?sample=T2I5")
+    expect(page.locator(".card img").first).to_be_visible()
+    page.evaluate("window.scrollTo(0, 600)")
+    assert page.evaluate("window.scrollY") == 600
+    top = page.locator(".list").bounding_box()["y"]
+    assert 0 < top < 100

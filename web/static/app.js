@@ -61,7 +61,7 @@ async function start() {
     return;
   }
   const place = session.workspace ? session.workspace.split("/").at(-1) : session.index;
-  document.getElementById("about").textContent = `${place} · ${number(session.rows)} captions in ${number(session.files)} files`;
+  document.getElementById("about").textContent = `${place} · ${number(session.rows)} captions in ${number(session.files)} ${session.files === 1 ? "file" : "files"}`;
   document.getElementById("about").title = [session.workspace, session.index].filter(Boolean).join(" · ");
   if (!location.hash) remember("captions", {});
   addEventListener("hashchange", show);

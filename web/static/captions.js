@@ -15,7 +15,7 @@ export function captionsView(main, query) {
   const safety = later(500, tellSafety);  // takes longer than the page itself
   const restart = () => { cursors.splice(0, cursors.length, ""); before = 0; soon(); };
   const phrases = chips({ label: "Phrases", values: query.getAll("phrase"), placeholder: "golden retriever", big: true, changed: restart, id: "phrases" });
-  const exclude = chips({ label: "Not with", values: query.getAll("exclude"), placeholder: "phrase that must not be there", changed: restart });
+  const exclude = chips({ label: "Not with", values: query.getAll("exclude"), placeholder: "toy", changed: restart });
   const form = formOf(phrases, exclude, query);
   form.addEventListener("input", (event) => { if (event.target.name) restart(); });
   form.addEventListener("submit", (event) => { event.preventDefault(); phrases.commit(); exclude.commit(); restart(); });
@@ -44,8 +44,7 @@ export function captionsView(main, query) {
   function show(page, asked) {
     const parts = [summary(page, asked)];
     if (page.rows.length) parts.push(el("ol", { class: "rows" }, page.rows.map((row) => line(row, page))), pager(page));
-    else if (!before) parts.push(state(el("p", {}, "No caption holds these words in this order."),
-      el("p", { class: "small" }, "Words must stand next to each other; singular and plural are different words.")));
+    else if (!before) parts.push(nothing(asked));
     results.replaceChildren(...parts);
     safety();
   }
@@ -55,7 +54,8 @@ export function captionsView(main, query) {
     const note = results.querySelector(".safety");
     if (!note || !asked.phrase.length) return;
     const { safety: { left_out: out, unknown } } = await ask("count", asked).catch(() => ({ safety: {} }));
-    note.replaceChildren([out > 0 && `${number(out)} unsafe left out`, unknown > 0 && `${number(unknown)} without a safety value stay`].filter(Boolean).join("; "));
+    const kind = asked.safety === "strict" ? "unsafe or unjudged" : "unsafe";
+    note.replaceChildren([out > 0 && `${number(out)} ${kind} left out`, unknown > 0 && `${number(unknown)} without a safety value stay`].filter(Boolean).join("; "));
     note.hidden = !note.textContent;
   }
 
@@ -90,6 +90,15 @@ function summary(page, asked) {
     el("p", { class: "small soft safety", hidden: true }));
 }
 
+const NARROWING = ["prefix", "exclude", "min_side", "max_punsafe", "min_similarity", "licence", "language", "nsfw"];
+
+function nothing(asked) {
+  const narrowed = asked.safety === "strict" || NARROWING.some((name) => asked[name]?.length);
+  return state(
+    el("p", {}, narrowed ? "No caption with these words passes what else is asked." : "No caption holds these words in this order."),
+    el("p", { class: "small" }, narrowed ? "Try it without the prefix, the exclusions or the filters." : "Words must stand next to each other; singular and plural are different words."));
+}
+
 function withoutOrder(asked) {
   const { order, seed, ...rest } = asked;
   return rest;
@@ -116,7 +125,7 @@ function formOf(phrases, exclude, query) {
       field("Punsafe at most", numeric("max_punsafe", { min: "0", max: "1", step: "0.01" })),
       el("fieldset", { class: "line" }, el("legend", { class: "small soft" }, "NSFW tags allowed"),
         ["UNLIKELY", "UNSURE", "NSFW"].map((tag) => el("label", { class: "check" }, el("input", { type: "checkbox", name: "nsfw", value: tag, checked: tags.includes(tag) }), tag))),
-      el("label", { class: "check" }, el("input", { type: "checkbox", name: "keep_unknown", checked: query.has("keep_unknown") }), "keep rows that lack a value")));
+      el("label", { class: "check wide" }, el("input", { type: "checkbox", name: "keep_unknown", checked: query.has("keep_unknown") }), "keep rows that lack a value")));
   return el("form", { class: "panel", role: "search", autocomplete: "off" },
     el("div", { class: "line" }, el("div", { class: "grow" }, phrases.box), el("button", { class: "main" }, "Search")),
     el("div", { class: "fields" },
