@@ -148,13 +148,12 @@ def _write_counts(gathered: Gathered, names: Mapping[int, str], home: Path, down
 def _write_metrics(classes: ClassList, gathered: Gathered, home: Path, data: Path) -> None:
     """The metrics JSON: beside the matches as they were matched, in ``data`` as its scripts prompt."""
     data.mkdir(parents=True)
-    for folder, used in ((home, False), (data, True)):
-        document = metrics_document(
-            tuple(
-                replace(entry, synonyms=tuple(s for s in entry.synonyms if s.prompt or not used))
-                for entry in classes
-            )
+    for folder, flag in ((home, "match"), (data, "prompt")):
+        used = (
+            replace(entry, synonyms=tuple(one for one in entry.synonyms if getattr(one, flag)))
+            for entry in classes
         )
+        document = metrics_document(tuple(used))
         for entry in classes:
             record = document[str(entry.id)]
             record.setdefault("most_common_name", most_common_name(entry))

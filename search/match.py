@@ -6,8 +6,9 @@ caption through the one analyzer, so that every engine gives the same matches.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
@@ -155,22 +156,36 @@ class Credit:
 
 def matches(
     index: CaptionIndex,
-    entry: ClassEntry,
+    counted: Sequence[tuple[ClassEntry, ClassCount]],
     scope: Scope,
     *,
-    frequencies: Mapping[str, int],
     sample: int | None,
     seed: int,
-) -> Iterator[pa.RecordBatch]:
-    """The class's matches (MATCH_SCHEMA): ``sample`` of them in priority order, or all (None), streamed."""
-    if not any(frequencies.values()):
-        return
-    query = scope.query(entry.match_phrases())
-    credit = Credit(frequencies)
-    rows = index.scan(query) if sample is None else index.sample(query, sample, seed).to_batches()
-    for batch in rows:
-        if batch.num_rows:
-            yield _credited(batch, entry.id, credit)
+) -> Iterator[tuple[ClassEntry, Iterator[pa.RecordBatch]]]:
+    """Each class and its matches (MATCH_SCHEMA), in their order; take the matches before the next class.
+
+    ``sample`` of them in priority order, or all (None), streamed. ``counted`` are classes with their counts.
+    """
+    found = [(entry, count) for entry, count in counted if count.total]
+    queries = [scope.query(entry.match_phrases()) for entry, _ in found]
+    rows = index.scans(queries) if sample is None else _samples(index, queries, sample, seed)
+    pools = groupby(rows, key=lambda numbered: numbered[0])
+    ahead = next(pools, None)
+    for entry, count in counted:
+        mine: Iterable[tuple[int, pa.RecordBatch]] = ()
+        if ahead is not None and found[ahead[0]][0] is entry:
+            mine = ahead[1]
+        credit = Credit(count.synonyms)
+        yield entry, (_credited(batch, entry.id, credit) for _, batch in mine)
+        if mine:
+            ahead = next(pools, None)
+
+
+def _samples(
+    index: CaptionIndex, queries: Sequence[CaptionQuery], size: int, seed: int
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    for number, query in enumerate(queries):
+        yield from ((number, batch) for batch in index.sample(query, size, seed).to_batches())
 
 
 def _credited(batch: pa.RecordBatch, class_id: int, credit: Credit) -> pa.RecordBatch:

@@ -96,10 +96,7 @@ def match(workspace: Workspace, *, progress: Progress = silent) -> dict[str, int
         parts = workspace.root / ".matches" / digest(inputs)[:16]
         _drop_other_parts(parts)
         parts.mkdir(parents=True, exist_ok=True)
-        for number, (entry, count) in enumerate(zip(task.classes, counted, strict=True)):
-            progress("match: classes", number, len(task.classes))
-            _write_class(index, entry, task, count, path=_part(parts, entry.id))
-        progress("match: classes", len(task.classes), len(task.classes))
+        _write_classes(index, task, counted, parts, progress)
         rows = _join(workspace, [_part(parts, entry.id) for entry in task.classes])
         _save_frequencies(workspace, counted)
         counts = {
@@ -180,16 +177,28 @@ def _drop_other_parts(parts: Path) -> None:
                 shutil.rmtree(other)
 
 
-def _write_class(
-    index: CaptionIndex, entry: ClassEntry, task: MatchTask, count: ClassCount, *, path: Path
+def _write_classes(
+    index: CaptionIndex,
+    task: MatchTask,
+    counted: Sequence[ClassCount],
+    parts: Path,
+    progress: Progress,
 ) -> None:
-    if path.exists():
-        return
-    rows = matches(index, entry, task.scope, frequencies=count.synonyms, sample=task.sample, seed=task.seed)
-    with atomic(path) as temporary, pq.ParquetWriter(temporary, MATCH_SCHEMA) as writer:
-        for batch in rows:
-            writer.write_batch(batch)
-    pa.default_memory_pool().release_unused()
+    """Write every class's part that isn't there yet."""
+    every = list(zip(task.classes, counted, strict=True))
+    missing = [(entry, count) for entry, count in every if not _part(parts, entry.id).exists()]
+    pools = matches(index, missing, task.scope, sample=task.sample, seed=task.seed)
+    done = len(every) - len(missing)
+    progress("match: classes", done, len(every))
+    for number, (entry, rows) in enumerate(pools, done + 1):
+        with (
+            atomic(_part(parts, entry.id)) as temporary,
+            pq.ParquetWriter(temporary, MATCH_SCHEMA) as writer,
+        ):
+            for batch in rows:
+                writer.write_batch(batch)
+        pa.default_memory_pool().release_unused()
+        progress("match: classes", number, len(every))
 
 
 def _join(workspace: Workspace, parts: Sequence[Path]) -> int:
