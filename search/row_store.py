@@ -185,13 +185,12 @@ def _alike(
     layout: _Layout, blocks: Sequence[bytes], of_row: NDArray[np.int64], slots: NDArray[np.int64]
 ) -> dict[str, pa.Array[Any]]:
     """:func:`_taken` of blocks of one layout."""
-    names, texts = layout.names(), [name for name in layout.names() if name in TEXTS]
-    end = layout.head
+    names, end = layout.names(), layout.head
     heads = np.frombuffer(b"".join([block[:end] for block in blocks]), f"<u{layout.size}")
     heads = heads.reshape(len(blocks), -1)
     # behind the mark: the numbers; the zero is where the first text begins, each end where the next one does
     begins = 1 + BLOCK_ROWS * np.arange(len(names))
-    places = np.concatenate([begins, begins[-len(texts) :] + 1]) if texts else begins
+    places = np.concatenate([begins, begins[len(NUMBERS) :] + 1])
     found = heads[of_row, places[:, None] + slots].astype(np.int64)
     null = found >= layout.null
     found &= layout.null - 1
@@ -199,9 +198,9 @@ def _alike(
     for name, values, missing in zip(NUMBERS, found, null, strict=False):
         columns[name] = pa.array(values.astype(np.int32), mask=missing)
     rows = [blocks[number] for number in of_row.tolist()]
-    bounds = found[len(NUMBERS) :].reshape(2, len(texts), -1) + end
-    for name, begin, end, missing in zip(texts, *bounds, null[len(names) :], strict=True):
-        columns[name] = _texts(rows, begin, end, missing)
+    texts = zip(names[len(NUMBERS) :], found[len(NUMBERS) : len(names)], found[len(names) :], strict=True)
+    for at, (name, begin, after) in enumerate(texts, len(names)):
+        columns[name] = _texts(rows, begin + end, after + end, null[at])
     return columns
 
 

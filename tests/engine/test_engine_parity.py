@@ -122,6 +122,14 @@ def test_every_answer_is_the_oracles(engine, oracle, rows, asked, spread):
     with engine.filled(rows, engine.spreads[spread % len(engine.spreads)]) as index:
         assert index.rows() == len(rows)
         assert index.count([query for query, *_ in asked]) == [len(oracle.found(rows, q)) for q, *_ in asked]
+        scanned = {number: [] for number in range(len(asked))}
+        for number, batch in index.scans([query for query, *_ in asked]):
+            assert number == max(
+                at for at, found in scanned.items() if found or at == number
+            )  # in their order
+            scanned[number] += batch.to_pylist()
+        for number, (query, *_) in enumerate(asked):
+            assert sorted(scanned[number], key=oracle.place) == oracle.found(rows, query)
         for query, size, seed, after in asked:
             assert index.sample(query, size, seed).to_pylist() == oracle.sample(rows, query, size, seed)
             assert index.first(query, size, after).to_pylist() == oracle.first(rows, query, size, after)

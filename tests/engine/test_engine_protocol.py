@@ -217,6 +217,21 @@ def test_a_closed_index_says_so(engine, make_rows):
         index.rows()
 
 
+def test_many_queries_are_scanned_in_their_order(engine, make_rows):
+    rows = make_rows([f"dog {n % 7}" for n in range(60)], file="a") + make_rows(["cat", "dog"] * 5, file="b")
+    with engine.filled(rows) as index:
+        asked = [CaptionQuery((phrase,)) for phrase in ("dog", "nothing", "cat", "dog 3", "cat")]
+        found = [
+            (number, row["file"], row["row"])
+            for number, batch in index.scans(asked)
+            for row in batch.to_pylist()
+        ]
+        assert [number for number, *_ in found] == [0] * 65 + [2] * 5 + [3] * 9 + [4] * 5
+        assert sorted(found)[65:70] == [(2, "b", n) for n in (0, 2, 4, 6, 8)]
+        assert sorted(found)[70:79] == [(3, "a", n) for n in range(3, 60, 7)]
+        assert list(index.scans([])) == []
+
+
 def test_a_scan_outlives_what_is_added_meanwhile(engine, make_rows, file_of, batches_of):
     with engine.filled(make_rows(["dog"] * 5, file="a")) as index:
         scan = index.scan(CaptionQuery(("dog",)))

@@ -17,8 +17,10 @@ from pathlib import Path
 import pytest
 from captrawl.errors import CaptionIndexError, CorpusError, IndexBusyError
 from captrawl.records import RowId
+from captrawl.search import tantivy_part, tantivy_scan
 from captrawl.search.captions import open_captions
 from captrawl.search.query import CaptionQuery
+from captrawl.search.row_store import BLOCK_ROWS
 from captrawl.search.tantivy_build import build_part, staged, sweep
 from captrawl.search.tantivy_files import ROWS
 
@@ -218,6 +220,31 @@ def test_readers_see_the_old_rows_or_the_new(index_folder, make_rows, file_of, b
         done.set()
         reader.join()
     assert seen <= {4, 5}
+
+
+def test_pools_of_all_sizes_are_scanned_whole(tmp_path, monkeypatch, make_rows, file_of, batches_of):
+    """What fits is read with other queries' rows, what doesn't page by page; parts are many or few."""
+    monkeypatch.setattr(tantivy_part, "PAGE_ROWS", 2 * BLOCK_ROWS)
+    monkeypatch.setattr(tantivy_scan, "PAGE_ROWS", 2 * BLOCK_ROWS)
+    monkeypatch.setattr(tantivy_scan, "_FEW", 60)
+    monkeypatch.setattr(tantivy_scan, "_LOT", 16)
+    captions = [f"dog {'cat' if n % 3 else 'cow'} n{n % 50}" for n in range(400)]
+    for files in (1, 5):
+        held = {f"f{n}": make_rows(captions, file=f"f{n}") for n in range(files)}
+        with open_captions(tmp_path / f"{files}", create=True) as index:
+            for name, rows in held.items():
+                index.add(file_of(name, len(rows)), batches_of(rows, 64))
+            asked = [CaptionQuery((word,)) for word in ("n1", "dog", "n2", "cat", "nothing", "n49")]
+            found = [(n, r["file"], r["row"]) for n, b in index.scans(asked) for r in b.to_pylist()]
+        wanted = [
+            (number, row["file"], row["row"])
+            for number, query in enumerate(asked)
+            for rows in held.values()
+            for row in rows
+            if query.synonyms[0] in row["caption"].split()
+        ]
+        assert [number for number, *_ in found] == [number for number, *_ in wanted]
+        assert sorted(found) == sorted(wanted)
 
 
 # What isn't an index, or is damaged ------------------------------------------------------------------
