@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from .tantivy_build import build_part, staged
 from .tantivy_files import Group, check_folder, group_names, read_groups, remove_file
 from .tantivy_part import Found, Hit, Part
 from .tantivy_query import matching, ranked
-from .tantivy_scan import scans
+from .tantivy_scan import CORES, scans
 from .tantivy_values import Picked, read_values
 
 _Answer = TypeVar("_Answer")
@@ -30,6 +29,8 @@ _Chosen = list[tuple[int, Hit]]
 """Hits, each behind the number of its part."""
 
 _LOWEST = -(1 << 63)
+_PARTS_A_THREAD = 4
+"""So many parts answer in the time in which another thread gets to work."""
 _REREADS = 5
 
 
@@ -51,7 +52,7 @@ class TantivyCaptions:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._pool = ThreadPoolExecutor(os.cpu_count() or 1, "captions")
+        self._pool = ThreadPoolExecutor(CORES, "captions")
         self._seen: _Snapshot | None = None
         self._closed = False
 
@@ -178,13 +179,13 @@ class TantivyCaptions:
 
     def _ask(self, parts: Sequence[Part], question: Callable[[Part], _Answer]) -> list[_Answer]:
         """The answer of every part, in their order: shared out among threads, of which this is one."""
-        shares = min(len(parts), os.cpu_count() or 1)
+        shares = max(1, min(len(parts) // _PARTS_A_THREAD, CORES))
 
         def answers(share: int) -> list[_Answer]:
             return [question(part) for part in parts[share::shares]]
 
         others = [self._pool.submit(answers, share) for share in range(1, shares)]
-        found = [answers(0), *(other.result() for other in others)] if shares else []
+        found = [answers(0), *(other.result() for other in others)]
         return [found[at % shares][at // shares] for at in range(len(parts))]
 
     def _top(self, parts: Sequence[Part], question: Callable[[Part], list[Found]], size: int) -> _Chosen:
@@ -207,8 +208,11 @@ class TantivyCaptions:
         for number, of_part in places.items():
             hits = [chosen[place][1] for place in of_part]
             picked.append(Picked(parts[number].values, [hit.address for hit in hits]))
-        order = np.argsort([place for of_part in places.values() for place in of_part])
-        return pa.Table.from_batches([read_values(picked)], ROW_SCHEMA).take(order).combine_chunks()
+        values = read_values(picked)
+        if len(picked) > 1:
+            order = np.argsort([place for of_part in places.values() for place in of_part])
+            values = values.take(pa.array(order, pa.int64()))
+        return pa.Table.from_batches([values], ROW_SCHEMA)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -23,6 +23,7 @@ from .tantivy_values import PartValues, Picked, read_values
 _Answer = TypeVar("_Answer")
 _Asked = TypeVar("_Asked")
 _Found = tuple[int, pa.RecordBatch]
+CORES = os.cpu_count() or 1
 _LOT = 64
 """How many times a part is asked for few rows before another thread has its turn."""
 _FEW = 8192
@@ -65,7 +66,7 @@ def ahead(pool: Executor, ask: Callable[[_Asked], _Answer], all_asked: Iterable[
     begun: deque[Future[_Answer]] = deque()
     for asked in all_asked:
         begun.append(pool.submit(ask, asked))
-        if len(begun) > (os.cpu_count() or 1):
+        if len(begun) > CORES:
             yield begun.popleft().result()
     while begun:
         yield begun.popleft().result()

@@ -107,7 +107,7 @@ def token_spans(caption: str, phrases: Sequence[Sequence[str]]) -> list[tuple[in
             if texts[first : first + len(wanted)] == wanted:
                 start = words[first].char_offset_from
                 end = words[first + len(wanted) - 1].char_offset_to
-                found.add((origin[start][0], origin[end - 1][1]))
+                found.add((origin[start][0], origin[end - 1][1]) if origin else (start, end))
     joined: list[tuple[int, int]] = []
     for start, end in sorted(found):
         if joined and start < joined[-1][1]:
@@ -117,10 +117,13 @@ def token_spans(caption: str, phrases: Sequence[Sequence[str]]) -> list[tuple[in
     return joined
 
 
-def _flattened(caption: str) -> tuple[str, list[tuple[int, int]]]:
-    """The caption prepared unit by unit, and for every character made the span it came from."""
+def _flattened(caption: str) -> tuple[str, list[tuple[int, int]] | None]:
+    """The caption prepared unit by unit, and for every character made the span it came from.
+
+    None instead of the spans where every character comes from itself.
+    """
     if caption.isascii() and "&" not in caption and not _QUOTES.search(caption):
-        return caption, [(at, at + 1) for at in range(len(caption))]
+        return caption, None
     made: list[str] = []
     origin: list[tuple[int, int]] = []
     for start, end in _units(caption):
