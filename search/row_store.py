@@ -84,9 +84,11 @@ class RowWriter:
                 ends = np.cumsum(self._packed, dtype=np.int64)
                 table = np.stack([ends - self._packed, self._packed, self._raw], 1)
                 order = np.argsort(firsts)
+                begin = -(-sum(self._packed) // 8) * 8  # numpy copies what isn't aligned, at every search
+                self._file.write(bytes(begin - sum(self._packed)))
                 self._file.write(firsts[order].astype("<i8").tobytes())
                 self._file.write(table[order].astype("<i8").tobytes())
-                self._file.write(_FOOTER.pack(len(firsts), sum(self._packed), _MAGIC))
+                self._file.write(_FOOTER.pack(len(firsts), begin, _MAGIC))
                 self._file.flush()
                 os.fsync(self._file.fileno())
         finally:

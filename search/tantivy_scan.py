@@ -45,7 +45,7 @@ def scans(parts: Sequence[Part], queries: Sequence[tantivy.Query], pool: Executo
         return [(number, part, part.few(queries[number], few)) for number, part in lot]
 
     # threads pay where a query is asked of many parts
-    for lot in map(find, lots) if len(parts) < _LOT // 8 else ahead(pool, find, lots):
+    for lot in map(find, lots) if len(parts) < _LOT // 8 else _ahead(pool, find, lots, depth=CORES):
         for number, part, found in lot:
             if isinstance(found, int):
                 many.append((part, found))
@@ -61,21 +61,26 @@ def scans(parts: Sequence[Part], queries: Sequence[tantivy.Query], pool: Executo
     yield from waiting.read()
 
 
-def ahead(pool: Executor, ask: Callable[[_Asked], _Answer], all_asked: Iterable[_Asked]) -> Iterator[_Answer]:
-    """The answers in order; a few are worked out ahead of the one that is taken, by the pool's threads."""
+def _ahead(
+    pool: Executor, ask: Callable[[_Asked], _Answer], all_asked: Iterable[_Asked], *, depth: int
+) -> Iterator[_Answer]:
+    """The answers in order; the pool's threads work ``depth`` of them out ahead of the one that is taken."""
     begun: deque[Future[_Answer]] = deque()
     for asked in all_asked:
         begun.append(pool.submit(ask, asked))
-        if len(begun) > CORES:
+        if len(begun) > depth:
             yield begun.popleft().result()
     while begun:
         yield begun.popleft().result()
 
 
 def _pages(part: Part, query: tantivy.Query, rows: int, pool: Executor) -> Iterator[pa.RecordBatch]:
-    """The part's ``rows`` rows that match."""
-    pages = ahead(pool, lambda page: read_values([part.page(page)]), part.pages(query, rows))
-    return (page for page in pages if page.num_rows)
+    """The part's ``rows`` rows that match; a page takes some 40 MB on the way, so one at most is ahead."""
+
+    def read(page: tantivy.Query) -> pa.RecordBatch:
+        return read_values([part.page(page)])
+
+    return (page for page in _ahead(pool, read, part.pages(query, rows), depth=1) if page.num_rows)
 
 
 class _Waiting:
