@@ -26,7 +26,7 @@ from .query import Filters, Safety
 
 logger = logging.getLogger(__name__)
 
-BATCH_ROWS = 1 << 16
+BATCH_ROWS = 1 << 15
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ class TantivyCaptions:
         return self._table(parts, self._top(parts, lambda part: part.by_score(asked[part], size), size))
 
     def scan(self, query: CaptionQuery) -> Iterator[pa.RecordBatch]:
-        """Every matching row once, at most 65,536 a batch; a few batches are read ahead."""
+        """Every matching row once, a bounded number a batch; one is read ahead."""
         return (batch for _, batch in self.scans([query]))
 
     def scans(self, queries: Sequence[CaptionQuery]) -> Iterator[tuple[int, pa.RecordBatch]]:

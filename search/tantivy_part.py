@@ -22,7 +22,7 @@ from .tantivy_values import PartValues, Picked
 _MUST = tantivy.Occur.Must
 _NOT = tantivy.Occur.MustNot
 _ASCENDING = tantivy.Order.Asc
-PAGE_ROWS = 1 << 16
+PAGE_ROWS = 1 << 15
 """At most so many rows are looked up or read at once."""
 
 

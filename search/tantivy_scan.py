@@ -33,7 +33,7 @@ _FEW = 8192
 def scans(parts: Sequence[Part], queries: Sequence[tantivy.Query], pool: Executor) -> Iterator[_Found]:
     """(number of the query, batch) until every row that matches has come once for each query, in their order.
 
-    At most PAGE_ROWS rows a batch; a few batches are read ahead.
+    At most PAGE_ROWS rows a batch, or few more; one page is read ahead.
     """
     few = max(_FEW // _LOT, _FEW // max(1, len(parts)))
     waiting = _Waiting()
@@ -75,7 +75,7 @@ def _ahead(
 
 
 def _pages(part: Part, query: tantivy.Query, rows: int, pool: Executor) -> Iterator[pa.RecordBatch]:
-    """The part's ``rows`` rows that match; a page takes some 40 MB on the way, so one at most is ahead."""
+    """The part's ``rows`` rows that match; a page takes some 20 MB on the way, so one at most is ahead."""
 
     def read(page: tantivy.Query) -> pa.RecordBatch:
         return read_values([part.page(page)])

@@ -210,7 +210,7 @@ def test_a_file_of_every_match_is_told_in_json(index: Path, tmp_path: Path) -> N
 
 def test_what_a_bound_of_ones_own_leaves_out_is_told(index: Path) -> None:
     done = run("count", "golden retriever", "--index", index, "--max-punsafe", "0.9")
-    assert "1 unsafe rows left out (tagged NSFW, or punsafe above 0.9)" in done.stderr
+    assert "1 unsafe row left out (tagged NSFW, or punsafe above 0.9)" in done.stderr
 
 
 def test_random_order_is_seeded(index: Path) -> None:
