@@ -10,7 +10,6 @@ import typer
 
 from ..errors import InputError, MissingExtraError
 from ..lean import settle_without_pandas
-from ..workspace import Workspace
 
 app = typer.Typer()
 
@@ -32,6 +31,7 @@ def serve(
     """Explore an index and the workspace on a web page of this machine."""
     from ..search.captions import open_captions
     from ..terminal import emit, say
+    from ..workspace import Workspace
 
     settle_without_pandas()
     try:
@@ -54,6 +54,8 @@ def serve(
 
 def _is_workspace(directory: Path, index: str) -> bool:
     """Whether there is a workspace to serve; InputError where there is neither that nor an index."""
+    from ..workspace import Workspace
+
     if Workspace(directory).settings_path.is_file():
         return True
     if not index:
