@@ -6,17 +6,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
 
 from ..errors import InputError, UsageError
 from ..records import ROW_SCHEMA, Progress, RowId, silent
-from ..workspace import atomic
 from .captions import CaptionIndex
 from .match import Credit, SafetyCount, count_safety
 from .query import CaptionQuery
+
+if TYPE_CHECKING:
+    from pyarrow.csv import CSVWriter
+    from pyarrow.parquet import ParquetWriter
 
 FOUND_SCHEMA = pa.schema([pa.field("synonym", pa.string(), nullable=False), *ROW_SCHEMA])
 """A matching row, and the phrase it is credited to."""
@@ -70,7 +72,7 @@ def totals(index: CaptionIndex, query: CaptionQuery) -> Totals:
 
 
 def frequencies(index: CaptionIndex, query: CaptionQuery) -> Frequencies:
-    """:func:`totals` without what safety did, which takes ten times as long as all else together."""
+    """:func:`totals` without what safety did."""
     singles = [replace(query, synonyms=(phrase,)) for phrase in query.synonyms]
     if len(singles) == 1:
         [total] = index.count(singles)
@@ -105,6 +107,8 @@ def save_every(
     """Stream every matching row into ``path`` (.parquet, .csv) and return how many they were."""
     if path.suffix not in (".parquet", ".csv"):
         raise InputError(f"{path}: the file's name must end in .parquet or .csv")
+    from ..workspace import atomic
+
     written = 0
     with atomic(path) as temporary, _writer(temporary, path.suffix) as writer:
         for batch in every(index, query, counted):
@@ -114,7 +118,11 @@ def save_every(
     return written
 
 
-def _writer(path: Path, suffix: str) -> pq.ParquetWriter | pyarrow.csv.CSVWriter:
+def _writer(path: Path, suffix: str) -> ParquetWriter | CSVWriter:
     if suffix == ".csv":
-        return pyarrow.csv.CSVWriter(str(path), FOUND_SCHEMA)
-    return pq.ParquetWriter(path, FOUND_SCHEMA, compression="zstd")
+        from pyarrow.csv import CSVWriter
+
+        return CSVWriter(str(path), FOUND_SCHEMA)
+    from pyarrow.parquet import ParquetWriter
+
+    return ParquetWriter(path, FOUND_SCHEMA, compression="zstd")

@@ -117,12 +117,17 @@ def _holding(test: Test) -> tantivy.Query:
             return any_of(_Query.term_query(SCHEMA, "tags", tag, "basic") for tag in tags)
         case StartsWith(field, start):
             return _tagged(field, start)
-        case Missing(field) if field in TAGGED:
-            return _all_but(_tagged(field, ""))
         case Missing(field):
-            return _all_but(_Query.exists_query(field))
+            return _all_but(_present(field))
+        case Not(Missing(field)):
+            return _present(field)
         case Not(inner):
             return _all_but(_holding(inner))
+
+
+def _present(field: str) -> tantivy.Query:
+    """The rows whose ``field`` is there."""
+    return _tagged(field, "") if field in TAGGED else _Query.exists_query(field)
 
 
 def _tagged(field: str, start: str) -> tantivy.Query:
