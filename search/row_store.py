@@ -38,7 +38,7 @@ BLOCK_ROWS = 48
 _CODEC = pa.Codec("lz4_raw")
 _FOOTER = struct.Struct("<qq8s")
 _MAGIC = b"captrows"
-nulls: Any = pa.nulls
+_nulls: Any = pa.nulls
 
 
 class RowWriter:
@@ -176,7 +176,7 @@ def _taken(
         rows = np.flatnonzero(np.isin(of_row, numbers))
         some = [blocks[number] for number in numbers]
         columns = _alike(_Layout(*kind), some, np.searchsorted(numbers, of_row[rows]), slots[rows])
-        arrays = [columns[n] if n in columns else nulls(len(rows), t) for n, t in COLUMNS.items()]
+        arrays = [columns[n] if n in columns else _nulls(len(rows), t) for n, t in COLUMNS.items()]
         parts.append(pa.RecordBatch.from_arrays(arrays, names=list(COLUMNS)))
         order.append(rows)
     table = pa.Table.from_batches(parts).take(np.argsort(np.concatenate(order))).combine_chunks()

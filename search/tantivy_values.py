@@ -53,7 +53,7 @@ def read_values(picked: Sequence[Picked]) -> pa.RecordBatch:
     rows = sum(len(one.addresses) for one in picked)
     try:
         columns = _columns([one for one in picked if one.addresses]) if rows else {}
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, IndexError, OverflowError) as error:  # as damaged blocks come out
         folders = ", ".join(sorted({str(one.values.folder) for one in picked}))
         raise CaptionIndexError(
             f"{folders} is damaged: its rows can't be read ({error}); index its files again"
