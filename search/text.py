@@ -32,6 +32,8 @@ _ASCII_QUOTES = "'\"`"
 _MARKS = re.compile("[™℠®©]")
 _ENTITY = re.compile(r"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^\t\n\f <&#;]{1,32};?)")
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_PLAIN = re.compile("[^&'\"`\x80-\U0010ffff]+(?![\x80-\U0010ffff])")
+"""ASCII of which every character comes from itself, whatever stands around it."""
 _LONG_STRETCH = re.compile(rf"\S{{{LONGEST_RUN + 1}}}")
 _LONG_ASCII_RUN = f"[0-9A-Za-z]{{{LONGEST_RUN + 1}}}"
 
@@ -122,34 +124,35 @@ def _flattened(caption: str) -> tuple[str, list[tuple[int, int]] | None]:
 
     None instead of the spans where every character comes from itself.
     """
-    if caption.isascii() and "&" not in caption and not _QUOTES.search(caption):
+    if _PLAIN.fullmatch(caption):
         return caption, None
     made: list[str] = []
     origin: list[tuple[int, int]] = []
-    for start, end in _units(caption):
-        flat = html.unescape(caption[start:end])
-        flat = _QUOTES.sub("", _SURROGATES.sub(" ", _MARKS.sub(" ", flat)))
-        flat = _QUOTES.sub("", unicodedata.normalize("NFKC", flat))
+    position = 0
+    while position < len(caption):
+        if plain := _PLAIN.match(caption, position):
+            end, flat = plain.end(), plain.group()
+            origin += [(at, at + 1) for at in range(position, end)]
+        else:
+            end = _unit_end(caption, position)
+            flat = html.unescape(caption[position:end])
+            flat = _QUOTES.sub("", _SURROGATES.sub(" ", _MARKS.sub(" ", flat)))
+            flat = _QUOTES.sub("", unicodedata.normalize("NFKC", flat))
+            origin += [(position, end)] * len(flat)
         made.append(flat)
-        origin.extend([(start, end)] * len(flat))
+        position = end
     return "".join(made), origin
 
 
-def _units(caption: str) -> list[tuple[int, int]]:
-    """The spans that are prepared as one: an entity, or a character with the combining marks behind it."""
-    units: list[tuple[int, int]] = []
-    position = 0
-    while position < len(caption):
-        entity = _ENTITY.match(caption, position)
-        if entity and html.unescape(entity.group()) != entity.group():
-            end = entity.end()
-        else:
-            end = position + 1
-            while end < len(caption) and unicodedata.combining(caption[end]):
-                end += 1
-        units.append((position, end))
-        position = end
-    return units
+def _unit_end(caption: str, start: int) -> int:
+    """Where what is prepared as one ends: an entity, or a character with the combining marks behind it."""
+    entity = _ENTITY.match(caption, start)
+    if entity and html.unescape(entity.group()) != entity.group():
+        return entity.end()
+    end = start + 1
+    while end < len(caption) and unicodedata.combining(caption[end]):
+        end += 1
+    return end
 
 
 def _length(token: tantivy.Token) -> int:
