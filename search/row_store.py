@@ -116,10 +116,13 @@ class RowStore:
         return [unpack(data[begin : begin + packed], raw, asbytes=True) for begin, packed, raw in table]
 
 
-def read_rows(wanted: Sequence[tuple[RowStore, NDArray[np.int64]]]) -> dict[str, pa.Array[Any]]:
+def read_rows(
+    wanted: Sequence[tuple[RowStore, NDArray[np.int64]]], order: NDArray[np.int64] | None = None
+) -> dict[str, pa.Array[Any]]:
     """The COLUMNS of the rows at these positions of these stores, in the order given, unless wholly NULL.
 
-    ValueError or OSError where a store is damaged; the positions must be in.
+    ``order`` puts them into another: the numbers of all the rows, as they shall come. ValueError or OSError
+    where a store is damaged; the positions must be in.
     """
     blocks: list[bytes] = []
     of_row: list[NDArray[np.int64]] = []
@@ -130,7 +133,10 @@ def read_rows(wanted: Sequence[tuple[RowStore, NDArray[np.int64]]]) -> dict[str,
         distinct, which = np.unique(numbers, return_inverse=True)
         of_row.append(which + len(blocks))
         blocks += store.blocks(distinct)
-    return _taken(blocks, np.concatenate(of_row), np.concatenate(slots)) if blocks else {}
+    if not blocks:
+        return {}
+    rows, places = np.concatenate(of_row), np.concatenate(slots)
+    return _taken(blocks, rows, places) if order is None else _taken(blocks, rows[order], places[order])
 
 
 class _Layout(NamedTuple):

@@ -118,10 +118,12 @@ class TantivyCaptions:
         frequencies = [{token: part.frequency(token) for token in tokens} for part in parts]
         total = {token: sum(each[token] for each in frequencies) for token in tokens}
         rows = sum(part.written for part in parts)
-        asked = {
-            part: ranked(query, [_weight(w, total, rows) / _weight(w, own, part.written) for w in phrases])
+        weights = np.array([_weight(words, total, rows) for words in phrases])
+        boosts = [
+            (weights / [_weight(words, own, part.written) for words in phrases]).tolist()
             for part, own in zip(parts, frequencies, strict=True)
-        }
+        ]
+        asked = dict(zip(parts, ranked(query, boosts), strict=True))
         return self._table(parts, self._top(parts, lambda part: part.by_score(asked[part], size), size))
 
     def scan(self, query: CaptionQuery) -> Iterator[pa.RecordBatch]:
@@ -207,12 +209,10 @@ class TantivyCaptions:
         picked: list[Picked] = []
         for number, of_part in places.items():
             hits = [chosen[place][1] for place in of_part]
-            picked.append(Picked(parts[number].values, [hit.address for hit in hits]))
-        values = read_values(picked)
-        if len(picked) > 1:
-            order = np.argsort([place for of_part in places.values() for place in of_part])
-            values = values.take(pa.array(order, pa.int64()))
-        return pa.Table.from_batches([values], ROW_SCHEMA)
+            positions = np.array([hit.position for hit in hits], np.int64)
+            picked.append(Picked(parts[number].values, [hit.address for hit in hits], positions))
+        order = np.argsort([place for of_part in places.values() for place in of_part])
+        return pa.Table.from_batches([read_values(picked, order)], ROW_SCHEMA)
 
     def _check_open(self) -> None:
         if self._closed:

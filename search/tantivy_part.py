@@ -40,6 +40,7 @@ class Hit(NamedTuple):
     rank: float
     row: RowId
     address: tantivy.DocAddress
+    position: int
 
 
 class Part:
@@ -93,11 +94,13 @@ class Part:
     def located(self, found: Sequence[Found]) -> list[Hit]:
         """``found``, in that order, with the rows that they are."""
         addresses = [address for _, address in found]
-        positions = np.array(self.values.fast("position", addresses), np.int64)
-        ordinals, rows = places_of(positions)
-        files = [self._files[int(ordinal)] for ordinal in ordinals]
-        where = zip(found, files, rows.tolist(), strict=True)
-        return [Hit(each.rank, RowId(file, row), each.address) for each, file, row in where]
+        positions = self.values.positions(addresses)
+        where: list[tuple[int, int]] = np.stack(places_of(positions), 1).tolist()
+        places = zip(found, where, positions.tolist(), strict=True)
+        return [
+            Hit(each.rank, RowId(self._files[ordinal], row), each.address, position)
+            for each, (ordinal, row), position in places
+        ]
 
     def few(self, query: tantivy.Query, size: int) -> Picked | int:
         """All matching rows; how many they are where they are more than ``size``."""
@@ -121,7 +124,8 @@ class Part:
         return self._picked(self._search(self._live(query), PAGE_ROWS).hits)
 
     def _picked(self, hits: Sequence[tuple[float, tantivy.DocAddress]]) -> Picked:
-        return Picked(self.values, [address for _, address in hits])
+        addresses = [address for _, address in hits]
+        return Picked(self.values, addresses, self.values.positions(addresses))
 
     def _live(self, query: tantivy.Query) -> tantivy.Query:
         return all_of([(_MUST, query), *self._removed])

@@ -38,15 +38,18 @@ def matching(queries: Iterable[CaptionQuery]) -> list[tantivy.Query]:
     return asked
 
 
-def ranked(query: CaptionQuery, boosts: Sequence[float]) -> tantivy.Query:
-    """The rows that match ``query``, scored by its synonyms alone; ``boosts`` are theirs, in order."""
-    synonyms = zip(query.synonym_tokens(), boosts, strict=True)
-    scored = any_of(_Query.boost_query(phrase(words), boost) for words, boost in synonyms)
+def ranked(query: CaptionQuery, boosts: Iterable[Sequence[float]]) -> list[tantivy.Query]:
+    """The rows that match ``query``, scored by its synonyms alone, once for each of ``boosts``.
+
+    Boosts are those of the synonyms, in order.
+    """
+    synonyms = [phrase(words) for words in query.synonym_tokens()]
     beside = [
         (occur, _Query.const_score_query(asked, 0.0) if occur is _MUST else asked)
         for occur, asked in _beside_synonyms(query)
     ]
-    return all_of([(_MUST, scored), *beside])
+    scored = (any_of(map(_Query.boost_query, synonyms, each)) for each in boosts)
+    return [all_of([(_MUST, asked), *beside]) for asked in scored]
 
 
 def phrase(words: Sequence[str]) -> tantivy.Query:

@@ -88,26 +88,31 @@ class _Waiting:
 
     def __init__(self) -> None:
         self.rows = 0
-        self._of_part: dict[PartValues, tuple[list[tantivy.DocAddress], list[int]]] = {}
+        self._of_part: dict[PartValues, list[tuple[int, Picked]]] = {}
 
     def add(self, number: int, found: Picked) -> None:
         """Add rows of the query with this number."""
         if found.addresses:
-            addresses, numbers = self._of_part.setdefault(found.values, ([], []))
-            addresses += found.addresses
-            numbers += [number] * len(found.addresses)
+            self._of_part.setdefault(found.values, []).append((number, found))
             self.rows += len(found.addresses)
 
     def read(self) -> Iterator[_Found]:
         """Their values, query by query; then nothing waits."""
         if not self.rows:
             return
-        picked = [Picked(values, addresses) for values, (addresses, _) in self._of_part.items()]
-        numbers = np.array([number for _, some in self._of_part.values() for number in some])
+        picked = [_together([found for _, found in some]) for some in self._of_part.values()]
+        sizes = [(number, len(one.addresses)) for some in self._of_part.values() for number, one in some]
         self.rows, self._of_part = 0, {}
+        numbers = np.repeat(*np.array(sizes).T)
         order = np.argsort(numbers, kind="stable")
-        batch = read_values(picked).take(pa.array(order, pa.int64()))
+        batch = read_values(picked, order)
         queries, starts = np.unique(numbers[order], return_index=True)
         ends = [*starts[1:].tolist(), len(order)]
         for query, start, end in zip(queries.tolist(), starts.tolist(), ends, strict=True):
             yield query, batch.slice(start, end - start)
+
+
+def _together(picked: Sequence[Picked]) -> Picked:
+    """What was picked of one part at several times."""
+    addresses = [address for one in picked for address in one.addresses]
+    return Picked(picked[0].values, addresses, np.concatenate([one.positions for one in picked]))

@@ -40,19 +40,28 @@ class PartValues:
             return None
         return self._searcher.fast_field_values(name, list(addresses))
 
+    def positions(self, addresses: Sequence[tantivy.DocAddress]) -> NDArray[np.int64]:
+        """Where the rows stand in the order of the corpus (tantivy_schema.position_of)."""
+        return np.array(self.fast("position", addresses), np.int64)
+
 
 class Picked(NamedTuple):
     """Rows of a part whose values are wanted, in any order."""
 
     values: PartValues
     addresses: Sequence[tantivy.DocAddress]
+    positions: NDArray[np.int64]
 
 
-def read_values(picked: Sequence[Picked]) -> pa.RecordBatch:
-    """The values of all the rows (ROW_SCHEMA), in their order; CaptionIndexError where they can't be read."""
+def read_values(picked: Sequence[Picked], order: NDArray[np.int64] | None = None) -> pa.RecordBatch:
+    """The values of all the rows (ROW_SCHEMA), in their order; CaptionIndexError where they can't be read.
+
+    ``order`` puts them into another: the numbers of all the rows, as they shall come.
+    """
     rows = sum(len(one.addresses) for one in picked)
+    some = [one for one in picked if one.addresses]
     try:
-        columns = _columns([one for one in picked if one.addresses]) if rows else {}
+        columns = _columns(some, np.arange(rows) if order is None else order) if rows else {}
     except (ValueError, OSError, IndexError, OverflowError) as error:  # as damaged blocks come out
         folders = ", ".join(sorted({str(one.values.folder) for one in picked}))
         raise CaptionIndexError(
@@ -62,35 +71,34 @@ def read_values(picked: Sequence[Picked]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, schema=ROW_SCHEMA)
 
 
-def _columns(picked: Sequence[Picked]) -> dict[str, pa.Array[Any]]:
+def _columns(picked: Sequence[Picked], order: NDArray[np.int64]) -> dict[str, pa.Array[Any]]:
     """The columns that hold anything."""
-    positions = [np.array(one.values.fast("position", one.addresses), np.int64) for one in picked]
-    columns = read_rows([(one.values.store, at) for one, at in zip(picked, positions, strict=True)])
+    columns = read_rows([(one.values.store, one.positions) for one in picked], order)
     for name in FAST_FLOATS:
-        if values := _fast(picked, name):
+        if values := _fast(picked, name, order):
             columns[name] = pa.array(values, pa.float64())
-    priority = np.array(_fast(picked, "priority"), np.int64)
-    ordinals, row = places_of(np.concatenate(positions))
+    priority = np.array(_fast(picked, "priority", order), np.int64)
+    ordinals, row = places_of(np.concatenate([one.positions for one in picked]))
     files: list[str] = []
     before: list[int] = []  # every part's files come behind those of the parts before
     for one in picked:
         before += [len(files)] * len(one.addresses)
         files += one.values.files
-    ordinals += np.array(before)
+    ordinals, row = (ordinals + np.array(before))[order], row[order]
     uid = uids_behind(priority, np.concatenate([one.values.names for one in picked])[ordinals], row)
-    for at, unusual in enumerate(_fast(picked, "uid")):
+    for at, unusual in enumerate(_fast(picked, "uid", order)):
         if unusual is not None:
             uid[at] = unusual
     columns["file"] = pa.array(files, pa.string()).take(ordinals)
     return {**columns, "uid": pa.array(uid), "priority": pa.array(priority), "row": pa.array(row)}
 
 
-def _fast(picked: Sequence[Picked], name: str) -> list[Any]:
-    """The values of a fast column, of all rows; empty where none has one."""
+def _fast(picked: Sequence[Picked], name: str, order: NDArray[np.int64]) -> list[Any]:
+    """The values of a fast column, of all rows in this order; empty where none has one."""
     columns = [one.values.fast(name, one.addresses) for one in picked]
     if all(column is None for column in columns):
         return []
     joined: list[Any] = []
     for one, column in zip(picked, columns, strict=True):
         joined += [None] * len(one.addresses) if column is None else column
-    return joined
+    return [joined[at] for at in order.tolist()]

@@ -17,6 +17,7 @@ from ..search.query import CaptionQuery
 from ..search.text import token_spans, tokens
 from .explorer import Explorer, is_unsafe
 from .models import WINDOW, Asked, AskedExport, AskedPage, Counts, Page, Row, Safe
+from .question_route import QuestionRoute
 from .streams import TYPES, stream
 from .work import Work
 
@@ -32,7 +33,7 @@ class CaptionRoutes:
 
     def router(self) -> APIRouter:
         """The operations under their paths."""
-        router = APIRouter(tags=["captions"])
+        router = APIRouter(tags=["captions"], route_class=QuestionRoute)
         router.add_api_route("/query", self.query, summary="A page of captions, and how many there are")
         router.add_api_route("/count", self.count, summary="How many captions hold the phrases")
         router.add_api_route(
