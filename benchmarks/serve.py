@@ -25,11 +25,9 @@ from urllib.parse import urlencode
 
 from captrawl.classes import load_classes
 from captrawl.search.captions import open_captions
-from captrawl.web.caption_routes import CaptionRoutes
+from captrawl.web.caption_pages import Question, answer
 from captrawl.web.explorer import Explorer
-from captrawl.web.guard import Limits
 from captrawl.web.models import AskedPage
-from captrawl.web.work import Work
 from peers import machine
 
 PAGE = ("index.html", "style.css", "icon.svg", "app.js", "dom.js", "rows.js", "captions.js", "similar.js",
@@ -91,12 +89,12 @@ def measured(port: int, targets: list[str], clients: int) -> dict[str, float]:
 def bare(index: Path, questions: list[tuple[str, ...]]) -> dict[str, float]:
     """The library's own answers, one after the other, as the page's rows."""
     with open_captions(index) as captions:
-        routes = CaptionRoutes(Explorer(captions, str(index), None), Work(Limits()))
+        explorer = Explorer(captions, str(index), None)
         times: list[float] = []
         started = time.perf_counter()
         for phrases in questions:
             before = time.perf_counter()
-            routes._page(AskedPage(phrase=list(phrases)))
+            answer(explorer, Question.PAGE, AskedPage(phrase=list(phrases)))
             times.append(time.perf_counter() - before)
         return told(time.perf_counter() - started, times)
 

@@ -13,6 +13,9 @@ from ..lean import settle_without_pandas
 
 app = typer.Typer()
 
+_MOST_PROCESSES = 4
+"""That answer questions, where there are so many cores; each takes some 100 MB."""
+
 
 @app.command("serve", short_help="Explore an index and the workspace on a web page.")
 def serve(
@@ -29,6 +32,7 @@ def serve(
     ] = None,
 ) -> None:
     """Explore an index and the workspace on a web page of this machine."""
+    from ..indexer.workers import cores
     from ..search.captions import open_captions
     from ..terminal import emit, say
     from ..workspace import Workspace
@@ -44,7 +48,7 @@ def serve(
     workspace = Workspace.open(directory) if _is_workspace(directory, index) else None
     location = index or (workspace.settings().captions.index if workspace else "")
     with contextlib.closing(server.listen(host, port)) as opened, open_captions(location) as captions:
-        serving = Serving(Hosts.serving(host, allow_host or ()))
+        serving = Serving(Hosts.serving(host, allow_host or ()), processes=min(cores(), _MOST_PROCESSES))
         page = create_app(captions, location, workspace=workspace, serving=serving)
         if not is_loopback(host):
             say(f"everyone who can reach {host} can look at this index and mark images")

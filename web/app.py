@@ -25,6 +25,7 @@ from ..errors import (
 from ..sampling.methods import Score
 from ..search.captions import CaptionIndex
 from ..workspace import Workspace
+from .answers import Answers
 from .caption_routes import CaptionRoutes
 from .class_pools import ClassPools
 from .class_routes import ClassRoutes
@@ -58,6 +59,8 @@ class Serving:
     hosts: Hosts = field(default_factory=Hosts)
     limits: Limits = field(default_factory=Limits)
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    processes: int = 0
+    """Processes that answer questions to the caption index; with none, threads of the server do."""
 
 
 def create_app(
@@ -69,15 +72,17 @@ def create_app(
 ) -> FastAPI:
     """The app over an open index (which stays the caller's to close) and a workspace.
 
-    ``location`` is what the page calls the index.
+    ``location`` is what the page calls the index, and where the processes of ``serving`` open it.
     """
     serving = serving or Serving()
     explorer = Explorer(captions, location, workspace)
     work = Work(serving.limits)
+    answers = Answers(explorer, work, serving.processes)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
         yield
+        await answers.close()
         work.close()
 
     app = FastAPI(
@@ -91,7 +96,7 @@ def create_app(
     )
     api = APIRouter(prefix="/api", responses=PROBLEMS)
     api.add_api_route("/session", _session(explorer, work, serving), tags=["session"], response_model=Session)
-    api.include_router(CaptionRoutes(explorer, work).router())
+    api.include_router(CaptionRoutes(explorer, work, answers).router())
     api.include_router(ImageRoutes(explorer, work, serving.limits).router())
     api.include_router(ClassRoutes(explorer, work).router())
     app.include_router(api)

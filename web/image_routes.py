@@ -11,7 +11,7 @@ from ..classes import load_classes
 from ..errors import InputError, QueryError
 from ..search.similar import Within
 from ..search.text import tokens
-from .caption_routes import row_values
+from .caption_pages import row_values
 from .explorer import Explorer
 from .files import NotServedError, picture, read_inside
 from .guard import Limits

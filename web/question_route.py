@@ -1,4 +1,4 @@
-"""Operations that take a model as their query string and give another: described by FastAPI, read by us.
+"""Operations that take one model as their query string: described by FastAPI, read by us.
 
 FastAPI's own reading and checking, which fits every kind of parameter, takes longer than most answers do.
 """
@@ -18,7 +18,7 @@ _Asked = TypeVar("_Asked", bound=BaseModel)
 
 
 class QuestionRoute(APIRoute):
-    """A route of ``async def operation(asked: Annotated[Model, Query()]) -> Model | Response``."""
+    """A route of ``async def operation(asked: Annotated[Model, Query()]) -> Response``."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """What answers a request."""
@@ -26,10 +26,7 @@ class QuestionRoute(APIRoute):
         model: type[BaseModel] = get_type_hints(operation)["asked"]
 
         async def answer(request: Request) -> Response:
-            given: BaseModel | Response = await operation(read_question(request.scope["query_string"], model))
-            if isinstance(given, Response):
-                return given
-            return Response(given.model_dump_json(), media_type="application/json")
+            return await operation(read_question(request.scope["query_string"], model))
 
         return answer
 

@@ -1,9 +1,9 @@
-"""Questions run in a bounded pool of threads, each with a time limit."""
+"""Questions with a time limit each, run in a bounded pool of threads."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -31,13 +31,19 @@ class Work:
         self._exports = ThreadPoolExecutor(self.limits.exports, "export")
 
     async def do(self, question: Callable[[], _Answer], *, model: bool = False) -> _Answer:
-        """What ``question()`` gives; BusyError where it takes too long. ``model``: it may load a model."""
+        """What ``question()`` gives, in a thread; BusyError as :meth:`within`."""
+        return await self.within(
+            asyncio.get_running_loop().run_in_executor(self._questions, question), model=model
+        )
+
+    async def within(self, answer: Awaitable[_Answer], *, model: bool = False) -> _Answer:
+        """The answer; BusyError where it takes too long. ``model``: it may load a model."""
         seconds, what = self.limits.query_seconds, "ask for less"
         if model:
             seconds, what = self.limits.model_seconds, "the model may still be loading; ask again"
         try:
             async with asyncio.timeout(seconds):
-                return await asyncio.get_running_loop().run_in_executor(self._questions, question)
+                return await answer
         except TimeoutError as error:
             raise BusyError(f"this took longer than {seconds:g} seconds and was given up; {what}") from error
 
