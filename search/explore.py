@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -89,16 +89,24 @@ def found(index: CaptionIndex, query: CaptionQuery, counted: Frequencies, page: 
         rows = index.sample(query, page.size, page.seed)
     else:
         rows = index.first(query, page.size, page.after)
-    credit = Credit(counted.synonyms)(rows.column("caption"))
+    credit = _credit(query, counted)(rows.column("caption"))
     return pa.Table.from_arrays([credit, *rows.columns], schema=FOUND_SCHEMA)
 
 
 def every(index: CaptionIndex, query: CaptionQuery, counted: Frequencies) -> Iterator[pa.RecordBatch]:
     """Every matching row once (FOUND_SCHEMA), streamed."""
-    credit = Credit(counted.synonyms)
+    credit = _credit(query, counted)
     for batch in index.scan(query):
         columns = [credit(batch.column("caption")), *batch.columns]
         yield pa.RecordBatch.from_arrays(columns, schema=FOUND_SCHEMA)
+
+
+def _credit(query: CaptionQuery, counted: Frequencies) -> Callable[[Any], pa.Array[Any]]:
+    """The credited synonym of each caption of a column of matching rows."""
+    if len(query.synonym_tokens()) > 1:
+        return Credit(counted.synonyms)
+    only = pa.scalar(query.synonyms[0])
+    return lambda captions: pa.repeat(only, len(captions))
 
 
 def save_every(

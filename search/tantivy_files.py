@@ -91,7 +91,7 @@ def check_folder(root: Path, *, create: bool) -> None:
 def group_names(root: Path) -> frozenset[str]:
     """The names under groups/: whatever changes in the index changes these."""
     try:
-        return frozenset(entry.name for entry in (root / "groups").iterdir())
+        return frozenset(os.listdir(root / "groups"))  # noqa: PTH208 asked before every question: half the time
     except OSError as error:
         raise CaptionIndexError(f"the caption index {root} can't be read: {error}") from error
 

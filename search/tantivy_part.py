@@ -9,7 +9,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import tantivy
 
 from ..errors import CaptionIndexError
@@ -93,14 +92,14 @@ class Part:
 
     def located(self, found: Sequence[Found]) -> list[Hit]:
         """``found``, in that order, with the rows that they are."""
+        if not found:
+            return []
         addresses = [address for _, address in found]
         positions = self.values.positions(addresses)
-        where: list[tuple[int, int]] = np.stack(places_of(positions), 1).tolist()
-        places = zip(found, where, positions.tolist(), strict=True)
-        return [
-            Hit(each.rank, RowId(self._files[ordinal], row), each.address, position)
-            for each, (ordinal, row), position in places
-        ]
+        ordinals, rows = places_of(positions)
+        files = [self._files[int(ordinal)] for ordinal in ordinals]
+        places = zip(found, files, rows.tolist(), positions.tolist(), strict=True)
+        return [Hit(each.rank, RowId(file, row), each.address, at) for each, file, row, at in places]
 
     def few(self, query: tantivy.Query, size: int) -> Picked | int:
         """All matching rows; how many they are where they are more than ``size``."""

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from functools import lru_cache
 
 import tantivy
 
-from .query import Bound, CaptionQuery, Condition, Missing, Not, OneOf, StartsWith, Test
+from .query import Bound, CaptionQuery, Condition, Filters, Missing, Not, OneOf, Phrase, StartsWith, Test
 from .tantivy_schema import FAST_INTEGERS, TAGGED, key_tag, schema
 
 SCHEMA = schema()
 
-Clauses = Iterator[tuple[tantivy.Occur, tantivy.Query]]
+_Clause = tuple[tantivy.Occur, tantivy.Query]
+Clauses = Iterator[_Clause]
 
 _MUST = tantivy.Occur.Must
 _NOT = tantivy.Occur.MustNot
@@ -26,14 +27,10 @@ _Query = tantivy.Query
 
 
 def matching(queries: Iterable[CaptionQuery]) -> list[tantivy.Query]:
-    """For each query, the rows that match it, all with one score; what they have in common is made once."""
-    made: dict[Any, list[tuple[tantivy.Occur, tantivy.Query]]] = {}
+    """For each query, the rows that match it, all with one score."""
     asked: list[tantivy.Query] = []
     for query in queries:
-        common = (query.prefix, query.exclude, query.filters)
-        if common not in made:
-            made[common] = list(_beside_synonyms(query))
-        clauses = [(_MUST, any_of(map(phrase, query.synonym_tokens()))), *made[common]]
+        clauses = [(_MUST, any_of(map(phrase, query.synonym_tokens()))), *_beside_synonyms(query)]
         asked.append(_Query.const_score_query(all_of(clauses), 1.0))
     return asked
 
@@ -82,19 +79,23 @@ def any_of(queries: Iterable[tantivy.Query]) -> tantivy.Query:
     )
 
 
-def all_of(clauses: Iterable[tuple[tantivy.Occur, tantivy.Query]]) -> tantivy.Query:
+def all_of(clauses: Iterable[_Clause]) -> tantivy.Query:
     """The rows that match every Must and no MustNot; the first clause is a Must."""
     asked = list(clauses)
     return asked[0][1] if len(asked) == 1 else _Query.boolean_query(asked)
 
 
-def _beside_synonyms(query: CaptionQuery) -> Clauses:
-    if prefix := query.prefix_tokens():
-        yield _MUST, phrase(prefix)
-    for words in query.exclude_tokens():
-        yield _NOT, phrase(words)
-    for condition in query.filters.conditions():
-        yield from _fulfilling(condition)
+def _beside_synonyms(query: CaptionQuery) -> Sequence[_Clause]:
+    return _surroundings(query.prefix_tokens(), query.exclude_tokens(), query.filters)
+
+
+@lru_cache(maxsize=64)
+def _surroundings(prefix: Phrase, exclude: tuple[Phrase, ...], filters: Filters) -> tuple[_Clause, ...]:
+    """What a query asks for besides its synonyms; many queries ask for the same."""
+    wanted = [(_MUST, phrase(prefix))] if prefix else []
+    unwanted = [(_NOT, phrase(words)) for words in exclude]
+    filtered = [clause for condition in filters.conditions() for clause in _fulfilling(condition)]
+    return (*wanted, *unwanted, *filtered)
 
 
 def _fulfilling(condition: Condition) -> Clauses:

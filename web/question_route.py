@@ -6,6 +6,7 @@ FastAPI's own reading and checking, which fits every kind of parameter, takes lo
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from functools import cache
 from typing import Any, TypeVar, get_origin, get_type_hints
 from urllib.parse import parse_qs
 
@@ -33,9 +34,15 @@ class QuestionRoute(APIRoute):
 
 def read_question(query_string: bytes, model: type[_Asked]) -> _Asked:
     """What a query string asks; of a parameter that isn't a list, the last. RequestValidationError."""
-    lists = {name for name, field in model.model_fields.items() if get_origin(field.annotation) is list}
+    lists = _lists(model)
     given = parse_qs(query_string.decode("latin-1"), keep_blank_values=True)
     try:
         return model.model_validate({k: v if k in lists else v[-1] for k, v in given.items()})
     except ValidationError as error:
         raise RequestValidationError([{**e, "loc": ("query", *e["loc"])} for e in error.errors()]) from error
+
+
+@cache
+def _lists(model: type[BaseModel]) -> frozenset[str]:
+    """The parameters that may come several times."""
+    return frozenset(name for name, f in model.model_fields.items() if get_origin(f.annotation) is list)
