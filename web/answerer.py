@@ -8,6 +8,7 @@ stdin.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import struct
@@ -36,8 +37,8 @@ def framed(data: bytes) -> bytes:
 
 
 def main() -> None:
-    """Answer until stdin ends."""
-    with os.fdopen(os.dup(1), "wb") as answers:
+    """Answer until the server ends."""
+    with contextlib.suppress(BrokenPipeError), os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)  # whatever else may be printed is no answer
         _serve(sys.stdin.buffer, answers)
 

@@ -7,7 +7,9 @@ import logging
 import pickle
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import CaptrawlError
 from .answerer import ERROR, LENGTH, Served, framed
@@ -31,6 +33,7 @@ class Answers:
         self._up: set[_Answerer] = set()
         self._free: asyncio.Queue[_Answerer] = asyncio.Queue()
         self._starting: set[asyncio.Task[None]] = set()
+        self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
 
     async def ask(self, question: Question, asked: Asked) -> bytes:
@@ -43,19 +46,23 @@ class Answers:
     async def close(self) -> None:
         """End the processes."""
         self._closed = True
+        while self._up:
+            self._give_up(self._up.pop())
         for task in self._starting:
             task.cancel()
-        await asyncio.gather(*self._starting, return_exceptions=True)
-        for answerer in self._up:
-            answerer.kill()
-            await answerer.process.wait()
+        await asyncio.gather(*self._starting, *self._ending, return_exceptions=True)
 
     def _start(self) -> None:
         while self._missing > 0 and not self._closed:
             self._missing -= 1
-            task = asyncio.create_task(self._begin())
-            self._starting.add(task)
-            task.add_done_callback(self._starting.discard)
+            _keep(self._starting, self._begin())
+
+    def _give_up(self, answerer: _Answerer) -> None:
+        """Let another one take its place."""
+        self._up.discard(answerer)
+        self._missing += 1
+        _keep(self._ending, answerer.end())
+        self._start()
 
     async def _begin(self) -> None:
         """Start a process, which is asked as soon as it is ready."""
@@ -80,10 +87,7 @@ class Answers:
             if whole:
                 self._free.put_nowait(answerer)
             else:
-                answerer.kill()
-                self._up.discard(answerer)
-                self._missing += 1
-                self._start()
+                self._give_up(answerer)
         return _checked(reply)
 
 
@@ -108,7 +112,7 @@ class _Answerer:
         try:
             _checked(await answerer.ask(pickle.dumps(served)))
         except BaseException:
-            answerer.kill()
+            await answerer.end()
             raise
         return answerer
 
@@ -118,10 +122,19 @@ class _Answerer:
         await self.questions.drain()
         return await self.answers.readexactly(*LENGTH.unpack(await self.answers.readexactly(LENGTH.size)))
 
-    def kill(self) -> None:
+    async def end(self) -> None:
         """End it, whatever it does."""
         if self.process.returncode is None:
             self.process.kill()
+        self.questions.close()
+        await self.process.wait()
+
+
+def _keep(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
+    """Begin ``work``, and hold it among ``tasks`` until it is done."""
+    task = asyncio.create_task(work)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
 
 
 def _checked(reply: bytes) -> bytes:

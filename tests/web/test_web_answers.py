@@ -1,0 +1,166 @@
+"""Questions to the caption index, answered in processes: as threads do, and whatever befalls a process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from captrawl.errors import QueryError
+from captrawl.search.captions import open_captions
+from captrawl.web.answers import Answers
+from captrawl.web.caption_pages import Question, answer
+from captrawl.web.explorer import Explorer
+from captrawl.web.guard import Limits
+from captrawl.web.models import Asked, AskedPage
+from captrawl.web.work import BusyError, Work
+
+CATS = Asked(phrase=["tabby cat"])
+QUESTIONS: list[tuple[Question, Asked]] = [
+    (Question.COUNTS, CATS),
+    (Question.COUNTS, Asked(phrase=["golden retriever", "tabby cat"], exclude=["red"], safety="off")),
+    (Question.PAGE, AskedPage(phrase=["golden retriever"])),
+    (Question.PAGE, AskedPage(phrase=["golden retriever", "tabby cat"], order="random", seed=3, limit=7)),
+    (Question.PAGE, AskedPage(phrase=["golden retriever"], order="corpus", limit=50)),
+    (Question.PAGE, AskedPage(phrase=["no such phrase"])),
+]
+
+
+@pytest.fixture
+def explorer(site: Any) -> Iterator[Explorer]:
+    with open_captions(site.index) as captions:
+        yield Explorer(captions, str(site.index), site.workspace)
+
+
+@contextlib.asynccontextmanager
+async def started(explorer: Explorer, processes: int = 1, **limits: float) -> AsyncIterator[Answers]:
+    """Answers whose processes are up."""
+    work = Work(Limits(**limits))
+    answers = Answers(explorer, work, processes)
+    try:
+        assert await answers.ask(Question.COUNTS, CATS) == answer(explorer, Question.COUNTS, CATS)
+        await replaced(answers)
+        yield answers
+    finally:
+        await answers.close()
+        work.close()
+
+
+async def replaced(answers: Answers) -> None:
+    await asyncio.gather(*answers._starting, *answers._ending)
+
+
+def pids(answers: Answers) -> list[int]:
+    return [answerer.process.pid for answerer in answers._up]
+
+
+def run(test: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(asyncio.wait_for(test(), 120))
+
+
+def test_processes_answer_as_threads_do(explorer: Explorer) -> None:
+    async def test() -> None:
+        async with started(explorer, processes=2) as answers:
+            assert len(pids(answers)) == 2
+            asked = QUESTIONS * 3
+            given = await asyncio.gather(*(answers.ask(*one) for one in asked))
+            assert given == [answer(explorer, *one) for one in asked]
+            assert len({*pids(answers)}) == 2
+        assert not any(map(psutil.pid_exists, pids(answers)))
+
+    run(test)
+
+
+def test_a_question_that_cannot_be_asked_raises_its_own_error(explorer: Explorer) -> None:
+    async def test() -> None:
+        async with started(explorer) as answers:
+            before = pids(answers)
+            for wrong in ({"phrase": ["!!"]}, {"phrase": ["cat"], "cursor": "nonsense"}):
+                with pytest.raises(QueryError) as by_process:
+                    await answers.ask(Question.PAGE, AskedPage(**wrong))
+                with pytest.raises(QueryError) as here:
+                    answer(explorer, Question.PAGE, AskedPage(**wrong))
+                assert str(by_process.value) == str(here.value)
+            assert pids(answers) == before
+
+    run(test)
+
+
+def test_a_question_that_is_given_up_ends_its_process(explorer: Explorer) -> None:
+    async def test() -> None:
+        async with started(explorer, query_seconds=1.0) as answers:
+            [stuck] = pids(answers)
+            os.kill(stuck, signal.SIGSTOP)
+            with pytest.raises(BusyError, match="longer than 1 seconds"):
+                await answers.ask(Question.COUNTS, CATS)
+            await replaced(answers)
+            assert not psutil.pid_exists(stuck)
+            assert len(pids(answers)) == 1
+            assert await answers.ask(Question.COUNTS, CATS) == answer(explorer, Question.COUNTS, CATS)
+
+    run(test)
+
+
+def test_a_process_that_is_killed_is_replaced(explorer: Explorer) -> None:
+    async def test() -> None:
+        async with started(explorer) as answers:
+            [killed] = pids(answers)
+            os.kill(killed, signal.SIGSTOP)
+            waiting = [asyncio.create_task(answers.ask(Question.COUNTS, CATS)) for _ in range(2)]
+            await asyncio.sleep(0.1)
+            os.kill(killed, signal.SIGKILL)
+            with pytest.raises(BusyError, match="ask again"):
+                await waiting[0]
+            assert await waiting[1] == answer(explorer, Question.COUNTS, CATS)
+            assert killed not in pids(answers)
+
+    run(test)
+
+
+def test_threads_answer_where_no_process_starts(
+    explorer: Explorer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    elsewhere = Explorer(explorer.captions, str(tmp_path / "gone"), None)
+
+    async def test() -> None:
+        async with started(elsewhere) as answers:
+            assert pids(answers) == []
+            assert await answers.ask(Question.COUNTS, CATS) == answer(explorer, Question.COUNTS, CATS)
+
+    with caplog.at_level(logging.WARNING):
+        run(test)
+    assert len(caplog.records) == 1
+    assert "no caption index at" in caplog.text
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_processes_end_with_their_server(site: Any, tmp_path: Path, end: signal.Signals) -> None:
+    command = [sys.executable, "-m", "captrawl", "serve", "--port", "0", "--index", str(site.index)]
+    with (
+        (tmp_path / "err").open("w") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as server,
+    ):
+        url = re.search(r"http://\S+/", server.stdout.readline())[0]
+        httpx.get(f"{url}api/count?phrase=cat", timeout=60).raise_for_status()
+        processes = psutil.Process(server.pid).children()
+        assert processes
+        server.send_signal(end)
+        server.wait(30)
+    for _ in range(300):
+        if not any(map(psutil.Process.is_running, processes)):
+            break
+        time.sleep(0.1)
+    assert not any(map(psutil.Process.is_running, processes))
+    assert (tmp_path / "err").read_text() == ""
