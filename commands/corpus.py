@@ -84,7 +84,9 @@ def index_captions(
 
 
 def _rebuilding(to: str, part: tuple[int, int] | None) -> contextlib.AbstractContextManager[Rebuild]:
-    if not to.startswith(("http://", "https://")):
+    from ..search.elastic_address import is_address
+
+    if not is_address(to):
         raise UsageError(
             f"--swap is for an Elasticsearch index, and {to} is a folder: "
             "there, use --replace, or build another folder"

@@ -34,6 +34,7 @@ def serve(
     """Explore an index and the workspace on a web page of this machine."""
     from ..indexer.workers import cores
     from ..search.captions import open_captions
+    from ..search.matches import index_location
     from ..terminal import emit, say
     from ..workspace import Workspace
 
@@ -46,7 +47,7 @@ def serve(
         raise MissingExtraError("captrawl serve", "web") from error
     directory: Path = context.obj
     workspace = Workspace.open(directory) if _is_workspace(directory, index) else None
-    location = index or (workspace.settings().captions.index if workspace else "")
+    location = index or (index_location(workspace) if workspace else "")
     with contextlib.closing(server.listen(host, port)) as opened, open_captions(location) as captions:
         serving = Serving(Hosts.serving(host, allow_host or ()), processes=min(cores(), _MOST_PROCESSES))
         page = create_app(captions, location, workspace=workspace, serving=serving)

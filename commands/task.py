@@ -72,6 +72,7 @@ def _task_of(
 ) -> tuple[Any, Any, list[str]]:
     """Settings, class list and warnings, from the class list, the preset, or both (the list's synonyms)."""
     from ..classes import check_classes, load_classes
+    from ..search.elastic_address import is_address
     from ..settings import parse_settings
     from ..swat.profile import CAUTIONS, with_profile
 
@@ -79,7 +80,7 @@ def _task_of(
         raise UsageError(
             "give --classes FILE or --dataset NAME (or both: the file's synonyms for the data set)"
         )
-    location = index if index.startswith(("http://", "https://")) else str(Path(index).expanduser().resolve())
+    location = index if is_address(index) else str(Path(index).expanduser().resolve())
     named: dict[str, Any] = {"task": {"name": directory.resolve().name}, "captions": {"index": location}}
     data = with_profile(named, profile)
     if dataset:

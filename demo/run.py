@@ -91,12 +91,13 @@ def run_demo(
     if any(find_spec(name) is None for name in NEEDED):
         raise MissingExtraError("the demo", "cpu")
     from .. import pipeline
+    from ..search.elastic_address import is_address
     from .server import serving
     from .web import draw_web
 
     drawn = _web_of(folder, web)
     location = captions or str(folder / "captions")
-    if not location.startswith(("http://", "https://")):
+    if not is_address(location):
         location = str(Path(location).expanduser().resolve())
     with serving(drawn):  # before the drawing: nobody else takes the port meanwhile
         draw_web(drawn, progress=progress)

@@ -16,6 +16,7 @@ import pyarrow as pa
 from ..errors import CaptionIndexError, InputError
 from ..records import CorpusFile, Fingerprint, Progress, silent
 from ..search.captions import open_captions
+from ..search.elastic_address import is_address
 from .corpora import expected_rows, read_batches
 from .plan import plan
 from .workers import Told, cores, run_jobs
@@ -55,7 +56,7 @@ def index_captions(
     if wanted:
         told = _Rows(progress, expected_rows(wanted))
         workers = workers or cores()
-        if str(location).startswith(("http://", "https://")):
+        if is_address(str(location)):
             from ..search.elastic import ElasticCaptions
 
             with ElasticCaptions.loading_at(str(location)):

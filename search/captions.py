@@ -10,6 +10,7 @@ from typing import Protocol, Self
 import pyarrow as pa
 
 from ..records import CorpusFile, Fingerprint, RowId
+from .elastic_address import is_address
 from .query import CaptionQuery
 
 
@@ -83,7 +84,7 @@ def open_captions(location: str | Path, *, create: bool = False) -> CaptionIndex
 
     With ``create`` an index that isn't there is made, empty; else it is a CaptionIndexError.
     """
-    if str(location).startswith(("http://", "https://")):
+    if is_address(str(location)):
         from .elastic import ElasticCaptions
 
         return ElasticCaptions.open(str(location), create=create)

@@ -79,6 +79,11 @@ class Credentials:
         return f"user {self.user!r}" if self.user else "no credentials"
 
 
+def is_address(location: str) -> bool:
+    """Whether ``location`` is an address rather than a folder."""
+    return location.lower().startswith(("http://", "https://"))
+
+
 def parse_address(location: str) -> Address:
     """``location`` taken apart; CaptionIndexError says what is wrong with it."""
     parts = urlsplit(location)

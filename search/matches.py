@@ -21,6 +21,7 @@ from ..records import MATCH_SCHEMA, Progress, silent
 from ..settings import Settings
 from ..workspace import StageStatus, State, Workspace, atomic, digest
 from .captions import CaptionIndex, open_captions
+from .elastic_address import is_address
 from .match import ClassCount, Scope, count_classes, count_safety, matches
 from .query import Filters, Safety
 
@@ -160,7 +161,7 @@ def index_location(workspace: Workspace) -> str:
         raise WorkspaceError(
             f"{workspace.root} has no caption index; set [captions] index in captrawl.toml to match anew"
         )
-    if location.startswith(("http://", "https://")):
+    if is_address(location):
         return location
     return str((workspace.root / Path(location).expanduser()).resolve())
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from captrawl.errors import CaptionIndexError, ServerError
 from captrawl.records import Fingerprint
-from captrawl.search.elastic_address import Making, credentials, parse_address, seconds
+from captrawl.search.elastic_address import Making, credentials, is_address, parse_address, seconds
 from captrawl.search.elastic_bulk import CHUNK_BYTES, CHUNK_DOCUMENTS, chunks
 from captrawl.search.elastic_catalogue import FileRecord
 from captrawl.search.elastic_queries import counts, in_loads, matching, scored
@@ -20,6 +20,7 @@ from captrawl.search.query import CaptionQuery, Filters, Safety
 
 ADDRESSES = [
     ("http://host:9200/laion", ("http://host:9200",), "laion", Making()),
+    ("HTTP://host/laion", ("http://host:9200",), "laion", Making()),
     ("http://host/laion/", ("http://host:9200",), "laion", Making()),
     ("https://host/laion", ("https://host:443",), "laion", Making()),
     ("https://a:1,b:2/x?shards=12&replicas=2", ("https://a:1", "https://b:2"), "x", Making(12, 2)),
@@ -31,6 +32,7 @@ ADDRESSES = [
 @pytest.mark.parametrize(("location", "hosts", "name", "making"), ADDRESSES)
 def test_addresses(location, hosts, name, making):
     address = parse_address(location)
+    assert is_address(location)
     assert (address.hosts, address.name, address.making) == (hosts, name, making)
     assert parse_address(address.location) == address
 

@@ -146,11 +146,15 @@ def test_threads_answer_where_no_process_starts(
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_processes_end_with_their_server(site: Any, tmp_path: Path, end: signal.Signals) -> None:
-    command = [sys.executable, "-m", "captrawl", "serve", "--port", "0", "--index", str(site.index)]
+def test_processes_end_with_their_server(own_site: Any, tmp_path: Path, end: signal.Signals) -> None:
+    """Here of a workspace whose index is given relative to it, from another folder."""
+    settings = own_site.workspace.settings_path
+    settings.write_text(re.sub('(?m)^index = ".*"$', 'index = "../captions"', settings.read_text()))
+    command = [sys.executable, "-m", "captrawl", "-C", "birds", "serve", "--port", "0"]
+    folder = own_site.folder
     with (
         (tmp_path / "err").open("w") as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as server,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=folder) as server,
     ):
         url = re.search(r"http://\S+/", server.stdout.readline())[0]
         httpx.get(f"{url}api/count?phrase=cat", timeout=60).raise_for_status()
