@@ -316,8 +316,10 @@ def test_web_thumbnails_are_fetched_only_when_switched_on(
     assert all("referer" not in asked and "cookie" not in asked for asked in other_site.asked)
     page.get_by_role("button", name="Marked unsafe").click()
     expect(page.locator(".row img")).to_have_count(3)
+    expect(page.get_by_text("Web thumbnails are on")).to_be_visible()
     page.get_by_label("Web thumbnails").uncheck()
     total(page, 3)
+    expect(page.get_by_text("Web thumbnails are on")).to_be_hidden()
     expect(page.locator(".row img")).to_have_count(0)
     watched.problems[:] = [
         problem for problem in watched.problems if not problem.startswith(f"request to {base}")
@@ -429,3 +431,89 @@ def test_the_class_list_stays_in_view(watch: Callable[..., Any]) -> None:
     assert page.evaluate("window.scrollY") == 600
     top = page.locator(".list").bounding_box()["y"]
     assert 0 < top < 100
+
+
+def test_the_class_list_is_one_stop_and_the_focus_goes_on(watch: Callable[..., Any]) -> None:
+    page = watch().page
+    page.goto("/#classes")
+    page.get_by_label("Filter the classes").fill("r")
+    expect(page.locator(".list a")).to_have_count(2)
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(".list a").nth(1)).to_be_focused()
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    expect(page.locator("h2.title")).to_have_text("golden retriever")
+    expect(page.locator("h2.title")).to_be_focused()
+    expect(page.get_by_label("Filter the classes")).to_have_value("r")
+    page.keyboard.press("Shift+Tab")
+    expect(page.locator(".list [aria-current]")).to_be_focused()
+    page.get_by_label("Through the sample").select_option("T2I5")
+    page.wait_for_url("**/#classes/0?sample=T2I5&filter=r")
+    expect(page.locator(".list a")).to_have_count(2)
+
+
+def test_rejecting_among_what_stays_goes_to_the_next(
+    watch: Callable[..., Any], serve: Callable[..., Any], own_site: Any
+) -> None:
+    page = watch(serve("-C", own_site.workspace.root)).page
+    page.goto("/#classes/1?sample=T2I5")
+    page.get_by_label("only what stays").check()
+    cards = page.locator(".card")
+    uids = cards.evaluate_all("cards => cards.map(card => card.dataset.uid)")
+    cards.first.focus()
+    for uid in uids[1:3]:
+        page.keyboard.press("r")
+        expect(cards.first).to_have_attribute("data-uid", uid)
+        expect(cards.first).to_be_focused()
+    assert list(Marks.load(own_site.workspace).of(1)) == [int(uid) for uid in uids[:2]]
+
+
+def test_the_focus_stays_with_the_results_when_a_page_is_turned(watch: Callable[..., Any]) -> None:
+    page = watch().page
+    page.goto("/#captions?phrase=tabby+cat&order=corpus")
+    page.get_by_role("button", name="More →").press("Enter")
+    expect(page.locator(".pager")).to_contain_text("21–40 of 45")
+    expect(page.get_by_label("Results")).to_be_focused()
+
+
+def test_a_caption_that_a_card_cuts_off_can_be_opened(watch: Callable[..., Any]) -> None:
+    page = watch().page
+    page.goto("/#similar?text=tabby+cat+4+in+the+garden+with+a+golden+retriever&where=captions")
+    caption = page.locator(".card .caption.cut").first
+    folded = caption.bounding_box()["height"]
+    caption.press("Enter")
+    assert caption.bounding_box()["height"] > folded
+    assert caption.get_attribute("aria-expanded") == "true"
+    page.goto("/#classes/0?sample=T2I5")
+    card = page.locator(".card:has(.caption.cut)").first
+    folded = card.locator(".caption").bounding_box()["height"]
+    card.focus()
+    page.keyboard.press("Enter")
+    assert card.locator(".caption").bounding_box()["height"] > folded
+    assert page.locator(".caption[tabindex]").count() == 0
+
+
+LINES = """all => all.map(one => {
+  const range = document.createRange();
+  range.selectNodeContents(one);
+  return range.getClientRects().length;
+})"""
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_long_names_make_nothing_wider(
+    watch: Callable[..., Any], serve: Callable[..., Any], own_site: Any, width: int
+) -> None:
+    listed = own_site.workspace.root / "classes.csv"
+    name = "Donaudampfschiff" * 6
+    listed.write_text(listed.read_text().replace("golden retriever,", f"{name},golden retriever;", 1))
+    page = watch(serve("-C", own_site.workspace.root), width=width).page
+    page.goto("/#classes/0")
+    expect(page.locator(".card").first).to_be_visible()
+    expect(page.locator("h2.title")).to_have_text(name)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator(".list a span").evaluate_all(LINES) == [1, 1, 1]
+    page.goto(f"/#captions?phrase=golden+retriever&phrase={name}")
+    expect(page.locator(".bars .name")).to_have_count(2)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width

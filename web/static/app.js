@@ -22,6 +22,7 @@ async function show() {
   leave?.();
   leave = null;
   const mine = ++turn;
+  const within = main.contains(document.activeElement);
   try {
     const left = await VIEWS[name](main, query, rest);
     if (mine === turn) leave = left || null;
@@ -29,12 +30,21 @@ async function show() {
   } catch (error) {
     main.replaceChildren(failed(error));
   }
+  if (within && mine === turn && document.activeElement === document.body) toTheTitle();
+}
+
+// What had the focus is gone with the view before: the keyboard goes on at the title of what came.
+function toTheTitle() {
+  const title = main.querySelector("h2.title") || main.querySelector("h1") || main;
+  title.tabIndex = -1;
+  title.focus();
 }
 
 function switches() {
   document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); main.focus(); });
   const remote = document.getElementById("remote");
   remote.checked = remoteWanted();
+  document.getElementById("strip").hidden = !remote.checked;
   remote.addEventListener("change", () => {
     // The page is loaded anew, since its policy says whether it may ask other hosts at all.
     if (remote.checked) sessionStorage.setItem("remote", "1");

@@ -9,7 +9,7 @@ const DEFAULTS = { safety: "default", order: "relevance" };
 export function captionsView(main, query) {
   const cursors = [query.get("cursor") || ""];
   let before = Number(query.get("before")) || 0;
-  const results = el("section", { class: "view", "aria-label": "Results" });
+  const results = el("section", { class: "view", "aria-label": "Results", tabindex: "-1" });
   const run = latest(results);
   const soon = later(180, () => search());
   const safety = later(500, tellSafety);  // takes longer than the page itself
@@ -64,6 +64,7 @@ export function captionsView(main, query) {
     const turn = (back) => {
       if (back) { cursors.pop(); before = Math.max(0, before - 20); } else { cursors.push(page.next); before = last; }
       search();
+      results.focus({ preventScroll: true });  // the buttons go with the old page
       results.scrollIntoView({ block: "start" });
     };
     const end = !page.next && last < page.total;
@@ -106,8 +107,8 @@ function withoutOrder(asked) {
 
 function line(row, page) {
   const several = Object.keys(page.synonyms).length > 1;
-  return el("li", { class: "row", "data-uid": row.uid }, pictureOf(row), captionOf(row), metaOf(row),
-    el("p", { class: "meta" }, several && row.synonym && el("bdi", { class: "tag", title: "the synonym it is credited to" }, row.synonym), moreLike(row)));
+  return el("li", { class: "row", "data-uid": row.uid }, pictureOf(row), el("div", { class: "text" }, captionOf(row),
+    metaOf(row, several && row.synonym && el("bdi", { class: "tag", title: "the synonym it is credited to" }, row.synonym), moreLike(row))));
 }
 
 function formOf(phrases, exclude, query) {

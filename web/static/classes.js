@@ -1,6 +1,6 @@
 // A class: its synonyms, its pool through a sample's scores, thresholds to try, images to keep or reject.
 
-import { ask, choice, el, failed, field, number, remember, session, state } from "./dom.js";
+import { arrows, ask, choice, el, failed, field, number, oneStop, route, session, state, toQuery } from "./dom.js";
 import { sliders } from "./sliders.js";
 import { bars, captionOf, pictureOf } from "./rows.js";
 
@@ -9,30 +9,43 @@ const KEYS = { k: "confirmed", c: "confirmed", r: "rejected", x: "rejected", u: 
 
 export async function classesView(main, query, [chosen]) {
   if (!session.workspace) {
-    main.replaceChildren(el("h1", {}, "Classes"), state(el("p", {}, "Classes need a workspace: captrawl -C DIR serve.")));
+    main.replaceChildren(el("h1", {}, "Classes"), state(el("p", {}, "Classes need a workspace: ", el("code", {}, "captrawl -C DIR serve"))));
     return;
   }
   const { classes } = await ask("classes");
   const detail = el("section", { class: "view", "aria-live": "off" }, state(el("p", {}, "Choose a class.")));
   const list = el("nav", { class: "list", "aria-label": "Classes" });
-  const filter = el("input", { type: "search", placeholder: `${number(classes.length)} classes`, "aria-label": "Filter the classes" });
+  const filter = el("input", { type: "search", value: query.get("filter") || "", placeholder: `Filter ${number(classes.length)} classes`, "aria-label": "Filter the classes" });
   const draw = () => {
     const wanted = filter.value.trim().toLowerCase();
     list.replaceChildren(...classes.filter((one) => one.name.toLowerCase().includes(wanted) || one.id === wanted).map((one) =>
-      el("a", { href: `#classes/${one.id}${query.get("sample") ? `?sample=${encodeURIComponent(query.get("sample"))}` : ""}`, "aria-current": one.id === chosen ? "page" : null },
-        el("bdi", {}, one.name), el("span", { title: "images of the pool" }, `${number(one.images)}/${number(one.pool)}`))));
+      el("a", { href: addressOf(one.id, query.get("sample"), filter.value), "aria-current": one.id === chosen ? "page" : null },
+        el("bdi", {}, one.name), el("span", {}, `${number(one.images)}/${number(one.pool)}`))));
+    oneStop(list, list.querySelector("[aria-current]") || list.firstChild);
   };
-  filter.addEventListener("input", draw);
+  filter.addEventListener("input", () => {
+    history.replaceState(null, "", addressOf(chosen, query.get("sample"), filter.value));
+    draw();
+  });
+  arrows(list);
   draw();
   main.replaceChildren(el("div", { class: "view" }, el("h1", { class: "sr" }, "Classes"),
-    el("div", { class: "two" }, el("div", { class: "view" }, filter, list), detail)));
-  list.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
+    el("div", { class: "two" }, el("div", { class: "view" }, filter,
+      el("p", { class: "columns small soft" }, el("span", {}, "class"), el("span", {}, "images/matches")), list), detail)));
+  const current = list.querySelector("[aria-current]");
+  if (current) list.scrollTop = current.offsetTop - (list.clientHeight - current.offsetHeight) / 2;
   if (chosen === undefined) return;
   try {
     await showClass(detail, chosen, query);
   } catch (error) {
     detail.replaceChildren(failed(error));
   }
+}
+
+// The address of a class, or of the list alone, seen through a sample, the list filtered.
+function addressOf(id, sample, filter) {
+  const query = toQuery({ sample, filter: filter?.trim() });
+  return `#classes${id === undefined ? "" : `/${id}`}${query ? `?${query}` : ""}`;
 }
 
 async function showClass(detail, id, query) {
@@ -45,17 +58,16 @@ async function showClass(detail, id, query) {
     `${number(page.pool)} rows match, ${number(page.images)} with an image; ${number(confirmed)} confirmed, ${number(rejected)} rejected by hand`);
   count(page.confirmed, page.rejected);
   const through = choice("sample", page.samples.map((name) => [name, name]), sample);
-  through.addEventListener("change", () => { location.hash = `#classes/${id}?sample=${encodeURIComponent(through.value)}`; });
-  const stale = el("p", { class: "notice", hidden: !pool.stale }, "Marks changed since this sample was drawn: captrawl run draws it anew.");
+  through.addEventListener("change", () => { location.hash = addressOf(id, through.value, route().query.get("filter")); });
+  const stale = el("p", { class: "notice", hidden: !pool.stale }, "Marks changed since this sample was drawn: ", el("code", {}, "captrawl run"), " draws it anew.");
   detail.replaceChildren(
     el("div", {}, el("h2", { class: "title" }, el("bdi", {}, page.name)), tally),
     el("details", { open: true }, el("summary", {}, "Synonyms, and the rows of the pool credited to each"), bars(page.synonyms.filter((one) => one.match).map((one) => [one.text, one.pool])),
       removed(page.synonyms)),
     page.samples.length ? el("div", { class: "through" }, field("Through the sample", through), el("code", { class: "soft" }, pool.method))
-      : el("p", { class: "notice" }, "No sample was drawn yet, so there are no scores: captrawl sample."),
+      : el("p", { class: "notice" }, "No sample was drawn yet, so there are no scores: ", el("code", {}, "captrawl sample")),
     stale);
   if (!pool.rows.length) { detail.append(state(el("p", {}, "No caption matched this class."))); return; }
-  remember(`classes/${id}`, { sample: query.get("sample") || "" });
   gallery(detail, id, pool, (taken) => { count(taken.confirmed, taken.rejected); stale.hidden = false; });
 }
 
@@ -70,9 +82,10 @@ function gallery(detail, id, pool, marked) {
   const order = choice("order", [["rank", "the sample's rank"], ...session.scores.map((name) => [name, name])], "rank");
   const only = el("input", { type: "checkbox" });
   const grid = el("ol", { class: "grid", "aria-label": "Images: arrow keys move, K keeps, R rejects, U takes it back" });
-  const more = el("button", { type: "button", onclick: () => { shown += STEP; draw(); } }, "Show more");
+  const more = el("button", { type: "button", onclick: showMore }, "Show more");
   const control = sliders(pool.rows, () => draw());
   const cards = new Map();
+  const trouble = el("div");
   const stays = (row) => row.mark !== "rejected" && row.sha256 !== null && (row.mark === "confirmed" || control.passes(row));
 
   function draw() {
@@ -82,9 +95,21 @@ function gallery(detail, id, pool, marked) {
     const wanted = only.checked ? sorted.filter(stays) : sorted;
     control.tell(rows.filter(stays).length, rows.length, at < 0 ? rankOf(pool.method) : order.value);
     const visible = wanted.slice(0, shown).map((row) => cardFor(row));
+    const before = [...grid.children];
+    const held = before.findIndex((card) => card.contains(document.activeElement));
     grid.replaceChildren(...visible);
-    if (visible.length && !visible.some((card) => card.tabIndex === 0)) visible[0].tabIndex = 0;
+    const next = held < 0 || visible.includes(before[held]) ? before[held] : visible[Math.min(held, visible.length - 1)];
+    oneStop(grid, next);
+    next?.focus();
     more.hidden = wanted.length <= shown;
+  }
+
+  function showMore() {
+    const next = grid.children.length;
+    shown += STEP;
+    draw();
+    oneStop(grid, grid.children[next]);
+    grid.children[next]?.focus();
   }
 
   function cardFor(row) {
@@ -100,10 +125,11 @@ function gallery(detail, id, pool, marked) {
     try {
       const taken = await ask(`classes/${id}/marks/${row.uid}`, {}, { method: "PUT", body: JSON.stringify({ mark: value }), headers: { "Content-Type": "application/json" } });
       for (const other of pool.rows) if (other.uid === row.uid) other.mark = value;
+      trouble.replaceChildren();
       marked(taken);
       draw();
     } catch (error) {
-      grid.before(failed(error));
+      trouble.replaceChildren(failed(error));
     }
   }
 
@@ -112,22 +138,15 @@ function gallery(detail, id, pool, marked) {
     if (!card || event.ctrlKey || event.metaKey || event.altKey) return;
     const row = [...cards].find(([, made]) => made === card)?.[0];
     const key = event.key.toLowerCase();
-    if (key in KEYS) { event.preventDefault(); mark(row, KEYS[key] ?? row.mark).then(() => card.focus()); return; }
-    const all = [...grid.children];
-    const across = Math.max(1, all.filter((one) => one.offsetTop === all[0].offsetTop).length);
-    const move = { arrowright: 1, arrowleft: -1, arrowdown: across, arrowup: -across }[key];
-    const next = move && all[all.indexOf(card) + move];
-    if (!next) return;
-    event.preventDefault();
-    card.tabIndex = -1;
-    next.tabIndex = 0;
-    next.focus();
+    if (key in KEYS) { event.preventDefault(); mark(row, KEYS[key] ?? row.mark); }
+    else if (key === "enter" && event.target === card) card.querySelector(".caption").click();
   });
+  arrows(grid);
   order.addEventListener("change", draw);
   only.addEventListener("change", draw);
-  detail.append(control.box, el("div", { class: "line spread" },
-    el("div", { class: "line" }, field("Sort by", order), el("label", { class: "check" }, only, "only what stays")),
-    el("p", { class: "small soft" }, "K keeps, R rejects, U takes it back; arrow keys move")), grid, el("div", { class: "pager" }, more));
+  detail.append(control.box, el("div", { class: "line spread ends" },
+    el("div", { class: "line ends" }, field("Sort by", order), el("label", { class: "check" }, only, "only what stays")),
+    el("p", { class: "small soft keys" }, "K keeps, R rejects, U takes it back; arrow keys move, Enter shows a whole caption")), trouble, grid, el("div", { class: "pager" }, more));
   draw();
 }
 
@@ -140,7 +159,7 @@ function cardOf(row, mark) {
   return el("li", { class: "card", tabindex: "-1", "data-uid": row.uid },
     pictureOf(row),
     el("div", { class: "body" },
-      captionOf(row),
+      captionOf(row, { stop: false }),
       el("div", { class: "scores" }, scores.flatMap(([name, value]) => [el("span", {}, name), el("b", {}, value.toFixed(3))])),
       el("p", { class: "small soft fate" }, row.kept ? `kept, rank ${row.rank}` : row.reason),
       el("div", { class: "acts" }, act("✓ keep", "confirmed", "yes"), act("✕ reject", "rejected", "no"))));

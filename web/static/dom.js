@@ -105,6 +105,27 @@ export function choice(name, options, value) {
   return el("select", { name }, options.map(([key, text]) => el("option", { value: key, selected: key === value }, text)));
 }
 
+// One tab stop for all children of a box; arrow keys, Home and End move it.
+export function oneStop(box, wanted) {
+  const all = [...box.children];
+  const stop = wanted || all.find((one) => one.tabIndex === 0) || all[0];
+  for (const one of all) one.tabIndex = one === stop ? 0 : -1;
+}
+
+export function arrows(box) {
+  box.addEventListener("keydown", (event) => {
+    const all = [...box.children];
+    const at = all.findIndex((one) => one.contains(event.target));
+    if (at < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
+    const across = Math.max(1, all.filter((one) => one.offsetTop === all[0].offsetTop).length);
+    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, ArrowDown: at + across, ArrowUp: at - across, Home: 0, End: all.length - 1 }[event.key];
+    if (!all[to]) return;
+    event.preventDefault();
+    oneStop(box, all[to]);
+    all[to].focus();
+  });
+}
+
 // Several phrases in one box: Enter, a comma or a semicolon ends a phrase.
 export function chips({ label, values, placeholder, big, changed, id }) {
   const held = [...values];

@@ -5,10 +5,36 @@ import { el, number, session } from "./dom.js";
 export const remoteWanted = () =>
   new URLSearchParams(location.search).get("remote") === "1" && sessionStorage.getItem("remote") === "1";
 
-// The caption as text, its matches marked; marks count Unicode characters, as Python does.
-export function captionOf(row, className = "caption") {
-  const box = el("p", { class: className, dir: "auto" });
-  if (!row.caption) return el("p", { class: `${className} soft` }, "no caption");
+// Captions that are cut off, which depends on the page's width, open by a click or Enter.
+const fitting = new ResizeObserver((entries) => {
+  for (const { target } of entries) if (!target.classList.contains("open")) fit(target);
+});
+
+function fit(box) {
+  const cut = box.scrollHeight > box.clientHeight + 1;
+  box.classList.toggle("cut", cut);
+  box.title = cut ? "Show all of it" : "";
+  if (!("stop" in box.dataset)) return;
+  if (cut) {
+    box.tabIndex = 0;
+    box.setAttribute("role", "button");
+    box.setAttribute("aria-expanded", "false");
+  } else {
+    for (const name of ["tabindex", "role", "aria-expanded"]) box.removeAttribute(name);
+  }
+}
+
+function unfold(box) {
+  if (!box.classList.contains("cut")) return;
+  const open = box.classList.toggle("open");
+  if ("stop" in box.dataset) box.setAttribute("aria-expanded", String(open));
+}
+
+// The caption as text, its matches marked; marks count Unicode characters, as Python does. `stop`: the
+// keyboard reaches it where it is cut off.
+export function captionOf(row, { stop = true } = {}) {
+  const box = el("p", { class: "caption", dir: "auto", "data-stop": stop });
+  if (!row.caption) return el("p", { class: "caption soft" }, "no caption");
   const letters = Array.from(row.caption);
   let place = 0;
   for (const [start, end] of row.marks || []) {
@@ -16,13 +42,11 @@ export function captionOf(row, className = "caption") {
     place = end;
   }
   box.append(letters.slice(place).join(""));
-  if (letters.length > 300) {
-    box.tabIndex = 0;
-    box.title = "Show all of it";
-    const open = () => box.classList.toggle("open");
-    box.addEventListener("click", open);
-    box.addEventListener("keydown", (event) => { if (event.key === "Enter") open(); });
-  }
+  box.addEventListener("click", () => unfold(box));
+  box.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" || event.key === " ") { event.preventDefault(); unfold(box); }
+  });
+  fitting.observe(box);
   return box;
 }
 
@@ -55,7 +79,7 @@ export function pictureOf(row) {
   return box;
 }
 
-export function metaOf(row) {
+export function metaOf(row, ...more) {
   const web = webAddress(row.url);
   const facts = [
     row.unsafe && el("span", { class: "tag bad" }, "unsafe"),
@@ -69,6 +93,7 @@ export function metaOf(row) {
     row.url && (web
       ? el("a", { href: web.href, target: "_blank", rel: "noreferrer noopener nofollow", title: row.url.slice(0, 500) }, web.host)
       : el("bdi", {}, row.url.slice(0, 200))),
+    ...more,
   ];
   return el("p", { class: "meta" }, facts.filter(Boolean).map((fact) => (typeof fact === "string" ? el("span", {}, fact) : fact)));
 }

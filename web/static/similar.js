@@ -6,8 +6,8 @@ import { captionOf, metaOf, moreLike, pictureOf } from "./rows.js";
 export async function similarView(main, query) {
   if (!session.similar) {
     main.replaceChildren(el("h1", {}, "Similar"), state(el("p", {}, session.workspace
-      ? "This workspace has no vectors yet: run captrawl embed, then reload."
-      : "Similar images need a workspace: captrawl -C DIR serve.")));
+      ? ["This workspace has no vectors yet: run ", el("code", {}, "captrawl embed"), ", then reload."]
+      : ["Similar images need a workspace: ", el("code", {}, "captrawl -C DIR serve")])));
     return;
   }
   let image = null;

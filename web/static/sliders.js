@@ -54,7 +54,8 @@ function sliderOf({ name, at, values }, changed) {
   input.addEventListener("input", () => { paint(); changed(); });
   paint();
   return {
-    box: el("label", { class: "slider" }, el("span", { class: "head" }, name, shown), picture, input),
+    box: el("label", { class: "slider" }, el("span", { class: "head" }, name, shown), picture, input,
+      el("span", { class: "scale", "aria-hidden": "true" }, el("span", {}, low.toFixed(2)), el("span", {}, high.toFixed(2)))),
     name, set, threshold,
     passes: (row) => !set() || (row.scores[at] !== null && row.scores[at] >= threshold()),
   };
