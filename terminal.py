@@ -155,7 +155,10 @@ def progress_bars() -> Generator[Progress]:
 
 
 def bar_room(names: Iterable[str], numbers: Iterable[str]) -> int:
-    """How long a bar may be beside a column of names and one of numbers on this terminal: 8 to 40 cells."""
+    """How long a bar may be beside a column of names and one of numbers on this terminal: 8 to 40 cells.
+
+    Both columns with their headers, which may be what is widest.
+    """
     taken = sum(max((cell_len(text) for text in column), default=0) + 2 for column in (names, numbers))
     return max(8, min(40, out().width - taken))
 

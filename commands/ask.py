@@ -214,9 +214,10 @@ def _show_counts(counts: list[Any], rows: int) -> None:
         else [(f"{c.id} {c.name}", c.total) for c in counts]
     )
     most = max((value for _, value in pairs), default=0)
-    room = bar_room((name for name, _ in pairs), (number(value) for _, value in pairs))
+    head = "phrase" if one else "class"
+    room = bar_room((head, *(name for name, _ in pairs)), ("rows", *(number(value) for _, value in pairs)))
     cells = [(name, number(value), bar(value, most, width=room)) for name, value in pairs]
-    out().print(table("", [("phrase" if one else "class", "left"), ("rows", "right"), ("", "left")], cells))
+    out().print(table("", [(head, "left"), ("rows", "right"), ("", "left")], cells))
     if not one:
         emit(f"{number(sum(c.total for c in counts))} (class, row) pairs in {number(len(counts))} classes")
     emit(f"{number(rows)} rows in the index")

@@ -186,6 +186,7 @@ def test_a_terminals_width_is_kept_with_wide_characters(tmp_path: Path, width: i
     assert max(map(cell_len, counted)) <= width
     bars = [line.count("█") for line in counted if "golden retriever" in line or "any of" in line]
     assert bars == [min(40, width - 16 - 2 - 4 - 2)] * 2  # name, gap, the word rows, gap
+    assert not [line for line in counted if line and not line.strip(" █")]  # no bar goes on below itself
 
 
 def test_csv_and_files(index: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from captrawl.commands.task import counts_text
 from captrawl.terminal import bar, clean, highlighted, one_line
 
 
@@ -50,3 +51,15 @@ def test_highlighting_marks_the_spans_and_cleans_the_rest() -> None:
 )
 def test_bar(value: int, most: int, shown: str) -> None:
     assert bar(value, most, width=4) == shown
+
+
+def test_counts_name_reasons_as_files_do() -> None:
+    counts = {
+        "packed": 1843,
+        "failed": 86,
+        "failed:http_404": 35,
+        "failed:timeout": 51,
+        "no_url": 24,
+        "kept": 0,
+    }
+    assert counts_text(counts) == "packed 1,843, failed 86 (http_404 35, timeout 51), no url 24"
