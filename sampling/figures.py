@@ -39,7 +39,7 @@ def counted_classes(classes: Sequence[ClassNumbers], samples: Sequence[str]) -> 
         return "".join(f"M{middle + step * place:.1f} {y(value)}h0" for place, value in enumerate(values))
 
     kind, drawn = ("step", steps) if named else ("dots", dots)
-    grid = [_grid_line(y(10**k), f"{10**k:,}", left, width) for k in range(decades + 1)]
+    grid = [_grid_line(y(10**k), short(10**k), left, width) for k in range(decades + 1)]
     areas = [
         tag("path", d=f"{steps(values)}V{y(0)}H{left:.1f}Z", class_=f"area {name}")
         for name, values in (
@@ -87,6 +87,14 @@ def _grid_line(y: float, label: str, left: float, width: float) -> Html:
     )
 
 
+def short(value: int) -> str:
+    """A round count that has room beside an axis: 5,000, 20k, 1.5M."""
+    for unit, letter in ((1_000_000, "M"), (1_000, "k")):
+        if value >= max(unit, 10_000):
+            return f"{value / unit:g}{letter}"
+    return f"{value:,}"
+
+
 def histogram(numbers: Histogram, series: int) -> Html:
     """One score's histogram: the pool's rows, those kept over them, and the thresholds as dashed lines."""
     width, left, top, height = 420.0, 44.0, 18.0, 140.0
@@ -106,7 +114,7 @@ def histogram(numbers: Histogram, series: int) -> Html:
         parts += [f"V{y(v)}H{x(edge)}" for v, edge in zip(values, numbers.edges[1:], strict=True)]
         return tag("path", d=f"{''.join(parts)}V{y(0)}Z", class_=f"area {name}")
 
-    grid = [_grid_line(y(value), f"{value:,}", left, width - RIGHT) for value in _ticks(most, logarithmic)]
+    grid = [_grid_line(y(value), short(value), left, width - RIGHT) for value in _ticks(most, logarithmic)]
     ticks = [
         tag("text", f"{value:.2f}", x=x(value), y=top + height + 16, class_="tick middle")
         for value in _values(low, high)

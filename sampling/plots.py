@@ -94,6 +94,7 @@ def classes_plot(numbers: Numbers) -> Figure:
             line = ("-", "--", ":", "-.")[place % 4]
             axes.stairs(values, edges, baseline=None, linestyle=line, linewidth=1.8, **look)
     axes.set_yscale("symlog", linthresh=1)
+    axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.set_ylim(bottom=0)
     axes.set_xlim(-0.5, max(len(ordered) - 0.5, 0.5))
     axes.set_ylabel("rows")
@@ -148,6 +149,8 @@ def failures_plot(numbers: Numbers) -> Figure:
     axes.set_yticks(places, labels, fontsize=8)
     axes.set_ylim(len(failures) - 0.4, -0.6)
     axes.margins(x=0.12)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_xlabel("URLs without an image")
     return figure
 
@@ -165,10 +168,17 @@ def scores_plot(sample: SampleNumbers, place: int) -> Figure:
         axes.stairs(found.kept, found.edges, fill=True, color=COLOURS[place % len(COLOURS)], label="kept")
         if max(found.pool) > 50 * max([1, *found.kept]):
             axes.set_yscale("symlog", linthresh=1)
-        axes.set_title(str(found.score), fontsize=10)
+        else:
+            axes.yaxis.get_major_locator().set_params(integer=True)
+        axes.yaxis.set_major_formatter("{x:,.0f}")
+        axes.xaxis.get_major_locator().set_params(nbins=5)
+        axes.tick_params(labelsize=8)
+        axes.set_title(", ".join([str(found.score), *map(str, found.thresholds)]), fontsize=10)
         for condition in found.thresholds:
             if found.edges[0] <= condition.value <= found.edges[-1]:
                 axes.axvline(condition.value, color="#b3261e", linestyle="--", linewidth=1.2)
+    for row in grid:
+        row[0].set_ylabel("rows", fontsize=8)
     for axes in cells[len(sample.histograms) :]:
         axes.set_axis_off()
     cells[0].legend(frameon=False, fontsize=8)

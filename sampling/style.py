@@ -6,13 +6,13 @@ CSS = """
 :root {
   color-scheme: light dark;
   --back: #f7f7f5; --card: #fff; --ink: #1c2024; --soft: #5b636b; --line: #dfe2e5; --accent: #0b5cad;
-  --matched: #c3cad2; --downloaded: #7f93a8; --threshold: #b3261e;
+  --matched: #c3cad2; --downloaded: #7f93a8; --threshold: #b3261e; --shade: #0003;
   --s0: #d9730d; --s1: #0b6bcb; --s2: #1a8a4a; --s3: #a83f9e; --s4: #a38a00; --s5: #17879b; --rest: #9aa3ab;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --back: #14171a; --card: #1d2125; --ink: #e8eaed; --soft: #a3acb5; --line: #343a40; --accent: #7cb7f2;
-    --matched: #444c55; --downloaded: #6c8299; --threshold: #ff8a80;
+    --matched: #444c55; --downloaded: #6c8299; --threshold: #ff8a80; --shade: #000c;
     --s0: #f79c42; --s1: #5aa9f5; --s2: #4cc27d; --s3: #dd8bd5; --s4: #d9c24a; --s5: #4fc3d7; --rest: #7a838b;
   }
 }
@@ -46,7 +46,11 @@ dl.tiles dd small { display: block; font-size: .8rem; color: var(--soft); }
 dl.facts { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; margin: .4rem 0; }
 dl.facts dt { color: var(--soft); }
 dl.facts dd { margin: 0; overflow-wrap: anywhere; }
-.scroll { overflow-x: auto; }
+.scroll { overflow-x: auto; background: linear-gradient(90deg, var(--card) 30%, transparent) 0 0 / 2rem 100%,
+  linear-gradient(-90deg, var(--card) 30%, transparent) 100% 0 / 2rem 100%,
+  linear-gradient(90deg, var(--shade), transparent) 0 0 / .6rem 100%,
+  linear-gradient(-90deg, var(--shade), transparent) 100% 0 / .6rem 100%;
+  background-attachment: local, local, scroll, scroll; background-repeat: no-repeat; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .3rem .7rem .3rem 0; border-bottom: 1px solid var(--line);
   vertical-align: middle; }
@@ -80,12 +84,15 @@ figure.plot figcaption { font-size: .85rem; }
 .hit { fill: transparent; } .hit:hover { fill: var(--ink); fill-opacity: .08; }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; list-style: none; padding: 0;
   margin: .2rem 0 .4rem; font-size: .88rem; }
-.legend svg { width: .8rem; height: .8rem; margin-right: .4rem; vertical-align: -.05rem; border-radius: 2px; }
+.legend li { display: flex; align-items: baseline; gap: .4rem; overflow-wrap: anywhere; }
+th .legend li { overflow-wrap: normal; }
+.legend svg { flex: none; width: .8rem; height: .8rem; border-radius: 2px; }
 details > summary { cursor: pointer; padding: .35rem 0; }
 details > summary h2, details > summary h3 { display: inline; }
 details.class { border-top: 1px solid var(--line); }
-details.class > summary { display: flex; flex-wrap: wrap; gap: 0 .8rem; align-items: baseline; }
-details.class > summary::before { content: "▸"; color: var(--soft); width: .8rem; }
+details.class > summary { position: relative; padding-left: 1.4rem; display: flex; flex-wrap: wrap;
+  gap: 0 .8rem; align-items: baseline; }
+details.class > summary::before { content: "▸"; color: var(--soft); position: absolute; left: 0; }
 details.class[open] > summary::before { content: "▾"; }
 details.class > summary::-webkit-details-marker { display: none; }
 details.class > summary b { font-weight: 600; overflow-wrap: anywhere; }
@@ -116,7 +123,12 @@ footer { color: var(--soft); font-size: .88rem; padding: .4rem 0 2rem; }
   body { font-size: 14px; }
   section { padding: .8rem; border-radius: 8px; }
   dl.facts { grid-template-columns: 1fr; } dl.facts dd { margin-bottom: .4rem; }
+  .chart { min-width: 880px; } .chart.small .tick { font-size: 14px; } thead th, th.n { white-space: normal; }
+  td.bars:last-child, thead th:last-child:empty { display: none; }
   td.bars { min-width: 5rem; } th[scope=row] { min-width: 6rem; } td { min-width: 3rem; }
 }
-@media print { nav { display: none; } section { break-inside: avoid-page; border: 0; padding: 0; } }
+@media print {
+  nav { display: none; } section { border: 0; padding: 0; } .scroll { overflow: visible; background: none; }
+  h2, h3, summary { break-after: avoid; } tr, figure { break-inside: avoid; } .chart { min-width: 0; }
+}
 """

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from captrawl.errors import WorkspaceError
 from captrawl.records import IMAGE_SCHEMA, MATCH_SCHEMA
+from captrawl.sampling import figures
 from captrawl.sampling.evaluate import evaluation_path
 from captrawl.sampling.filter_section import TOLD, told
 from captrawl.sampling.filters import Reason
@@ -23,7 +24,7 @@ from captrawl.sampling.methods import Score
 from captrawl.sampling.picks import pick
 from captrawl.sampling.report import page_path, read_numbers, report, report_status
 from captrawl.sampling.sample import draw
-from captrawl.sampling.sample_numbers import BINS, count_samples
+from captrawl.sampling.sample_numbers import BINS, Histogram, count_samples
 from captrawl.sampling.statistics import downloads, hosts_of
 from captrawl.sampling.thumbnails import SIZES, Thumbnails, size_for
 from captrawl.settings import parse_settings, save_settings
@@ -323,6 +324,23 @@ def test_sizes_shrink_with_the_number_of_sheets() -> None:
     assert chosen[0] == chosen[1] == SIZES[0]
     assert chosen == sorted(chosen, key=lambda size: -size.side * size.each)
     assert chosen[-1] == SIZES[-1]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0, "0"), (5_000, "5,000"), (10_000, "10k"), (250_000, "250k"), (1_500_000, "1.5M"), (10**7, "10M")],
+)
+def test_counts_beside_an_axis(value: int, shown: str) -> None:
+    assert figures.short(value) == shown
+
+
+def test_the_labels_of_a_huge_pools_axis_fit_into_the_chart() -> None:
+    edges = tuple(n / BINS for n in range(BINS + 1))
+    pool = (250_000, *[9] * (BINS - 1))
+    drawn = figures.histogram(Histogram(Score.T2I, edges, pool, pool, ()), 0)
+    labels = re.findall(r'<text x="([\d.]+)"[^>]*class="tick end">([^<]+)</text>', drawn)
+    assert [text for _, text in labels] == ["0", "100k", "200k"]
+    assert all(float(x) >= 7 * len(text) for x, text in labels)  # a digit of 11 pixels is 7 wide
 
 
 def test_a_thousand_classes_make_a_page_of_bounded_size(tmp_path: Path) -> None:

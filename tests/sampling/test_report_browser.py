@@ -98,3 +98,15 @@ def test_the_index_opens_a_class_by_keyboard(browser, page_file) -> None:
         assert box.get_attribute("tabindex") == "0"
         assert box.get_attribute("aria-label")
     context.close()
+
+
+def test_a_phone_can_read_it(browser, page_file) -> None:
+    context = browser.new_context(viewport={"width": 375, "height": 800})
+    page = context.new_page()
+    page.goto(page_file.as_uri())
+    ticks = page.locator("#filters .chart.small .tick")
+    assert ticks.count() > 3
+    assert all(tick.bounding_box()["height"] >= 11 for tick in ticks.all())
+    assert page.locator("#download .bars").first.is_hidden()  # the numbers stand beside it
+    assert page.locator("#synonyms .bars").first.is_visible()
+    context.close()
