@@ -24,7 +24,8 @@ def sample(
     n: Annotated[int, typer.Option("-n", help="Images a class.", min=1)] = 500,
     rank: Annotated[str, typer.Option(help="The score to order by, instead of a method.")] = "",
     keep: Annotated[
-        list[str] | None, typer.Option(help="A condition such as 'T2I>=0.25'; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="CONDITION", help="Keep rows that meet it: 'T2I>=0.25'; repeatable."),
     ] = None,
     threshold: Annotated[float | None, typer.Option(help="The method's threshold, where it has one.")] = None,
     dedup: Annotated[float | None, typer.Option(help="Drop images nearer than this to one kept.")] = None,
@@ -87,7 +88,9 @@ def evaluate(
         Path, typer.Option(metavar="LIST", help="'path label flag' lines, or an ImageFolder.")
     ],
     root: Annotated[Path | None, typer.Option(help="The folder that the list's paths start from.")] = None,
-    name: Annotated[list[str] | None, typer.Option(help="Only this sample; repeatable.")] = None,
+    name: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this sample; repeatable.")
+    ] = None,
     seeds: Annotated[int, typer.Option(help="Probes a sample, each with a seed of its own.", min=1)] = 5,
     json: options.Json = False,
 ) -> None:

@@ -20,12 +20,14 @@ Index = Annotated[
 ]
 Prefix = Annotated[str, typer.Option(help="A phrase that must be in the caption too, anywhere.")]
 Exclude = Annotated[
-    list[str] | None, typer.Option(help="A phrase that must not be in the caption; repeatable.")
+    list[str] | None,
+    typer.Option(metavar="PHRASE", help="A phrase that must not be in the caption; repeatable."),
 ]
 MinSide = Annotated[int, typer.Option(help="Smallest min(width, height) in pixels.", min=0)]
 MaxPunsafe = Annotated[float | None, typer.Option(help="Largest probability of being unsafe.", min=0, max=1)]
 Nsfw = Annotated[
-    list[str] | None, typer.Option(help="An allowed NSFW tag (UNLIKELY, UNSURE, NSFW); repeatable.")
+    list[str] | None,
+    typer.Option(metavar="TAG", help="An allowed NSFW tag (UNLIKELY, UNSURE, NSFW); repeatable."),
 ]
 MinSimilarity = Annotated[
     float | None, typer.Option(help="Smallest caption-image similarity.", min=-1, max=1)

@@ -43,7 +43,9 @@ def synonyms(
     ] = False,
     shared: Annotated[str, typer.Option(metavar="keep|drop", help="Synonyms of several classes.")] = "keep",
     review: Annotated[bool, typer.Option("--review", help="Show what the index says of each one.")] = False,
-    classes: Annotated[list[str] | None, typer.Option("--class", help="Review this class only.")] = None,
+    classes: Annotated[
+        list[str] | None, typer.Option("--class", metavar="NAME", help="Review this class only; repeatable.")
+    ] = None,
     limit: Annotated[int, typer.Option(help="Synonyms to show in a review.", min=1)] = 20,
     min_rows: Annotated[int, typer.Option(help="Rows a synonym must have to be shown.", min=1)] = 20,
     json: options.Json = False,
