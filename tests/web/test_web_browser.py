@@ -486,7 +486,9 @@ def test_a_caption_that_a_card_cuts_off_can_be_opened(watch: Callable[..., Any])
     assert caption.bounding_box()["height"] > folded
     assert caption.get_attribute("aria-expanded") == "true"
     page.goto("/#classes/0?sample=T2I5")
+    expect(page.locator("h2.title")).to_be_visible()
     card = page.locator(".card:has(.caption.cut)").first
+    expect(card).to_be_visible()
     folded = card.locator(".caption").bounding_box()["height"]
     card.focus()
     page.keyboard.press("Enter")

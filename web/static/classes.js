@@ -81,7 +81,7 @@ function gallery(detail, id, pool, marked) {
   let shown = STEP;
   const order = choice("order", [["rank", "the sample's rank"], ...session.scores.map((name) => [name, name])], "rank");
   const only = el("input", { type: "checkbox" });
-  const grid = el("ol", { class: "grid", "aria-label": "Images: arrow keys move, K keeps, R rejects, U takes it back" });
+  const grid = el("ol", { class: "grid", "aria-label": "Images: arrow keys move, K keeps, R rejects, U takes it back, Enter opens the caption" });
   const more = el("button", { type: "button", onclick: showMore }, "Show more");
   const control = sliders(pool.rows, () => draw());
   const cards = new Map();
@@ -146,7 +146,7 @@ function gallery(detail, id, pool, marked) {
   only.addEventListener("change", draw);
   detail.append(control.box, el("div", { class: "line spread ends" },
     el("div", { class: "line ends" }, field("Sort by", order), el("label", { class: "check" }, only, "only what stays")),
-    el("p", { class: "small soft keys" }, "K keeps, R rejects, U takes it back; arrow keys move, Enter shows a whole caption")), trouble, grid, el("div", { class: "pager" }, more));
+    el("p", { class: "small soft keys" }, "K keeps, R rejects, U takes it back; arrows move, Enter opens the caption")), trouble, grid, el("div", { class: "pager" }, more));
   draw();
 }
 
