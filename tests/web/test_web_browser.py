@@ -259,6 +259,7 @@ def test_what_is_unsafe_is_not_fetched_until_asked_for(watch: Callable[..., Any]
     with page.expect_response("**/api/images/*"):
         page.get_by_role("button", name="Marked unsafe: show the image").first.click()
     expect(page.locator(".row img")).to_have_count(1)
+    expect(page.locator(".row .picture").first).to_be_focused()
     assert len([request for request in watched.requests if "/api/images/" in request.url]) == 1
 
 

@@ -74,7 +74,13 @@ export function pictureOf(row) {
   if (!row.unsafe) { show(); return box; }
   box.classList.add("veiled");
   const button = el("button", { type: "button", "aria-label": "Marked unsafe: show the image" }, "unsafe: show");
-  button.addEventListener("click", (event) => { event.stopPropagation(); box.classList.remove("veiled"); show(); });
+  button.addEventListener("click", (event) => {
+    event.stopPropagation();
+    box.classList.remove("veiled");
+    show();
+    box.tabIndex = -1;
+    box.focus();  // the button is gone
+  });
   box.append(button);
   return box;
 }

@@ -94,7 +94,7 @@ export async function similarView(main, query) {
       el("p", { class: "soft", role: "status" }, `${found.rows.length} nearest ${where.value}${told ? `, ${told}` : ""}`),
       el("ol", { class: "grid" }, found.rows.map((row) => el("li", { class: "card", "data-uid": row.uid }, pictureOf(row),
         el("div", { class: "body" },
-          el("div", { class: "line spread" }, el("b", {}, row.score.toFixed(4)), row.class_name && el("a", { href: `#classes/${row.class_id}` }, el("bdi", {}, row.class_name))),
+          el("div", { class: "line spread" }, el("b", {}, row.score.toFixed(4)), row.class_name && el("a", { href: `#classes/${row.class_id}`, title: row.class_name }, el("bdi", {}, row.class_name))),
           captionOf({ ...row, marks: [] }), metaOf({ url: row.url, unsafe: row.unsafe }), moreLike(row))))));
   }
 
