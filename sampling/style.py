@@ -123,6 +123,7 @@ footer { color: var(--soft); font-size: .88rem; padding: .4rem 0 2rem; }
   body { font-size: 14px; }
   section { padding: .8rem; border-radius: 8px; }
   dl.facts { grid-template-columns: 1fr; } dl.facts dd { margin-bottom: .4rem; }
+  .index { columns: 8.5rem; }
   .chart { min-width: 880px; } .chart.small .tick { font-size: 14px; } thead th, th.n { white-space: normal; }
   td.bars:last-child, thead th:last-child:empty { display: none; }
   td.bars { min-width: 5rem; } th[scope=row] { min-width: 6rem; } td { min-width: 3rem; }
