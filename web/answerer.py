@@ -54,7 +54,9 @@ def _serve(questions: BinaryIO, answers: BinaryIO) -> None:
     from .caption_pages import answer
     from .explorer import Explorer
 
-    served: Served = pickle.loads(_read(questions))  # noqa: S301 our own server's
+    if not (told := _read(questions)):
+        return
+    served: Served = pickle.loads(told)  # noqa: S301 our own server's
     try:
         with open_captions(served.location) as captions:
             workspace = Workspace.open(served.workspace) if served.workspace else None
