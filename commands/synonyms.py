@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from ..search.encoder import Encoder
     from ..search.llm import Server
     from ..search.proposals import Proposal
+    from ..search.questions import Question, Use
     from ..search.review import ClassProposals, Review, SynonymReview
     from ..workspace import Workspace
 
@@ -53,6 +56,7 @@ def synonyms(
     """Ask a language model for synonyms, filter them with CLIP, and review them by their captions."""
     from ..search.llm import Server
     from ..search.review import to_json
+    from ..search.synonyms import pending_questions
     from ..terminal import emit_json
 
     workspace = options.workspace_of(context)
@@ -60,6 +64,14 @@ def synonyms(
         raise UsageError(f"--shared {shared}: choose keep or drop")
     if no_filter and (filter_only or filter_all):
         raise UsageError("--no-filter contradicts --filter-only and --filter-all; give one of them")
+    asking = {"--dry-run": dry_run, "--again": again}
+    others = {**asking, "--filter-only": filter_only, "--filter-all": filter_all, "--no-filter": no_filter}
+    if review:
+        _refuse_beside("--review", {**others, "--shared drop": shared == "drop"})
+    elif filter_only:
+        _refuse_beside("--filter-only", asking)
+    if classes and not review:
+        raise UsageError(f"--class {classes[0]} goes with --review only; without it every class is asked")
     if review:
         found = _review(workspace, classes or [])
         if json:
@@ -68,15 +80,33 @@ def synonyms(
             _show_review(found, limit, min_rows)
         return
     server = Server(model, base_url, concurrency, timeout, retries)
-    asked = domain or _domain(workspace)
+    _check(server)
+    asked, rate = domain or _domain(workspace), _price(price, server)
     if dry_run:
-        _show_questions(workspace, server, asked, again=again, price=_price(price, server))
+        _show_questions(pending_questions(workspace, server, asked, again=again), server, rate, json=json)
         return
     if not filter_only:
-        _ask(workspace, server, asked, again=again, price=_price(price, server))
+        _ask(workspace, server, asked, again=again, price=rate)
     if not no_filter:
         _filter(workspace, everything=filter_all)
     _finish(workspace, drop=shared == "drop", json=json)
+
+
+def _refuse_beside(chosen: str, others: Mapping[str, bool]) -> None:
+    """UsageError where an option is given that says nothing beside ``chosen``."""
+    for option, given in others.items():
+        if given:
+            raise UsageError(f"{chosen} and {option} contradict each other; give one of them")
+
+
+def _check(server: Server) -> None:
+    """UsageError where the options name no model, or an address that is none."""
+    if not server.model.strip():
+        raise UsageError("--model is empty; name the language model to ask")
+    try:
+        server.check_address()
+    except LanguageModelError as error:
+        raise UsageError(str(error)) from error
 
 
 def _domain(workspace: Workspace) -> str:
@@ -96,6 +126,8 @@ def _price(given: str, server: Server) -> tuple[float, float] | None:
         return None if server.base_url else PRICES.get(server.model)
     try:
         into, out = (float(part) for part in given.split("/"))
+        if not (0 <= into < math.inf and 0 <= out < math.inf):
+            raise ValueError(given)
     except ValueError as error:
         raise UsageError(
             f"--price {given}: give US dollars a million tokens in and out, as 0.15/0.60"
@@ -104,20 +136,42 @@ def _price(given: str, server: Server) -> tuple[float, float] | None:
 
 
 def _show_questions(
-    workspace: Workspace, server: Server, domain: str, *, again: bool, price: tuple[float, float] | None
+    asked: Sequence[Question], server: Server, price: tuple[float, float] | None, *, json: bool
 ) -> None:
+    """The questions and an estimate of what their answers take."""
     from ..search.questions import estimate
-    from ..search.synonyms import pending_questions
-    from ..terminal import emit, say
+    from ..terminal import emit, emit_json, number, say
 
-    asked = pending_questions(workspace, server, domain, again=again)
-    for question in asked:
-        emit(f"{question.class_id} {question.name}: {question.structured[-1]['content']}")
     use = estimate(asked)
+    texts = [(question.class_id, question.name, question.structured[-1]["content"]) for question in asked]
+    if json:
+        emit_json(
+            {
+                "questions": [{"class_id": i, "name": name, "question": text} for i, name, text in texts],
+                "prompt_tokens": use.prompt_tokens,
+                "completion_tokens": use.completion_tokens,
+                "dollars": use.cost(price),
+            }
+        )
+        return
+    for class_id, name, text in texts:
+        emit(f"{class_id} {name}: {text}")
     say(
-        f"{use.questions} questions to {server.model} at {server.shown()}: "
-        f"about {use.prompt_tokens:,} tokens in, {use.completion_tokens:,} out, "
+        f"{number(use.questions)} questions to {server.model} at {server.shown()}: "
+        f"about {number(use.prompt_tokens)} tokens in, {number(use.completion_tokens)} out, "
         f"{_dollars(use.cost(price))}; nothing was asked"
+    )
+
+
+def _taken(use: Use, price: tuple[float, float] | None) -> str:
+    """The tokens and the cost of answers, by the server's count."""
+    from ..terminal import number
+
+    if use.questions and not use.prompt_tokens:
+        return "the server doesn't count tokens"
+    return (
+        f"{number(use.prompt_tokens)} tokens in, {number(use.completion_tokens)} out, "
+        f"{_dollars(use.cost(price))}"
     )
 
 
@@ -129,21 +183,21 @@ def _ask(
     workspace: Workspace, server: Server, domain: str, *, again: bool, price: tuple[float, float] | None
 ) -> None:
     from ..search.synonyms import synonyms as run
-    from ..terminal import progress_bars, say
+    from ..terminal import number, progress_bars, say
 
     with progress_bars() as progress:
         outcome = run(workspace, server, domain=domain, again=again, progress=progress)
     use = outcome.use
     say(
-        f"{use.questions} classes asked, {outcome.known} known; {outcome.added} synonyms added; "
-        f"{use.prompt_tokens:,} tokens in, {use.completion_tokens:,} out, {_dollars(use.cost(price))}"
+        f"{number(use.questions)} questions answered, {number(outcome.known)} classes known before; "
+        f"{number(outcome.added)} synonyms added; {_taken(use, price)}"
     )
     for class_id, refusal in outcome.refused.items():
         say(f"class {class_id}: the model refused ({refusal[:120]}); --again asks anew")
     if outcome.failed:
         class_id, reason = next(iter(outcome.failed.items()))
         raise LanguageModelError(
-            f"{len(outcome.failed)} classes have no answer, class {class_id} the first: {reason}; "
+            f"{number(len(outcome.failed))} classes have no answer, class {class_id} the first: {reason}; "
             "run the command again to ask these only"
         )
 

@@ -35,7 +35,9 @@ class Journal:
         return found
 
     def append(self, *records: dict[str, Any]) -> None:
-        """Add ``records``; they are on the disk when this returns."""
+        """Add ``records``, if any; they are on the disk when this returns."""
+        if not records:
+            return
         data = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
         with self._lock, self.path.open("ab") as handle:
             if not self._mended:

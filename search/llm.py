@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from ..errors import LanguageModelError
+from .replies import content_of, retry_after, tokens_of
 
 if TYPE_CHECKING:
     import openai
@@ -21,6 +22,9 @@ log = logging.getLogger(__name__)
 Messages = Sequence[Mapping[str, str]]
 LONGEST_WAIT = 300.0
 """Seconds a server's Retry-After is obeyed; a longer one ends the run, to be resumed later."""
+
+SHORTEST_KEY = 12
+"""Characters of a key that is a secret; for servers of their own people set placeholders."""
 
 SCHEMA: dict[str, Any] = {
     "type": "json_schema",
@@ -55,6 +59,15 @@ class Server:
         url = self.base_url or os.environ.get("OPENAI_BASE_URL", "") or "https://api.openai.com/v1"
         parts = urlsplit(url)
         return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+    def check_address(self) -> None:
+        """LanguageModelError where the address is none, naming the option or variable that it comes from."""
+        where = "--base-url" if self.base_url else "OPENAI_BASE_URL"
+        own = self.base_url or os.environ.get(where, "")
+        if own and not _is_address(own):
+            raise LanguageModelError(
+                f"{where} {own}: give an http:// or https:// address, such as http://localhost:11434/v1"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +137,12 @@ class Asker:
                 return self._once(messages, structured=structured)
             except openai.APIStatusError as error:
                 self._judge(error, structured=structured)
-                failure, asked = self._said(error), _retry_after(error)
+                failure, asked = self._said(error), retry_after(error.response.headers)
             except (openai.APIError, ValueError) as error:  # no connection, a time-out, a garbled answer
-                failure, asked = f"{self.server.shown()}: {self._clean(str(error))}", None
+                failure, asked = self._failure(error), None
             if attempt >= self.server.retries:
-                raise Unanswered(f"{failure} ({attempt + 1} times)", passing=True)
+                often = f" ({attempt + 1} times)" if attempt else ""
+                raise Unanswered(f"{failure}{often}", passing=True)
             wait = self.server.backoff * 2**attempt * random.uniform(0.5, 1.0) if asked is None else asked
             log.info("asking again in %.1f s: %s", wait, failure)
             self.stop.wait(wait)
@@ -153,7 +167,7 @@ class Asker:
             raise _SchemaUnknown from error
         if status not in {408, 409, 429} and status < 500:
             raise Unanswered(self._said(error)) from error
-        asked = _retry_after(error)
+        asked = retry_after(error.response.headers)
         if asked is not None and asked > LONGEST_WAIT:
             raise LanguageModelError(
                 f"{self.server.shown()} asks to come back in {asked:.0f} s; run the command again then, "
@@ -165,38 +179,59 @@ class Asker:
         if structured:
             request["response_format"] = SCHEMA
         reply: Any = self._client.chat.completions.create(**request)
-        choices = getattr(reply, "choices", None) or []
-        message: Any = choices[0].message if choices else None
+        choices = getattr(reply, "choices", None)
+        if not isinstance(choices, list):
+            raise ValueError("it has no choices")
+        message: Any = getattr(choices[0], "message", None) if choices else None
         usage: Any = getattr(reply, "usage", None)
         return Answer(
-            text=str(getattr(message, "content", None) or ""),
-            refusal=str(getattr(message, "refusal", None) or ""),
+            text=self._kept(content_of(getattr(message, "content", None))),
+            refusal=self._kept(str(getattr(message, "refusal", None) or "")),
             structured=structured,
-            prompt_tokens=int(getattr(usage, "prompt_tokens", 0) or 0),
-            completion_tokens=int(getattr(usage, "completion_tokens", 0) or 0),
+            prompt_tokens=tokens_of(usage, "prompt_tokens"),
+            completion_tokens=tokens_of(usage, "completion_tokens"),
         )
 
+    def _failure(self, error: Exception) -> str:
+        """What went wrong on the way to a server or back."""
+        import openai
+
+        where = self.server.shown()
+        if isinstance(error, openai.APITimeoutError):
+            return f"{where} gave no answer in {self.server.timeout:g} s (--timeout)"
+        if isinstance(error, openai.APIConnectionError):
+            return f"no connection to {where}: {self._clean(str(error.__cause__ or error))}"
+        return f"{where} answered with no chat completion ({self._clean(str(error))}); is it an OpenAI API?"
+
     def _said(self, error: openai.APIStatusError) -> str:
-        said = error.message.removeprefix(f"Error code: {error.status_code} - ")
-        return f"HTTP {error.status_code}: {self._clean(said)}"
+        plain = f"Error code: {error.status_code}"
+        said = self._clean(error.message.removeprefix(plain).removeprefix(" - "))
+        return f"HTTP {error.status_code}" + (f": {said}" if said else f" from {self.server.shown()}")
 
     def _clean(self, text: str) -> str:
         """``text`` on one line, without the key."""
-        key = self._client.api_key
-        return " ".join(text.replace(key, "…").split())[:200]
+        return " ".join(_without(text, _key()).split())[:200]
+
+    def _kept(self, text: str) -> str:
+        """An answer as it may be stored: without the key, where that is no placeholder such as ``x``."""
+        key = _key()
+        return _without(text, key) if len(key) >= SHORTEST_KEY else text
 
 
 def _client(server: Server) -> openai.OpenAI:
     import openai
 
-    key = os.environ.get("OPENAI_API_KEY", "")
+    key = _key()
     own = server.base_url or os.environ.get("OPENAI_BASE_URL", "")
     if not key and not own:
         raise LanguageModelError(
             "no OPENAI_API_KEY in the environment; set it, or name a server of your own with --base-url URL"
         )
-    if own and not own.startswith(("http://", "https://")):
-        raise LanguageModelError(f"--base-url {own}: give an http:// or https:// address, such as …:11434/v1")
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise LanguageModelError(
+            "OPENAI_API_KEY holds a blank, a line break or a letter beyond ASCII, as no key does; set it anew"
+        )
+    server.check_address()
     return openai.OpenAI(api_key=key or "none", base_url=own or None, timeout=server.timeout, max_retries=0)
 
 
@@ -206,11 +241,18 @@ def _about_schema(error: openai.APIStatusError) -> bool:
     return any(word in said for word in ("response_format", "json_schema", "schema", "structured", "format"))
 
 
-def _retry_after(error: openai.APIStatusError) -> float | None:
-    """The Retry-After of a refused request, in seconds."""
-    for header, scale in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        try:
-            return max(0.0, float(error.response.headers[header]) / scale)
-        except (KeyError, ValueError):
-            continue
-    return None
+def _key() -> str:
+    """The key that requests are sent with, "" where the user has none."""
+    return os.environ.get("OPENAI_API_KEY", "")
+
+
+def _without(text: str, key: str) -> str:
+    return text.replace(key, "…") if key else text
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # half an IPv6 address, a port that is none
+        return False

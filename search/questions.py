@@ -36,7 +36,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """Questions asked, and the tokens that took (as the server counts, or estimated)."""
+    """Questions answered (or asked, of an estimate), and the tokens that took (as the server counts)."""
 
     questions: int = 0
     prompt_tokens: int = 0
@@ -50,12 +50,12 @@ class Use:
 
 
 def questions(
-    classes: ClassList, server: Server, domain: str, merged: Mapping[int, set[str]]
+    classes: ClassList, server: Server, domain: str, brought: Mapping[int, set[str]]
 ) -> list[Question]:
-    """One question a class. ``merged`` is what earlier answers added: those names are not asked with."""
+    """One question a class. ``brought`` is what earlier answers added: those names are not asked with."""
     asked: list[Question] = []
     for entry in classes:
-        own = [s.text for s in entry.synonyms if s.kept and spelt(s.text) not in merged.get(entry.id, set())]
+        own = [s.text for s in entry.synonyms if s.kept and spelt(s.text) not in brought.get(entry.id, set())]
         key = digest([entry.id, entry.name, domain, server.model])
         body = _body(entry, domain, own)
         asked.append(

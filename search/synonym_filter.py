@@ -17,7 +17,7 @@ from ..records import Progress, silent
 from ..workspace import Workspace
 from .journal import Journal
 from .questions import spelt
-from .synonyms import JOURNAL, merged_names
+from .synonyms import JOURNAL, brought_names
 
 TEMPLATE = "a photo of a {}"
 JUDGED = "judged"
@@ -155,10 +155,10 @@ def filter_synonyms(
 
 
 def _candidates(
-    classes: ClassList, records: Iterable[Mapping[str, Any]], *, everything: bool
+    classes: ClassList, records: Sequence[Mapping[str, Any]], *, everything: bool
 ) -> dict[int, list[str]]:
     """The synonyms to judge by class id: kept ones, and those the filter removed, not a person's choices."""
-    answered = merged_names(records)
+    answered = brought_names(records)
     before: dict[tuple[int, str], bool] = {}
     for record in records:
         if record["kind"] == JUDGED:

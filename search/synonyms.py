@@ -7,12 +7,13 @@ nothing is asked twice, and what a person changed in classes.json stays changed.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from ..classes import ClassEntry, Synonym, load_classes, save_classes
+from ..classes import ClassEntry, ClassList, Synonym, load_classes, save_classes
 from ..errors import LanguageModelError
 from ..records import Progress, silent
 from ..workspace import Workspace
@@ -22,8 +23,10 @@ from .llm import Asker, Server, Unanswered
 from .questions import Question, Use, questions, spelt
 from .text import tokens
 
+log = logging.getLogger(__name__)
+
 JOURNAL = "synonyms.jsonl"
-ANSWERED, MERGED = "answer", "merged"
+ANSWERED, UNNAMED, OWN, MERGED = "answer", "no names", "own", "merged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +70,11 @@ def synonyms(
             _ask_all(pending, server, journal, failed, progress)
         except LanguageModelError as error:
             stopped = error
-        answered = [r for r in journal.records()[len(earlier) :] if r["kind"] == ANSWERED]
+        use = _use(journal.records()[len(earlier) :])
         added, refused = merge(workspace, journal)
         if stopped:
-            raise stopped
-        return Outcome(_use(answered), len(classes) - len(pending), added, refused, failed)
+            raise _with_use(stopped, use) from stopped
+        return Outcome(use, len(classes) - len(pending), added, refused, dict(sorted(failed.items())))
 
 
 def pending_questions(
@@ -81,13 +84,25 @@ def pending_questions(
     records = Journal(workspace.root / JOURNAL).records()
     known = {record["key"] for record in records if record["kind"] == ANSWERED}
     classes = load_classes(workspace.classes_path())
-    asked = questions(classes, server, domain, merged_names(records))
+    asked = questions(classes, server, domain, brought_names(records))
     return [question for question in asked if again or question.key not in known]
 
 
-def _use(answered: Sequence[Mapping[str, Any]]) -> Use:
+def _use(records: Iterable[Mapping[str, Any]]) -> Use:
+    """What the answers among ``records`` took, those without names too."""
+    answered = [record for record in records if record["kind"] in {ANSWERED, UNNAMED}]
     taken = [sum(int(record[key]) for record in answered) for key in ("prompt_tokens", "completion_tokens")]
     return Use(len(answered), *taken)
+
+
+def _with_use(stopped: LanguageModelError, use: Use) -> LanguageModelError:
+    """``stopped``, saying what was answered, and paid for, before."""
+    if not use.questions:
+        return stopped
+    return LanguageModelError(
+        f"{stopped} ({use.questions:,} answers came before that and are kept: "
+        f"{use.prompt_tokens:,} tokens in, {use.completion_tokens:,} out)"
+    )
 
 
 def _ask_all(
@@ -115,6 +130,9 @@ def _ask_all(
                             f"{row} questions in a row have no answer ({error}); run it again to go on"
                         ) from error
                 progress("ask for synonyms", done, len(pending))
+        except KeyboardInterrupt:
+            log.warning("waiting %.0f s at most for the answers under way; they are kept", server.timeout)
+            raise
         finally:
             asker.stop.set()
             pool.shutdown(cancel_futures=True)
@@ -128,11 +146,10 @@ def _answer(asker: Asker, question: Question, journal: Journal) -> None:
         answers.append(asker.ask_plainly(question.plain))
         names, dropped = clean_names(parse_answer(answers[1].text))
     last = answers[-1]
-    if not names and not last.refusal:
-        raise Unanswered(f"the answer holds no names: {last.text[:80]!r}", passing=False)
+    named = bool(names or last.refusal)
     journal.append(
         {
-            "kind": ANSWERED,
+            "kind": ANSWERED if named else UNNAMED,
             "key": question.key,
             "class_id": question.class_id,
             "name": question.name,
@@ -146,6 +163,8 @@ def _answer(asker: Asker, question: Question, journal: Journal) -> None:
             "completion_tokens": sum(answer.completion_tokens for answer in answers),
         }
     )
+    if not named:
+        raise Unanswered(f"the answer holds no names: {last.text[:80]!r}", passing=False)
 
 
 # Merging ------------------------------------------------------------------------------------------
@@ -157,35 +176,50 @@ def merge(workspace: Workspace, journal: Journal) -> tuple[int, dict[int, str]]:
     A name that was merged before and isn't in the list any more was deleted by a person, and stays away.
     Names that aren't fit for use are added as removed, with the reason.
     """
-    path = workspace.classes_path()
-    records = journal.records()
-    before = merged_names(records)
+    path, records = workspace.classes_path(), journal.records()
+    classes = load_classes(path)
     latest: dict[int, dict[str, Any]] = {r["class_id"]: r for r in records if r["kind"] == ANSWERED}
-    refused: dict[int, str] = {}
-    entries: list[ClassEntry] = []
+    answers = {e.id: latest[e.id] for e in classes if latest.get(e.id, {}).get("name") == e.name}
+    before = merged_names(records)
+    fresh = {id_: _offered(answer, before.get(id_, set())) for id_, answer in answers.items()}
+    _note_own(classes, fresh, journal)
+    merged = [with_synonyms(entry, fresh.get(entry.id, ())) for entry in classes]
+    save_classes(merged, path)
+    journal.append(
+        *(
+            {"kind": MERGED, "class_id": class_id, "names": [synonym.text for synonym in offered]}
+            for class_id, offered in fresh.items()
+            if offered
+        )
+    )
+    added = sum(len(entry.synonyms) for entry in merged) - sum(len(entry.synonyms) for entry in classes)
+    refusals = {id_: answer["refusal"] for id_, answer in answers.items() if not answer["names"]}
+    return added, {id_: refusal for id_, refusal in refusals.items() if refusal}
+
+
+def _offered(answer: Mapping[str, Any], before: Collection[str]) -> list[Synonym]:
+    """The names of an ``answer`` that weren't merged ``before``, the unfit ones as removed."""
+    unfit = [
+        Synonym(d["name"], None, False, False, d["reason"]) for d in answer["dropped"] if shown(d["name"])
+    ]
+    return [s for s in (*map(Synonym, answer["names"]), *unfit) if spelt(s.text) not in before]
+
+
+def _note_own(classes: ClassList, fresh: Mapping[int, Sequence[Synonym]], journal: Journal) -> None:
+    """Journal which names of answers the list had already: the user's own, which the filter doesn't judge.
+
+    Before the list is saved with the others; after a kill in between, what was noted first holds.
+    """
+    noted = _of_kind(journal.records(), OWN, "names")
     notes: list[dict[str, Any]] = []
-    added = 0
-    for entry in load_classes(path):
-        record = latest.get(entry.id, {})
-        if record.get("name") != entry.name:
-            entries.append(entry)
-            continue
-        if record["refusal"] and not record["names"]:
-            refused[entry.id] = record["refusal"]
-        unfit = [
-            Synonym(d["name"], None, False, False, d["reason"]) for d in record["dropped"] if shown(d["name"])
-        ]
-        offered = [*map(Synonym, record["names"]), *unfit]
-        fresh = [synonym for synonym in offered if spelt(synonym.text) not in before.get(entry.id, set())]
-        entries.append(with_synonyms(entry, fresh))
-        added += len(entries[-1].synonyms) - len(entry.synonyms)
-        if fresh:
-            names = [synonym.text for synonym in fresh]
-            notes.append({"kind": MERGED, "class_id": entry.id, "names": names})
-    save_classes(entries, path)
-    if notes:
-        journal.append(*notes)
-    return added, refused
+    for entry in classes:
+        held = {spelt(synonym.text) for synonym in entry.synonyms}
+        known = noted.get(entry.id, set())
+        names = [s.text for s in fresh.get(entry.id, ()) if spelt(s.text) not in known]
+        if names:
+            own = [name for name in names if spelt(name) in held]
+            notes.append({"kind": OWN, "class_id": entry.id, "names": names, "own": own})
+    journal.append(*notes)
 
 
 def shown(name: str) -> bool:
@@ -204,9 +238,20 @@ def with_synonyms(entry: ClassEntry, offered: Iterable[Synonym]) -> ClassEntry:
 
 
 def merged_names(records: Iterable[Mapping[str, Any]]) -> dict[int, set[str]]:
-    """Class id → the names (as tokens) that answers added to the class list at any time."""
+    """Class id → the names (as tokens) of answers merged at any time, those that the list had too."""
+    return _of_kind(records, MERGED, "names")
+
+
+def brought_names(records: Sequence[Mapping[str, Any]]) -> dict[int, set[str]]:
+    """Class id → the names (as tokens) that the list has from answers, not from the user."""
+    own = _of_kind(records, OWN, "own")
+    return {class_id: names - own.get(class_id, set()) for class_id, names in merged_names(records).items()}
+
+
+def _of_kind(records: Iterable[Mapping[str, Any]], kind: str, key: str) -> dict[int, set[str]]:
+    """Class id → the names (as tokens) under ``key`` of the records of ``kind``."""
     found: dict[int, set[str]] = {}
     for record in records:
-        if record["kind"] == MERGED:
-            found.setdefault(record["class_id"], set()).update(map(spelt, record["names"]))
+        if record["kind"] == kind:
+            found.setdefault(record["class_id"], set()).update(map(spelt, record[key]))
     return found

@@ -12,6 +12,7 @@ import pytest
 from captrawl.classes import ClassEntry, ClassList, Synonym, load_classes, named, save_classes
 from captrawl.records import Progress, silent
 from captrawl.search.journal import Journal
+from captrawl.search.llm import Server
 from captrawl.search.synonym_filter import (
     Verdict,
     filter_synonyms,
@@ -19,7 +20,7 @@ from captrawl.search.synonym_filter import (
     query_name,
     with_verdicts,
 )
-from captrawl.search.synonyms import JOURNAL
+from captrawl.search.synonyms import JOURNAL, brought_names, merge, synonyms
 from captrawl.search.text import tokens
 from captrawl.workspace import Workspace
 from hypothesis import given, settings
@@ -175,6 +176,28 @@ def test_only_answers_are_judged_unless_all_are_wanted(task: Task) -> None:
     }
     filter_synonyms(workspace, HashedWords(), everything=True)
     assert states(workspace)["lifting machine"] is False
+
+
+def test_a_name_of_the_users_own_is_not_judged_because_an_answer_has_it_too(
+    language: Any, task: Task
+) -> None:
+    reply = language.reply('{"synonyms": ["Tower Machine", "red crane bird"]}')
+    workspace = task(named(0, "crane bird", ["tower machine"]), named(1, "tower machine"))
+    synonyms(workspace, Server("fake", language.start(lambda request: reply).url))
+    verdicts = filter_synonyms(workspace, HashedWords())
+    assert [v.text for v in verdicts if v.class_id == 0] == ["red crane bird"]
+    assert states(workspace)["tower machine"] is True
+
+
+def test_a_kill_before_the_merge_is_noted_makes_no_answer_the_users_own(language: Any, task: Task) -> None:
+    reply = language.reply('{"synonyms": ["tower machine", "red crane bird"]}')
+    workspace = task(named(0, "crane bird", ["lifting machine"]))
+    synonyms(workspace, Server("fake", language.start(lambda request: reply).url))
+    journal = Journal(workspace.root / JOURNAL)
+    lines = journal.path.read_text().splitlines(keepends=True)
+    journal.path.write_text("".join(line for line in lines if '"kind": "merged"' not in line))
+    merge(workspace, journal)
+    assert brought_names(journal.records()) == {0: {"tower machine", "red crane bird"}}
 
 
 def test_a_person_has_the_last_word(task: Task) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.utils
 import json
 import os
 import signal
@@ -15,10 +16,12 @@ from typing import Any
 
 import pytest
 from captrawl.classes import ClassEntry, Synonym, load_classes, named, save_classes
+from captrawl.cli import app
 from captrawl.errors import InputError, LanguageModelError
 from captrawl.search.journal import Journal
 from captrawl.search.llm import Server
 from captrawl.search.questions import PRICES, Use, estimate, questions
+from captrawl.search.replies import retry_after
 from captrawl.search.synonyms import JOURNAL, Outcome, pending_questions, synonyms
 from captrawl.workspace import Workspace
 
@@ -123,6 +126,7 @@ def test_a_class_that_never_gets_names_is_told_and_asked_by_the_next_run(languag
     outcome = ask(workspace, server.url)
     assert list(outcome.failed) == [0]
     assert "holds no names" in outcome.failed[0]
+    assert outcome.use == Use(2, 120, 30)  # both requests for tench were paid for too
     assert texts(workspace) == {"tench": ["tench"], "eel": ["eel", "elver"]}
     server.script = lambda request: language.reply(names("doctor fish"))
     outcome = ask(workspace, server.url)
@@ -149,6 +153,8 @@ PASSING: dict[str, dict[str, Any]] = {
     "503": {"status": 503, "body": b'{"error": {"message": "overloaded"}}'},
     "a dropped connection": {"drop": True},
     "an answer that isn't JSON": {"body": b"<html>gateway</html>"},
+    "an answer with choices that are none": {"body": b'{"choices": "none"}'},
+    "an answer of null": {"body": b"null"},
     "a slow answer": {"text": names("late"), "delay": 1.5},
 }
 
@@ -177,14 +183,23 @@ def test_retry_after_is_obeyed(language: Any, task: Task) -> None:
     assert times[1] - times[0] >= 1.0
 
 
+def test_a_retry_after_may_be_a_date_and_must_be_a_time() -> None:
+    date = email.utils.formatdate(time.time() + 100, usegmt=True)
+    assert 98.0 <= (retry_after({"retry-after": date}) or 0.0) <= 100.0
+    assert retry_after({"retry-after": "7", "retry-after-ms": "1500"}) == 1.5
+    assert retry_after({"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}) == 0.0
+    assert [retry_after({"retry-after": value}) for value in ("nan", "inf", "soon", "")] == [None] * 4
+
+
 def test_a_retry_after_of_an_hour_ends_the_run_for_now(language: Any, task: Task) -> None:
     limited = language.reply(
         status=429, headers={"retry-after": "3600"}, body=b'{"error": {"message": "wait"}}'
     )
     server = language.by_class({"eel": language.reply(names("elver")), "tench": limited})
     workspace = task("eel", "tench")
-    with pytest.raises(LanguageModelError, match="come back in 3600 s"):
+    with pytest.raises(LanguageModelError, match="come back in 3600 s") as raised:
         ask(workspace, server.url, concurrency=1)
+    assert "(1 answers came before that and are kept: 40 tokens in, 10 out)" in str(raised.value)
     assert texts(workspace)["eel"] == ["eel", "elver"]  # what was answered is there
 
 
@@ -198,6 +213,29 @@ def test_a_server_that_is_gone_is_one_clear_error(language: Any, task: Task) -> 
         ask(workspace, url, retries=1, concurrency=2)
     assert url in str(raised.value)
     assert len(str(raised.value).splitlines()) == 1
+
+
+def test_what_failed_is_said_with_the_remedy(language: Any, task: Task) -> None:
+    server = language.by_class(
+        {
+            "tench": language.reply(names("late"), delay=1.0),
+            "eel": language.reply(status=502, body=b"<html>none</html>"),
+            "carp": language.reply(body=b"<html>hello</html>"),
+            "ide": language.reply(status=500, body=b'{"error": {"message": "none of the workers is up"}}'),
+        }
+    )
+    outcome = ask(task("tench", "eel", "carp", "ide"), server.url, timeout=0.3, retries=0, concurrency=8)
+    assert list(outcome.failed) == [0, 1, 2, 3]
+    assert outcome.failed[0] == f"{server.url} gave no answer in 0.3 s (--timeout)"
+    assert outcome.failed[1] == f"HTTP 502 from {server.url}"
+    assert outcome.failed[2].startswith(f"{server.url} answered with no chat completion (Expecting value")
+    assert outcome.failed[3] == "HTTP 500: none of the workers is up"
+
+
+def test_a_refused_connection_says_why(task: Task) -> None:
+    failed = ask(task("tench"), "http://127.0.0.1:9/v1", retries=1).failed[0]
+    assert failed.startswith("no connection to http://127.0.0.1:9/v1: [Errno")
+    assert failed.endswith("(2 times)")
 
 
 FATAL = {
@@ -255,9 +293,43 @@ def test_a_key_is_needed_for_openai_and_never_shown(
     assert texts(workspace)["tench"] == ["tench", "doctor fish"]
 
 
-def test_an_address_that_is_none(task: Task) -> None:
-    with pytest.raises(LanguageModelError, match="--base-url localhost:1"):
-        ask(task("tench"), "localhost:1")
+def test_a_key_in_an_answer_is_not_stored(language: Any, task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = language.start(lambda request: language.reply(names("tench fish", f"fish {SECRET}")))
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    workspace = task("tench")
+    ask(workspace, server.url)
+    assert texts(workspace)["tench"] == ["tench", "tench fish", "fish …"]
+    assert SECRET not in (workspace.root / JOURNAL).read_text()
+
+
+def test_a_placeholder_of_a_key_is_no_secret(
+    language: Any, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "x")
+    workspace = task("tench")
+    ask(workspace, language.start(lambda request: language.reply(names("x-ray tench"))).url)
+    assert texts(workspace)["tench"] == ["tench", "x-ray tench"]
+
+
+@pytest.mark.parametrize("key", ["schlüssel", "sk-1234\n", "sk 1234"])
+def test_a_key_that_is_none_is_told_and_not_shown(
+    key: str, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(LanguageModelError, match="OPENAI_API_KEY holds a blank") as raised:
+        ask(task("tench"), "http://127.0.0.1:9/v1")
+    assert key.strip() not in str(raised.value)
+
+
+def test_an_address_that_is_none(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = task("tench")
+    for address in ("localhost:1", "ftp://127.0.0.1", "http://", "http://[::1", "http://127.0.0.1:99999/v1"):
+        with pytest.raises(LanguageModelError) as raised:
+            ask(workspace, address)
+        assert str(raised.value).startswith(f"--base-url {address}: give an http:// or https:// address")
+    monkeypatch.setenv("OPENAI_BASE_URL", "nowhere")
+    with pytest.raises(LanguageModelError, match=r"^OPENAI_BASE_URL nowhere: give"):
+        ask(workspace, "")
 
 
 def test_a_users_password_in_the_address_is_not_shown() -> None:
@@ -436,6 +508,41 @@ def test_a_dry_run_asks_nothing(language: Any, task: Task, captrawl: Any) -> Non
     assert server.requests == []
     assert not (workspace.root / JOURNAL).exists()
     assert len(pending_questions(workspace, Server(), "a fish")) == 2
+
+
+def test_a_dry_run_as_json(task: Task, captrawl: Any) -> None:
+    line = ["-C", task("tench").root, "synonyms", "--dry-run", "--json", "--price", "1/2"]
+    said = json.loads(captrawl(*line).stdout)
+    assert said["questions"][0]["name"] == "tench"
+    assert said["questions"][0]["question"].startswith("What are some common ways of referring to tench?")
+    assert said["dollars"] == pytest.approx((said["prompt_tokens"] + 2 * said["completion_tokens"]) / 1e6)
+
+
+USAGE = {
+    "--price=-1/2 --dry-run": "--price -1/2: give US dollars",
+    "--price nan/1 --dry-run": "--price nan/1: give US dollars",
+    "--price abc --filter-only": "--price abc: give US dollars",
+    "--base-url localhost:1 --dry-run": "--base-url localhost:1: give an http",
+    "--model= --dry-run": "--model is empty",
+    "--class tench": "--class tench goes with --review only",
+    "--review --again": "--review and --again contradict",
+    "--review --dry-run": "--review and --dry-run contradict",
+    "--filter-only --dry-run": "--filter-only and --dry-run contradict",
+    "--no-filter --filter-all": "--no-filter contradicts",
+    "--shared all": "--shared all: choose keep or drop",
+}
+
+
+@pytest.mark.parametrize("options", USAGE)
+def test_wrong_usage_is_told_before_anything_is_done(
+    options: str, task: Task, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = task("tench").root
+    with pytest.raises(SystemExit) as left:
+        app(["-C", str(root), "synonyms", *options.split()], prog_name="captrawl")
+    said = capsys.readouterr().err
+    assert (left.value.code, len(said.splitlines())) == (2, 1)
+    assert USAGE[options] in said
 
 
 def test_the_command_takes_the_domain_of_the_data_set(language: Any, task: Task, captrawl: Any) -> None:
