@@ -28,6 +28,9 @@ FORMATS: dict[str, Callable[[ClassList], str]] = {
 
 IMAGE_FOLDER = "imagefolder"
 
+SUFFIXES = {"csv": ".csv", "tsv": ".tsv", "txt": ".txt"}
+"""How a file's name ends by which it is read; every other format is ``.json``."""
+
 _UNSAFE = re.compile(r"%(?=[0-9A-Fa-f]{2})|[/\\\x00-\x1f\x7f]|^\.")
 """In a folder's name: what would leave the folder or hide it, and ``%`` where it looks like an escape."""
 
@@ -36,7 +39,11 @@ def read(path: Path) -> Iterable[ClassEntry]:
     """The classes at ``path`` (a file, or an ImageFolder directory), as it has them, not yet validated."""
     if path.is_dir():
         return _read_folder(path)
-    text = _text(path)
+    return _parsed(_text(path), path)
+
+
+def _parsed(text: str, path: Path) -> Iterable[ClassEntry]:
+    """The classes of the ``text`` of a file called ``path``."""
     match path.suffix.lower():
         case ".json":
             return read_json(text, str(path))
@@ -48,22 +55,41 @@ def read(path: Path) -> Iterable[ClassEntry]:
             return read_names(text, str(path))
 
 
-def render(classes: ClassList, to: str) -> str:
-    """``classes`` as the text of a file of the format ``to``; ClassListError where it can't hold them."""
+def check_format(to: str, path: Path | None) -> None:
+    """ClassListError where there is no format ``to``, or a file called ``path`` would be read as another."""
     if to == IMAGE_FOLDER:
-        raise ClassListError("an ImageFolder is a directory, not a text; name it with --output DIR")
+        if path is None:
+            raise ClassListError("an ImageFolder is a directory, not a text; name it with --output DIR")
+        return
     if to not in FORMATS:
         known = [*FORMATS, IMAGE_FOLDER]
         near = difflib.get_close_matches(to, known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
         raise ClassListError(f"there is no class list format {to!r}; {hint}")
+    wanted = SUFFIXES.get(to, ".json")
+    if path is None or path.suffix.lower() == wanted:
+        return
+    if to != "txt" or path.suffix.lower() in {".json", ".csv", ".tsv"}:
+        raise ClassListError(
+            f"{path} wouldn't be read as {to!r}: the name's end says what a list is; end it in {wanted}"
+        )
+
+
+def render(classes: ClassList, to: str) -> str:
+    """``classes`` as the text of a file of the format ``to``; ClassListError where it can't hold them."""
+    check_format(to, None)
     return FORMATS[to](validated(classes, "the class list"))
 
 
 def write(classes: ClassList, path: Path, to: str) -> None:
-    """Write ``classes`` to ``path`` in the format ``to``; an ImageFolder gets a classes.json inside."""
+    """Write ``classes`` to ``path`` in the format ``to``; an ImageFolder gets a classes.json inside.
+
+    ClassListError, and nothing is written, where the format can't hold them or ``path`` says another one.
+    """
     if to != IMAGE_FOLDER:
         text = render(classes, to)
+        check_format(to, path)
+        validated(_parsed(text, path), str(path))  # what can't be read again is not written
         with atomic(path) as temporary:
             temporary.write_text(text, encoding="utf-8", newline="")
         return

@@ -18,7 +18,7 @@ COLUMNS = ("id", "name", "most_common_name", "synonym", "frequency", "match", "p
 
 def read_names(text: str, source: str) -> list[ClassEntry]:
     """One name a line; the line gives the id, from 0."""
-    lines = [line.strip() for line in text.rstrip().split("\n")]
+    lines = [line.strip() for line in re.split(r"\r\n|\r|\n", text.rstrip())]
     for position, line in enumerate(lines):
         if not line:
             raise ClassListError(
@@ -31,7 +31,7 @@ def read_names(text: str, source: str) -> list[ClassEntry]:
 def names_text(classes: ClassList) -> str:
     """One name a line; ClassListError where a name or the ids don't fit that."""
     for entry in contiguous(classes, "a text of names"):
-        if "\n" in entry.name or entry.name != entry.name.strip():
+        if re.search(r"[\r\n]", entry.name) or entry.name != entry.name.strip():
             raise ClassListError(f"class {entry.id}: the name {entry.name!r} can't stand on a line as it is")
     return "".join(f"{entry.name}\n" for entry in classes)
 
@@ -39,8 +39,9 @@ def names_text(classes: ClassList) -> str:
 def read_table(text: str, source: str, delimiter: str) -> list[ClassEntry]:
     """A CSV or TSV: captrawl's own (a synonym a line), or name and synonyms, with or without a header.
 
-    In the second kind synonyms are split at ``;`` and ``|``, and further cells are synonyms too; an ``id``
-    column gives ids, else the order does.
+    In the second kind synonyms (a column ``synonyms`` or ``synonym``) are split at ``;`` and ``|``, and cells
+    beyond the columns are synonyms too; an ``id`` column gives ids, else the order does; other columns are
+    kept as the class's other keys.
     """
     try:
         rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter, strict=True) if any(row)]
@@ -49,16 +50,39 @@ def read_table(text: str, source: str, delimiter: str) -> list[ClassEntry]:
     header = [cell.strip().lower() for cell in rows[0]]
     if {"id", "name", "synonym"} <= set(header):
         return _read_own_table(rows, header, source)
-    columns = header if "name" in header else ["name", "synonyms"]
-    body = rows[1:] if "name" in header else rows
-    entries: list[ClassEntry] = []
-    for position, row in enumerate(body):
-        cells = dict(zip(columns, row, strict=False))
-        class_id = whole(cells["id"], f"{source}: the id of {row}") if cells.get("id") else position
-        others = [cells.get("synonyms", ""), *row[len(columns) :]]
-        parts = (part.strip() for cell in others for part in re.split(r"[;|]", cell))
-        entries.append(named(class_id, cells.get("name", "").strip(), filter(None, parts)))
-    return entries
+    if len(header) == 1 and re.match(r"(?:id|name)\s*[,;|\t]", header[0]):
+        raise ClassListError(
+            f"{source}: the header {rows[0][0]!r} isn't split by {delimiter!r}; split the cells by that"
+        )
+    columns = _columns(header)
+    body = rows[1:] if columns else rows
+    return [
+        _of_row(position, row, columns or ["name", "synonyms"], source) for position, row in enumerate(body)
+    ]
+
+
+def _columns(header: list[str]) -> list[str]:
+    """The columns that a first line names, one of them ``name``; none where it is no header.
+
+    Without ``name`` but with ``synonyms`` the first other column is the name.
+    """
+    columns = ["synonyms" if cell == "synonym" else cell for cell in header]
+    if "name" in columns:
+        return columns
+    others = [place for place, cell in enumerate(columns) if cell not in {"id", "synonyms"}]
+    if "synonyms" not in header or not others:
+        return []
+    columns[others[0]] = "name"
+    return columns
+
+
+def _of_row(position: int, row: list[str], columns: list[str], source: str) -> ClassEntry:
+    cells = dict(zip(columns, row, strict=False))
+    class_id = whole(cells["id"], f"{source}: the id of {row}") if cells.get("id") else position
+    synonyms = [cells.get("synonyms", ""), *row[len(columns) :]]
+    parts = (part.strip() for cell in synonyms for part in re.split(r"[;|]", cell))
+    extra = {key: cell for key, cell in cells.items() if cell and key not in {"", "id", "name", "synonyms"}}
+    return named(class_id, cells.get("name", "").strip(), filter(None, parts), extra)
 
 
 def _read_own_table(rows: list[list[str]], header: list[str], source: str) -> list[ClassEntry]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from .errors import ClassListError
-from .search.text import tokens
+from .search.text import LONGEST_RUN, tokens
 from .workspace import write_json
 
 PromptNames = Literal["synonyms", "name", "most_common_name"]
@@ -146,7 +146,7 @@ def validated(classes: Iterable[ClassEntry], source: str) -> ClassList:
                 f"{source}: the id {entry.id} is given to {before.name!r} and {entry.name!r}; ids must differ"
             )
     for entry in ordered:
-        _check_entry(entry, f"{source}: class {entry.id} ({entry.name!r})")
+        _check_entry(entry, f"{source}: class {entry.id} ({entry.name!r:.60})")
     return ordered
 
 
@@ -163,11 +163,13 @@ def _check_entry(entry: ClassEntry, where: str) -> None:
             raise ClassListError(f"{where}: {text!r} isn't valid Unicode (half a surrogate pair)")
     for synonym in entry.synonyms:
         if synonym.text in seen:
-            raise ClassListError(f"{where}: the synonym {synonym.text!r} is given twice")
+            raise ClassListError(f"{where}: the synonym {synonym.text!r:.60} is given twice")
         seen.add(synonym.text)
         if synonym.kept and not tokens(synonym.text):
+            said = any(map(str.isalnum, synonym.text))
+            lacking = f"word of {LONGEST_RUN} letters or fewer" if said else "letter or digit"
             raise ClassListError(
-                f"{where}: the synonym {synonym.text!r} holds no letter or digit, so no caption can match "
+                f"{where}: the synonym {synonym.text!r:.60} holds no {lacking}, so no caption can match "
                 "it; remove it, or spell it out"
             )
 

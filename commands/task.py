@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import InputError, UsageError
+from ..errors import ClassListError, InputError, UsageError
 from . import options
 
 if TYPE_CHECKING:
@@ -256,6 +256,10 @@ def convert(
     from ..classes import load_classes
     from ..terminal import say
 
+    try:
+        class_formats.check_format(to, output)
+    except ClassListError as error:
+        raise UsageError(str(error)) from error
     if output is None:
         typer.echo(class_formats.render(load_classes(source), to), nl=False)
         return

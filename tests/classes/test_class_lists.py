@@ -18,6 +18,7 @@ from captrawl.classes import (
     save_classes,
     shared_synonyms,
 )
+from captrawl.cli import app
 from captrawl.errors import ClassListError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -49,6 +50,13 @@ READ = {
         b"\xef\xbb\xbfcaf\xc3\xa9\r\nA/B\r\n",
         [(0, "café", ["café"]), (1, "A/B", ["A/B"])],
     ),
+    "names, an old Mac's lines": ("a.txt", "tench\rcat\r", [(0, "tench", ["tench"]), (1, "cat", ["cat"])]),
+    "csv with a header of other words": (
+        "a.csv",
+        "Class,Synonyms\ntench,Tinca tinca\n",
+        [(0, "tench", ["tench", "Tinca tinca"])],
+    ),
+    "csv with a column synonym": ("a.csv", "name,synonym\ntench,a;b\n", [(0, "tench", ["tench", "a", "b"])]),
     "no suffix": ("classes", "tench", [(0, "tench", ["tench"])]),
     "csv without header": (
         "a.csv",
@@ -229,6 +237,12 @@ BAD = {
         "several ClassLabel features (a, b)",
     ),
     "a quote that never ends": ("a.csv", 'name\n"tench\n', "isn't a table"),
+    "a table split otherwise": ("a.csv", "name;synonyms\ntench;a\n", "'name;synonyms' isn't split by ','"),
+    "a long name without a word": (
+        "a.txt",
+        "n" * 300,
+        "holds no word of 100 letters or fewer, so no caption can match it",
+    ),
     "an own table with two names": ("a.csv", "id,name,synonym\n0,a,a\n0,b,b\n", "named 'a' and 'b'"),
     "an own table's flag": ("a.csv", "id,name,synonym,match\n0,a,a,maybe\n", "'maybe'"),
 }
@@ -244,6 +258,14 @@ def test_bad_lists_name_the_file_and_the_key(case: str, tmp_path: Path) -> None:
     assert str(path) in message
     assert wanted in message
     assert len(message.splitlines()) <= 2
+    assert len(message) < len(str(path)) + 400
+
+
+def test_other_columns_of_a_table_are_kept(tmp_path: Path) -> None:
+    table = "name,definition,synonyms\ntench,a fish,Tinca tinca\ncat,,\n"
+    tench, cat = load_classes(put(tmp_path, "a.csv", table))
+    assert tench == named(0, "tench", ["Tinca tinca"], {"definition": "a fish"})
+    assert cat == named(1, "cat")
 
 
 def test_deep_json_is_an_error_not_a_crash(tmp_path: Path) -> None:
@@ -361,6 +383,37 @@ def test_convert_says_what_a_format_cannot_hold(tmp_path: Path) -> None:
     assert (tmp_path / "names.txt").read_text() == "tench\ntiger cat\n"
 
 
+@pytest.mark.parametrize(
+    ("to", "target"),
+    [("json", "a.csv"), ("csv", "a.json"), ("metrics", "a.txt"), ("txt", "a.tsv"), ("tsv", "classes")],
+)
+def test_convert_writes_no_file_that_is_read_as_another_format(
+    to: str, target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = put(tmp_path, "source.csv", "name\ntench\n")
+    path = put(tmp_path, target, "a person's own\n")
+    with pytest.raises(SystemExit) as left:
+        app(["classes", "convert", str(source), "--to", to, "-o", str(path)], prog_name="captrawl")
+    assert left.value.code == 2
+    assert f"{path} wouldn't be read as {to!r}" in capsys.readouterr().err
+    assert path.read_text() == "a person's own\n"
+
+
+def test_convert_writes_nothing_that_is_no_list(tmp_path: Path) -> None:
+    source = put(tmp_path, "a.json", '{"0": {"name": "..", "alternates": {"dots": 1}}}')
+    with pytest.raises(ClassListError, match="holds no letter or digit"):
+        convert(source, tmp_path / "names.txt", "txt")
+    assert not (tmp_path / "names.txt").exists()
+
+
+@pytest.mark.parametrize("wrong", [("--to", "jsn"), ("--to", "imagefolder")])
+def test_a_format_that_is_none_is_wrong_usage(wrong: tuple[str, str], tmp_path: Path) -> None:
+    source = put(tmp_path, "a.txt", "tench\n")
+    with pytest.raises(SystemExit) as left:
+        app(["classes", "convert", str(source), *wrong], prog_name="captrawl")
+    assert left.value.code == 2
+
+
 def test_a_person_may_edit_the_alternates_of_a_converted_list(tmp_path: Path) -> None:
     synonyms = (
         Synonym("tench", 3),
@@ -393,6 +446,7 @@ def test_edited_labels_of_a_feature_file_win(tmp_path: Path) -> None:
         ((named(0, "a"), named(1, "a", ["b"])), "imagefolder", "two classes of one name: 0 and 1"),
         ((named(0, "a"), named(2, "b")), "txt", "class 1 is missing"),
         ((named(0, "a\nb"),), "txt", "can't stand on a line"),
+        ((named(0, "a\rb"),), "txt", "can't stand on a line"),
         ((named(0, "a"),), "yaml", "no class list format 'yaml'"),
         ((named(0, "a"),), "metric", "did you mean 'metrics'"),
     ],
