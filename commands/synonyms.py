@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-REVIEW = "synonyms-review.json"
-
 
 @app.command("synonyms", short_help="Ask a language model for synonyms; filter and review them.")
 def synonyms(
@@ -256,7 +254,7 @@ def _review(workspace: Workspace, names: list[str]) -> Review:
     from ..classes import load_classes
     from ..search.captions import open_captions
     from ..search.matches import task_of
-    from ..search.review import Plan, review, save_review
+    from ..search.review import NAME, Plan, review, save_review
     from ..terminal import progress_bars
 
     classes = load_classes(workspace.classes_path())
@@ -265,7 +263,7 @@ def _review(workspace: Workspace, names: list[str]) -> Review:
     encoder = _encoder(workspace)
     with open_captions(workspace.settings().captions.index) as index, progress_bars() as progress:
         found = review(index, classes, encoder, scope=scope, plan=plan, progress=progress)
-    save_review(found, workspace.root / REVIEW)
+    save_review(found, workspace.root / NAME)
     return found
 
 
@@ -282,6 +280,7 @@ def _chosen(classes: ClassList, names: list[str]) -> frozenset[int] | None:
 
 
 def _show_review(found: Review, limit: int, min_rows: int) -> None:
+    from ..search.review import NAME
     from ..terminal import emit, number, out, table
 
     judged = [one for one in found.synonyms if one.frequency >= min_rows]
@@ -291,11 +290,14 @@ def _show_review(found: Review, limit: int, min_rows: int) -> None:
     none = number(sum(not one.frequency for one in found.synonyms))
     emit(
         f"{number(len(judged))} synonyms, the lowest agreement first; {few} with fewer than {min_rows} rows "
-        f"and {none} without any are in {REVIEW}"
+        f"and {none} without any are in {NAME}"
     )
     cells = [_proposal_cells(one) for one in found.proposals[:limit]]
     if cells:
-        emit("Proposals, none of them applied (prefix and exclude are in captrawl.toml):")
+        emit(
+            "Proposals, none of them applied (prefix and exclude are in captrawl.toml); in brackets the "
+            "captions near : far from the class prompt that hold the word"
+        )
         columns = [("class", "left"), ("prefix", "left"), ("exclude", "left")]
         out().print(table("", columns, cells))
 

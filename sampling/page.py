@@ -7,16 +7,14 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from . import class_sections, download_section, filter_section, sections
+from ..search.review import Review
+from . import class_sections, download_section, filter_section, review_section, sections
 from .evaluate import Evaluation
 from .markup import Html, foreign, join, tag
 from .picks import Picks
 from .statistics import Numbers
 from .style import CSS
 from .thumbnails import Thumbnails
-
-Judged = Mapping[tuple[int, str], float]
-"""(class id, synonym) → agreement: how near its captions are to the class prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +26,32 @@ class Story:
     numbers: Numbers
     picks: tuple[Picks, ...]
     evaluation: Evaluation | None
-    agreement: Judged
+    review: Review | None
+
+
+def agreement(found: Review | None) -> Mapping[tuple[int, str], float]:
+    """(class id, synonym) → how near its captions are to the class prompt; empty without a review."""
+    return {
+        (one.class_id, one.synonym): one.agreement
+        for one in (found.synonyms if found else ())
+        if one.agreement is not None
+    }
 
 
 def render(story: Story, thumbnails: Thumbnails, *, cell: int, each: int) -> str:
     """The whole page as HTML; ``cell`` is the width of a picture's place in pixels, ``each`` a sheet's."""
     numbers = story.numbers
     names = {entry.id: entry.name for entry in numbers.classes}
+    judged = agreement(story.review)
     parts: list[tuple[str, str, Html | None]] = [
         ("samples", "Samples", sections.samples(numbers, story.evaluation)),
         ("counts", "Classes", sections.counts(numbers)),
         ("synonyms", "Synonyms", sections.synonyms(numbers)),
+        ("review", "Synonym review", review_section.review(story.review)),
         ("download", "Download", download_section.download(numbers, story.picks)),
         ("filters", "Scores and filters", filter_section.filters(numbers, story.picks, names, thumbnails)),
         ("evaluation", "Evaluation", sections.evaluation(story.evaluation)),
-        ("classes", "Every class", class_sections.classes(numbers, story.picks, story.agreement, thumbnails)),
+        ("classes", "Every class", class_sections.classes(numbers, story.picks, judged, thumbnails)),
     ]
     present = [(anchor, title, body) for anchor, title, body in parts if body is not None]
     links = [tag("li", tag("a", title, href=f"#{anchor}")) for anchor, title, _ in present]

@@ -12,6 +12,8 @@ from .. import __version__
 from ..classes import load_classes
 from ..errors import WorkspaceError
 from ..records import Progress, silent
+from ..search.review import NAME as REVIEW
+from ..search.review import load_review
 from ..settings import Settings
 from ..workspace import StageStatus, State, Workspace, atomic, digest, write_json
 from .evaluate import evaluation_path, read_evaluation
@@ -25,8 +27,6 @@ from .thumbnails import BUDGET, Size, Thumbnails, size_for
 
 STAGE = "report"
 FORMAT = 1
-REVIEW = "synonyms-review.json"
-"""Where captrawl synonyms --review leaves what it found."""
 
 
 def page_path(workspace: Workspace) -> Path:
@@ -63,7 +63,7 @@ def report(workspace: Workspace, *, budget: int = BUDGET, progress: Progress = s
             numbers=numbers,
             picks=tuple(picks),
             evaluation=read_evaluation(workspace),
-            agreement=agreement_of(workspace),
+            review=load_review(workspace.root / REVIEW),
         )
         text = render(story, thumbnails, cell=_cell(size), each=size.each)
         save_plots(numbers, workspace.report_folder)
@@ -140,19 +140,6 @@ def read_numbers(workspace: Workspace) -> dict[str, Any]:
     if not path.exists():
         raise WorkspaceError(f"{path} isn't there; run captrawl report")
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def agreement_of(workspace: Workspace) -> Mapping[tuple[int, str], float]:
-    """How near each reviewed synonym's captions are to its class prompt; empty without a review."""
-    path = workspace.root / REVIEW
-    if not path.exists():
-        return {}
-    data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return {
-        (line["class_id"], line["synonym"]): line["agreement"]
-        for line in data["synonyms"]
-        if line["agreement"] is not None
-    }
 
 
 def facts_of(workspace: Workspace) -> tuple[tuple[str, str], ...]:

@@ -6,6 +6,7 @@ captions speak of something else (jersey, stole, crane), and their agreement is 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..classes import ClassList
+from ..errors import InputError
 from ..records import Progress, silent
 from ..workspace import write_json
 from .captions import CaptionIndex
@@ -27,11 +29,17 @@ from .text import tokens
 SAMPLED = 20
 """Captions a synonym that its agreement is the mean of."""
 SHOWN = 5
-"""Captions a synonym that a person is shown: the first of the sample, in its order."""
+"""Captions a synonym that a person is shown: the first of the sample, in its order, equal ones once."""
 POOL = 200
-"""Captions a class that proposals are made from, at most: near is the nearest third, far the farthest."""
+"""Captions a class that proposals are made from, at most, equal ones once (one caption that a corpus repeats
+would propose all its words): near is the nearest third, far the farthest."""
 POOLED = 20_000
 """Captions of all classes that proposals are made from, about."""
+FEW_ROWS = 20
+"""Rows a synonym needs to be shown; fewer say little."""
+NAME = "synonyms-review.json"
+"""Where a workspace keeps its review."""
+FORMAT = 1
 FEWEST = 30
 """Captions a class needs for proposals."""
 
@@ -122,7 +130,10 @@ def review(
         samples.append(_captions(index, scope.query((phrase,)), SAMPLED) if frequency else [])
         progress("sample captions", done, len(asked))
     size = max(FEWEST, min(POOL, POOLED // max(1, len(places))))
-    pools = {place: _captions(index, scope.query(classes[place].match_phrases()), size) for place in places}
+    pools = {
+        place: list(dict.fromkeys(_captions(index, scope.query(classes[place].match_phrases()), size)))
+        for place in places
+    }
     texts = list(dict.fromkeys(caption for some in (*samples, *pools.values()) for caption in some))
     row = {caption: position for position, caption in enumerate(texts)}
     scores = encoder.encode_texts(texts, progress) @ prompts.T
@@ -150,7 +161,7 @@ def _reviewed(
     """``bare`` with what ``scores`` (captions, classes) say; the class itself is column ``place``."""
     own = scores[:, place]
     others = np.delete(scores, place, axis=1)
-    shown = zip(captions[:SHOWN], own[:SHOWN], strict=True)
+    shown = list(dict(zip(captions, own, strict=True)).items())[:SHOWN]
     found = replace(
         bare,
         agreement=round(float(own.mean()), 6),
@@ -187,7 +198,8 @@ def _proposals(
         ignored |= ignore
     if len(pools) > 1:
         prefixes, exclusions = propose(near_all, far_all, ignore=ignored)
-        found.insert(0, ClassProposals(None, "", tuple(prefixes), tuple(exclusions)))
+        if prefixes or exclusions:
+            found.insert(0, ClassProposals(None, "", tuple(prefixes), tuple(exclusions)))
     return found
 
 
@@ -198,4 +210,30 @@ def save_review(found: Review, path: Path) -> None:
 
 def to_json(found: Review) -> dict[str, Any]:
     """The review as plain values."""
-    return {"format": 1, **asdict(found)}
+    return {"format": FORMAT, **asdict(found)}
+
+
+def load_review(path: Path) -> Review | None:
+    """The review saved at ``path``, None where there is none; InputError where it is no review."""
+    try:
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if data["format"] != FORMAT:
+            raise ValueError(f"format {data['format']!r}, not {FORMAT}")
+        return Review(tuple(map(_synonym, data["synonyms"])), tuple(map(_proposal, data["proposals"])))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} isn't a review of synonyms ({error}); make it anew with captrawl synonyms --review, or "
+            "remove it"
+        ) from error
+
+
+def _synonym(one: dict[str, Any]) -> SynonymReview:
+    values: dict[str, Any] = {**one, "captions": tuple(ShownCaption(**held) for held in one["captions"])}
+    return SynonymReview(**values)
+
+
+def _proposal(one: dict[str, Any]) -> ClassProposals:
+    words = {key: tuple(Proposal(**held) for held in one[key]) for key in ("prefixes", "exclusions")}
+    return ClassProposals(one["class_id"], one["class_name"], **words)

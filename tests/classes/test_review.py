@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -14,13 +15,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from captrawl.classes import ClassEntry, Synonym, load_classes, named
+from captrawl.errors import InputError
 from captrawl.indexer.captions import index_captions
 from captrawl.indexer.corpora import find_files
 from captrawl.records import Progress, silent
 from captrawl.search.captions import CaptionIndex, open_captions
 from captrawl.search.match import Scope
 from captrawl.search.proposals import propose
-from captrawl.search.review import SHOWN, Plan, class_prompts, review, save_review
+from captrawl.search.review import SHOWN, Plan, class_prompts, load_review, review, save_review
 from captrawl.search.text import tokens
 from captrawl.workspace import Workspace
 from numpy.typing import NDArray
@@ -50,14 +52,19 @@ CAPTIONS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CaptionIndex]:
-    folder = tmp_path_factory.mktemp("index")
-    table = pa.table({"url": [f"http://h/{i}" for i in range(len(CAPTIONS))], "caption": CAPTIONS})
+@contextlib.contextmanager
+def indexed(folder: Path, captions: Sequence[str]) -> Iterator[CaptionIndex]:
+    table = pa.table({"url": [f"http://h/{i}" for i in range(len(captions))], "caption": captions})
     (folder / "corpus").mkdir()
     pq.write_table(table, folder / "corpus" / "a.parquet")
     index_captions(folder / "index", find_files([folder / "corpus"]), workers=1)
     with open_captions(folder / "index") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CaptionIndex]:
+    with indexed(tmp_path_factory.mktemp("index"), CAPTIONS) as opened:
         yield opened
 
 
@@ -132,6 +139,20 @@ def test_a_homonym_gets_a_prefix_and_exclusions_proposed_and_none_applied(index:
     assert found.proposals[0].class_id is None
 
 
+def test_a_repeated_caption_is_shown_once_and_proposes_nothing(tmp_path: Path) -> None:
+    repeated = "crane lift of steel in an ancient collection of colors"
+    captions = [text for text in CAPTIONS if "crane" in text] + [repeated] * 100
+    crane = ClassEntry(4, "crane bird", (Synonym("crane"),))
+    with indexed(tmp_path, captions) as index:
+        found = review(index, (crane, CLASSES[1]), TwoSenses(), scope=Scope())
+    shown = [one.caption for one in found.synonyms[0].captions]
+    assert repeated in shown
+    assert len(set(shown)) == len(shown) == SHOWN
+    words = {p.word for one in found.proposals for p in (*one.prefixes, *one.exclusions)}
+    assert "wetland" in words
+    assert not words & {"ancient", "collection", "colors"}
+
+
 def test_log_odds_are_the_formula() -> None:
     near = ["wetland bird"] * 9 + ["bird"]
     far = ["steel tower 5"] * 8 + ["the wetland it", "steel tower"]
@@ -155,6 +176,20 @@ def test_a_review_is_saved_as_json(index: CaptionIndex, tmp_path: Path) -> None:
         "caption": found.synonyms[0].captions[0].caption,
         "score": found.synonyms[0].captions[0].score,
     }
+
+
+def test_a_saved_review_is_read_again(index: CaptionIndex, tmp_path: Path) -> None:
+    found = review(index, CLASSES, TwoSenses(), scope=Scope())
+    save_review(found, tmp_path / "r.json")
+    assert load_review(tmp_path / "r.json") == found
+    assert load_review(tmp_path / "absent.json") is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 2}', '{"format": 1, "synonyms": [{"a": 1}]}'])
+def test_a_damaged_review_is_told(text: str, tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text(text)
+    with pytest.raises(InputError, match=r"r\.json isn't a review of synonyms .* captrawl synonyms --review"):
+        load_review(tmp_path / "r.json")
 
 
 # Real captions and a real, small model ------------------------------------------------------------

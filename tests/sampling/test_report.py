@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from captrawl.errors import WorkspaceError
+from captrawl.errors import InputError, WorkspaceError
 from captrawl.records import IMAGE_SCHEMA, MATCH_SCHEMA
 from captrawl.sampling import figures
 from captrawl.sampling.evaluate import evaluation_path
@@ -27,6 +27,8 @@ from captrawl.sampling.sample import draw
 from captrawl.sampling.sample_numbers import BINS, Histogram, count_samples
 from captrawl.sampling.statistics import downloads, hosts_of
 from captrawl.sampling.thumbnails import SIZES, Thumbnails, size_for
+from captrawl.search.proposals import Proposal
+from captrawl.search.review import NAME, ClassProposals, Review, ShownCaption, SynonymReview, save_review
 from captrawl.settings import parse_settings, save_settings
 from captrawl.workspace import State, Workspace
 from PIL import Image
@@ -188,6 +190,37 @@ def test_the_page_holds_no_script_no_address_and_hostile_text_as_text(made) -> N
     assert len(ids) == len(set(ids))
     assert {a["href"][1:] for _, a in tags.found if "href" in a} <= set(ids)
     assert {"class-0", "class-1", "class-2"} <= set(ids)
+
+
+def test_the_page_shows_the_review_of_synonyms(made) -> None:
+    workspace = made.workspace
+    report(workspace)
+    assert "Synonym review" not in page_path(workspace).read_text()
+    long = "filler " * 90 + "CLASS1" + " behind" * 90
+    captions = (ShownCaption(f"a Class1, {HOSTILE}", 0.25), ShownCaption(long, -0.1))
+    doubtful = SynonymReview(1, 'b"<b>&', "class1", 1234, 0.073, 0.1, 0, "<u>class0", captions)
+    few = SynonymReview(0, "class0", "rare", 19, 0.01, 0.0, 1, "x", captions)
+    words = ClassProposals(
+        None, "", (Proposal("wetland", 1.0, 2.5, 9, 1),), (Proposal("<s>", -1.0, -3, 0, 7),)
+    )
+    save_review(Review((few, doubtful), (words,)), workspace.root / NAME)
+    assert report_status(workspace).reason == "made from other synonym review"
+    report(workspace)
+    page = page_path(workspace).read_text()
+    tags, text = Tags(page), "".join(Tags(page).text)
+    assert not {"script", "u", "s", "i"} & {name for name, _ in tags.found}
+    assert "1 of 1 synonyms with 20 rows or more" in text
+    assert "1,234 rowsagreement 0.07own class nearest in 10%else <u>class0" in text
+    assert page.count("<mark>") == 2
+    assert "<mark>Class1</mark>, &lt;script&gt;" in page
+    assert re.search(r"<bdi>…[filer ]{60,80}<mark>CLASS1</mark>[behind ]{200,240}…</bdi>", page)
+    assert "all classeswetland (9:1)<s> (0:7)" in text
+
+
+def test_a_damaged_review_is_told_by_its_file(made) -> None:
+    (made.workspace.root / NAME).write_text("{")
+    with pytest.raises(InputError, match=NAME):
+        report(made.workspace)
 
 
 def test_status_says_what_changed(made) -> None:
