@@ -144,7 +144,7 @@ class Settings(Section):
 def load_settings(path: Path) -> Settings:
     """Read captrawl.toml; raise SettingsError naming the key, the value and the nearest known key."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} isn't valid TOML: {error}") from error
     return parse_settings(data, str(path))
@@ -168,18 +168,23 @@ def save_settings(settings: Settings, path: Path) -> None:
 def _first_problem(error: ValidationError) -> str:
     # A misspelt key says more than the one that is missing for it.
     first = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-    key = _key(first["loc"])
     if first["type"] != "extra_forbidden":
-        given = first.get("input")
-        shown = "" if isinstance(given, (dict, BaseModel)) else f" (got {given!r})"
-        wrong = "; or: ".join(_message(problem) for problem in error.errors() if _key(problem["loc"]) == key)
-        return f"{key}: {wrong}{shown}" if key else wrong
+        return wrong_value(error, first)
     key = ".".join(map(str, first["loc"]))
     section = _section(first["loc"][:-1])
     known = sorted(section.model_fields)
     near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
     return f"unknown key {key!r}; {hint}"
+
+
+def wrong_value(error: ValidationError, first: ErrorDetails) -> str:
+    """What is wrong with the value of ``first``, one of the problems of ``error``: key, reasons, value."""
+    key = _key(first["loc"])
+    given = first.get("input")
+    shown = "" if isinstance(given, (dict, BaseModel)) else f" (got {given!r})"
+    wrong = "; or: ".join(_message(problem) for problem in error.errors() if _key(problem["loc"]) == key)
+    return f"{key}: {wrong}{shown}" if key else wrong
 
 
 def _key(location: tuple[int | str, ...]) -> str:

@@ -13,6 +13,7 @@ from . import options
 
 if TYPE_CHECKING:
     from ..artefacts import Verdict
+    from ..classes import ClassList
     from ..workspace import StageStatus, Workspace
 
 app = typer.Typer()
@@ -40,6 +41,7 @@ def init(
 ) -> None:
     """Make a workspace: a class list, a caption index and settings to edit."""
     from ..search.captions import open_captions
+    from ..search.query import CaptionQuery
     from ..terminal import emit, number, say
     from ..workspace import Workspace
 
@@ -55,6 +57,11 @@ def init(
         raise InputError(f"--shots {shots}: no such file or folder")
     if values := options.model_values(model, pretrained):
         settings = settings.model_copy(update={"model": settings.model.model_copy(update=values)})
+    _check_thresholds(settings.task.dataset)
+    if phrases := (*filter(None, [settings.task.prefix]), *settings.task.exclude):
+        CaptionQuery(phrases)
+    if shots:
+        warnings += _shot_warnings(shots, root or directory, entries)
     with open_captions(settings.captions.index) as captions:
         rows = captions.rows()
     workspace = Workspace.create(directory, settings, entries)
@@ -65,6 +72,25 @@ def init(
         f"{workspace.root}: {number(len(entries))} classes with {number(synonyms)} synonyms over "
         f"{number(rows)} captions; settings in captrawl.toml, next: captrawl -C {directory} run"
     )
+
+
+def _check_thresholds(dataset: str) -> None:
+    """InputError where the data set has a threshold of no method: told here, not after a download."""
+    if dataset:
+        from ..sampling.task import thresholds_of
+
+        thresholds_of(dataset)
+
+
+def _shot_warnings(shots: Path, root: Path, entries: ClassList) -> list[str]:
+    """What is wrong with the few-shot list; the images may come to this machine later."""
+    from ..sampling.shots import read_labelled
+
+    try:
+        read_labelled(shots, root, entries)
+    except InputError as error:
+        return [f"{error}; --shots and --root are [task] shots and root in captrawl.toml"]
+    return []
 
 
 def _task_of(

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ..classes import ClassEntry, ClassList, Synonym, load_classes, named, validated
 from ..errors import InputError
+from ..settings import wrong_value
 
 PRESETS = tuple(sorted(path.stem for path in Path(__file__).parent.glob("*.toml")))
 """The names of the data sets that come with captrawl."""
@@ -147,7 +148,7 @@ def load_dataset(name: str | Path) -> Dataset:
 
 def _parsed(path: Path, name: str, source: str) -> Dataset:
     try:
-        data: dict[str, Any] = {"name": name, **tomllib.loads(path.read_text(encoding="utf-8"))}
+        data: dict[str, Any] = {"name": name, **tomllib.loads(path.read_text(encoding="utf-8-sig"))}
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -160,9 +161,9 @@ def _parsed(path: Path, name: str, source: str) -> Dataset:
 
 def _first_problem(error: ValidationError) -> str:
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
     if first["type"] != "extra_forbidden":
-        return f"{key}: {first['msg']}" if key else first["msg"]
+        return wrong_value(error, first)
+    key = ".".join(str(part) for part in first["loc"])
     section = {"classes": ClassNames, "lists": SynonymLists}.get(str(first["loc"][0]), Dataset)
     known = sorted((field.alias or key) for key, field in section.model_fields.items() if key != "source")
     near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.5)

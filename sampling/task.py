@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from ..settings import SampleSettings
 from ..workspace import Workspace, digest
 from .lists import SamplePaths
 from .marks import Marks
-from .methods import AUTO, Method, resolve
+from .methods import AUTO, METHODS, Method, resolve
 from .prompts import class_names, templates_of
 from .reference import read_shots
 from .shots import Labelled, read_labelled
@@ -88,12 +89,18 @@ def task_of(workspace: Workspace, spec: SampleSettings) -> SampleTask:
 
 
 def thresholds_of(dataset: str) -> Mapping[str, float]:
-    """The thresholds by method of a data set preset; none for ""."""
+    """The thresholds by method of a data set preset; none for "". InputError where a method is none."""
     if not dataset:
         return {}
     from ..datasets import load_dataset
 
-    return load_dataset(dataset).thresholds
+    thresholds = load_dataset(dataset).thresholds
+    for name in thresholds:
+        if name not in METHODS:
+            near = difflib.get_close_matches(name, METHODS, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(METHODS)}"
+            raise InputError(f"the data set {dataset}: thresholds: there is no method {name!r}; {hint}")
+    return thresholds
 
 
 def inputs_of(workspace: Workspace, task: SampleTask) -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from ..errors import InputError
+from ..errors import UsageError
 
 PROFILES: dict[str, Path] = {"swat": Path(__file__).with_name("profile.toml")}
 """A profile's name → its part of captrawl.toml."""
@@ -29,7 +29,7 @@ def with_profile(data: Mapping[str, Any], profile: str) -> dict[str, Any]:
     if not profile:
         return dict(data)
     if profile not in PROFILES:
-        raise InputError(f"there is no profile {profile!r}; choose {', '.join(PROFILES)}")
+        raise UsageError(f"there is no profile {profile!r}; choose {', '.join(PROFILES)}")
     return _merged(tomllib.loads(PROFILES[profile].read_text(encoding="utf-8")), data)
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from captrawl.classes import ClassEntry, Synonym, check_classes, load_classes
+from captrawl.cli import app
 from captrawl.datasets import PRESETS, load_dataset, merge_lists
 from captrawl.errors import InputError
 from captrawl.settings import parse_settings
@@ -160,7 +165,11 @@ BAD = {
         'templates = ["a photo"]\n[classes]\nnames = ["a"]\n',
         "needs one {}",
     ),
-    "a sample of none": ("x.toml", 'sample = 0\n[classes]\nnames = ["a"]\n', "sample"),
+    "a sample of none": (
+        "x.toml",
+        'sample = 0\n[classes]\nnames = ["a"]\n',
+        "sample: Input should be greater than or equal to 1; or: Input should be 'all' (got 0)",
+    ),
 }
 
 
@@ -174,6 +183,56 @@ def test_bad_data_sets_name_the_file_and_key(case: str, tmp_path: Path) -> None:
         load_dataset(path)
     assert wanted in str(raised.value)
     assert str(path) in str(raised.value)
+
+
+def test_a_mark_of_windows_before_the_text_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_bytes(b'\xef\xbb\xbftitle = "x"\r\n[classes]\r\nnames = ["a"]\r\n')
+    assert load_dataset(path).title == "x"
+
+
+WRONG_TASKS = {
+    "a threshold of no method": (
+        'names = ["a"]\n[thresholds]\n"T2T-rnk" = 0.3\n',
+        (),
+        "no method 'T2T-rnk'; did you mean 'T2T-rank'?",
+    ),
+    "a prefix without a word": ('names = ["a"]\n', ("--prefix", "***"), "the phrase '***' holds no letter"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_TASKS)
+def test_init_tells_what_a_later_stage_would_trip_over(
+    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, options, wanted = WRONG_TASKS[case]
+    (tmp_path / "x.toml").write_text(f"[classes]\n{text}")
+    line = ["init", str(tmp_path / "task"), "--dataset", str(tmp_path / "x.toml"), "--index", "nowhere"]
+    with pytest.raises(SystemExit) as left:
+        app([*line, *options], prog_name="captrawl")
+    assert left.value.code == 1
+    assert wanted in capsys.readouterr().err
+    assert not (tmp_path / "task").exists()
+
+
+def test_init_warns_of_few_shots_that_are_not_there(captrawl: Callable[..., Any], tmp_path: Path) -> None:
+    pq.write_table(pa.table({"url": ["http://h/1"], "caption": ["a cat"]}), tmp_path / "a.parquet")
+    captrawl("index", "captions", tmp_path / "a.parquet", "--to", tmp_path / "index", "--workers", "1")
+    (tmp_path / "names.txt").write_text("cat\n")
+    (tmp_path / "shots.txt").write_text("a/1.jpg 0 1\n")
+    line = [
+        "--classes",
+        tmp_path / "names.txt",
+        "--index",
+        tmp_path / "index",
+        "--shots",
+        tmp_path / "shots.txt",
+    ]
+    said = captrawl("init", tmp_path / "one", *line, "--root", tmp_path / "photos").stderr
+    assert f"shots.txt:1: there is no image {tmp_path / 'photos' / 'a/1.jpg'}" in said
+    (tmp_path / "photos" / "a").mkdir(parents=True)
+    (tmp_path / "photos" / "a" / "1.jpg").write_bytes(b"")
+    assert captrawl("init", tmp_path / "two", *line, "--root", tmp_path / "photos").stderr == ""
 
 
 def test_an_unusable_name_in_a_preset_is_a_class_list_error(tmp_path: Path) -> None:
