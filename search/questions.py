@@ -74,13 +74,16 @@ def _body(entry: ClassEntry, domain: str, own: Sequence[str]) -> str:
     what = f"{domain}, i.e. {entry.name}" if domain else entry.name
     common = entry.extra.get("common_name")
     others = [common, *own] if isinstance(common, str) and common else own
-    shown = dict.fromkeys(other for other in others if spelt(other) != spelt(entry.name))
+    shown: dict[str, str] = {}
+    for other in others:
+        if spelt(other) != spelt(entry.name):
+            shown.setdefault(spelt(other), other)
     definition = entry.extra.get("definition")
     parts = [f"What are some common ways of referring to {what}?"]
     if isinstance(definition, str) and definition:
         parts.append(f"It is defined as {definition}.")
     if shown:
-        parts.append(f"It is also called {', '.join(shown)}.")
+        parts.append(f"It is also called {', '.join(shown.values())}.")
     parts.append("Give English names only, and only names of exactly this, nothing broader or narrower.")
     return " ".join(parts)
 

@@ -457,6 +457,9 @@ def test_what_is_asked_of_a_class() -> None:
         (
             Synonym("Tinca tinca"),
             Synonym("tench"),
+            Synonym("Tench", match=False),
+            Synonym("doctor fish"),
+            Synonym("Doctor-Fish"),
             Synonym("schlei"),
             Synonym("ox", match=False, prompt=False),
         ),
@@ -465,8 +468,8 @@ def test_what_is_asked_of_a_class() -> None:
     (question,) = questions((entry,), Server("m"), "a fish", {3: {"schlei"}})
     assert question.structured[-1]["content"] == (
         "What are some common ways of referring to a fish, i.e. Tinca tinca? It is defined as a fish of "
-        "still waters. It is also called tench. Give English names only, and only names of exactly this, "
-        'nothing broader or narrower. Answer with JSON: {"synonyms": ["…", "…"]}.'
+        "still waters. It is also called tench, doctor fish. Give English names only, and only names of "
+        'exactly this, nothing broader or narrower. Answer with JSON: {"synonyms": ["…", "…"]}.'
     )
     assert question.plain[-1]["content"].endswith("Give me a numbered list only. Don't give any other text.")
     (bare,) = questions((named(0, "tench"),), Server("m"), "", {})
