@@ -15,9 +15,10 @@ from .errors import CaptrawlError, StorageError, UsageError
 
 
 def _say(what: CaptrawlError | str) -> None:
-    from .terminal import err
+    """Tell an error, harmless: it may quote a server, a file or a name."""
+    from .terminal import clean, err
 
-    err().print(f"captrawl: {what}", style="red", soft_wrap=True)
+    err().print(clean(f"captrawl: {what}"), style="red", soft_wrap=True)
 
 
 class Guarded(TyperGroup):

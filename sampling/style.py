@@ -69,7 +69,7 @@ figure.plot figcaption { font-size: .85rem; }
 .tick { fill: var(--soft); font-size: 11px; }
 .end { text-anchor: end; } .middle { text-anchor: middle; } .start { text-anchor: start; }
 .mark { fill: var(--threshold); }
-mark { background: none; color: inherit; font-weight: 600; text-decoration: underline 2px var(--accent); }
+mark { background: #ffe69c; color: #1c2024; border-radius: 2px; padding: 0 .1em; }
 .threshold { stroke: var(--threshold); stroke-width: 1.5; stroke-dasharray: 4 3; }
 .matched { fill: var(--matched); } .downloaded { fill: var(--downloaded); } .rest { fill: var(--rest); }
 .s0 { fill: var(--s0); } .s1 { fill: var(--s1); } .s2 { fill: var(--s2); } .s3 { fill: var(--s3); }

@@ -521,6 +521,15 @@ def test_a_dry_run_as_json(task: Task, captrawl: Any) -> None:
     assert said["dollars"] == pytest.approx((said["prompt_tokens"] + 2 * said["completion_tokens"]) / 1e6)
 
 
+def test_a_servers_words_do_nothing_to_the_terminal(language: Any, task: Task, captrawl: Any) -> None:
+    body = json.dumps({"error": {"message": "bad \x1b[31mred \u202eevil"}}).encode()
+    server = language.start(lambda request: language.reply(status=400, body=body))
+    line = ["-C", task("tench").root, "synonyms", "--no-filter", "--base-url", server.url]
+    said = captrawl(*line, check=False).stderr
+    assert "HTTP 400: bad \ufffd[31mred \ufffdevil" in said
+    assert not {"\x1b", "\u202e"} & set(said)
+
+
 USAGE = {
     "--price=-1/2 --dry-run": "--price -1/2: give US dollars",
     "--price nan/1 --dry-run": "--price nan/1: give US dollars",
