@@ -109,14 +109,19 @@ def save_classes(classes: Iterable[ClassEntry], path: Path) -> None:
     ClassListError where the list isn't valid, or where ``path`` holds a list of another format: a person's
     names.txt is never written over.
     """
-    if path.exists() and not is_own(path):
-        raise ClassListError(
-            f"{path} isn't a classes.json, so it isn't written over; make one for [task] classes with "
-            f"captrawl classes convert {path.name} --to json"
-        )
+    check_own(path)
     from .class_document import to_document
 
     write_json(path, to_document(validated(classes, str(path))))
+
+
+def check_own(path: Path) -> None:
+    """ClassListError where ``path`` holds something else than a classes.json, which isn't written over."""
+    if path.exists() and not is_own(path):
+        raise ClassListError(
+            f"{path} isn't a classes.json, so it isn't written over; make one for [task] classes with "
+            f"captrawl classes convert {path.name} --to json -o classes.json"
+        )
 
 
 def is_own(path: Path) -> bool:

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from ..classes import ClassEntry, ClassList, Synonym, load_classes, save_classes
+from ..classes import ClassEntry, ClassList, Synonym, check_own, load_classes, save_classes
 from ..errors import LanguageModelError
 from ..records import Progress, silent
 from ..workspace import Workspace
@@ -57,9 +57,11 @@ def synonyms(
     """Ask a synonym list for every class that has none in the journal, and merge all into classes.json.
 
     ``again`` asks every class anew. Killed, it goes on where it stopped. LanguageModelError where the server
-    can't be used at all; what was answered before that is kept and merged.
+    can't be used at all; what was answered before that is kept and merged. ClassListError, and nothing is
+    asked, where the task's class list is no classes.json.
     """
     with workspace.locked("synonyms"):
+        check_own(workspace.classes_path())  # before anything is paid for
         journal = Journal(workspace.root / JOURNAL)
         earlier = journal.records()
         pending = pending_questions(workspace, server, domain, again=again)

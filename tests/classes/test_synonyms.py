@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from captrawl.classes import ClassEntry, Synonym, load_classes, named, save_classes
 from captrawl.cli import app
-from captrawl.errors import InputError, LanguageModelError
+from captrawl.errors import ClassListError, InputError, LanguageModelError
 from captrawl.search.journal import Journal
 from captrawl.search.llm import Server
 from captrawl.search.questions import PRICES, Use, estimate, questions
@@ -337,6 +337,17 @@ def test_a_users_password_in_the_address_is_not_shown() -> None:
 
 
 # Many classes, kills ------------------------------------------------------------------------------
+
+
+def test_nothing_is_asked_for_a_list_that_is_not_written_over(language: Any, task: Task) -> None:
+    server = language.start(lambda request: language.reply(names("doctor fish")))
+    workspace = task("tench")
+    (workspace.root / "names.txt").write_text("tench\n")
+    settings = workspace.root / "captrawl.toml"
+    settings.write_text(settings.read_text().replace("[task]", '[task]\nclasses = "names.txt"'))
+    with pytest.raises(ClassListError, match=r"isn't a classes\.json"):
+        ask(Workspace.open(workspace.root), server.url)
+    assert server.requests == []
 
 
 def test_several_are_asked_at_once_but_no_more(language: Any, task: Task) -> None:
