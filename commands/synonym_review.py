@@ -1,0 +1,94 @@
+"""The review of synonyms in the terminal: made, and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..classes import ClassList
+    from ..search.proposals import Proposal
+    from ..search.review import ClassProposals, Review, SynonymReview
+    from ..search.synonym_filter import TextEncoder
+    from ..workspace import Workspace
+
+
+def reviewed(workspace: Workspace, names: list[str], encoder: Callable[[], TextEncoder]) -> Review:
+    """The review of the classes with these names or ids (none: all), saved in the workspace."""
+    from ..classes import load_classes
+    from ..search.captions import open_captions
+    from ..search.matches import task_of
+    from ..search.review import NAME, Plan, review, save_review
+    from ..terminal import progress_bars
+
+    classes = load_classes(workspace.classes_path())
+    plan = Plan(only=_chosen(classes, names))
+    scope = task_of(workspace).scope
+    judge = encoder()
+    with open_captions(workspace.settings().captions.index) as index, progress_bars() as progress:
+        found = review(index, classes, judge, scope=scope, plan=plan, progress=progress)
+    save_review(found, workspace.root / NAME)
+    return found
+
+
+def _chosen(classes: ClassList, names: list[str]) -> frozenset[int] | None:
+    if not names:
+        return None
+    ids: set[int] = set()
+    for name in names:
+        held = [entry.id for entry in classes if name in {entry.name, str(entry.id)}]
+        if not held:
+            raise InputError(f"--class {name}: no class has this name or id")
+        ids.update(held)
+    return frozenset(ids)
+
+
+def show_review(found: Review, limit: int, min_rows: int) -> None:
+    """The most doubtful synonyms with their captions, then the proposals."""
+    from ..search.review import NAME
+    from ..terminal import emit, number, out, table
+
+    judged = [one for one in found.synonyms if one.frequency >= min_rows]
+    for one in judged[:limit]:
+        _show_synonym(one)
+    few = number(sum(0 < one.frequency < min_rows for one in found.synonyms))
+    none = number(sum(not one.frequency for one in found.synonyms))
+    emit(
+        f"{number(len(judged))} synonyms, the lowest agreement first; {few} with fewer than {min_rows} rows "
+        f"and {none} without any are in {NAME}"
+    )
+    cells = [_proposal_cells(one) for one in found.proposals[:limit]]
+    if cells:
+        emit(
+            "Proposals, none of them applied (prefix and exclude are in captrawl.toml); in brackets the "
+            "captions near : far from the class prompt that hold the word"
+        )
+        columns = [("class", "left"), ("prefix", "left"), ("exclude", "left")]
+        out().print(table("", columns, cells))
+
+
+def _show_synonym(one: SynonymReview) -> None:
+    from ..search.text import matching_spans
+    from ..terminal import emit, highlighted, number, out, table
+
+    emit(
+        f"{one.synonym}  (class {one.class_id} {one.class_name}): {number(one.frequency)} rows, "
+        f"agreement {one.agreement:.2f}, own class nearest in {one.own_share or 0:.0%}, else {one.other_name}"
+    )
+    cells: list[list[Any]] = [
+        [f"{shown.score:.2f}", highlighted(shown.caption, matching_spans(shown.caption, [one.synonym]))]
+        for shown in one.captions
+    ]
+    out().print(table("", [("T2T", "right"), ("caption", "left")], cells))
+
+
+def _proposal_cells(one: ClassProposals) -> tuple[str, str, str]:
+    name = "all classes" if one.class_id is None else f"{one.class_id} {one.class_name}"
+    return name, _words(one.prefixes), _words(one.exclusions)
+
+
+def _words(proposals: tuple[Proposal, ...]) -> str:
+    """Words with the near and far captions that hold them."""
+    return ", ".join(f"{proposal.word} ({proposal.near}:{proposal.far})" for proposal in proposals)
