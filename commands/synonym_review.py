@@ -19,7 +19,7 @@ def reviewed(workspace: Workspace, names: list[str], encoder: Callable[[], TextE
     """The review of the classes with these names or ids (none: all), saved in the workspace."""
     from ..classes import load_classes
     from ..search.captions import open_captions
-    from ..search.matches import task_of
+    from ..search.matches import index_location, task_of
     from ..search.review import NAME, Plan, review, save_review
     from ..terminal import progress_bars
 
@@ -27,7 +27,7 @@ def reviewed(workspace: Workspace, names: list[str], encoder: Callable[[], TextE
     plan = Plan(only=_chosen(classes, names))
     scope = task_of(workspace).scope
     judge = encoder()
-    with open_captions(workspace.settings().captions.index) as index, progress_bars() as progress:
+    with open_captions(index_location(workspace)) as index, progress_bars() as progress:
         found = review(index, classes, judge, scope=scope, plan=plan, progress=progress)
     save_review(found, workspace.root / NAME)
     return found
