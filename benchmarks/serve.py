@@ -11,14 +11,15 @@ question after the other in one thread. Also: seconds from the command to the fi
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import multiprocessing
 import re
+import selectors
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -34,36 +35,61 @@ PAGE = ("index.html", "style.css", "icon.svg", "app.js", "dom.js", "rows.js", "c
         "classes.js", "sliders.js")  # fmt: skip
 
 
-async def fetch(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: str) -> tuple[int, int]:
-    """The status of one GET over a kept connection, and its body's length."""
-    writer.write(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = int(re.search(rb"content-length: (\d+)", head)[1])
-    await reader.readexactly(length)
-    return int(head[9:12]), length
+class Client:
+    """One kept connection, over which one GET follows the other."""
+
+    def __init__(self, port: int, targets: Iterator[str]) -> None:
+        self.connection = socket.create_connection(("127.0.0.1", port))
+        self.times: list[float] = []
+        self.bytes = 0
+        self._targets = targets
+
+    def ask(self) -> bool:
+        """Ask for the next target; False where there is none."""
+        target = next(self._targets, None)
+        if target is not None:
+            self._target, self._left, self._head, self._asked = target, -1, b"", time.perf_counter()
+            self.connection.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        return target is not None
+
+    def read(self) -> bool:
+        """Take what came; whether the answer is whole."""
+        data = self.connection.recv(1 << 18)
+        if self._left < 0:
+            self._head += data
+            head, blank, data = self._head.partition(b"\r\n\r\n")
+            if not blank:
+                return False
+            if head[9:12] != b"200":
+                raise SystemExit(f"{self._target} was answered with {head[9:12].decode()}")
+            self._left = int(re.search(rb"content-length: (\d+)", head)[1])
+        self._left -= len(data)
+        self.bytes += len(data)
+        if self._left == 0:
+            self.times.append(time.perf_counter() - self._asked)
+        return self._left == 0
 
 
-async def client(port: int, targets: Sequence[str], times: list[float]) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    for target in targets:
-        started = time.perf_counter()
-        status, _ = await fetch(reader, writer, target)
-        times.append(time.perf_counter() - started)
-        if status != 200:
-            raise SystemExit(f"{target} was answered with {status}")
-    writer.close()
+def asked(port: int, targets: Iterable[str], clients: int) -> list[Client]:
+    """Clients that have asked all ``targets`` between them."""
+    waiting = selectors.DefaultSelector()
+    shared = iter(targets)
+    made = [Client(port, shared) for _ in range(clients)]
+    for each in made:
+        if each.ask():
+            waiting.register(each.connection, selectors.EVENT_READ, each)
+    while waiting.get_map():
+        for key, _ in waiting.select():
+            if key.data.read() and not key.data.ask():
+                waiting.unregister(key.fileobj)
+                key.data.connection.close()
+    return made
 
 
 def load(port: int, targets: list[str], clients: int, answers: Any) -> None:
     """Ask all ``targets`` by so many clients; (seconds, every request's seconds) into ``answers``."""
-
-    async def run() -> list[float]:
-        times: list[float] = []
-        await asyncio.gather(*(client(port, targets[i::clients], times) for i in range(clients)))
-        return times
-
     started = time.perf_counter()
-    times = asyncio.run(run())
+    times = [seconds for each in asked(port, targets, clients) for seconds in each.times]
     answers.put((time.perf_counter() - started, times))
 
 
@@ -99,13 +125,10 @@ def bare(index: Path, questions: list[tuple[str, ...]]) -> dict[str, float]:
         return told(time.perf_counter() - started, times)
 
 
-async def first_page(port: int) -> int:
+def first_page(port: int) -> int:
     """Fetch the page and all its files; how many bytes they are."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    paths = ["/", *(f"/static/{name}" for name in PAGE[1:])]
-    total = sum([(await fetch(reader, writer, path))[1] for path in paths])
-    writer.close()
-    return total
+    [client] = asked(port, ["/", *(f"/static/{name}" for name in PAGE[1:])], 1)
+    return client.bytes
 
 
 def start(index: Path) -> tuple[subprocess.Popen[str], int, dict[str, Any]]:
@@ -115,7 +138,7 @@ def start(index: Path) -> tuple[subprocess.Popen[str], int, dict[str, Any]]:
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     line = server.stdout.readline()
     port = int(re.search(r":(\d+)/", line)[1])
-    size = asyncio.run(first_page(port))
+    size = first_page(port)
     return server, port, {"seconds": round(time.perf_counter() - started, 2), "bytes": size}
 
 
