@@ -89,8 +89,15 @@ def _columns(picked: Sequence[Picked], order: NDArray[np.int64]) -> dict[str, pa
     for at, unusual in enumerate(_fast(picked, "uid", order)):
         if unusual is not None:
             uid[at] = unusual
-    columns["file"] = pa.array(files, pa.string()).take(ordinals)
+    columns["file"] = _named(files, ordinals)
     return {**columns, "uid": pa.array(uid), "priority": pa.array(priority), "row": pa.array(row)}
+
+
+def _named(files: Sequence[str], ordinals: NDArray[np.int64]) -> pa.Array[Any]:
+    """The files with these ordinals; for a page's few rows Arrow's own way takes ten times as long."""
+    if len(ordinals) < 100:
+        return pa.array([files[ordinal] for ordinal in ordinals.tolist()], pa.string())
+    return pa.array(files, pa.string()).take(ordinals)
 
 
 def _fast(picked: Sequence[Picked], name: str, order: NDArray[np.int64]) -> list[Any]:

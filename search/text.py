@@ -103,9 +103,12 @@ def token_spans(caption: str, phrases: Sequence[Sequence[str]]) -> list[tuple[in
     flat, origin = _flattened(caption)
     words = [token for token in ANALYZER.pre_tokenize(flat).tokens if _length(token) <= LONGEST_RUN]
     texts = [token.text for token in words]
-    found: set[tuple[int, int]] = set()
+    beginning: dict[str, list[list[str]]] = {}
     for wanted in filter(None, map(list, phrases)):
-        for first in range(len(texts) - len(wanted) + 1):
+        beginning.setdefault(wanted[0], []).append(wanted)
+    found: set[tuple[int, int]] = set()
+    for first, text in enumerate(texts):
+        for wanted in beginning.get(text, ()):
             if texts[first : first + len(wanted)] == wanted:
                 start = words[first].char_offset_from
                 end = words[first + len(wanted) - 1].char_offset_to
