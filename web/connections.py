@@ -26,7 +26,7 @@ class Connection(HttpToolsProtocol):
 
     _waiting: asyncio.TimerHandle | None = None
     _received = 0
-    """Bytes since the last whole head, of the next one and of a body before it."""
+    """Bytes of the head that began last, while it isn't whole."""
     _whole = True
     """Whether the head that began last is whole."""
 
@@ -37,9 +37,12 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse it, unless a head grows too long."""
-        self._received += len(data)
+        cycle: Any = self.cycle
+        of_a_body = self._whole and cycle is not None and not cycle.response_complete
         super().data_received(data)
-        if not self._whole and self._received > HEAD_BYTES and not self.transport.is_closing():
+        if not self._whole and not of_a_body:
+            self._received += len(data)
+        if self._received > HEAD_BYTES and not self.transport.is_closing():
             self.logger.warning("refused a request whose head has more than %d bytes", HEAD_BYTES)
             self.send_400_response("The request's head is too long.")
 

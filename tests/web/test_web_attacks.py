@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import json
 import socket
@@ -202,6 +203,24 @@ def test_a_json_bomb_is_refused_and_logged(server: Any, body: bytes) -> None:
     answer = httpx.put(f"{server.url}api/classes/0/marks/1", content=body, headers=headers, timeout=30)
     assert answer.status_code == 400
     assert ": 400" in server.logged()[before:]
+
+
+def test_a_head_in_pieces_behind_a_large_body_is_answered(server: Any) -> None:
+    token = token_of(server)["X-Captrawl-Token"]
+    with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
+        body = b"x" * 1_000_000
+        head = f"POST /api/similar/image HTTP/1.1\r\nHost: localhost\r\nX-Captrawl-Token: {token}\r\n"
+        connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert (answer.status, answer.will_close) == (415, False)
+        answer.read()
+        for piece in (b"GET /static/icon.svg HTTP", b"/1.1\r\nHost: loc", b"alhost\r\n\r\n"):
+            connection.sendall(piece)
+            time.sleep(0.1)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert (answer.status, answer.read()[:4]) == (200, b"<svg")
 
 
 def test_heads_that_never_end_dont_keep_others_out(serve: Any, site: Any) -> None:
