@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +15,9 @@ from typer.core import TyperGroup
 from . import __version__
 from .commands import ask, choose, corpus, extras, images, report, serve, swat, synonyms, task
 from .errors import CaptrawlError, StorageError, UsageError
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C."""
 
 
 def _say(what: CaptrawlError | str) -> None:
@@ -39,7 +45,7 @@ class Guarded(TyperGroup):
             raise SystemExit(1) from error
         except KeyboardInterrupt:
             _say("interrupted; what was done stays")
-            raise SystemExit(130) from None
+            raise SystemExit(INTERRUPTED) from None
 
 
 app = typer.Typer(
@@ -83,4 +89,12 @@ def options(
 
 def main() -> None:
     """Run the command line; the console script's entry."""
-    app(prog_name="captrawl")
+    try:
+        app(prog_name="captrawl")
+    except SystemExit as left:
+        if left.code != INTERRUPTED:
+            raise
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):
+                stream.flush()
+        os._exit(INTERRUPTED)  # threads that wait for others' servers would hold it for minutes

@@ -116,7 +116,8 @@ def _ask_all(
     """
     if not pending:
         return
-    with contextlib.closing(Asker(server)) as asker, ThreadPoolExecutor(server.concurrency) as pool:
+    with contextlib.closing(Asker(server)) as asker:
+        pool = ThreadPoolExecutor(server.concurrency)
         futures = {pool.submit(_answer, asker, question, journal): question for question in pending}
         row = 0
         try:
@@ -133,7 +134,10 @@ def _ask_all(
                         ) from error
                 progress("ask for synonyms", done, len(pending))
         except KeyboardInterrupt:
-            log.warning("waiting %.0f s at most for the answers under way; they are kept", server.timeout)
+            log.warning(
+                "waiting %.0f s at most for answers under way, which are kept; Ctrl-C again leaves at once",
+                server.timeout,
+            )
             raise
         finally:
             asker.stop.set()

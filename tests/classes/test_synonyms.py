@@ -407,6 +407,25 @@ def test_killed_and_resumed_no_answer_is_lost_and_none_asked_twice(language: Any
     assert texts(workspace) == {name: [name, f"{name} of the sea"] for name in names_of}
 
 
+def test_ctrl_c_waits_for_answers_under_way_and_twice_for_none(language: Any, task: Task) -> None:
+    server = language.start(lambda _: language.reply(names("the fish"), delay=60))
+    workspace = task("tench", "eel")
+    options = ["--base-url", server.url, "--no-filter", "--model", "fake"]
+    command = [sys.executable, "-m", "captrawl", "-C", str(workspace.root), "synonyms", *options]
+    started = time.monotonic()
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while server.under_way < 2:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        first = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert time.monotonic() - started < 50
+    assert "answers under way" in first and "Ctrl-C again" in first
+    assert rest == "captrawl: interrupted; what was done stays\n"
+
+
 def test_a_line_cut_off_by_a_kill_is_no_record(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "j")
     journal.append({"a": 1}, {"b": "ü"})
