@@ -6,6 +6,7 @@ a removed one does neither and says why. Foreign formats are in class_formats.py
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -122,6 +123,13 @@ def check_own(path: Path) -> None:
             f"{path} isn't a classes.json, so it isn't written over; make one for [task] classes with "
             f"captrawl classes convert {path.name} --to json -o classes.json"
         )
+
+
+def meant(classes: ClassList, given: str) -> str:
+    """``; did you mean …?`` for a name that no class has; empty where none is near."""
+    names = {entry.name.lower(): entry.name for entry in classes}
+    near = difflib.get_close_matches(given.lower(), names, n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(repr(names[one]) for one in near)}?" if near else ""
 
 
 def is_own(path: Path) -> bool:

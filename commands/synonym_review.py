@@ -34,13 +34,15 @@ def reviewed(workspace: Workspace, names: list[str], encoder: Callable[[], TextE
 
 
 def _chosen(classes: ClassList, names: list[str]) -> frozenset[int] | None:
+    from ..classes import meant
+
     if not names:
         return None
     ids: set[int] = set()
     for name in names:
         held = [entry.id for entry in classes if name in {entry.name, str(entry.id)}]
         if not held:
-            raise InputError(f"--class {name}: no class has this name or id")
+            raise InputError(f"--class {name}: no class has this name or id{meant(classes, name)}")
         ids.update(held)
     return frozenset(ids)
 

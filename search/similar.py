@@ -14,7 +14,7 @@ import pyarrow.compute
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ..classes import load_classes
+from ..classes import load_classes, meant
 from ..errors import InputError, QueryError, WorkspaceError
 from ..records import MATCH_SCHEMA
 from ..workspace import Workspace
@@ -141,7 +141,9 @@ def find_class(workspace: Workspace, given: str) -> int:
         return named[0]
     if given.isdecimal() and any(entry.id == int(given) for entry in classes):
         return int(given)
-    raise InputError(f"no class of {workspace.classes_path()} has the name or id {given!r}")
+    raise InputError(
+        f"no class of {workspace.classes_path()} has the name or id {given!r}{meant(classes, given)}"
+    )
 
 
 def _matched_uids(workspace: Workspace, class_id: int | None) -> NDArray[np.int64]:

@@ -86,6 +86,8 @@ class TestRefusals:
             similar(workspace, text="thing", class_name="dog")
         with pytest.raises(InputError, match=r"no class of .* '5'"):
             similar(workspace, text="thing", class_name="5")
+        with pytest.raises(InputError, match=r"'Dgo'; did you mean 'dog'\?"):
+            similar(workspace, text="thing", class_name="Dgo")
 
     def test_questions(self, workspace, tmp_path):
         for text, image in (("", None), ("  ", None), ("a", tmp_path)):
