@@ -100,10 +100,10 @@ def test_a_question_that_cannot_be_asked_raises_its_own_error(explorer: Explorer
 
 def test_a_question_that_is_given_up_ends_its_process(explorer: Explorer) -> None:
     async def test() -> None:
-        async with started(explorer, query_seconds=1.0) as answers:
+        async with started(explorer, query_seconds=5.0) as answers:
             [stuck] = pids(answers)
             os.kill(stuck, signal.SIGSTOP)
-            with pytest.raises(BusyError, match="longer than 1 seconds"):
+            with pytest.raises(BusyError, match="longer than 5 seconds"):
                 await answers.ask(Question.COUNTS, CATS)
             await replaced(answers)
             assert not psutil.pid_exists(stuck)
@@ -166,8 +166,8 @@ def test_processes_end_with_their_server(own_site: Any, tmp_path: Path, end: sig
     ):
         url = re.search(r"http://\S+/", server.stdout.readline())[0]
         httpx.get(f"{url}api/count?phrase=cat", timeout=60).raise_for_status()
-        processes = psutil.Process(server.pid).children()
-        assert processes
+        while not (processes := psutil.Process(server.pid).children()):
+            time.sleep(0.05)
         server.send_signal(end)
         server.wait(30)
     for _ in range(300):
