@@ -13,7 +13,20 @@ import typer
 from typer.core import TyperGroup
 
 from . import __version__
-from .commands import ask, choose, corpus, extras, images, report, serve, swat, synonyms, task
+from .commands import (
+    ask,
+    choose,
+    class_lists,
+    corpus,
+    extras,
+    images,
+    report,
+    serve,
+    stages,
+    swat,
+    synonyms,
+    task,
+)
 from .errors import CaptrawlError, StorageError, UsageError
 
 INTERRUPTED = 130
@@ -56,7 +69,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="From class names to a training list: phrase match in web captions, download, embed, rank by k-NN.",
 )
-for theme in (corpus, ask, task, synonyms, images, choose, report, swat, serve, extras):
+for theme in (corpus, ask, task, stages, class_lists, synonyms, images, choose, report, swat, serve, extras):
     app.add_typer(theme.app)
 
 

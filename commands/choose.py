@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import options
-from .task import counts_text
+from .counts import counts_text
 
 if TYPE_CHECKING:
     from ..sampling.evaluate import Evaluation

@@ -26,7 +26,7 @@ def demo(
     """Run the whole job on a small web that is drawn here; no network."""
     from ..demo.run import run_demo
     from ..terminal import emit, emit_json, out, progress_bars, say, table
-    from .task import counts_text
+    from .counts import counts_text
 
     with progress_bars() as progress:
         result = run_demo(

@@ -11,7 +11,7 @@ import typer
 from ..errors import UsageError
 from . import options
 from .ask import row_json
-from .task import counts_text
+from .counts import counts_text
 
 app = typer.Typer()
 

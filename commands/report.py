@@ -15,7 +15,7 @@ def report(context: typer.Context, json: options.Json = False) -> None:
     from ..sampling.report import page_path, read_numbers
     from ..sampling.report import report as make
     from ..terminal import emit, emit_json, progress_bars
-    from .task import counts_text
+    from .counts import counts_text
 
     workspace = options.workspace_of(context)
     with progress_bars() as progress:

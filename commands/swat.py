@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from . import options
-from .task import counts_text
+from .counts import counts_text
 
 app = typer.Typer()
 import_app = typer.Typer(help="Make a workspace of what other tools left.", no_args_is_help=True)

@@ -1,24 +1,21 @@
-"""Commands on a workspace: init, match, sample, run, status; and class lists: classes convert."""
+"""Commands that begin a task: init, match."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import ClassListError, InputError, UsageError
+from ..errors import InputError, UsageError
 from . import options
+from .counts import counts_text
 
 if TYPE_CHECKING:
-    from ..artefacts import Verdict
     from ..classes import ClassList
-    from ..workspace import StageStatus, Workspace
+    from ..workspace import Workspace
 
 app = typer.Typer()
-classes_app = typer.Typer(help="Class lists.", no_args_is_help=True)
-app.add_typer(classes_app, name="classes")
 
 
 @app.command("init", short_help="Make a workspace: class list, index, settings.")
@@ -175,143 +172,3 @@ def _compare(workspace: Workspace, metrics: Path, json: bool) -> None:
     out().print(table("our total against the file's actual_freq", columns, cells))
     equal = sum(line.total == line.theirs for line in lines)
     emit(f"{number(equal)} of {number(len(lines))} classes are equal")
-
-
-@app.command("run", short_help="Do every stage that isn't done.")
-def run(
-    context: typer.Context,
-    allow_private: Annotated[
-        bool, typer.Option("--allow-private", help="Fetch from private and loopback addresses too.")
-    ] = False,
-    json: options.Json = False,
-) -> None:
-    """Do every stage that isn't done: match, download, embed, vectors, samples, report."""
-    from .. import pipeline
-    from ..terminal import emit, emit_json, progress_bars
-
-    workspace = options.workspace_of(context)
-    if allow_private:
-        options.allow_private(workspace)
-
-    options.caution(workspace)
-
-    def done(stage: StageStatus) -> None:
-        if not json:
-            emit(f"{stage.stage}: {counts_text(stage.counts)}")
-
-    with progress_bars() as progress:
-        ended = pipeline.run(workspace, progress=progress, done=done)
-    if json:
-        emit_json({"stages": [_status_json(stage) for stage in ended]})
-
-
-@app.command("status")
-def status(
-    context: typer.Context,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="Hash every artefact again and say what changed since.")
-    ] = False,
-    json: options.Json = False,
-) -> None:
-    """Show how every stage stands."""
-    from .. import pipeline
-    from ..terminal import emit_json, out, table
-
-    workspace = options.workspace_of(context)
-    states = pipeline.status(workspace)
-    verdicts = _verified(workspace) if verify else []
-    if json:
-        lines = [_status_json(state) for state in states]
-        changes = [{"stage": v.stage, "path": v.path, "change": v.change.value} for v in verdicts]
-        emit_json({"stages": lines, **({"changes": changes} if verify else {})})
-        raise typer.Exit(1 if verdicts else 0)
-    cells = [(s.stage, s.state.value, counts_text(s.counts), s.reason) for s in states]
-    columns = [("stage", "left"), ("state", "left"), ("counts", "left"), ("reason", "left")]
-    out().print(table("", columns, cells))
-    if verify:
-        _show(workspace, verdicts)
-
-
-def _status_json(stage: StageStatus) -> dict[str, object]:
-    return {
-        "stage": stage.stage,
-        "state": stage.state.value,
-        "counts": dict(stage.counts),
-        "reason": stage.reason,
-    }
-
-
-def _verified(workspace: Workspace) -> list[Verdict]:
-    from ..artefacts import verify
-    from ..terminal import progress_bars
-
-    with progress_bars() as progress:
-        return verify(workspace.root, workspace.recorded_hashes(), progress=progress)
-
-
-def _show(workspace: Workspace, verdicts: list[Verdict]) -> None:
-    """The changes, or that there are none; exit code 1 where there are."""
-    from ..terminal import emit, number, out, table
-
-    recorded = sum(len(paths) for paths in workspace.recorded_hashes().values())
-    if not verdicts:
-        emit(f"verified: {number(recorded)} artefacts are as their stages left them")
-        return
-    cells = [(v.stage, v.change.value, v.path) for v in verdicts]
-    out().print(table("changed since", [("stage", "left"), ("", "left"), ("artefact", "left")], cells))
-    raise typer.Exit(1)
-
-
-@classes_app.callback()
-def classes() -> None:
-    """Class lists."""
-
-
-@classes_app.command("convert", short_help="Write a class list in another format.")
-def convert(
-    source: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A class list of any format, or an ImageFolder.")
-    ],
-    to: Annotated[str, typer.Option(metavar="FORMAT", help="json, metrics, txt, csv, tsv and others.")],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write a file instead of stdout.")
-    ] = None,
-) -> None:
-    """Write a class list in another format, saying what that can't hold."""
-    from .. import class_formats
-    from ..classes import load_classes
-    from ..terminal import say
-
-    try:
-        class_formats.check_format(to, output)
-    except ClassListError as error:
-        raise UsageError(str(error)) from error
-    if output is None:
-        typer.echo(class_formats.render(load_classes(source), to), nl=False)
-        return
-    for loss in class_formats.convert(source, output, to):
-        say(f"warning: {output} doesn't hold the {loss}")
-
-
-def counts_text(counts: Mapping[str, int]) -> str:
-    """Counts in a line: ``packed 1,843, no url 24, failed 86 (http_404 35, timeout 51)``.
-
-    A name ``a:b`` is a part of the count ``a``, and ``b`` a reason as files and report have it; zeros are
-    left out but for the first.
-    """
-    parts: dict[str, list[str]] = {}
-    for name, value in counts.items():
-        whole, colon, part = name.partition(":")
-        if colon and value:
-            parts.setdefault(whole, []).append(f"{part} {value:,}")
-    shown = [(name, value) for name, value in counts.items() if ":" not in name]
-    texts: list[str] = []
-    for place, (name, value) in enumerate(shown):
-        if value or not place:
-            inside = f" ({', '.join(parts[name])})" if name in parts else ""
-            texts.append(f"{_words(name)} {value:,}{inside}")
-    return ", ".join(texts)
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from captrawl.commands.task import counts_text
+from captrawl.commands.counts import counts_text
 from captrawl.terminal import bar, clean, highlighted, one_line
 
 

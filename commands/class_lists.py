@@ -1,0 +1,45 @@
+"""Commands on class lists: classes convert."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import ClassListError, UsageError
+
+app = typer.Typer()
+classes_app = typer.Typer(help="Class lists.", no_args_is_help=True)
+app.add_typer(classes_app, name="classes")
+
+
+@classes_app.callback()
+def classes() -> None:
+    """Class lists."""
+
+
+@classes_app.command("convert", short_help="Write a class list in another format.")
+def convert(
+    source: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A class list of any format, or an ImageFolder.")
+    ],
+    to: Annotated[str, typer.Option(metavar="FORMAT", help="json, metrics, txt, csv, tsv and others.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write a file instead of stdout.")
+    ] = None,
+) -> None:
+    """Write a class list in another format, saying what that can't hold."""
+    from .. import class_formats
+    from ..classes import load_classes
+    from ..terminal import say
+
+    try:
+        class_formats.check_format(to, output)
+    except ClassListError as error:
+        raise UsageError(str(error)) from error
+    if output is None:
+        typer.echo(class_formats.render(load_classes(source), to), nl=False)
+        return
+    for loss in class_formats.convert(source, output, to):
+        say(f"warning: {output} doesn't hold the {loss}")

@@ -1,0 +1,29 @@
+"""Counts of a stage as a line of text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+def counts_text(counts: Mapping[str, int]) -> str:
+    """Counts in a line: ``packed 1,843, no url 24, failed 86 (http_404 35, timeout 51)``.
+
+    A name ``a:b`` is a part of the count ``a``, and ``b`` a reason as files and report have it; zeros are
+    left out but for the first.
+    """
+    parts: dict[str, list[str]] = {}
+    for name, value in counts.items():
+        whole, colon, part = name.partition(":")
+        if colon and value:
+            parts.setdefault(whole, []).append(f"{part} {value:,}")
+    shown = [(name, value) for name, value in counts.items() if ":" not in name]
+    texts: list[str] = []
+    for place, (name, value) in enumerate(shown):
+        if value or not place:
+            inside = f" ({', '.join(parts[name])})" if name in parts else ""
+            texts.append(f"{_words(name)} {value:,}{inside}")
+    return ", ".join(texts)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
