@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,7 +10,7 @@ from urllib.parse import unquote
 from .class_json import distinct, features_json, list_json, mapping_json, metrics_json, own_json, read_json
 from .class_tables import csv_text, names_text, read_names, read_table, tsv_text
 from .classes import ClassEntry, ClassList, Synonym, load_classes, named, validated
-from .errors import ClassListError
+from .errors import ClassListError, nearest
 from .workspace import atomic
 
 FORMATS: dict[str, Callable[[ClassList], str]] = {
@@ -62,10 +61,7 @@ def check_format(to: str, path: Path | None) -> None:
             raise ClassListError("an ImageFolder is a directory, not a text; name it with --output DIR")
         return
     if to not in FORMATS:
-        known = [*FORMATS, IMAGE_FOLDER]
-        near = difflib.get_close_matches(to, known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-        raise ClassListError(f"there is no class list format {to!r}; {hint}")
+        raise ClassListError(f"there is no class list format {to!r}; {nearest(to, [*FORMATS, IMAGE_FOLDER])}")
     wanted = SUFFIXES.get(to, ".json")
     if path is None or path.suffix.lower() == wanted:
         return

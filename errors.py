@@ -26,6 +26,15 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Sequence
+
+
+def nearest(given: str, known: Sequence[str], *, cutoff: float = 0.5, otherwise: str = "known:") -> str:
+    """The end of an error on a name that isn't ``known``: the one that was meant, or what there is."""
+    import difflib
+
+    near = difflib.get_close_matches(given, known, n=1, cutoff=cutoff)
+    return f"did you mean {str(near[0])!r}?" if near else f"{otherwise} {', '.join(known)}"
 
 
 class CaptrawlError(Exception):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -11,7 +10,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from .errors import SettingsError
+from .errors import SettingsError, nearest
 from .workspace import atomic
 
 
@@ -173,9 +172,7 @@ def _first_problem(error: ValidationError) -> str:
     key = ".".join(map(str, first["loc"]))
     section = _section(first["loc"][:-1])
     known = sorted(section.model_fields)
-    near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
-    return f"unknown key {key!r}; {hint}"
+    return f"unknown key {key!r}; {nearest(str(first['loc'][-1]), known, otherwise='known here:')}"
 
 
 def wrong_value(error: ValidationError, first: ErrorDetails) -> str:

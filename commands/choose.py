@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+_Keep = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CONDITION", help="Keep rows that meet it: 'T2I>=0.25'; repeatable."),
+]
+
 
 @app.command("sample")
 def sample(
@@ -23,10 +28,7 @@ def sample(
     method: Annotated[str, typer.Option(help="A method by name; T2T-rank where nothing is given.")] = "",
     n: Annotated[int, typer.Option("-n", help="Images a class.", min=1)] = 500,
     rank: Annotated[str, typer.Option(help="The score to order by, instead of a method.")] = "",
-    keep: Annotated[
-        list[str] | None,
-        typer.Option(metavar="CONDITION", help="Keep rows that meet it: 'T2I>=0.25'; repeatable."),
-    ] = None,
+    keep: _Keep = None,
     threshold: Annotated[float | None, typer.Option(help="The method's threshold, where it has one.")] = None,
     dedup: Annotated[float | None, typer.Option(help="Drop images nearer than this to one kept.")] = None,
     zeroshot: Annotated[

@@ -9,7 +9,6 @@ from ..errors import InputError
 
 if TYPE_CHECKING:
     from ..classes import ClassList
-    from ..search.proposals import Proposal
     from ..search.review import ClassProposals, Review, SynonymReview
     from ..search.synonym_filter import TextEncoder
     from ..workspace import Workspace
@@ -87,10 +86,7 @@ def _show_synonym(one: SynonymReview) -> None:
 
 
 def _proposal_cells(one: ClassProposals) -> tuple[str, str, str]:
+    from ..search.proposals import listed
+
     name = "all classes" if one.class_id is None else f"{one.class_id} {one.class_name}"
-    return name, _words(one.prefixes), _words(one.exclusions)
-
-
-def _words(proposals: tuple[Proposal, ...]) -> str:
-    """Words with the near and far captions that hold them."""
-    return ", ".join(f"{proposal.word} ({proposal.near}:{proposal.far})" for proposal in proposals)
+    return name, listed(one.prefixes), listed(one.exclusions)

@@ -20,14 +20,20 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+_BaseUrl = Annotated[
+    str, typer.Option(help="An OpenAI-compatible server of your own, such as http://localhost:11434/v1.")
+]
+_FilterAll = Annotated[bool, typer.Option("--filter-all", help="Filter the list's own synonyms too.")]
+_Classes = Annotated[
+    list[str] | None, typer.Option("--class", metavar="NAME", help="Review this class only; repeatable.")
+]
+
 
 @app.command("synonyms", short_help="Ask a language model for synonyms; filter and review them.")
 def synonyms(
     context: typer.Context,
     model: Annotated[str, typer.Option(help="The language model to ask.")] = "gpt-4o-mini",
-    base_url: Annotated[
-        str, typer.Option(help="An OpenAI-compatible server of your own, such as http://localhost:11434/v1.")
-    ] = "",
+    base_url: _BaseUrl = "",
     domain: Annotated[str, typer.Option(help="What the classes are, such as 'a flower'.")] = "",
     concurrency: Annotated[int, typer.Option(help="Questions under way at once.", min=1, max=256)] = 8,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for an answer.", min=0.1)] = 60.0,
@@ -37,14 +43,10 @@ def synonyms(
     again: Annotated[bool, typer.Option("--again", help="Ask classes that have an answer too.")] = False,
     no_filter: Annotated[bool, typer.Option("--no-filter", help="Leave out the CLIP text filter.")] = False,
     filter_only: Annotated[bool, typer.Option("--filter-only", help="Ask nothing, only filter.")] = False,
-    filter_all: Annotated[
-        bool, typer.Option("--filter-all", help="Filter the list's own synonyms too.")
-    ] = False,
+    filter_all: _FilterAll = False,
     shared: Annotated[str, typer.Option(metavar="keep|drop", help="Synonyms of several classes.")] = "keep",
     review: Annotated[bool, typer.Option("--review", help="Show what the index says of each one.")] = False,
-    classes: Annotated[
-        list[str] | None, typer.Option("--class", metavar="NAME", help="Review this class only; repeatable.")
-    ] = None,
+    classes: _Classes = None,
     limit: Annotated[int, typer.Option(help="Synonyms to show in a review.", min=1)] = 20,
     min_rows: Annotated[int, typer.Option(help="Rows a synonym must have to be shown.", min=1)] = 20,
     json: options.Json = False,

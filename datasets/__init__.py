@@ -6,7 +6,6 @@ how much to match, prompt templates, thresholds). Synonyms are the user's: SWAT'
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,7 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..classes import ClassEntry, ClassList, Synonym, load_classes, named, validated
-from ..errors import InputError
+from ..errors import InputError, nearest
 from ..settings import wrong_value
 
 PRESETS = tuple(sorted(path.stem for path in Path(__file__).parent.glob("*.toml")))
@@ -140,8 +139,7 @@ def load_dataset(name: str | Path) -> Dataset:
     if path.suffix == ".toml":
         return _parsed(path, path.stem, str(path.resolve()))
     if str(name) not in PRESETS:
-        near = difflib.get_close_matches(str(name).lower(), PRESETS, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(PRESETS)}"
+        hint = nearest(str(name).lower(), PRESETS, cutoff=0.4)
         raise InputError(f"there is no data set {str(name)!r}; {hint} (a file of your own ends in .toml)")
     return _parsed(Path(__file__).parent / f"{name}.toml", str(name), str(name))
 
@@ -166,9 +164,7 @@ def _first_problem(error: ValidationError) -> str:
     key = ".".join(str(part) for part in first["loc"])
     section = {"classes": ClassNames, "lists": SynonymLists}.get(str(first["loc"][0]), Dataset)
     known = sorted((field.alias or key) for key, field in section.model_fields.items() if key != "source")
-    near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-    return f"unknown key {key!r}; {hint}"
+    return f"unknown key {key!r}; {nearest(str(first['loc'][-1]), known)}"
 
 
 def merge_lists(matching: list[ClassList], prompting: list[ClassList]) -> ClassList:

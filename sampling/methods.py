@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import QueryError
+from ..errors import QueryError, nearest
 
 if TYPE_CHECKING:
     from ..settings import SampleSettings
@@ -208,5 +207,4 @@ def _score(text: str, over_shots: str, option: str, others: list[str]) -> Score:
 
 
 def _nearest(text: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(text, known, n=1, cutoff=0.6)
-    return f"did you mean {str(near[0])!r}?" if near else f"choose one of {', '.join(known)}"
+    return nearest(text, known, cutoff=0.6, otherwise="choose one of")

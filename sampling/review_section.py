@@ -4,9 +4,7 @@ that a prefix or exclusions could be made of.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from ..search.proposals import Proposal
+from ..search.proposals import listed
 from ..search.review import FEW_ROWS, Review, ShownCaption, SynonymReview
 from ..search.text import matching_spans
 from .markup import Html, foreign, join, tag
@@ -68,8 +66,8 @@ def _proposals(found: Review) -> Html:
     rows = [
         [
             "all classes" if one.class_id is None else foreign(f"{one.class_id} {one.class_name}", 80),
-            _words(one.prefixes),
-            _words(one.exclusions),
+            listed(one.prefixes) or "–",
+            listed(one.exclusions) or "–",
         ]
         for one in found.proposals[:MOST_CLASSES]
     ]
@@ -81,7 +79,3 @@ def _proposals(found: Review) -> Html:
     )
     columns: list[Column] = [("class", False), ("prefix", False), ("exclude", False)]
     return join([tag("h3", "Proposals"), tag("p", told, class_="soft"), table(columns, rows, "Proposals")])
-
-
-def _words(proposals: Sequence[Proposal]) -> str:
-    return ", ".join(f"{proposal.word} ({proposal.near}:{proposal.far})" for proposal in proposals) or "–"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..classes import ClassList, load_classes
-from ..errors import InputError, WorkspaceError
+from ..errors import InputError, WorkspaceError, nearest
 from ..search.embeddings import EmbeddingsInfo, count_shards, shard_paths
 from ..search.models import ModelId, model_of
 from ..settings import SampleSettings
@@ -97,8 +96,7 @@ def thresholds_of(dataset: str) -> Mapping[str, float]:
     thresholds = load_dataset(dataset).thresholds
     for name in thresholds:
         if name not in METHODS:
-            near = difflib.get_close_matches(name, METHODS, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(METHODS)}"
+            hint = nearest(name, list(METHODS))
             raise InputError(f"the data set {dataset}: thresholds: there is no method {name!r}; {hint}")
     return thresholds
 

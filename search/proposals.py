@@ -33,6 +33,11 @@ class Proposal:
     far: int
 
 
+def listed(proposals: Sequence[Proposal]) -> str:
+    """Words with the near and far captions that hold them: ``fish (12:3), lake (9:1)``."""
+    return ", ".join(f"{one.word} ({one.near}:{one.far})" for one in proposals)
+
+
 def propose(
     near: Sequence[str], far: Sequence[str], *, ignore: Collection[str] = (), most: int = 3
 ) -> tuple[list[Proposal], list[Proposal]]:
