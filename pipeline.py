@@ -46,6 +46,22 @@ def _told(stage: Stage, workspace: Workspace) -> StageStatus:
         return StageStatus(stage.name, state, recorded.counts if recorded else {}, str(error))
 
 
+def check(workspace: Workspace) -> None:
+    """Raise before a download of days what would end a run after it.
+
+    ModelError: a model or weights that are nowhere, unless everything is embedded.
+    InputError, WorkspaceError: a sample that can't be drawn as it is asked for (shots that aren't there).
+    """
+    from .sampling.task import task_of
+    from .search.encoder import find_weights
+
+    settings = workspace.settings()
+    for spec in settings.sample:
+        task_of(workspace, spec)
+    if STAGES["embed"].status(workspace).state is not State.DONE:
+        find_weights(settings.model.name, settings.model.pretrained)
+
+
 def run(
     workspace: Workspace, *, progress: Progress = silent, done: Callable[[StageStatus], None] | None = None
 ) -> list[StageStatus]:

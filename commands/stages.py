@@ -24,14 +24,17 @@ def run(
     ] = False,
     json: options.Json = False,
 ) -> None:
-    """Do every stage that isn't done: match, download, embed, vectors, samples, report."""
+    """Do every stage that isn't done: match, download, embed, vectors, samples, report.
+
+    A model that isn't there, or a sample that needs shots and has none, ends it before any work.
+    """
     from .. import pipeline
     from ..terminal import emit, emit_json, progress_bars
 
     workspace = options.workspace_of(context)
     if allow_private:
         options.allow_private(workspace)
-
+    pipeline.check(workspace)
     options.caution(workspace)
 
     def done(stage: StageStatus) -> None:

@@ -72,6 +72,19 @@ def listed(name: str, content: bytes | str) -> Callable[[Place], list[object]]:
     return lambda here: ["count", "--classes", here.write(name, content), "--index", here.index]
 
 
+def changed(old: str, new: str) -> Callable[[Place], list[object]]:
+    """Run with the workspace's settings changed."""
+
+    def command(here: Place) -> list[object]:
+        path = here.workspace / "captrawl.toml"
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+        return ["-C", here.workspace, "run"]
+
+    return command
+
+
 def setting(line: str) -> Callable[[Place], list[object]]:
     def edit(here: Place) -> list[object]:
         path = here.workspace / "captrawl.toml"
@@ -141,6 +154,15 @@ CASES: dict[str, tuple[Callable[[Place], list[object]], list[str]]] = {
     "unknown setting": (setting("retrys = 3"), ["download.retrys", "'retries'"]),
     "wrong value": (setting("deadline = -1.0"), ["download.deadline", "-1"]),
     "no workspace": (lambda p: ["-C", p.root, "run"], ["captrawl.toml", "captrawl init"]),
+    "a run with a model that isn't there": (
+        changed('"ViT-B-32-quickgelu"', '"ViT-B-23"'), ["'ViT-B-23'", "did you mean", "ViT-B-32"],
+    ),
+    "a run with weights that are nowhere": (
+        changed('"ViT-B-32-quickgelu"', '"local-dir:/nowhere"'), ["/nowhere"],
+    ),
+    "a run whose sample needs shots": (
+        changed('method = ""', 'method = "I2I-rank"'), ["I2I-rank needs few shots"],
+    ),
     "workspace twice": (
         lambda p: ["init", p.workspace, "--classes", p.root / "classes.txt", "--index", p.index], ["already"],
     ),
