@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from .figures import SERIES, bar, histogram
-from .filters import Reason
+from .filters import MEANINGS
 from .markup import Html, foreign, join, tag
 from .page_parts import Column, legend, table
 from .picks import Picks
@@ -64,7 +64,7 @@ def _removed(sample: SampleNumbers, picks: Picks, names: Mapping[int, str], thum
     rows = [
         [
             tag("span", reason, class_="reason"),
-            told(reason),
+            MEANINGS.get(reason, "the condition isn't met"),
             f"{number:,}",
             f"{number / max(sample.pool, 1):.1%}",
             bar(number, most, "downloaded"),
@@ -87,29 +87,6 @@ def _removed(sample: SampleNumbers, picks: Picks, names: Mapping[int, str], thum
         if any(row.path for row in examples)
     ]
     return join([tag("h3", "What was removed"), table([*columns, ("", False)], rows, "Removed"), *shown])
-
-
-def told(reason: str) -> str:
-    """What a reason means; a condition speaks for itself."""
-    return TOLD.get(reason, "the condition isn't met" if set(reason) & set("<>") else "")
-
-
-TOLD: Mapping[str, str] = {
-    Reason.NO_IMAGE: "no usable image; see Download",
-    Reason.NOT_EMBEDDED: "its image has no vectors",
-    Reason.NO_SCORE: "the score is missing",
-    Reason.BLANK_IN_PATH: "the path holds a blank",
-    Reason.LEAK: "too near to a test image",
-    Reason.ZEROSHOT: "another class's prompt is nearer",
-    Reason.OTHER_CLASS: "of several classes' pools; the referee gave it to another or to none",
-    Reason.SAME_UID: "the row repeats a better ranked one",
-    Reason.SAME_URL: "the URL repeats a better ranked one",
-    Reason.SAME_IMAGE: "the image file repeats a better ranked one",
-    Reason.NEAR_DUPLICATE: "nearly the same image as a better ranked one",
-    Reason.BEYOND_N: "the list was full",
-    Reason.REJECTED: "a person rejected it",
-}
-"""What the reasons of a drop mean."""
 
 
 def _examples(count: int) -> str:

@@ -5,7 +5,7 @@ Every filter gives booleans over the pool's rows, in their order; ``choose`` app
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -37,6 +37,24 @@ class Reason(StrEnum):
     NEAR_DUPLICATE = "near_duplicate"
     BEYOND_N = "beyond_n"
     REJECTED = "rejected"
+
+
+MEANINGS: Mapping[str, str] = {
+    Reason.NO_IMAGE: "no usable image; see Download",
+    Reason.NOT_EMBEDDED: "its image has no vectors",
+    Reason.NO_SCORE: "the score is missing",
+    Reason.BLANK_IN_PATH: "the path holds a blank",
+    Reason.LEAK: "too near to a test image",
+    Reason.ZEROSHOT: "another class's prompt is nearer",
+    Reason.OTHER_CLASS: "of several classes' pools; the referee gave it to another or to none",
+    Reason.SAME_UID: "the row repeats a better ranked one",
+    Reason.SAME_URL: "the URL repeats a better ranked one",
+    Reason.SAME_IMAGE: "the image file repeats a better ranked one",
+    Reason.NEAR_DUPLICATE: "nearly the same image as a better ranked one",
+    Reason.BEYOND_N: "the list was full",
+    Reason.REJECTED: "a person rejected it",
+}
+"""What the reasons mean, for people; a failed condition speaks for itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from ..classes import ClassEntry, ClassList, load_classes
 from ..errors import CaptrawlError
+from ..sampling.filters import MEANINGS
 from ..sampling.lists import SAMPLE_SCHEMA
 from ..sampling.marks import Mark, Marks
 from ..sampling.methods import Score, resolve
@@ -199,6 +200,7 @@ def _pool_row(row: dict[str, Any], unsafe: bool, mark: Mark | None) -> PoolRow:
         kept=row["kept"],
         rank=row["rank"],
         reason=row["reason"],
+        meaning=MEANINGS.get(row["reason"].partition(":")[0], row["reason"]),
         unsafe=unsafe,
         mark=mark.value if mark else None,
     )

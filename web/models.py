@@ -220,6 +220,7 @@ class PoolRow(BaseModel):
     kept: bool
     rank: int | None
     reason: str
+    meaning: Annotated[str, Field(description="The reason in words.")]
     unsafe: bool
     mark: Literal["rejected", "confirmed"] | None
 

@@ -277,13 +277,16 @@ def test_a_pool_is_its_samples_rows(client: TestClient, site: Any) -> None:
         assert shown["scores"] == [
             row[c] for c in ("T2T", "T2I", "I2I_mean", "I2I_max", "I2T_mean", "I2T_max")
         ]
+    meanings = {row["reason"]: row["meaning"] for row in pool["rows"] if row["reason"]}
+    assert meanings["beyond_n"] == "the list was full"
+    assert all(meaning == reason for reason, meaning in meanings.items() if "<" in reason)
     unsafe = [row["caption"] for row in pool["rows"] if row["unsafe"]]
     assert sorted(unsafe) == ["golden retriever, scored", "golden retriever, tagged"]
     part = told(client, "classes/0/pool", sample="T2I5", offset=3, limit=2)
     assert part["rows"] == pool["rows"][3:5]
     bare = told(client, "classes/1/pool")
     assert bare["total"] == 45
-    assert {row["reason"] for row in bare["rows"]} == {"no sample yet"}
+    assert {(row["reason"], row["meaning"]) for row in bare["rows"]} == {("no sample yet", "no sample yet")}
 
 
 def test_marks_are_stored_and_honoured(own_client: TestClient, own_site: Any) -> None:

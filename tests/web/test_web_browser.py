@@ -236,7 +236,7 @@ def test_images_are_kept_and_rejected_by_key_and_click(
     expect(cards.nth(2)).to_have_class(re.compile("rejected"))
     cards.nth(2).get_by_role("button", name="reject").click()
     expect(cards.nth(2)).not_to_have_class(re.compile("rejected"))
-    expect(page.get_by_text("1 confirmed, 1 rejected by hand")).to_be_visible()
+    expect(page.get_by_text("1 kept, 1 rejected by hand")).to_be_visible()
     expect(page.get_by_text("Marks changed since this sample was drawn")).to_be_visible()
     assert Marks.load(own_site.workspace).of(1) == {uids[0]: Mark.REJECTED, uids[1]: Mark.CONFIRMED}
     page.reload()

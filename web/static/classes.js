@@ -55,7 +55,7 @@ async function showClass(detail, id, query) {
   const pool = await ask(`classes/${id}/pool`, { sample });
   const tally = el("p", { class: "soft", role: "status" });
   const count = (confirmed, rejected) => tally.replaceChildren(
-    `${number(page.pool)} rows match, ${number(page.images)} with an image; ${number(confirmed)} confirmed, ${number(rejected)} rejected by hand`);
+    `${number(page.pool)} rows match, ${number(page.images)} with an image; ${number(confirmed)} kept, ${number(rejected)} rejected by hand`);
   count(page.confirmed, page.rejected);
   const through = choice("sample", page.samples.map((name) => [name, name]), sample);
   through.addEventListener("change", () => { location.hash = addressOf(id, through.value, route().query.get("filter")); });
@@ -161,7 +161,7 @@ function cardOf(row, mark) {
     el("div", { class: "body" },
       captionOf(row, { stop: false }),
       el("div", { class: "scores" }, scores.flatMap(([name, value]) => [el("span", {}, name), el("b", {}, value.toFixed(3))])),
-      el("p", { class: "small soft fate" }, row.kept ? `kept, rank ${row.rank}` : row.reason),
+      el("p", { class: "small soft fate", title: row.reason }, row.kept ? `in the sample, rank ${row.rank}` : row.meaning),
       el("div", { class: "acts" }, act("✓ keep", "confirmed", "yes"), act("✕ reject", "rejected", "no"))));
 }
 
