@@ -19,7 +19,7 @@ SHORTEST_NAME = 3
 
 _FUNCTION_WORDS = (
     "a about all also an and any are as at be been but by can do for from had has have he her here his "
-    "how i if in into is it its just like me more most my new no not of on one only or other our out "
+    "how i if in into is it its just like me more most my new no none not of on one only or other our out "
     "over she so some such than that the their them then there these they this those to too up us was "
     "we were what when where which who will with you your"
 )
@@ -55,6 +55,16 @@ def parse_answer(text: str) -> tuple[str, ...]:
     if start == 0 or (start > 0 and not items):
         return _from_json(body[start:])
     return tuple(items) if items else tuple(_from_lines(body))
+
+
+def says_none(text: str) -> bool:
+    """Whether ``text`` is the JSON of an empty list, or of an object that holds one and no name."""
+    try:
+        value = json.loads(_FENCE.sub("", text.strip()))
+    except (ValueError, RecursionError):
+        return False
+    held = list(cast("dict[str, Any]", value).values()) if isinstance(value, dict) else [value]
+    return [] in held and not any(_texts(value))
 
 
 def _from_json(text: str) -> tuple[str, ...]:

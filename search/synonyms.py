@@ -17,7 +17,7 @@ from ..classes import ClassEntry, ClassList, Synonym, check_own, load_classes, s
 from ..errors import LanguageModelError
 from ..records import Progress, silent
 from ..workspace import Workspace
-from .answers import LONGEST_NAME, clean_names, parse_answer
+from .answers import LONGEST_NAME, clean_names, parse_answer, says_none
 from .journal import Journal
 from .llm import Asker, Server, Unanswered
 from .questions import Question, Use, questions, spelt
@@ -119,7 +119,7 @@ def _ask_all(
     with contextlib.closing(Asker(server)) as asker:
         pool = ThreadPoolExecutor(server.concurrency)
         futures = {pool.submit(_answer, asker, question, journal): question for question in pending}
-        row = 0
+        row, waits = 0, True
         try:
             for done, future in enumerate(as_completed(futures), start=1):
                 try:
@@ -134,25 +134,28 @@ def _ask_all(
                         ) from error
                 progress("ask for synonyms", done, len(pending))
         except KeyboardInterrupt:
+            waits = False  # a second Ctrl-C may come anywhere below
+            asker.stop.set()
             log.warning(
                 "waiting %.0f s at most for answers under way, which are kept; Ctrl-C again leaves at once",
                 server.timeout,
             )
+            pool.shutdown(cancel_futures=True)
             raise
         finally:
             asker.stop.set()
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(waits, cancel_futures=True)
 
 
 def _answer(asker: Asker, question: Question, journal: Journal) -> None:
-    """Ask, and put the answer into the journal; Unanswered where it holds no names."""
+    """Ask, and put the answer into the journal; Unanswered where it holds no names and doesn't say so."""
     answers = [asker.ask(question.structured, question.plain)]
     names, dropped = clean_names(parse_answer(answers[0].text))
     if not names and not answers[0].refusal:
         answers.append(asker.ask_plainly(question.plain))
         names, dropped = clean_names(parse_answer(answers[1].text))
     last = answers[-1]
-    named = bool(names or last.refusal)
+    named = bool(names or last.refusal or says_none(answers[0].text))
     journal.append(
         {
             "kind": ANSWERED if named else UNNAMED,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from captrawl.search.answers import clean_name, clean_names, parse_answer, too_common
+from captrawl.search.answers import clean_name, clean_names, parse_answer, says_none, too_common
 from captrawl.search.text import tokens
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,6 +91,24 @@ def test_what_is_dropped_says_why() -> None:
 )
 def test_too_common_names(name: str, wanted: str) -> None:
     assert too_common(name) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ('{"synonyms": []}', True),
+        ("[]", True),
+        ('```json\n{"synonyms": [], "note": 1}\n```', True),
+        ("{}", False),
+        ('{"synonyms": ["elver"]}', False),
+        ('{"synonyms": [], "note": "it has no other name"}', True),
+        ("null", False),
+        ("[" * 100_000, False),
+        ("", False),
+    ],
+)
+def test_an_answer_that_there_are_none(text: str, wanted: bool) -> None:
+    assert says_none(text) is wanted
 
 
 @given(st.text(max_size=300))

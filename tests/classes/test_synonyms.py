@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -132,6 +133,16 @@ def test_a_class_that_never_gets_names_is_told_and_asked_by_the_next_run(languag
     outcome = ask(workspace, server.url)
     assert (outcome.known, outcome.failed, server.asked("eel")) == (1, {}, 1)
     assert texts(workspace)["tench"] == ["tench", "doctor fish"]
+
+
+@pytest.mark.parametrize("second", ['{"synonyms": []}', "I know of no other name."])
+def test_a_class_that_has_no_other_name_is_answered(second: str, language: Any, task: Task) -> None:
+    server = language.by_class({"tench": [language.reply('{"synonyms": []}'), language.reply(second)]})
+    workspace = task("tench")
+    assert ask(workspace, server.url).failed == {}
+    outcome = ask(workspace, server.url)
+    assert (outcome.known, outcome.failed, server.asked("tench")) == (1, {}, 2)
+    assert texts(workspace) == {"tench": ["tench"]}
 
 
 def test_a_refusal_is_told_and_not_asked_again(language: Any, task: Task) -> None:
@@ -425,6 +436,22 @@ def test_ctrl_c_waits_for_answers_under_way_and_twice_for_none(language: Any, ta
     assert "answers under way" in first
     assert "Ctrl-C again" in first
     assert rest == "captrawl: interrupted; what was done stays\n"
+
+
+def test_a_second_ctrl_c_counts_while_the_first_is_being_told(
+    language: Any, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    slow = language.reply(names("doctor fish"), delay=20)
+    server = language.by_class({"tench": slow, "eel": language.reply(names("elver"))})
+    workspace = task("tench", "eel")
+    monkeypatch.setattr(logging.getLogger("captrawl.search.synonyms"), "warning", interrupt)
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        synonyms(workspace, Server("fake", server.url), domain="a fish", progress=interrupt)
+    assert time.monotonic() - started < 15
 
 
 def test_a_line_cut_off_by_a_kill_is_no_record(tmp_path: Path) -> None:
