@@ -161,7 +161,7 @@ function cardOf(row, mark) {
     el("div", { class: "body" },
       captionOf(row, { stop: false }),
       el("div", { class: "scores" }, scores.flatMap(([name, value]) => [el("span", {}, name), el("b", {}, value.toFixed(3))])),
-      el("p", { class: "small soft fate", title: row.reason }, row.kept ? `in the sample, rank ${row.rank}` : row.meaning),
+      el("p", { class: "small soft fate", title: row.reason }, row.kept ? `kept, rank ${row.rank}` : row.meaning),
       el("div", { class: "acts" }, act("✓ keep", "confirmed", "yes"), act("✕ reject", "rejected", "no"))));
 }
 
