@@ -28,6 +28,8 @@ from .reasons import Reason, http_reason
 from .spool import Spool
 
 if TYPE_CHECKING:
+    from types import SimpleNamespace
+
     import aiohttp
 
 MAX_REDIRECTS = 5
@@ -58,6 +60,7 @@ class _Visit:
     asked: Asked
     host: str | None  # whose slot is held
     clock: asyncio.Timeout
+    reused: bool = False  # the connection had served before
     status: int | None = None
     final_url: str = ""
     consent: str = ""
@@ -91,8 +94,11 @@ def open_session(
         keepalive_timeout=_KEEP_ALIVE,
         socket_factory=guarded_sockets(allow_private=rules.allow_private),
     )
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_reuseconn.append(_note_reuse)
     session = aiohttp.ClientSession(
         connector=connector,
+        trace_configs=[tracing],
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None),  # ours holds for the whole chain of redirects
         trust_env=False,  # a proxy would dial for us, unguarded
@@ -100,6 +106,34 @@ def open_session(
         headers={"User-Agent": rules.agent, "Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"},
     )
     return session, guarded
+
+
+async def _note_reuse(
+    _: aiohttp.ClientSession, context: SimpleNamespace, __: aiohttp.TraceConnectionReuseconnParams
+) -> None:
+    context.trace_request_ctx.reused = True
+
+
+def _asking_once(visit: _Visit) -> aiohttp.ClientMiddlewareType:
+    """Keeps aiohttp from asking again by itself where a new connection breaks before the answer.
+
+    That is right for a kept connection, which the server may have closed meanwhile; on a new one it would
+    ask a server that hangs up twice as often as `retries` says.
+    """
+    import aiohttp
+
+    async def once(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        visit.reused = False
+        try:
+            return await handler(request)
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+            if visit.reused:
+                raise
+            raise FetchError(reason_of(error)) from error
+
+    return once
 
 
 class Fetcher:
@@ -180,7 +214,13 @@ class Fetcher:
 
         url, last = URL(link.url, encoded=True), not self._hosts.wanted(link.host)
         headers = {"Connection": "close"} if last else {}
-        async with self._session.get(url, allow_redirects=False, headers=headers) as response:
+        async with self._session.get(
+            url,
+            allow_redirects=False,
+            headers=headers,
+            middlewares=(_asking_once(visit),),
+            trace_request_ctx=visit,
+        ) as response:
             if last and response.connection is not None and response.connection.protocol is not None:
                 response.connection.protocol.force_close()  # idle connections would eat up the descriptors
             visit.status, visit.final_url = response.status, link.url

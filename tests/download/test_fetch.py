@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import hashlib
 import socket
+import struct
 import threading
 import time
 import zlib
@@ -115,6 +116,36 @@ def test_an_endless_body_ends_at_the_cap(web, ask, tools) -> None:
     (answer,) = ask(web.handle("/endless", endless), max_bytes=1_000_000)
     assert answer.reason == "too_large"
     assert sent < 20_000_000
+
+
+def test_a_server_that_hangs_up_is_asked_once(web, ask) -> None:
+    async def hang_up(writer, _) -> None:
+        writer.close()
+
+    (answer,) = ask(web.handle("/hang-up", hang_up))
+    assert (answer.reason, answer.status) == ("connection_lost", None)
+    assert web.count("/hang-up") == 1
+
+
+def test_a_reset_connection_is_asked_once(web, ask) -> None:
+    async def reset(writer, _) -> None:
+        linger = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        writer.close()
+
+    (answer,) = ask(web.handle("/reset", reset))
+    assert (answer.reason, answer.status) == ("connection_lost", None)
+    assert web.count("/reset") == 1
+
+
+def test_a_kept_connection_that_the_server_closes_costs_no_image(web, ask, tools) -> None:
+    async def hang_up(writer, _) -> None:
+        writer.close()
+
+    first = [web.give(f"/{n}.jpg", tools.jpeg(n)) for n in range(4)]  # a connection is kept while others wait
+    last = web.handle("/kept.jpg", hang_up, tools.whole(tools.jpeg(4)))
+    assert [answer.reason for answer in ask(*first, last)] == [""] * 5
+    assert web.count("/kept.jpg") == 2
 
 
 def test_a_declared_size_is_believed(web, ask) -> None:
