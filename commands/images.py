@@ -72,9 +72,7 @@ def embed(
     changes: dict[str, Any] = options.model_values(model, pretrained)
     if precision:
         changes["precision"] = precision
-    if changes:
-        options.change_settings(workspace, "model", changes)
-    with progress_bars() as progress:
+    with options.trying_model(workspace, changes), progress_bars() as progress:
         counts = embed_all(workspace, progress)
     if json:
         return emit_json({"counts": {stage: dict(counted) for stage, counted in counts.items()}})

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import UsageError
+from ..errors import MissingExtraError, ModelError, UsageError
 
 if TYPE_CHECKING:
     from ..search.query import Filters
@@ -87,6 +89,27 @@ def change_settings(workspace: Workspace, section: str, changes: dict[str, Any])
     data = workspace.settings().model_dump(mode="json", exclude_none=True)
     data[section] = {**data[section], **changes}
     save_settings(parse_settings(data, f"[{section}] by option"), workspace.settings_path)
+
+
+@contextlib.contextmanager
+def trying_model(workspace: Workspace, changes: dict[str, Any]) -> Generator[None]:
+    """Note ``changes`` of [model], and take them back where that model can't be had.
+
+    Else `run` would fail from then on, where all was done before.
+    """
+    from ..workspace import atomic
+
+    if not changes:
+        yield
+        return
+    before = workspace.settings_path.read_bytes()
+    change_settings(workspace, "model", changes)
+    try:
+        yield
+    except (ModelError, MissingExtraError):
+        with atomic(workspace.settings_path) as temporary:
+            temporary.write_bytes(before)
+        raise
 
 
 CAUTION = (

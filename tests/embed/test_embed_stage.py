@@ -139,6 +139,26 @@ def test_the_command_tells_its_counts_in_json(make_workspace):
     }
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--model", "ViT-B-32", "--pretrained", "nope"], "has no weights 'nope'"),
+        (["--model", "nope"], "no model 'nope'"),
+        (["--model", "local-dir:nowhere"], "isn't an open_clip model"),
+    ],
+)
+def test_a_model_that_cannot_be_had_leaves_the_settings_as_they_were(make_workspace, options, told):
+    workspace = make_workspace(ROWS)
+    embed(workspace)
+    edited = "# mine\n" + workspace.settings_path.read_text()
+    workspace.settings_path.write_text(edited)
+    failed = CliRunner().invoke(app, ["-C", str(workspace.root), "embed", *options])
+    assert failed.exit_code == 1
+    assert told in failed.stderr
+    assert workspace.settings_path.read_text() == edited
+    assert embed_status(workspace).state is State.DONE
+
+
 def test_extension_adds_a_shard_and_reuses_vectors(make_workspace, rewrite, monkeypatch):
     workspace = make_workspace(ROWS)
     embed(workspace)
