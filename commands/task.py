@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import InputError, UsageError
+from ..errors import InputError, MissingExtraError, ModelError, UsageError
 from . import options
 from .counts import counts_text
 
@@ -54,6 +54,7 @@ def init(
         raise InputError(f"--shots {shots}: no such file or folder")
     if values := options.model_values(model, pretrained):
         settings = settings.model_copy(update={"model": settings.model.model_copy(update=values)})
+        warnings += _model_warnings(values)
     _check_thresholds(settings.task.dataset)
     if phrases := (*filter(None, [settings.task.prefix]), *settings.task.exclude):
         CaptionQuery(phrases)
@@ -87,6 +88,20 @@ def _shot_warnings(shots: Path, root: Path, entries: ClassList) -> list[str]:
         read_labelled(shots, root, entries)
     except InputError as error:
         return [f"{error}; --shots and --root are [task] shots and root in captrawl.toml"]
+    return []
+
+
+def _model_warnings(model: dict[str, Any]) -> list[str]:
+    """What is wrong with the model: told here, not after a download; it may come to this machine later."""
+    from ..search.loading import check
+    from ..search.models import ModelId
+
+    try:
+        check(ModelId(**model))
+    except ModelError as error:
+        return [f"{error}; --model and --pretrained are [model] name and pretrained in captrawl.toml"]
+    except MissingExtraError:  # the text side alone: another machine embeds
+        return []
     return []
 
 

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import difflib
 import hashlib
+import importlib.util
 import logging
 import pickle
 import socket
@@ -79,6 +80,18 @@ def wrap(
     )
 
 
+def check(model: ModelId) -> str:
+    """The fingerprint of a local model's weights, else ""; ModelError as :func:`load` would raise it.
+
+    Loads and fetches nothing: whether a hub has the weights is :func:`find`'s question.
+    """
+    if importlib.util.find_spec("open_clip") is None:
+        raise MissingExtraError("encoding texts and images", "cpu")
+    check_name(model)
+    check_activation(model)
+    return fingerprint(model)
+
+
 def find(model: ModelId) -> str:
     """See search.encoder.find_weights."""
     try:
@@ -86,9 +99,7 @@ def find(model: ModelId) -> str:
         from huggingface_hub import constants, try_to_load_from_cache
     except ImportError as error:
         raise MissingExtraError("encoding texts and images", "cpu") from error
-    check_name(model)
-    check_activation(model)
-    if fingerprint(model):
+    if check(model):
         return f"{model}: weights there"
     config: Any = open_clip.get_pretrained_cfg(model.name, model.pretrained)
     place = model.name.removeprefix(HUB) if model.name.startswith(HUB) else config.get("hf_hub", "")
@@ -120,10 +131,10 @@ def choose_device(device: str) -> str:
 
 def check_name(model: ModelId) -> None:
     """Raise ModelError, naming the nearest known ones, for an architecture or tag that open_clip lacks."""
-    import open_clip
-
     if model.name.startswith((LOCAL, HUB)):
         return
+    import open_clip
+
     known = open_clip.list_models()
     if model.name not in known:
         raise ModelError(f"open_clip has no model {model.name!r}{_nearest(model.name, known)}")
@@ -148,10 +159,10 @@ def check_activation(model: ModelId) -> None:
     open_clip only warns. Weights given as a file say nothing about it, and local-dir: and hf-hub: bring
     their own architecture.
     """
-    import open_clip
-
     if model.name.startswith((LOCAL, HUB)) or "/" in model.pretrained:
         return
+    import open_clip
+
     has = bool((open_clip.get_model_config(model.name) or {}).get("quick_gelu", False))
     wants = bool(open_clip.get_pretrained_cfg(model.name, model.pretrained).get("quick_gelu", False))
     if has == wants:

@@ -278,3 +278,31 @@ def test_a_reader_that_leaves_is_no_error(index: Path) -> None:
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert done.stdout == "{\n"
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        (["local-dir:nowhere"], "isn't an open_clip model"),
+        (["ViT-B-32", "--pretrained", "nope"], "has no weights 'nope'"),
+        (["ViT-B-32", "--pretrained", "laion400m_e32"], "use model ViT-B-32-quickgelu"),
+    ],
+)
+def test_init_tells_of_a_model_that_embed_would_refuse(
+    index: Path, tmp_path: Path, model: list[str], told: str
+) -> None:
+    pytest.importorskip("open_clip")
+    (tmp_path / "classes.txt").write_text("dog\n")
+    done = run(
+        "init", tmp_path / "w", "--classes", tmp_path / "classes.txt", "--index", index, "--model", *model
+    )
+    assert done.exit_code == 0  # the model may come to this machine later
+    assert done.stderr.startswith("warning: ")
+    assert told in done.stderr
+
+
+def test_init_says_nothing_of_a_model_that_is_there(index: Path, tmp_path: Path) -> None:
+    pytest.importorskip("open_clip")
+    (tmp_path / "classes.txt").write_text("dog\n")
+    arguments = ["--classes", tmp_path / "classes.txt", "--index", index, "--model", "vitb32_clip"]
+    assert run("init", tmp_path / "w", *arguments).stderr == ""
