@@ -268,7 +268,7 @@ class TestLoading:
                 ModelError, match=r"not in the cache, and http://127.0.0.1:9 can't be reached"
             ):
                 find_weights(name, tag)
-        assert constants.HF_HUB_OFFLINE == offline
+        assert offline == constants.HF_HUB_OFFLINE
 
     def test_fingerprint_follows_the_files(self, make_model):
         folder = make_model(seed=3)
