@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import UsageError
+from ..errors import DownloadError, UsageError
 from . import options
 from .ask import row_json
 from .counts import counts_text
+
+if TYPE_CHECKING:
+    from ..workspace import Workspace
 
 app = typer.Typer()
 
@@ -40,20 +43,33 @@ def download(
     workspace = options.workspace_of(context)
     if plan_only and adopt:
         raise UsageError("--plan-only and --adopt contradict each other; give one of them")
+    if resize is not None:
+        _resize(workspace, resize)
+    if allow_private:
+        options.allow_private(workspace)
     if plan_only:
         options.caution(workspace)
         plan = str(stage.plan_only(workspace))
         return emit_json({"plan": plan}) if json else emit(plan)
-    if resize is not None:
-        options.change_settings(workspace, "download", {"resize": resize})
-    if allow_private:
-        options.allow_private(workspace)
     if workspace.matches_path.exists():
         options.caution(workspace)
     with progress_bars() as progress:
         fetch = partial(stage.adopt, folder=adopt) if adopt else stage.download
         counts = fetch(workspace, progress=progress)
     return emit_json({"counts": counts}) if json else emit(f"download: {counts_text(counts)}")
+
+
+def _resize(workspace: Workspace, resize: int) -> None:
+    """Note --resize, unless the packed images have another size: `run` would be refused from then on."""
+    from ..indexer.yard import packed_size
+
+    packed = packed_size(workspace)
+    if packed not in (None, resize):
+        raise DownloadError(
+            f"--resize {resize}: images/ was packed with resize={packed}; leave the option out, or move "
+            "images/ away to download everything again"
+        )
+    options.change_settings(workspace, "download", {"resize": resize})
 
 
 @app.command("embed", short_help="Embed images and captions, build the FAISS indices.")

@@ -204,6 +204,15 @@ def test_the_command_tells_its_counts_in_json(web, make_workspace, tools) -> Non
     }
 
 
+def test_a_plan_goes_by_allow_private(web, make_workspace) -> None:
+    workspace = make_workspace([web.url("/a")], allow_private=False)
+    command = ["-C", str(workspace.root), "download", "--plan-only"]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert pq.read_table(workspace.root / "urls.parquet").num_rows == 0
+    assert CliRunner().invoke(app, [*command, "--allow-private"]).exit_code == 0
+    assert pq.read_table(workspace.root / "urls.parquet")["url"].to_pylist() == [web.url("/a")]
+
+
 def test_one_address_setting_lifted(web, make_workspace, tools) -> None:
     url = web.give("/a", tools.jpeg(1))
     workspace = make_workspace([url], allow_private=False)
@@ -272,6 +281,19 @@ def test_another_size_of_packed_images_is_refused(web, make_workspace, tools) ->
     make_workspace([url], resize=0)
     with pytest.raises(DownloadError, match=r"packed with resize=100, the settings say 0"):
         download(workspace)
+
+
+def test_a_refused_resize_leaves_the_settings_as_they_were(web, make_workspace, tools) -> None:
+    workspace = make_workspace([web.give("/a", tools.jpeg(1, 400, 200))])
+    command = ["-C", str(workspace.root), "download"]
+    assert CliRunner().invoke(app, [*command, "--resize", "100"]).exit_code == 0
+    settings = workspace.settings_path.read_text()
+    refused = CliRunner().invoke(app, [*command, "--resize", "50"])
+    assert refused.exit_code == 1
+    assert "--resize 50: images/ was packed with resize=100" in refused.stderr
+    assert workspace.settings_path.read_text() == settings
+    assert download_status(workspace).state is State.DONE
+    assert CliRunner().invoke(app, [*command, "--resize", "100"]).exit_code == 0
 
 
 def test_images_that_are_gone_are_asked_again(web, make_workspace, tools) -> None:
