@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..errors import InputError, MissingExtraError
@@ -70,33 +71,41 @@ def load_features(path: Path) -> Features:
 
 
 def store_features(
-    workspace: Workspace, features: Features, model: ModelId, urls: Mapping[tuple[int, int], str]
+    workspace: Workspace, features: Features, model: ModelId, rows: Mapping[tuple[int, int], tuple[str, int]]
 ) -> int:
     """Write the vectors of the workspace's usable rows; returns how many rows have some.
 
-    ``urls`` are the URLs of (class, image number).
+    ``rows`` are the (URL, uid) of (class, image number), in the order that the images were linked in: one URL
+    may stand with several captions, and its image is the first that was linked.
     """
+    places = {key: place for place, key in reversed([*enumerate(features.keys)])}
     of_url: dict[str, int] = {}
-    for row, key in enumerate(features.keys):
-        if key in urls:
-            of_url.setdefault(urls[key], row)
+    of_uid: dict[int, int] = {}
+    for key, (url, uid) in rows.items():
+        if (place := places.get(key)) is not None:
+            of_url.setdefault(url, place)
+            of_uid.setdefault(uid, place)
     wanted = usable_rows(workspace)
-    at = np.array([of_url.get(url, -1) for url in cast("list[str]", wanted["url"].to_pylist())], np.int64)
-    wanted, at = wanted.take(np.flatnonzero(at >= 0)), at[at >= 0]
+    found: list[NDArray[np.int64]] = []
+    for name, known in (("url", of_url), ("uid", of_uid)):
+        values = cast("list[Any]", wanted[name].to_pylist())
+        found.append(np.array([known.get(value, -1) for value in values], np.int64))
+    there = (found[0] >= 0) & (found[1] >= 0)
+    wanted, images, captions = wanted.filter(pa.array(there)), found[0][there], found[1][there]
     folder = workspace.embeddings_folder(model.slug)
     EmbeddingsInfo(model.name, model.pretrained, "", features.images.shape[1], PRECISION).save(folder)
     start = shard = 0
-    while start < len(at):
+    while start < wanted.num_rows:
         some = slice(start, start + shard_rows(shard))
         write_shard(
             folder,
             shard,
             wanted.slice(start, shard_rows(shard)),
-            images=features.images[at[some]],
-            captions=features.captions[at[some]],
+            images=features.images[images[some]],
+            captions=features.captions[captions[some]],
         )
         start, shard = start + shard_rows(shard), shard + 1
-    return len(at)
+    return wanted.num_rows
 
 
 def _vectors(path: Path, held: Any) -> NDArray[np.float32]:

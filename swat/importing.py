@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from ..classes import ClassList, load_classes
 from ..datasets import PRESETS, load_dataset
 from ..errors import InputError, WorkspaceError
+from ..identity import uid_list
 from ..records import MATCH_SCHEMA, Progress, silent
 from ..sampling.export import new_folder
 from ..search.matches import task_of
@@ -177,19 +178,21 @@ def _store(
     workspace: Workspace, folder: SwatFolder, rows: Mapping[int, Sequence[Mined]], choices: SwatChoices
 ) -> dict[str, int]:
     """Embeddings of every _mined.pth whose model is known; how many rows have vectors."""
-    urls = {
-        (class_id, row.number): row.url
+    numbered = [
+        ((class_id, row.number), row)
         for class_id, some in rows.items()
         for row in some
         if row.number >= 0 and row.url is not None
-    }
+    ]
+    uids = uid_list([row.url for _, row in numbered], [row.caption for _, row in numbered])
+    known = {key: (row.url or "", uid) for (key, row), uid in zip(numbered, uids, strict=True)}
     stored = 0
     for config, path in folder.features:
         model = model_named(config, choices.model)
         if model is None:
             logger.warning("%s isn't read: %r is no model of SWAT's; name it with --model", path.name, config)
             continue
-        stored += store_features(workspace, load_features(path), model, urls)
+        stored += store_features(workspace, load_features(path), model, known)
     return {"embedded": stored} if folder.features else {}
 
 

@@ -106,6 +106,24 @@ def test_the_vectors_are_swats_and_are_checked(make_swat, tmp_path: Path) -> Non
     assert {s.stage: s.state for s in pipeline.status(workspace)}["embed"] is State.DONE
 
 
+def test_each_caption_of_one_url_keeps_its_own_vector(make_swat, tmp_path: Path) -> None:
+    swat = make_swat()
+    path = swat.root / "shapes_metadata-random-0.0-LAION400M.meta"
+    meta = pickle.loads(path.read_bytes())
+    shared = meta["0"][0][-3]
+    meta["1"] = [(*entry[:-3], shared, *entry[-2:]) if entry[-1] == 0 else entry for entry in meta["1"]]
+    path.write_bytes(pickle.dumps(meta))
+    import_swat(swat.root, tmp_path / "w", SwatChoices(model=swat.model))
+    workspace = Workspace.open(tmp_path / "w")
+    stored = Embeddings.open(workspace.embeddings_folder(model_of(workspace).slug))
+    at = {(r["url"], r["caption"]): row for row, r in enumerate(stored.metadata.to_pylist())}
+    captions = [swat.captions[key][0] for key in ("0", "1")]
+    rows = np.array([at[shared, caption] for caption in captions])
+    theirs = [list(swat.arrived).index((key, 0)) for key in ("0", "1")]
+    np.testing.assert_array_equal(stored.captions.take(rows), unit(swat.features["caption"])[theirs])
+    assert embed(workspace)["rows"] == 7
+
+
 def unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
