@@ -105,7 +105,7 @@ def _gather(sample: Sample, pool: Pool, gathered: Gathered, folder: Path, final:
     from .export import link
 
     key = str(pool.class_id)
-    columns = ("synonym", "file", "row", "caption", "url", "path", "missing")
+    columns = ("synonym", "file", "row", "caption", "url", "nsfw", "path", "missing")
     rows = zip(
         *(pool.table.column(name).to_pylist() for name in columns), pool.embedded.tolist(), strict=True
     )
@@ -113,9 +113,9 @@ def _gather(sample: Sample, pool: Pool, gathered: Gathered, folder: Path, final:
     meta: list[tuple[Any, ...]] = []
     captions: dict[str, str] = {}
     number = 0
-    for synonym, file, row, caption, url, path, missing, embedded in rows:
+    for synonym, file, row, caption, url, nsfw, path, missing, embedded in rows:
         mined.append((synonym, _shard(file), row, caption or NO_CAPTION))
-        entry = (*mined[-1], url, None)  # SWAT's order: caption fourth from the end of a full tuple
+        entry = (*mined[-1], url, nsfw)  # SWAT's order: caption fourth from the end of a full tuple
         if missing:
             meta.append(entry)
             continue

@@ -23,15 +23,15 @@ pc: Any = pyarrow.compute  # its stubs lack most of the overloads used here
 BATCH_ROWS = 1 << 18
 PACKED = "packed"
 """The ledger's state of a usable image."""
-COLUMNS = ["class_id", "synonym", "uid", "url", "caption", "priority", "file", "row"]
+COLUMNS = ["class_id", "synonym", "uid", "url", "caption", "nsfw", "priority", "file", "row"]
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
     """All matches of a class.
 
-    ``table`` has uid, url, caption, synonym, priority, file, row, path, sha256 and ``missing`` (why the row
-    has no image or vectors, "" where it has both); ``embedded`` (rows,) is the row in the embeddings, or -1.
+    ``table`` has COLUMNS, path, sha256 and ``missing`` (why the row has no image or vectors, "" where it
+    has both); ``embedded`` (rows,) is the row in the embeddings, or -1.
     """
 
     class_id: int

@@ -52,7 +52,7 @@ def import_swat(
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise WorkspaceError(f"{to} isn't empty; import into a new folder")
     folder = find(source, sampling=choices.sampling)
-    entries, settings = _classes(folder, choices), _settings(folder, to, choices)
+    entries, settings = _classes(folder, choices), _settings(folder, choices)
     rows = read_rows(folder)
     unknown = sorted(set(rows) - {entry.id for entry in entries})
     if unknown:
@@ -98,9 +98,9 @@ def _metrics(folder: SwatFolder, given: Path) -> Path:
     return given if found is None or all((given / name).is_file() for name in names) else found
 
 
-def _settings(folder: SwatFolder, to: Path, choices: SwatChoices) -> Settings:
+def _settings(folder: SwatFolder, choices: SwatChoices) -> Settings:
     """The swat profile, the data set's preset, and what the files' names say."""
-    data: dict[str, Any] = {"task": {"name": to.resolve().name}, "captions": {"index": ""}}
+    data: dict[str, Any] = {"task": {"name": folder.dataset}, "captions": {"index": ""}}
     if folder.prefix:
         data["task"]["prefix"] = folder.prefix
     if folder.sampling:

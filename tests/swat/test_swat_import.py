@@ -164,7 +164,7 @@ def test_it_samples_exports_and_swats_reader_opens_every_image(
     draw(workspace, SampleSettings(name="T2T500", method="T2T-rank"))
     out = tmp_path / "back"
     export(workspace, "T2T500", "swat", out)
-    (listing,) = out.glob("data/*/T2T500.txt")
+    listing = out / "data" / "shapes" / "T2T500.txt"  # SWAT's name of the data set, not the workspace's
     read = swat_reader(listing, Path("/nowhere"))
     assert [label for _, label, _ in read] == sorted(label for _, label, _ in read)
     assert all(min(image.size) >= 85 and flag == 0 for image, _, flag in read)
@@ -176,7 +176,7 @@ def test_it_samples_exports_and_swats_reader_opens_every_image(
     assert [(e.name, e.synonyms) for e in load_classes(other.classes_path())] == [
         (e.name, e.synonyms) for e in load_classes(workspace.classes_path())
     ]
-    keys = ("class_id", "synonym", "uid", "url", "caption", "file", "row")
+    keys = ("class_id", "synonym", "uid", "url", "caption", "nsfw", "file", "row")
     assert [[r[k] for k in keys] for r in rows_of(other)] == [
         [r[k] for k in keys] for r in rows_of(workspace)
     ]
@@ -197,9 +197,9 @@ def test_exported_metrics_match_and_prompt_as_the_list_says(make_swat, tmp_path:
     embed(workspace)
     draw(workspace, SampleSettings(name="T2T500", method="T2T-rank"))
     export(workspace, "T2T500", "swat", tmp_path / "out")
-    name = "w_metrics-LAION400M.json"
+    name = "shapes_metrics-LAION400M.json"
     matching, prompting = (
-        json.loads((tmp_path / "out" / at / "w" / name).read_text()) for at in (".", "data")
+        json.loads((tmp_path / "out" / at / "shapes" / name).read_text()) for at in (".", "data")
     )
     assert [*matching["0"]["alternates"]] == ["red star", "Red Star", "crimson star"]
     assert [*prompting["0"]["alternates"]] == ["red star", "Red Star"]
@@ -208,7 +208,7 @@ def test_exported_metrics_match_and_prompt_as_the_list_says(make_swat, tmp_path:
         ("blue_disc", 7),
         ("unicorn", 0),
     ]
-    again = load_classes(tmp_path / "out" / "w" / name)
+    again = load_classes(tmp_path / "out" / "shapes" / name)
     assert again[0].synonyms == synonyms
 
 
@@ -226,10 +226,10 @@ def test_swats_sampler_goes_on_from_the_export(make_swat, tmp_path: Path) -> Non
     embed(workspace)
     draw(workspace, SampleSettings(name="T2T500", method="T2T-rank"))
     export(workspace, "T2T500", "swat", tmp_path / "out")
-    home, data = tmp_path / "out" / "w", tmp_path / "out" / "data" / "w"
-    held = torch.load(next(home.glob("w_*_mined.pth")), weights_only=True)
-    captions = pickle.loads((home / "w_metadata-random-0.0-LAION400M.map").read_bytes())
-    metrics = json.loads((data / "w_metrics-LAION400M.json").read_text())
+    home, data = tmp_path / "out" / "shapes", tmp_path / "out" / "data" / "shapes"
+    held = torch.load(next(home.glob("shapes_*_mined.pth")), weights_only=True)
+    captions = pickle.loads((home / "shapes_metadata-random-0.0-LAION400M.map").read_bytes())
+    metrics = json.loads((data / "shapes_metrics-LAION400M.json").read_text())
     encoder = load_encoder(resolve(swat.model), device="cpu")
     expected = []
     for key in sorted(metrics, key=int):
