@@ -85,9 +85,12 @@ def record_hashes(root: Path, stage: str, known: Mapping[str, str]) -> dict[str,
 def verify(
     root: Path, recorded: Mapping[str, Mapping[str, str]], *, progress: Progress = silent
 ) -> list[Verdict]:
-    """What differs from ``recorded`` (stage → path → sha256), by stage and path; [] where nothing does."""
+    """What differs from ``recorded`` (stage → path → sha256), by stage and path; [] where nothing does.
+
+    Where nothing is recorded (the lock file is gone) every artefact is one that no stage accounts for.
+    """
     verdicts: list[Verdict] = []
-    for stage, then in recorded.items():
+    for stage, then in (recorded or {stage: dict[str, str]() for stage in PATTERNS}).items():
         now = hashes(root, stage, progress=progress)
         for path in sorted({*then, *now}):
             if path not in now:

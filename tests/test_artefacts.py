@@ -79,6 +79,13 @@ def test_what_changed_is_named(workspace: Workspace) -> None:
     ]
 
 
+def test_artefacts_without_a_lock_file_are_not_called_verified(workspace: Workspace) -> None:
+    workspace.lock_path.unlink()
+    names = {name for _, name, _ in changes(workspace)}
+    assert names >= {"matches.parquet", "images.parquet", "images/00000"}
+    assert {change for *_, change in changes(workspace)} == {"added"}
+
+
 def test_a_stage_that_ends_again_reads_only_what_is_new(workspace: Workspace, monkeypatch) -> None:
     read: list[str] = []
     plain = artefacts._sha256
