@@ -145,6 +145,18 @@ def model_values(name: str, pretrained: str) -> dict[str, Any]:
     return {"name": model.name, "pretrained": model.pretrained}
 
 
+def warn_of_blank(directory: Path) -> None:
+    """Say of a new workspace what `sample` would refuse only after everything is fetched and embedded."""
+    from ..terminal import say
+
+    path = directory.resolve()
+    if any(character.isspace() for character in str(path)):
+        say(
+            f"warning: {path} holds a blank, and readers of `path label flag` lists split at blanks: no "
+            "sample can be drawn there; move the workspace to a path without blanks"
+        )
+
+
 def save_sample(workspace: Workspace, spec: SampleSettings) -> None:
     """Note ``spec`` as a [[sample]], in the place of the one with its name."""
     from ..settings import save_settings

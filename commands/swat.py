@@ -33,14 +33,19 @@ def import_swat(
         str, typer.Option(metavar="all|random|few|ranked", help="Which, where the folder holds several.")
     ] = "",
     model: Annotated[str, typer.Option(help="The model of a _mined.pth that isn't one of SWAT's four.")] = "",
+    json: options.Json = False,
 ) -> None:
     """Make a workspace of SWAT's files: matches, images (linked), embeddings."""
     from ..swat.importing import SwatChoices
     from ..swat.importing import import_swat as run
-    from ..terminal import emit, progress_bars, say
+    from ..terminal import emit, emit_json, progress_bars, say
 
     say(options.CAUTION)
     with progress_bars() as progress:
         counts = run(source, to, SwatChoices(classes, sampling, model), progress=progress)
+    options.warn_of_blank(to)
+    if json:
+        return emit_json({"counts": counts})
     emit(f"import: {counts_text(counts)}")
     emit(f"{to}: next, captrawl -C {to} status, then captrawl -C {to} run")
+    return None

@@ -65,6 +65,7 @@ def init(
     workspace = Workspace.create(directory, settings, entries)
     for warning in warnings:
         say(f"warning: {warning}")
+    options.warn_of_blank(directory)
     synonyms = sum(len(entry.match_phrases()) for entry in entries)
     emit(
         f"{workspace.root}: {number(len(entries))} classes with {number(synonyms)} synonyms over "

@@ -28,6 +28,10 @@ OLD_NAMES = {"oxfordpets": "oxford_pets", "stanfordcars": "stanford_cars", "imag
 """What earlier scripts of SWAT's call a data set → its name since."""
 
 
+DATABASE = "laion400m.db"
+"""What SWAT calls its database; the published matches need it for their URLs."""
+
+
 @dataclass(frozen=True, slots=True)
 class SwatFolder:
     """What of SWAT's files is there, for one data set and one sampling."""
@@ -93,9 +97,10 @@ def find(source: Path, *, sampling: str = "") -> SwatFolder:
 
 
 def _candidates(source: Path) -> Iterable[Path]:
-    """``source`` if it is a file; else what lies in it and in its pre_extracted folder, by name."""
+    """``source`` and the database beside it if it is a file; else what lies in it and in pre_extracted."""
     if source.is_file():
-        return [source]
+        database = source.with_name(DATABASE)
+        return [source, database] if database.is_file() and database != source else [source]
     inside = source / "pre_extracted"
     return sorted([*source.iterdir(), *(inside.iterdir() if inside.is_dir() else ())])
 

@@ -18,6 +18,7 @@ from ..identity import uid_list
 from ..records import MATCH_SCHEMA, Progress, silent
 from ..sampling.export import new_folder
 from ..search.matches import task_of
+from ..search.models import resolve
 from ..settings import Settings, parse_settings
 from ..workspace import Workspace, atomic, digest
 from .features import load_features, model_named, store_features
@@ -66,7 +67,27 @@ def import_swat(
         if folder.get("images"):
             counts["images"] = _link(workspace, folder, rows, progress)
             counts |= _store(workspace, folder, rows, choices)
+    _warn(folder, counts)
     return counts
+
+
+def _warn(folder: SwatFolder, counts: Mapping[str, int]) -> None:
+    """Log what can't be used for want of another file of SWAT's."""
+    if (images := folder.get("images")) and not folder.get("meta"):
+        logger.warning(
+            "the images in %s aren't taken: whose they are stands in %s_metadata-%s-0.0-LAION400M.meta",
+            images,
+            folder.dataset,
+            folder.sampling,
+        )
+    mined = None if folder.get("meta") or folder.get("database") else folder.get("mined")
+    if mined and counts["without_url"]:
+        logger.warning(
+            "%d of %d matches have no URL and can't be fetched; import again with laion400m.db beside %s",
+            counts["without_url"],
+            counts["matches"],
+            mined,
+        )
 
 
 def _classes(folder: SwatFolder, choices: SwatChoices) -> ClassList:
@@ -109,7 +130,8 @@ def _settings(folder: SwatFolder, choices: SwatChoices) -> Settings:
     if models:
         data["model"] = {"name": models[0].name, "pretrained": models[0].pretrained}
     elif choices.model:
-        data["model"] = {"name": choices.model, "pretrained": ""}
+        given = resolve(choices.model)  # a relative local-dir: starts here, not in the workspace
+        data["model"] = {"name": given.name, "pretrained": given.pretrained}
     if folder.preset in PRESETS:
         data = load_dataset(folder.preset).settings(data)
     return parse_settings(with_profile(data, "swat"), f"the settings of {folder.dataset}")

@@ -255,7 +255,7 @@ def hashes(workspace: Workspace) -> list[str]:
 
 @pytest.mark.parametrize("bare", [False, True])
 @pytest.mark.parametrize("database", [False, True])
-def test_the_published_pickle_alone(make_swat, tmp_path: Path, database: bool, bare: bool) -> None:
+def test_the_published_pickle_alone(make_swat, tmp_path: Path, caplog, database: bool, bare: bool) -> None:
     swat = make_swat(features=False, database=database, bare=bare)
     name = "shapes_mined_captions-LAION400M.pkl"
     alone = tmp_path / "published"
@@ -264,14 +264,33 @@ def test_the_published_pickle_alone(make_swat, tmp_path: Path, database: bool, b
     if database:
         shutil.copy(swat.root / "laion400m.db", alone)
     metrics = swat.root / "shapes_metrics-LAION400M.json"
-    source = alone if database else alone / name
-    counts = import_swat(source, tmp_path / "w", SwatChoices(classes=metrics))
+    with caplog.at_level("WARNING", logger="captrawl.swat"):
+        counts = import_swat(alone / name, tmp_path / "w", SwatChoices(classes=metrics))
+    said = f"9 of 9 matches have no URL and can't be fetched; import again with laion400m.db beside {alone}"
+    assert (said in caplog.text) == (not database)
     assert counts == {"classes": 3, "matches": 9, "without_url": 0 if database else 9}
     rows = rows_of(Workspace.open(tmp_path / "w"))
     captions = [(int(key), text) for key, texts in swat.captions.items() for text in texts]
     assert [(r["class_id"], r["caption"]) for r in rows] == captions  # a set comes in the corpus's order
     assert [(r["file"], r["row"]) for r in rows[4:6]] == [("swat/part0", 14), ("swat/part1", 10)]
     assert rows[0]["url"] == ("http://127.0.0.1:9/0-0.jpg" if database else None)
+
+
+def test_what_is_left_out_is_said(make_swat, tmp_path: Path, caplog) -> None:
+    swat = make_swat(features=False)
+    (swat.root / "shapes_metadata-random-0.0-LAION400M.meta").unlink()
+    with caplog.at_level("WARNING", logger="captrawl.swat"):
+        counts = import_swat(swat.root, tmp_path / "w")
+    assert (counts["without_url"], counts["images"]) == (9, 0)
+    assert "whose they are stands in shapes_metadata-random-0.0-LAION400M.meta" in caplog.text
+
+
+def test_a_relative_model_starts_from_here(make_swat, tmp_path: Path, monkeypatch) -> None:
+    swat = make_swat(features=False)
+    monkeypatch.chdir(tmp_path)
+    import_swat(swat.root, tmp_path / "w", SwatChoices(model="local-dir:weights"))
+    model = Workspace.open(tmp_path / "w").settings().model
+    assert (model.name, model.pretrained) == (f"local-dir:{tmp_path}/weights", "")
 
 
 def test_the_url_parquet_alone(make_swat, tmp_path: Path) -> None:
