@@ -5,6 +5,7 @@
     DATASET/DATASET_MODEL_mined.pth                                         features, labels, paths
     DATASET/DATASET_metrics-LAION400M.json                                  the synonyms that match
     data/DATASET/DATASET_metrics-LAION400M.json                             the synonyms that prompt
+    data/DATASET/DATASET_metrics-LAION400M_query.json                       those that match, if SWAT has two
     data/DATASET/NAME.txt, output/DATASET_MODEL_NAME/NAME.txt and its companions
 
 Lists hold absolute paths below the folder the export is made for.
@@ -26,6 +27,7 @@ import pyarrow.parquet as pq
 
 from ..class_metrics import metrics_document, most_common_name
 from ..classes import ClassList
+from ..datasets import PRESETS, load_dataset
 from ..errors import InputError, MissingExtraError
 from ..records import Progress
 from ..search.embeddings import Embeddings
@@ -92,7 +94,11 @@ def write_swat(sample: Sample, folder: Path, progress: Progress) -> dict[str, in
     ):
         (home / name).write_bytes(pickle.dumps(value))
     _write_counts(gathered, sample.names, home, f"{dataset}_downloaded_ct-{DATABASE}-all_synonyms-{sampling}")
-    _write_metrics(sample.classes, gathered, home, folder / "data" / dataset)
+    data = folder / "data" / dataset
+    lists = {home / f"{dataset}_metrics-{DATABASE}.json": "match"}
+    lists |= {data / name: "match" for name in _match_lists(settings.task.dataset)}
+    lists |= {data / f"{dataset}_metrics-{DATABASE}.json": "prompt"}
+    _write_metrics(sample.classes, gathered, lists)
     _write_urls(gathered, home / f"{dataset}-urls-{sampling}-0.0-{DATABASE}.parquet")
     config = next((alias for alias, known in MODELS.items() if known == model), model.slug)
     _write_features(gathered, embeddings, home / f"{dataset}_{config}_mined.pth")
@@ -145,10 +151,15 @@ def _write_counts(gathered: Gathered, names: Mapping[int, str], home: Path, down
         (home / f"{name}.json").write_text(json.dumps(counts, indent=4), encoding="utf-8")
 
 
-def _write_metrics(classes: ClassList, gathered: Gathered, home: Path, data: Path) -> None:
-    """The metrics JSON: beside the matches as they were matched, in ``data`` as its scripts prompt."""
-    data.mkdir(parents=True)
-    for folder, flag in ((home, "match"), (data, "prompt")):
+def _match_lists(dataset: str) -> tuple[str, ...]:
+    """What SWAT's data folder calls the list that a preset is matched with; semi-aves and cars have two."""
+    return load_dataset(dataset).lists.match[:1] if dataset in PRESETS else ()
+
+
+def _write_metrics(classes: ClassList, gathered: Gathered, lists: Mapping[Path, str]) -> None:
+    """The metrics JSON at each of the paths: the synonyms that have its flag."""
+    for path, flag in lists.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
         used = (
             replace(entry, synonyms=tuple(one for one in entry.synonyms if getattr(one, flag)))
             for entry in classes
@@ -158,7 +169,7 @@ def _write_metrics(classes: ClassList, gathered: Gathered, home: Path, data: Pat
             record = document[str(entry.id)]
             record.setdefault("most_common_name", most_common_name(entry))
             record.setdefault("actual_freq", len(gathered.mined[str(entry.id)]))
-        write_json(folder / f"{home.name}_metrics-{DATABASE}.json", document)
+        write_json(path, document)
 
 
 def _write_urls(gathered: Gathered, path: Path) -> None:

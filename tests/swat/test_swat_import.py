@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from captrawl import pipeline
-from captrawl.classes import load_classes, save_classes
+from captrawl.classes import Synonym, load_classes, save_classes
 from captrawl.errors import InputError, ModelError, WorkspaceError
 from captrawl.identity import uid_list
 from captrawl.indexer.embed import embed
@@ -210,6 +210,32 @@ def test_exported_metrics_match_and_prompt_as_the_list_says(make_swat, tmp_path:
     ]
     again = load_classes(tmp_path / "out" / "shapes" / name)
     assert again[0].synonyms == synonyms
+
+
+def test_a_task_of_two_lists_comes_back_from_its_export(make_swat, tmp_path: Path) -> None:
+    """Of semi-aves SWAT matches with one list and prompts with another: the export has both in data/."""
+    swat = make_swat("semi-aves")
+    import_swat(swat.root, tmp_path / "w", SwatChoices(model=swat.model))
+    workspace = Workspace.open(tmp_path / "w")
+    first, *others = load_classes(workspace.classes_path())
+    synonyms = (Synonym("red star", 5, prompt=False), Synonym("Stella rubra", 1, match=False))
+    classes = (replace(first, synonyms=synonyms), *others)
+    save_classes(classes, workspace.classes_path())
+    embed(workspace)
+    draw(workspace, SampleSettings(name="T2T500", method="T2T-rank"))
+    export(workspace, "T2T500", "swat", tmp_path / "out")
+    data = tmp_path / "out" / "data" / "semi-aves"
+    matched, prompting = (
+        json.loads((data / f"semi-aves_metrics-LAION400M{end}.json").read_text()) for end in ("_query", "")
+    )
+    assert (matched["0"]["alternates"], prompting["0"]["alternates"]) == (
+        {"red star": 5},
+        {"Stella rubra": 1},
+    )
+    again = SwatChoices(model=swat.model, classes=tmp_path / "out" / "data")
+    import_swat(tmp_path / "out" / "semi-aves", tmp_path / "w2", again)
+    found = load_classes(Workspace.open(tmp_path / "w2").classes_path())
+    assert [entry.synonyms for entry in found] == [entry.synonyms for entry in classes]
 
 
 def test_swats_sampler_goes_on_from_the_export(make_swat, tmp_path: Path) -> None:
