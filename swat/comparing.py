@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..classes import load_classes
+from ..class_metrics import cleaned
+from ..classes import ClassList, load_classes
 from ..errors import ClassListError
 from ..search.captions import open_captions
 from ..search.match import count_classes
@@ -32,10 +33,11 @@ def compare(workspace: Workspace, metrics: Path) -> list[Compared]:
     """The workspace's classes that ``metrics`` has an ``actual_freq`` for; nothing is written.
 
     Counted over the whole index with the workspace's own synonyms, prefix and filters, whatever its sample.
-    ClassListError where the file has the figure for none of them.
+    ClassListError where the file has the figure for none of them, or names none of them so.
     """
     task = task_of(workspace)
-    figures = {entry.id: entry.extra.get("actual_freq") for entry in load_classes(metrics)}
+    theirs = load_classes(metrics)
+    figures = {entry.id: entry.extra.get("actual_freq") for entry in theirs}
     known = {key: value for key, value in figures.items() if isinstance(value, int)}
     classes = tuple(entry for entry in task.classes if entry.id in known)
     if not classes:
@@ -43,6 +45,18 @@ def compare(workspace: Workspace, metrics: Path) -> list[Compared]:
             f"{metrics} has no actual_freq of any class of {workspace.root}; name a metrics JSON of SWAT's, "
             "such as semi-aves_metrics-LAION400M.json"
         )
+    _check_names(metrics, theirs, classes)
     with open_captions(index_location(workspace)) as index:
         counts = count_classes(index, classes, task.scope)
     return [Compared(count.id, count.name, count.total, known[count.id]) for count in counts]
+
+
+def _check_names(metrics: Path, theirs: ClassList, classes: ClassList) -> None:
+    """ClassListError where no class has its name in the file: ids of another data set say nothing."""
+    names = {entry.id: entry.name for entry in theirs}
+    if not any(cleaned(names[entry.id]) == cleaned(entry.name) for entry in classes):
+        first = classes[0]
+        raise ClassListError(
+            f"{metrics} is of other classes: its {first.id} is {names[first.id]!r}, the workspace's is "
+            f"{first.name!r}; name the metrics JSON of this data set"
+        )

@@ -101,3 +101,11 @@ def test_compare(captrawl, index: Path, metrics: Path, tmp_path: Path) -> None:
     other.write_text("dog\n")
     with pytest.raises(ClassListError, match=r"names\.txt has no actual_freq of any class"):
         compare(workspace, other)
+    figures = json.loads(metrics.read_text())
+    figures["0"]["name"], figures["1"]["name"] = "banded", "blotchy"
+    other = tmp_path / "dtd_metrics-LAION400M.json"
+    other.write_text(json.dumps(figures))
+    with pytest.raises(
+        ClassListError, match=r"dtd_.* is of other classes: its 0 is 'banded', the .* 'Abyssi"
+    ):
+        compare(workspace, other)
