@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 from ..class_metrics import metrics_document, most_common_name
 from ..classes import ClassList
 from ..datasets import PRESETS, load_dataset
-from ..errors import InputError, MissingExtraError
+from ..errors import InputError, MissingExtraError, WorkspaceError
 from ..records import Progress
 from ..search.embeddings import Embeddings
 from ..search.models import MODELS, model_of
@@ -203,24 +203,45 @@ def _write_lists(sample: Sample, gathered: Gathered, folder: Path, *, dataset: s
     data = folder / "data" / dataset
     output.mkdir(parents=True)
     paths = cast("list[str]", list[Any](sample.rows.column("path").to_pylist()))
+    exported = Exported(name, gathered.numbers)
     pairs = zip(sample.class_ids, paths, strict=True)
-    lines = [f"{gathered.numbers[class_id, path]} {class_id} 0\n" for class_id, path in pairs]
+    lines = [f"{exported.copy_of(class_id, path)} {class_id} 0\n" for class_id, path in pairs]
     for target in (output, data):
         (target / f"{name}.txt").write_text("".join(lines), encoding="utf-8")
     (output / sample.paths.counts.name).write_bytes(sample.paths.counts.read_bytes())
     scored = zip((sample.paths.sampled, sample.paths.filtered), listed_classes(sample.paths), strict=True)
     for source, class_ids in scored:
         text = source.read_text(encoding="utf-8").splitlines()
-        moved = [
-            _moved(line, class_id, sample.workspace.root, gathered.numbers)
-            for line, class_id in zip(text, class_ids, strict=True)
-        ]
+        moved = [exported.moved(line, class_id) for line, class_id in zip(text, class_ids, strict=True)]
         (output / source.name).write_text("\n".join(moved), encoding="utf-8")
     return len(lines)
 
 
-def _moved(line: str, class_id: int, root: Path, numbers: dict[tuple[int, str], str]) -> str:
-    """A line ``scores, path, caption`` with the path of the class's own copy in the export."""
-    scores, _, rest = line.partition(f", {root}/")
-    path, _, caption = rest.partition(", ")
-    return f"{scores}, {numbers[class_id, path]}, {caption}"
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """Where the images of a sample are in the export: (class id, path in the workspace) → path there."""
+
+    sample: str
+    numbers: Mapping[tuple[int, str], str]
+
+    def copy_of(self, class_id: int, path: str) -> str:
+        """The class's own copy of ``path``; WorkspaceError where it is in no pool any more."""
+        try:
+            return self.numbers[class_id, path]
+        except KeyError:
+            raise WorkspaceError(
+                f"sample {self.sample} holds {path} of class {class_id}, which isn't among the class's matches "
+                f"any more; draw it again with captrawl sample --name {self.sample}"
+            ) from None
+
+    def moved(self, line: str, class_id: int) -> str:
+        """A line ``scores, path, caption`` with the path of the class's own copy.
+
+        The path is known by its end: the workspace may have moved since the line was written.
+        """
+        scores, _, rest = line.partition(", /")
+        path, _, caption = rest.partition(", ")
+        parts = path.split("/")
+        ends = ("/".join(parts[start:]) for start in range(len(parts)))
+        known = next((end for end in ends if (class_id, end) in self.numbers), path)
+        return f"{scores}, {self.copy_of(class_id, known)}, {caption}"

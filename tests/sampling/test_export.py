@@ -23,6 +23,7 @@ from captrawl.sampling.task import paths_of
 from captrawl.search.embeddings import Embeddings
 from captrawl.search.models import model_of
 from captrawl.settings import SampleSettings
+from captrawl.workspace import Workspace
 from PIL import Image
 
 E = np.eye(3, dtype=np.float32)
@@ -202,6 +203,27 @@ def test_swat_lists_name_the_classs_own_copy_of_a_shared_image(make_workspace, m
     assert (output / "T2T500_filtered_list.txt").read_text().splitlines() == [
         f"-1.0/0.0, {folder}/1/0.jpg, {said[1]}", f"-1.0/0.0, {folder}/1/1.jpg, {said[3]}",
     ]  # fmt: skip
+
+
+def test_swat_lists_of_a_workspace_that_moved_name_the_exported_images(drawn, tmp_path) -> None:
+    draw(drawn, SampleSettings(name="near", rank="T2I", keep=["T2I>=0.5"]))
+    export(drawn, "near", "swat", tmp_path / "here/out")
+    (tmp_path / "moved").mkdir()
+    drawn.root.rename(tmp_path / "moved/birds")
+    export(Workspace(tmp_path / "moved/birds"), "near", "swat", tmp_path / "there/out")
+    for name in ("sampled", "filtered"):
+        file = f"out/output/birds_vitb32_openclip_laion400m_near/near_{name}_list.txt"
+        here = (tmp_path / "here" / file).read_text()
+        assert here.count(f"{tmp_path}/here/out/birds/") == here.count("\n") + 1
+        assert here.replace(f"{tmp_path}/here", f"{tmp_path}/there") == (tmp_path / "there" / file).read_text()
+
+
+def test_swat_says_which_image_of_a_sample_is_in_no_pool_any_more(drawn, tmp_path) -> None:
+    matches = pq.read_table(drawn.matches_path)
+    pq.write_table(matches.slice(1), drawn.matches_path)
+    with pytest.raises(WorkspaceError, match=r"of class 0, which isn't among .*captrawl sample --name T2T500"):
+        export(drawn, "T2T500", "swat", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
