@@ -102,7 +102,7 @@ class SampleSettings(Section):
     rank: str = ""
     keep: list[str] = []
     n: Annotated[int, Field(ge=1)] = 500
-    threshold: float | None = None
+    threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
     """The method's own threshold where it has one."""
     dedup: Annotated[float, Field(gt=0, le=1)] | None = None
     zeroshot: bool = False

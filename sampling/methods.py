@@ -189,7 +189,7 @@ def _condition(text: str) -> Condition:
         value = float(found[3])
     except ValueError:
         value = math.nan
-    if math.isnan(value):
+    if not math.isfinite(value):
         raise QueryError(
             f"--keep {text!r}: {found[3]!r} isn't a number; write SCORE>=NUMBER, such as 'T2I>=0.25'"
         )

@@ -43,6 +43,7 @@ def test_settings_survive_the_file(tmp_path: Path) -> None:
         ({"sample": [{"name": "../../etc/passwd"}]}, "sample.0.name"),
         ({"sample": [{"name": "a"}, {"name": "a"}]}, "two samples are named 'a'"),
         ({"sample": [{"method": "T2T-rank", "rank": "T2T"}]}, "not both"),
+        ({"sample": [{"threshold": float("nan")}]}, "sample.0.threshold: Input should be a finite number"),
     ],
 )
 def test_wrong_settings_are_named(data: dict[str, object], expected: str) -> None:

@@ -300,6 +300,7 @@ def test_compositions_are_read(rank, keep, order, conditions) -> None:
         ({"keep": ["T2I=0.25"]}, ["isn't a condition", "'T2I>=0.25'"]),
         ({"keep": ["T2I>=high"]}, ["'high' isn't a number"]),
         ({"keep": ["T2I>=nan"]}, ["'nan' isn't a number"]),
+        ({"keep": ["T2I<inf"]}, ["'inf' isn't a number"]),
         ({"rank": "T2T", "threshold": 0.3}, ["threshold 0.3", "--keep 'T2I>=0.3'"]),
     ],
 )
