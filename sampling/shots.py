@@ -71,6 +71,8 @@ def read_labelled(source: Path, root: Path, classes: ClassList | None) -> Labell
             )
         paths.append(path)
         labels.append(entry.label)
+    if not paths:
+        raise InputError(f"{source} lists no image; write `path label flag` lines, such as birds/1.jpg 0 1")
     return Labelled(tuple(paths), np.array(labels, dtype=np.int64))
 
 

@@ -292,6 +292,7 @@ def test_a_second_draw_gives_the_same_bytes(birds) -> None:
     [
         ("a.jpg 9 1", [":1: label 9", "2 classes"]),
         ("a.jpg 0 1\nmissing.jpg 0 1", [":2: there is no image", "missing.jpg"]),
+        ("\n \n", ["lists no image", "`path label flag`"]),
         ("a.jpg", [":1: 'a.jpg' isn't `path label flag`"]),
         ("a.jpg x 1", [":1:", "isn't `path label flag`"]),
     ],
