@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+KEPT = "kept"
+
 
 def counts_text(counts: Mapping[str, int]) -> str:
     """Counts in a line: ``packed 1,843, no url 24, failed 86 (http_404 35, timeout 51)``.
 
     A name ``a:b`` is a part of the count ``a``, and ``b`` a reason as files and report have it; zeros are
-    left out but for the first.
+    left out but for the first and for ``kept``: that a sample is empty is news.
     """
     parts: dict[str, list[str]] = {}
     for name, value in counts.items():
@@ -19,7 +21,7 @@ def counts_text(counts: Mapping[str, int]) -> str:
     shown = [(name, value) for name, value in counts.items() if ":" not in name]
     texts: list[str] = []
     for place, (name, value) in enumerate(shown):
-        if value or not place:
+        if value or not place or name == KEPT:
             inside = f" ({', '.join(parts[name])})" if name in parts else ""
             texts.append(f"{_words(name)} {value:,}{inside}")
     return ", ".join(texts)

@@ -60,6 +60,10 @@ def test_counts_name_reasons_as_files_do() -> None:
         "failed:http_404": 35,
         "failed:timeout": 51,
         "no_url": 24,
-        "kept": 0,
+        "pending": 0,
     }
     assert counts_text(counts) == "packed 1,843, failed 86 (http_404 35, timeout 51), no url 24"
+
+
+def test_that_nothing_was_kept_is_told() -> None:
+    assert counts_text({"classes": 2, "without_pool": 0, "kept": 0, "leak": 7}) == "classes 2, kept 0, leak 7"
