@@ -230,7 +230,7 @@ class Exported:
             return self.numbers[class_id, path]
         except KeyError:
             raise WorkspaceError(
-                f"sample {self.sample} holds {path} of class {class_id}, which isn't among the class's matches "
+                f"sample {self.sample} holds {path} of class {class_id}, which isn't among its matches "
                 f"any more; draw it again with captrawl sample --name {self.sample}"
             ) from None
 

@@ -73,7 +73,9 @@ def task_of(workspace: Workspace, spec: SampleSettings) -> SampleTask:
     classes = load_classes(workspace.root / settings.task.classes)
     leaks = None
     if spec.leak_guard:
-        leaks = read_labelled(workspace.root / spec.leak_guard, workspace.root / settings.task.root, None)
+        listing = workspace.root / spec.leak_guard
+        start = workspace.root / settings.task.root if settings.task.root else listing.parent
+        leaks = read_labelled(listing, start, None)
     return SampleTask(
         spec,
         method,

@@ -215,13 +215,17 @@ def test_swat_lists_of_a_workspace_that_moved_name_the_exported_images(drawn, tm
         file = f"out/output/birds_vitb32_openclip_laion400m_near/near_{name}_list.txt"
         here = (tmp_path / "here" / file).read_text()
         assert here.count(f"{tmp_path}/here/out/birds/") == here.count("\n") + 1
-        assert here.replace(f"{tmp_path}/here", f"{tmp_path}/there") == (tmp_path / "there" / file).read_text()
+        assert (
+            here.replace(f"{tmp_path}/here", f"{tmp_path}/there") == (tmp_path / "there" / file).read_text()
+        )
 
 
 def test_swat_says_which_image_of_a_sample_is_in_no_pool_any_more(drawn, tmp_path) -> None:
     matches = pq.read_table(drawn.matches_path)
     pq.write_table(matches.slice(1), drawn.matches_path)
-    with pytest.raises(WorkspaceError, match=r"of class 0, which isn't among .*captrawl sample --name T2T500"):
+    with pytest.raises(
+        WorkspaceError, match=r"of class 0, which isn't among .*captrawl sample --name T2T500"
+    ):
         export(drawn, "T2T500", "swat", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

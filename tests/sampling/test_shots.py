@@ -14,9 +14,9 @@ from captrawl.sampling.class_folders import class_of_folder, folder_names
 from captrawl.sampling.lists import read_list, read_sample
 from captrawl.sampling.sample import draw, sample_status
 from captrawl.sampling.shots import read_labelled
-from captrawl.sampling.task import paths_of
+from captrawl.sampling.task import paths_of, task_of
 from captrawl.search.models import model_of
-from captrawl.settings import SampleSettings
+from captrawl.settings import SampleSettings, save_settings
 from captrawl.workspace import State
 
 E = np.eye(3, dtype=np.float32)
@@ -108,6 +108,23 @@ def test_lists_of_the_origin(data_folder) -> None:
         return_counts=True,
     )
     assert counts[1].tolist() == [16] * 47
+
+
+def test_a_guards_list_starts_from_the_shots_root_or_from_its_own_folder(
+    make_workspace, make_row, tmp_path
+) -> None:
+    made = make_workspace([make_row(0, 1)], {1: (E[0], E[0])}, prompts=E[:1])
+    tests = folder_of(tmp_path / "tests", "t.jpg")
+    (tests / "list.txt").write_text("t.jpg 0 0\n")
+    spec = SampleSettings(leak_guard=str(tests / "list.txt"))
+    found = task_of(made.workspace, spec).leaks
+    assert found is not None
+    assert found.paths == (tests / "t.jpg",)
+    given = made.workspace.settings()
+    task = given.task.model_copy(update={"root": str(tmp_path / "elsewhere")})
+    save_settings(given.model_copy(update={"task": task}), made.workspace.settings_path)
+    with pytest.raises(InputError, match=r"no image .*elsewhere/t\.jpg"):
+        task_of(made.workspace, spec)
 
 
 def test_the_leak_guard_drops_copies_of_test_images(make_workspace, make_row, tmp_path) -> None:
