@@ -65,12 +65,14 @@ class Sample:
         """(row, its image file), in order; WorkspaceError where a file is gone."""
         for batch in self.rows.to_batches(max_chunksize=4096):
             for row in batch.to_pylist():
-                file = self.workspace.root / row["path"]
-                if not file.is_file():
-                    raise WorkspaceError(
-                        f"image {file} of sample {self.paths.name} is gone; download it again"
-                    )
-                yield row, file
+                yield row, self.image(row["path"])
+
+    def image(self, path: str) -> Path:
+        """The image file at ``path`` in the workspace; WorkspaceError where it is gone."""
+        file = self.workspace.root / path
+        if not file.is_file():
+            raise WorkspaceError(f"image {file} of sample {self.paths.name} is gone; download it again")
+        return file
 
 
 Exporter = Callable[[Sample, Path, Progress], dict[str, int]]
@@ -103,17 +105,24 @@ def export(
 
 @contextlib.contextmanager
 def new_folder(folder: Path) -> Generator[Path]:
-    """A temporary folder beside ``folder``, renamed to it when the block ends well."""
-    folder = folder.absolute()
+    """A temporary folder beside ``folder``, renamed to it when the block ends well.
+
+    An empty ``folder`` that is there stays the folder it is, since it may be a shell's own or a mounted disk:
+    the temporary one is made inside it, and what it holds is moved up.
+    """
+    folder = folder.resolve()
+    there = folder.exists()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    temporary = (folder if there else folder.parent) / f".{folder.name}.{os.getpid()}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
         yield temporary
-        if folder.exists():
-            folder.rmdir()  # empty, or it fails and stays
-        temporary.rename(folder)
+        if there:
+            for made in temporary.iterdir():
+                made.rename(folder / made.name)
+        else:
+            temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -126,7 +126,7 @@ def _gather(sample: Sample, pool: Pool, gathered: Gathered, folder: Path, final:
             meta.append(entry)
             continue
         name = f"{key}/{number}{Path(path).suffix}"
-        link(sample.workspace.root / path, folder / name)
+        link(sample.image(path), folder / name)
         meta.append((*entry, number))
         captions[str(number)] = caption or NO_CAPTION
         gathered.numbers.setdefault((pool.class_id, path), f"{final}/{name}")
@@ -231,7 +231,7 @@ class Exported:
         except KeyError:
             raise WorkspaceError(
                 f"sample {self.sample} holds {path} of class {class_id}, which isn't among its matches "
-                f"any more; draw it again with captrawl sample --name {self.sample}"
+                f"any more; draw it again with captrawl run"
             ) from None
 
     def moved(self, line: str, class_id: int) -> str:

@@ -223,9 +223,7 @@ def test_swat_lists_of_a_workspace_that_moved_name_the_exported_images(drawn, tm
 def test_swat_says_which_image_of_a_sample_is_in_no_pool_any_more(drawn, tmp_path) -> None:
     matches = pq.read_table(drawn.matches_path)
     pq.write_table(matches.slice(1), drawn.matches_path)
-    with pytest.raises(
-        WorkspaceError, match=r"of class 0, which isn't among .*captrawl sample --name T2T500"
-    ):
+    with pytest.raises(WorkspaceError, match=r"of class 0, which isn't among .*captrawl run"):
         export(drawn, "T2T500", "swat", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -284,6 +282,20 @@ def test_names_never_escape_and_a_full_folder_is_refused(drawn, tmp_path, to) ->
     assert sorted(inside.rglob("*")) == before
 
 
+@pytest.mark.parametrize("to", sorted(FORMATS))
+def test_an_empty_folder_stays_the_folder_it_is(drawn, tmp_path, to) -> None:
+    """It may be a shell's own folder, a mounted disk, or behind a link."""
+    own = tmp_path / "own"
+    own.mkdir()
+    (tmp_path / "link").symlink_to(own)
+    before = own.stat().st_ino
+    export(drawn, "T2T500", to, tmp_path / "link")
+    assert own.stat().st_ino == before
+    export(drawn, "T2T500", to, tmp_path / "new")
+    assert sorted(path.name for path in own.iterdir()) == sorted(p.name for p in (tmp_path / "new").iterdir())
+    assert (tmp_path / "link").is_symlink()
+
+
 def test_swat_needs_torch_and_says_so_before_it_writes(drawn, tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'captrawl\[cpu\]'"):
@@ -299,6 +311,7 @@ def test_clear_errors(drawn, tmp_path) -> None:
     with pytest.raises(InputError, match="holds a blank"):
         export(drawn, "T2T500", "swat", tmp_path / "my out")
     (drawn.root / kept(drawn)[0]["path"]).unlink()
-    with pytest.raises(WorkspaceError, match="is gone"):
-        export(drawn, "T2T500", "imagefolder", tmp_path / "out")
+    for to in ("imagefolder", "swat"):
+        with pytest.raises(WorkspaceError, match="is gone"):
+            export(drawn, "T2T500", to, tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["birds"]
