@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from .errors import SettingsError, nearest
@@ -94,10 +95,17 @@ class ModelSettings(Section):
     """Empty: the data set preset's, else open_clip's OpenAI ImageNet templates."""
 
 
+def _file_name(name: str) -> str:
+    """A sample's name, which begins its files' names; a pattern's own error would show the expression."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", name):
+        raise ValueError("use letters, digits and . _ + -, a letter or digit first, 100 at most")
+    return name
+
+
 class SampleSettings(Section):
     """[[sample]]: one training list. Give a method, or an order (rank) with conditions (keep)."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$")] = "T2T500"
+    name: Annotated[str, AfterValidator(_file_name)] = "T2T500"
     method: str = ""
     rank: str = ""
     keep: list[str] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import re
 from importlib import metadata
 from pathlib import Path
 
@@ -69,6 +70,13 @@ def test_a_missing_index_is_named() -> None:
 def test_a_samples_own_error_is_short() -> None:
     with pytest.raises(SettingsError, match="n: Input should be greater than or equal to 1"):
         sample_settings(name="x", n=0)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", "a b", "-x", "é", "x\n", "x" * 101])
+def test_a_samples_name_is_asked_for_in_words(name: str) -> None:
+    words = f"name: use letters, digits and . _ + -, a letter or digit first, 100 at most (got {name!r})"
+    with pytest.raises(SettingsError, match=re.escape(words)):
+        sample_settings(name=name)
 
 
 def test_a_workspace_is_made_once(tmp_path: Path) -> None:
