@@ -21,7 +21,7 @@ _Keep = Annotated[
 ]
 
 
-@app.command("sample")
+@app.command("sample", short_help="Choose each class's images and write the training list.")
 def sample(
     context: typer.Context,
     name: Annotated[str, typer.Option(help="The sample's name; its files are samples/NAME.*")] = "T2T500",
@@ -49,7 +49,10 @@ def sample(
     ] = "",
     json: options.Json = False,
 ) -> None:
-    """Choose each class's images and write the training list."""
+    """Choose each class's images and write the training list.
+
+    A name alone draws that [[sample]] as captrawl.toml has it; any option that chooses describes it anew.
+    """
     from ..sampling.sample import draw
     from ..sampling.task import task_of
     from ..settings import sample_settings
@@ -70,6 +73,8 @@ def sample(
         tail=tail,
         seed=seed,
     )
+    if not options.given(context, besides=("name", "prompt_name", "json")):
+        spec = next((one for one in workspace.settings().sample if one.name == name), spec)
     if prompt_name:
         task_of(workspace, spec)  # what can't be drawn changes no settings
         options.change_settings(workspace, "model", {"names": prompt_name})

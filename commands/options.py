@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -155,6 +155,12 @@ def warn_of_blank(directory: Path) -> None:
             f"warning: {path} holds a blank, and readers of `path label flag` lists split at blanks: no "
             "sample can be drawn there; move the workspace to a path without blanks"
         )
+
+
+def given(context: typer.Context, *, besides: Collection[str]) -> bool:
+    """Whether a command line has an option other than ``besides``, even one with the default's value."""
+    sources = {name: context.get_parameter_source(name) for name in context.params if name not in besides}
+    return any(source is not None and source.name == "COMMANDLINE" for source in sources.values())
 
 
 def save_sample(workspace: Workspace, spec: SampleSettings) -> None:

@@ -121,6 +121,21 @@ def test_a_sample_and_its_export_are_told_in_json(birds, tmp_path) -> None:
     assert told["counts"]["urls"] == 5
 
 
+def test_a_name_alone_draws_the_sample_as_the_settings_have_it(birds) -> None:
+    workspace = birds.workspace
+    command = ["-C", str(workspace.root), "sample", "--name", "mine"]
+    assert CliRunner().invoke(app, [*command, "--rank", "T2I", "-n", "2"]).exit_code == 0
+    asked = next(spec for spec in workspace.settings().sample if spec.name == "mine")
+    first = (workspace.samples_folder / "mine.txt").read_text()
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert asked in workspace.settings().sample
+    assert (workspace.samples_folder / "mine.txt").read_text() == first
+    assert (
+        CliRunner().invoke(app, [*command, "-n", "500"]).exit_code == 0
+    )  # described anew, all else as usual
+    assert SampleSettings(name="mine") in workspace.settings().sample
+
+
 def test_scores_of_every_row_are_in_the_table(birds) -> None:
     draw(birds.workspace, SampleSettings(n=3, name="all"))
     rows = {(r["class_id"], r["uid"]): r for r in read_sample(paths_of(birds.workspace, "all")).to_pylist()}
