@@ -46,7 +46,7 @@ class Accuracy:
     """One line: top-1 accuracy on the labelled images, and its 95 % interval.
 
     Of a probe: mean and Student interval over seeds, each a bootstrap of the training images within their
-    classes. Of zero-shot, which has no seeds: Wilson's interval for this many test images.
+    classes. Of zero-shot, which has no seeds, and of a single seed: Wilson's interval for this many test images.
     """
 
     name: str
@@ -150,7 +150,7 @@ def linear_probe(name: str, train: Shots, test: Shots, *, seeds: int) -> Accurac
     """Accuracy of logistic regression on ``train``, over ``seeds`` bootstraps of it; no broken vectors."""
     train = train.where(np.flatnonzero(np.isfinite(train.vectors.sum(axis=1))))
     found = [fit(train.where(bootstrap(train.labels, seed)), test) for seed in range(seeds)]
-    low, high = student(found)
+    low, high = student(found) if len(found) > 1 else wilson(found[0] * len(test.labels), len(test.labels))
     return Accuracy(
         name,
         len(train.labels),
@@ -193,17 +193,15 @@ def fit(train: Shots, test: Shots) -> float:
 
 
 def student(values: Sequence[float]) -> tuple[float, float]:
-    """The 95 % interval of the mean; both ends the mean for a single value."""
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return mean, mean
+    """The 95 % interval of the mean of two values or more."""
     from scipy.stats import t
 
+    mean = float(np.mean(values))
     half = float(t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
     return mean - half, mean + half
 
 
-def wilson(correct: int, total: int) -> tuple[float, float]:
+def wilson(correct: float, total: int) -> tuple[float, float]:
     """Wilson's 95 % score interval of correct / total; (0, 1) for none."""
     if total == 0:
         return 0.0, 1.0

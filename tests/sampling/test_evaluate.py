@@ -146,6 +146,7 @@ def test_evaluate_tells_good_samples_from_bad(polluted, tmp_path) -> None:
     assert read_evaluation(workspace) == result
     assert evaluate(workspace, shots / "list.txt", shots, seeds=3) == result
     one = evaluate(workspace, shots / "list.txt", shots, samples=["auto"], seeds=1)
+    assert all((line.low, line.high) == wilson(line.accuracy * 12, 12) for line in one.lines)
     assert [line.name for line in one.lines] == ["zero-shot", "shots", "auto", "shots + auto"]
 
 
@@ -165,4 +166,3 @@ def test_intervals() -> None:
     assert wilson(0, 0) == (0.0, 1.0)
     low, high = student([0.5, 0.6, 0.7])
     assert (low, high) == pytest.approx((0.6 - 0.248414, 0.6 + 0.248414), abs=1e-5)
-    assert student([0.4]) == (0.4, 0.4)
