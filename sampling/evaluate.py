@@ -46,7 +46,7 @@ class Accuracy:
     """One line: top-1 accuracy on the labelled images, and its 95 % interval.
 
     Of a probe: mean and Student interval over seeds, each a bootstrap of the training images within their
-    classes. Of zero-shot, which has no seeds, and of a single seed: Wilson's interval for this many test images.
+    classes. Of zero-shot, which has no seeds, and of a single seed: Wilson's for this many test images.
     """
 
     name: str

@@ -125,10 +125,8 @@ class Drawer:
         shots = self.shots.of(pool.class_id)
         scores = self.scorer.score(rows, prompt=self.prompts[index], shots=shots)
         steps = self.steps(index, rows)
-        images = (
-            self.embeddings.images.take(rows) if steps.need_images else np.zeros((len(rows), 0), np.float32)
-        )
-        choice = choose(candidates_of(pool, scores, images), self.task.method, steps)
+        candidates = candidates_of(pool, scores, self.images_for(steps, rows))
+        choice = choose(candidates, self.task.method, steps)
         return split(pool, scores, choice)
 
     def steps(self, index: int, rows: NDArray[np.int64]) -> Steps:
