@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -117,9 +117,12 @@ def evaluate(
         }
     prompts = references.prompts(class_names(classes, settings), templates_of(settings))
     lines = [zero_shot(test, prompts, classes)]
-    for done, (name, train) in enumerate(training.items(), start=1):
-        lines.append(linear_probe(name, train, test, seeds=seeds))
-        progress("evaluate", done, len(training))
+    for place, (name, train) in enumerate(training.items()):
+
+        def fitted(done: int, before: int = place * seeds) -> None:
+            progress("evaluate", before + done, len(training) * seeds)
+
+        lines.append(linear_probe(name, train, test, seeds=seeds, fitted=fitted))
     result = Evaluation(len(test.labels), len(classes), tuple(lines))
     write_json(evaluation_path(workspace), {"format": FORMAT, **asdict(result)})
     return result
@@ -146,10 +149,18 @@ def zero_shot(test: Shots, prompts: Vectors, classes: ClassList) -> Accuracy:
     return Accuracy("zero-shot", 0, len(classes), correct / max(len(test.labels), 1), low, high)
 
 
-def linear_probe(name: str, train: Shots, test: Shots, *, seeds: int) -> Accuracy:
-    """Accuracy of logistic regression on ``train``, over ``seeds`` bootstraps of it; no broken vectors."""
+def linear_probe(
+    name: str, train: Shots, test: Shots, *, seeds: int, fitted: Callable[[int], None]
+) -> Accuracy:
+    """Accuracy of logistic regression on ``train``, over ``seeds`` bootstraps of it; no broken vectors.
+
+    ``fitted`` is told after each how many are done.
+    """
     train = train.where(np.flatnonzero(np.isfinite(train.vectors.sum(axis=1))))
-    found = [fit(train.where(bootstrap(train.labels, seed)), test) for seed in range(seeds)]
+    found: list[float] = []
+    for seed in range(seeds):
+        found.append(fit(train.where(bootstrap(train.labels, seed)), test))
+        fitted(seed + 1)
     low, high = student(found) if len(found) > 1 else wilson(found[0] * len(test.labels), len(test.labels))
     return Accuracy(
         name,

@@ -134,7 +134,11 @@ def test_evaluate_tells_good_samples_from_bad(polluted, tmp_path) -> None:
     for spec in workspace.settings().sample:
         draw(workspace, spec)
     shots = tmp_path / "shots"
-    result = evaluate(workspace, shots / "list.txt", shots, seeds=3)
+    told: list[tuple[str, int, int]] = []
+    result = evaluate(workspace, shots / "list.txt", shots, seeds=3, progress=lambda *t: told.append(t))
+    assert told == [
+        ("evaluate", done, 5 * 3) for done in range(1, 16)
+    ]  # a step a probe, of five training sets
     lines = {line.name: line for line in result.lines}
     assert list(lines) == ["zero-shot", "shots", "random", "auto", "shots + random", "shots + auto"]
     assert (result.labelled, result.classes) == (12, 3)
