@@ -67,7 +67,7 @@ def index_captions(
             names = {file.file for file in wanted}
             groups = [left for group in plan(chosen, workers) if (left := group.only(names)).files]
             rows = build_groups(Path(location), groups, workers=workers, replace=replace, told=told)
-    with open_captions(location) as index:
+    with open_captions(location, patient=True) as index:
         return IndexedCounts(len(wanted), len(chosen) - len(wanted), rows, index.rows())
 
 
@@ -77,7 +77,7 @@ def drop_others(location: str, files: Sequence[CorpusFile], part: tuple[int, int
     A build that was begun with other files, and is taken up with these, then holds just these.
     """
     known = {file.file for file in files}
-    with open_captions(location) as index:
+    with open_captions(location, patient=True) as index:
         others = [file for file in index.files() if file not in known and _in_part(file, part)]
         for file in others:
             index.remove(file)
@@ -129,7 +129,7 @@ class _Rows:
 
 
 def _add(location: str, file: CorpusFile, told: Told) -> int:
-    with open_captions(location) as index:
+    with open_captions(location, patient=True) as index:
         return index.add(file, _telling(file, told))
 
 

@@ -79,15 +79,16 @@ class CaptionIndex(Protocol):
     ) -> None: ...
 
 
-def open_captions(location: str | Path, *, create: bool = False) -> CaptionIndex:
+def open_captions(location: str | Path, *, create: bool = False, patient: bool = False) -> CaptionIndex:
     """The index at ``location``: a folder (embedded), or http(s)://host:port/name (Elasticsearch).
 
-    With ``create`` an index that isn't there is made, empty; else it is a CaptionIndexError.
+    With ``create`` an index that isn't there is made, empty; else it is a CaptionIndexError. ``patient`` is
+    for the middle of a load: a server that is gone or busy is waited for, where else it is soon an error.
     """
     if is_address(str(location)):
         from .elastic import ElasticCaptions
 
-        return ElasticCaptions.open(str(location), create=create)
+        return ElasticCaptions.open(str(location), create=create, patient=patient)
     from .tantivy import TantivyCaptions
 
     return TantivyCaptions.open(Path(location), create=create)

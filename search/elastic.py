@@ -67,14 +67,16 @@ class ElasticCaptions:
         return self._opened
 
     @classmethod
-    def open(cls, location: str, *, create: bool = False) -> ElasticCaptions:
+    def open(cls, location: str, *, create: bool = False, patient: bool = False) -> ElasticCaptions:
         """The index at ``location``; where there is none, CaptionIndexError, or a new one with ``create``.
+
+        ``patient`` is for the middle of a load: a server that is gone or busy is waited for, now and later.
 
         ServerError: the server is down, slow, refuses the credentials, or isn't of a supported version.
         CaptionIndexError: the index isn't captrawl's, or of another format.
         """
         address = parse_address(location)
-        server = connect(address)
+        server = connect(address, patient=patient)
         try:
             index = existing(server)
             if index is None and create:
@@ -93,7 +95,7 @@ class ElasticCaptions:
     @contextlib.contextmanager
     def loading_at(cls, location: str) -> Generator[None]:
         """Hold this around loaders, also in other processes, that fill the index at ``location``."""
-        with cls.open(location) as index, index.loading():
+        with cls.open(location, patient=True) as index, index.loading():
             yield
 
     def files(self) -> dict[str, Fingerprint]:

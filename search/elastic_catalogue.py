@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from ..errors import CaptionIndexError, IndexBusyError
 from ..records import Fingerprint
 from .elastic_queries import SCORE_ORDER, Body, Visible, in_loads, of_kind
-from .elastic_server import READ_PATIENCE, Server
+from .elastic_server import Server
 
 T = TypeVar("T")
 _PAGE = 5000
@@ -139,7 +139,7 @@ class Catalogue:
                 return
             after = hits[-1]["sort"]
 
-    def search(self, body: Body, *, patience: float = READ_PATIENCE) -> Mapping[str, Any]:
+    def search(self, body: Body, *, patience: float | None = None) -> Mapping[str, Any]:
         """The answer to a search on the index; an error, never an answer that leaves shards out.
 
         Scores weigh tokens by their frequencies in all shards, not in each shard alone.

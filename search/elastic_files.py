@@ -29,6 +29,7 @@ from ..errors import CaptionIndexError, IndexBusyError, ServerError
 from ..records import CorpusFile
 from .elastic_bulk import Bulk
 from .elastic_catalogue import Catalogue
+from .elastic_errors import is_lost
 from .elastic_queries import Body, in_loads, of_kind
 from .elastic_records import change_record, file_record_id, get_record
 from .elastic_scan import Snapshot
@@ -38,6 +39,7 @@ from .text import ANALYZER_VERSION
 log = logging.getLogger(__name__)
 DOOMED = ""
 _MOST_LOADS = 60_000
+_LOSSES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +143,20 @@ class Files:
 
     def delete_rows(self, loads: list[str]) -> None:
         """Delete every row of ``loads``, which nobody may see any more."""
-        server, index = self.catalogue.server, self.catalogue.index
-        bulk = Bulk(server, index, "a deleted row")
+        losses = 0
         if loads:
             self._refresh()
         while self._rows_of(loads):
-            with contextlib.closing(Snapshot(self.catalogue)) as snapshot:
-                snapshot.renew()
-                bulk.write(deletion(hit["_id"]) for page in snapshot.pages(in_loads(loads)) for hit in page)
+            bulk = Bulk(self.catalogue.server, self.catalogue.index, "a deleted row")
+            try:
+                with contextlib.closing(Snapshot(self.catalogue)) as snapshot:
+                    snapshot.renew()
+                    pages = snapshot.pages(in_loads(loads))
+                    bulk.write(deletion(hit["_id"]) for page in pages for hit in page)
+            except CaptionIndexError as error:  # a snapshot dies with its node
+                losses += 1
+                if losses > _LOSSES or not is_lost(error):
+                    raise
             self._refresh()
 
     def _rows_of(self, loads: list[str]) -> int:

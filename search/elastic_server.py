@@ -10,7 +10,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -46,20 +46,27 @@ class Server:
     """Seconds until a request that isn't answered is given up."""
     patience: float
     """Seconds that a load waits for a server that is gone or busy: by default long enough for a restart."""
+    reading: float = READ_PATIENCE
+    """Seconds that a question waits."""
+
+    def patient(self) -> Server:
+        """The same cluster, asked with the patience of a load in questions too."""
+        return replace(self, reading=self.patience)
 
     def ask(
         self,
         call: Callable[[Elasticsearch], T],
         *,
-        patience: float = READ_PATIENCE,
+        patience: float | None = None,
         stop: Event | None = None,
     ) -> T:
         """What ``call`` gives for the client; ServerError or CaptionIndexError when it fails for good.
 
-        ``stop``, set by another thread, ends the patience.
+        ``patience`` is that of a question where not given. ``stop``, set by another thread, ends the patience.
         """
         from elasticsearch import ApiError, TransportError
 
+        patience = self.reading if patience is None else patience
         end = time.monotonic() + patience
         pause, stop = 0.25, stop or Event()
         while True:
@@ -79,8 +86,10 @@ class Server:
         self.client.close()
 
 
-def connect(address: Address) -> Server:
+def connect(address: Address, *, patient: bool = False) -> Server:
     """The cluster at ``address``, reached, with credentials from the environment.
+
+    ``patient`` is for the middle of a load: a server that is being restarted is waited for.
 
     ServerError: no answer, a refusal, not Elasticsearch, or a version that isn't supported.
     """
@@ -101,8 +110,9 @@ def connect(address: Address) -> Server:
     except (OSError, ValueError) as error:  # an unreadable CA bundle, a malformed fingerprint
         raise ServerError(f"can't set up a connection to {address.hosts[0]}: {error}") from error
     server = Server(client, address, who, timeout, seconds("ELASTICSEARCH_PATIENCE"))
+    server = server.patient() if patient else server
     try:
-        _check_version(server)
+        _check_version(server, patience=server.patience if patient else 0.0)
     except BaseException:
         server.close()
         raise
@@ -130,7 +140,7 @@ def _trust(address: Address, who: Credentials) -> dict[str, Any]:
     return options
 
 
-def _check_version(server: Server) -> None:
+def _check_version(server: Server, *, patience: float) -> None:
     """Raise unless the server is of a supported version; a user who may not ask which is let through."""
     from elasticsearch import AuthorizationException, BadRequestError, NotFoundError
 
@@ -140,7 +150,7 @@ def _check_version(server: Server) -> None:
         except (AuthorizationException, NotFoundError, BadRequestError):
             return {}
 
-    for node in server.ask(version, patience=0.0).get("nodes", {}).values():
+    for node in server.ask(version, patience=patience).get("nodes", {}).values():
         found = str(node["version"])
         if not OLDEST <= tuple(int(part) for part in found.split(".")[:2]) < BEYOND:
             raise ServerError(

@@ -43,7 +43,8 @@ def rebuilding(location: str, *, part: tuple[int, int] | None = None) -> Generat
     readers with the old index, and the build to be taken up.
     """
     address = parse_address(location)
-    with contextlib.closing(connect(address)) as server:
+    with contextlib.closing(connect(address)) as reached:
+        server = reached.patient()
         current = existing(server)
         build = address.named(next_name(address.name, current))
         target = replace(server, address=build)

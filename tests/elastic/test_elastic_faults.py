@@ -7,6 +7,7 @@ import itertools
 import threading
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from captrawl.errors import CaptionIndexError, IndexBusyError, ServerError
 from captrawl.records import ROW_SCHEMA
@@ -126,6 +127,33 @@ def test_a_load_outlasts_a_bad_connection(place, corpus, proxy, monkeypatch, way
     with ElasticCaptions.open(place) as index:
         assert (index.rows(), index.count([DOGS])) == (3000, [3000])
         assert index.server.client.count(index=index.index)["count"] == 3000 + 2
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_a_load_waits_for_its_server_between_two_files_too(place, proxy, tmp_path, captrawl, swap):
+    """Once the load has begun, each connection is refused twice, as by a server that is being restarted."""
+    for name in ("a", "b"):
+        table = pa.table({"url": [f"http://x/{n}" for n in range(50)], "caption": ["a dog"] * 50})
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    opened = itertools.count(-2 if swap else 0)
+
+    def misbehave(path, body):
+        number = next(opened) if "_nodes" in path else 0
+        return "cut" if number > 0 and number % 3 else ""
+
+    url, name = place.rsplit("/", 1)
+    with proxy.between(url, misbehave) as bad:
+        command = ["index", "captions", tmp_path, "--to", f"{bad}/{name}", "--workers", 1]
+        done = captrawl(*command, *(["--swap"] if swap else []), "--json", check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert next(opened) > 9
+        asked = captrawl("count", "dog", "--index", f"{bad}/{name}", check=False)
+        assert (asked.returncode, "is it running?" in asked.stderr) == (1, True)
+    with open_captions(place) as index:
+        assert (index.count([DOGS]), sorted(index.files())) == (
+            [100],
+            [f"{tmp_path.name}/a.parquet", f"{tmp_path.name}/b.parquet"],
+        )
 
 
 def test_a_request_that_is_too_large_is_cut_in_two(place, corpus, proxy):
