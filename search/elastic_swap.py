@@ -60,8 +60,13 @@ def rebuilding(location: str, *, part: tuple[int, int] | None = None) -> Generat
 
 def next_name(name: str, current: str | None) -> str:
     """The index to build after ``current``, the one that ``name`` stands for now."""
-    numbered = re.fullmatch(re.escape(name) + r"-(\d+)", current or "")
-    return f"{name}-{int(numbered[1]) + 1 if numbered else 1}"
+    return f"{name}-{_number(name, current or '') + 1}"
+
+
+def _number(name: str, index: str) -> int:
+    """Which build of ``name`` an index is by its name; 0 for none."""
+    numbered = re.fullmatch(re.escape(name) + r"-(\d+)", index)
+    return int(numbered[1]) if numbered else 0
 
 
 def _begin(target: Server, alias: str, part: tuple[int, int] | None) -> None:
@@ -115,10 +120,6 @@ def _note_done(target: Server, part: tuple[int, int] | None) -> tuple[int, ...]:
 
 def _swap(server: Server, current: str | None, build: Address) -> None:
     """Move the alias and delete the old index, in one step for every reader."""
-    alias = server.address.name
-    actions: list[Body] = [{"add": {"index": build.name, "alias": alias}}]
-    if current is not None:
-        actions.insert(0, {"remove_index": {"index": current}})
     if existing(server) not in (current, build.name):
         raise CaptionIndexError(f"{server.address} was swapped by another process meanwhile; run again")
     if current is not None and loaders(Catalogue(server, current)):
@@ -126,8 +127,26 @@ def _swap(server: Server, current: str | None, build: Address) -> None:
             f"another process is loading {current}, which would be deleted with what it adds; let it end, "
             "then run the same command again: only the swap is left to do"
         )
+    actions: list[Body] = [{"add": {"index": build.name, "alias": server.address.name}}]
+    if current is not None:
+        actions += _out_of_the_way(server, current, build)
     try:
         server.ask(lambda es: es.indices.update_aliases(actions=actions), patience=server.patience)
     except CaptionIndexError:
         if existing(server) != build.name:  # else only the answer to the first try was lost
             raise
+
+
+def _out_of_the_way(server: Server, current: str, build: Address) -> list[Body]:
+    """What becomes of the index before: deleted, its other aliases passed on to ``build``.
+
+    One that isn't called as builds of this alias are was made under its own name, and stays.
+    """
+    alias = server.address.name
+    if current != alias and not _number(alias, current):
+        log.warning("%s, which %s stood for until now, stays: it has a name of its own", current, alias)
+        return [{"remove": {"index": current, "alias": alias}}]
+    held = server.ask(lambda es: es.indices.get_alias(index=current).body)[current]["aliases"]
+    others = {name: how for name, how in held.items() if name != alias}
+    passed_on = [{"add": {**how, "index": build.name, "alias": name}} for name, how in others.items()]
+    return [*passed_on, {"remove_index": {"index": current}}]

@@ -144,3 +144,34 @@ def test_what_is_not_ours_is_not_swapped_away(place, elastic_url):
         with pytest.raises(CaptionIndexError, match="wasn't made by captrawl"), rebuilding(place):
             pass
         assert list(client.indices.get(index=f"{name}*")) == [name]
+
+
+def test_an_index_with_a_name_of_its_own_is_not_deleted(place, corpus, caplog):
+    """Somebody made the alias by hand."""
+    own = f"{place}-by-hand"
+    fill(own, corpus({"a": 30}))
+    alias = place.rsplit("/", 1)[1]
+    with open_captions(own) as index:
+        index.server.client.indices.put_alias(index=index.index, name=alias)
+    with rebuilding(place) as build:
+        fill(build.location, corpus({"a": 20}, "2"))
+    for location, counts in ((place, [0, 20]), (own, [30, 0])):
+        with open_captions(location) as index:
+            assert index.count(VERSIONS) == counts
+    assert f"{alias}-by-hand, which {alias} stood for until now, stays" in caplog.text
+
+
+def test_other_aliases_come_along(place, corpus):
+    fill(place, corpus({"a": 30}))
+    alias = place.rsplit("/", 1)[1]
+    with open_captions(place) as index:
+        index.server.client.indices.put_alias(
+            index=alias, name=f"{alias}-team", filter={"term": {"file": "a"}}
+        )
+    for version in ("2", "3"):
+        with rebuilding(place) as build:
+            fill(build.location, corpus({"a": 20}, version))
+    with open_captions(f"{place}-team") as index:
+        assert (index.index, index.rows()) == (f"{alias}-2", 20)
+        held = index.server.client.indices.get_alias(index=index.index)[index.index]["aliases"]
+    assert held == {alias: {}, f"{alias}-team": {"filter": {"term": {"file": "a"}}}}
