@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import CaptionIndexError, ServerError
@@ -55,7 +56,7 @@ def reason_of(error: Exception) -> str:
             reason = roots[0].get("reason") or details.get("reason") or details.get("type") or ""
             return str(reason)[:300]
         return str(cause)[:300]
-    return " ".join(str(error).split())[:300]
+    return _short(error)
 
 
 def translated(
@@ -105,6 +106,11 @@ def _refused(error: ApiError, address: Address, who: Credentials) -> CaptionInde
         return ServerError(
             f"{address.hosts[0]} is too busy or not whole ({status}: {reason}); try again later"
         )
+    if 300 <= status < 400:
+        return ServerError(
+            f"{address.hosts[0]} redirects ({status}) to another address; give that one (https:// "
+            "rather than http://, as a rule)"
+        )
     return ServerError(f"{address} answers with error {status}: {reason}")
 
 
@@ -134,10 +140,12 @@ def forbidden(name: str, who: Credentials, reason: str) -> ServerError:
 def blocked(name: str, reason: str) -> ServerError:
     """The index takes no writes."""
     return ServerError(
-        f"index {name} is read-only ({reason}); free disk space on its nodes, or lift the block "
+        f"index {name} is read-only ({reason.rstrip('; ')}); free disk space on its nodes, or lift the block "
         "(index.blocks.read_only_allow_delete, index.blocks.write), and run again"
     )
 
 
 def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:160]
+    """What happened, as the client has it in its message: its str() is only "Connection error"."""
+    said: object = getattr(error, "message", "") or error
+    return re.sub(r"^HTTPS?Connection\(.*?\): ", "", " ".join(str(said).split()))[:200]

@@ -62,7 +62,7 @@ class Server:
     ) -> T:
         """What ``call`` gives for the client; ServerError or CaptionIndexError when it fails for good.
 
-        ``patience`` is that of a question where not given. ``stop``, set by another thread, ends the patience.
+        Without ``patience`` it has that of a question. ``stop``, set by another thread, ends the patience.
         """
         from elasticsearch import ApiError, TransportError
 

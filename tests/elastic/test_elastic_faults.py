@@ -234,7 +234,8 @@ def test_a_server_that_never_answers_is_a_timeout(proxy, monkeypatch):
 
 
 def test_no_server_at_all():
-    with pytest.raises(ServerError, match=r"no Elasticsearch answers at http://127.0.0.1:1 .*is it running"):
+    said = r"no Elasticsearch answers at http://127.0.0.1:1 \(Failed .* Connection refused\); is it running"
+    with pytest.raises(ServerError, match=said):
         open_captions("http://127.0.0.1:1/x")
 
 
@@ -246,6 +247,7 @@ STRANGERS = [
     (200, b"{}", {"content-type": "application/json"}, "isn't Elasticsearch"),
     (502, b"<html>bad gateway</html>", {"content-type": "text/html"}, "busy or not whole"),
     (500, b'{"error": {"type": "x", "reason": "boom"}}', ELASTIC, "error 500: boom"),
+    (301, b"", {"location": "https://127.0.0.1/"}, r"redirects \(301\) to another address; give that one"),
 ]  # fmt: skip
 
 
