@@ -107,16 +107,22 @@ def parse_address(location: str) -> Address:
 def credentials(environment: Mapping[str, str] | None = None) -> Credentials:
     """What ELASTICSEARCH_API_KEY, _USERNAME, _PASSWORD, _CA_CERTS and _CA_FINGERPRINT say.
 
-    ServerError: a user without a password, a password without a user, a CA bundle that isn't there.
+    ServerError: a user without a password, a password without a user, what can't be a key, a CA bundle that
+    isn't there.
     """
     env = os.environ if environment is None else environment
     found = Credentials(
-        env.get("ELASTICSEARCH_API_KEY", ""),
+        env.get("ELASTICSEARCH_API_KEY", "").strip(),  # a secret's file tends to end in a newline
         env.get("ELASTICSEARCH_USERNAME", ""),
         env.get("ELASTICSEARCH_PASSWORD", ""),
         env.get("ELASTICSEARCH_CA_CERTS", ""),
         env.get("ELASTICSEARCH_CA_FINGERPRINT", ""),
     )
+    if not re.fullmatch(r"[!-~]*", found.api_key):
+        raise ServerError(
+            "ELASTICSEARCH_API_KEY holds a blank, a line break or a letter that no key has; set it to what "
+            "the server gave as the key's `encoded` form"
+        )
     if not found.api_key and bool(found.user) != bool(found.password):
         missing = "ELASTICSEARCH_PASSWORD" if found.user else "ELASTICSEARCH_USERNAME"
         raise ServerError(f"{missing} isn't set; a user and a password are needed together")

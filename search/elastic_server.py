@@ -6,6 +6,7 @@ asked again with growing pauses until the caller's patience ends; everything els
 
 from __future__ import annotations
 
+import base64
 import logging
 import random
 import time
@@ -122,7 +123,9 @@ def connect(address: Address, *, patient: bool = False) -> Server:
 def _authentication(who: Credentials) -> dict[str, Any]:
     if who.api_key:
         return {"api_key": who.api_key}
-    return {"basic_auth": (who.user, who.password)} if who.user else {}
+    # Encoded here, since the client takes ASCII only; the server reads UTF-8.
+    pair = base64.b64encode(f"{who.user}:{who.password}".encode(errors="surrogateescape")).decode()
+    return {"basic_auth": pair} if who.user else {}
 
 
 def _trust(address: Address, who: Credentials) -> dict[str, Any]:

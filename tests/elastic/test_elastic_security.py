@@ -36,7 +36,7 @@ stranger:
     - names: ["other*"]
       privileges: [all]
 """
-PASSWORD = "correct horse battery"
+PASSWORD = "correct hörse: battery"
 SETTINGS = {
     "xpack.security.enabled": "true",
     "xpack.security.http.ssl.enabled": "true",
