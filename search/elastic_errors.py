@@ -89,7 +89,8 @@ def _unreachable(error: TransportError, address: Address, timeout: float) -> Ser
         )
     if isinstance(error, SerializationError):
         return ServerError(f"{where} answers, but not as Elasticsearch does: {_short(error)}")
-    return ServerError(f"no Elasticsearch answers at {where} ({_short(error)}); is it running?")
+    hint = ", or does it want https://" if "closed connection" in str(error.message) else ""
+    return ServerError(f"no Elasticsearch answers at {where} ({_short(error)}); is it running{hint}?")
 
 
 def _refused(error: ApiError, address: Address, who: Credentials) -> CaptionIndexError:

@@ -18,12 +18,14 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from ..errors import CaptionIndexError, ServerError
 from .elastic_catalogue import Catalogue
 from .elastic_queries import Body
 from .elastic_records import CONTROL_ID, change_record, get_record
+from .elastic_server import READ_PATIENCE
 
 HEARTBEAT = 20.0
 SILENT = 120.0
@@ -39,16 +41,18 @@ def loading(catalogue: Catalogue) -> Generator[None]:
     Replicas are dropped only while the index is empty: the rows of an index in use stay as safe as they were.
     """
     session = _Session(catalogue, uuid.uuid4().hex)
-    session.enter()
-    done = threading.Event()
-    beating = threading.Thread(target=session.beat, args=(done,), name="heartbeat", daemon=True)
-    beating.start()
     try:
-        yield
-    finally:
-        done.set()
-        beating.join()
+        session.enter()
+        with session.beating():
+            yield
+    except ServerError:  # all patience was had; what can't be put back now, the next loader puts back
+        with contextlib.suppress(CaptionIndexError):
+            session.impatient().leave()
+        raise
+    except BaseException:
         session.leave()
+        raise
+    session.leave()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +75,30 @@ class _Session:
             wanted |= {"auto_expand_replicas": False, "number_of_replicas": 0}
         self._put(wanted)
 
-    def beat(self, done: threading.Event) -> None:
+    @contextlib.contextmanager
+    def beating(self) -> Generator[None]:
         """Say every now and then that this loader lives."""
-        from ..errors import CaptionIndexError
+        done = threading.Event()
 
-        while not done.wait(HEARTBEAT):
-            with contextlib.suppress(CaptionIndexError):  # the load itself notices a lost server
-                self._change(lambda detail: {**detail, "sessions": {**detail["sessions"], self.id: _sign()}})
+        def beat() -> None:
+            while not done.wait(HEARTBEAT):
+                with contextlib.suppress(CaptionIndexError):  # the load itself notices a lost server
+                    self._change(
+                        lambda detail: {**detail, "sessions": {**detail["sessions"], self.id: _sign()}}
+                    )
+
+        thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def impatient(self) -> _Session:
+        """The same, with no more patience than a question has."""
+        server = replace(self.catalogue.server, patience=min(self.catalogue.server.patience, READ_PATIENCE))
+        return _Session(Catalogue(server, self.catalogue.index), self.id)
 
     def leave(self) -> None:
         """The last one puts the settings back."""

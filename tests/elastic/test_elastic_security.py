@@ -31,6 +31,10 @@ just_reader:
   indices:
     - names: ["birds*"]
       privileges: [read]
+writer:
+  indices:
+    - names: ["birds*"]
+      privileges: [read, write, view_index_metadata]
 stranger:
   indices:
     - names: ["other*"]
@@ -65,7 +69,7 @@ def secured(certificate, elastic_modules):
     files = {name: (certificate / name).read_text() for name in ("node.key", "node.crt")} | {
         "roles.yml": ROLES
     }
-    users = {role: (PASSWORD, role) for role in ("loader", "reader", "just_reader", "stranger")}
+    users = {role: (PASSWORD, role) for role in ("loader", "reader", "just_reader", "writer", "stranger")}
     try:
         with local.running(
             servers.local_versions()[0], settings=SETTINGS, files=files, users=users,
@@ -130,6 +134,15 @@ def test_readers_cannot_load(birds, become, corpus, user):
         open_captions(f"{birds}-new", create=True)
 
 
+def test_a_loader_that_may_not_change_settings_leaves_nothing_behind(birds, become):
+    become("writer")
+    with open_captions(birds) as index:
+        with pytest.raises(ServerError, match=r"may not do this .*settings/update"), index.loading():
+            pass
+        record = index.server.client.get(index=index.index, id="captrawl").body["_source"]["record"]
+    assert record["detail"]["sessions"] == {}
+
+
 def test_a_key_without_the_right_to_write(secured, birds, become, corpus, proxy):
     """The integration-test distribution makes no keys (an analysis module is missing): the proxy has one."""
     key, reader = (base64.b64encode(pair.encode()).decode() for pair in ("id:weak", f"reader:{PASSWORD}"))
@@ -185,7 +198,7 @@ def test_the_fingerprint_alone_is_trusted(birds, become, certificate):
 
 def test_plain_http_to_a_tls_server_is_a_clear_error(birds, become):
     become("reader")
-    with pytest.raises(ServerError, match="no Elasticsearch answers at http://127"):
+    with pytest.raises(ServerError, match=r"no Elasticsearch answers at http://127.*does it want https"):
         open_captions(birds.replace("https://", "http://"))
 
 
