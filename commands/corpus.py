@@ -78,9 +78,8 @@ def index_captions(
     )
     if build:
         waiting = ", ".join(map(str, build.missing))
-        emit(
-            "readers see it now" if build.swapped else f"readers see the old one until parts {waiting} are in"
-        )
+        parts = f"part {waiting} is" if len(build.missing) == 1 else f"parts {waiting} are"
+        emit("readers see it now" if build.swapped else f"readers see it once {parts} in too")
 
 
 def _rebuilding(to: str, part: tuple[int, int] | None) -> contextlib.AbstractContextManager[Rebuild]:

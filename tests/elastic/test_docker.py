@@ -71,6 +71,12 @@ def test_the_cluster_is_secured_with_a_key_a_node(compose):
         assert node["depends_on"]["certificates"]["condition"] == "service_completed_successfully"
 
 
+def test_the_app_is_told_all_that_the_environment_says(compose):
+    named = set(re.findall(r"ELASTICSEARCH_\w+", (ROOT / "docs" / "elasticsearch.md").read_text()))
+    assert len(named) == 7
+    assert set(compose["services"]["captrawl"]["environment"]) == named
+
+
 def test_the_certificate_script_is_valid_shell(compose):
     script = compose["services"]["certificates"]["command"][-1]
     done = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True, check=False)
@@ -100,7 +106,9 @@ def test_dockerfiles(path):
     assert {line.split()[0] for line in lines} <= known
     assert lines[0].startswith("FROM ")
     assert ":latest" not in lines[0]
-    assert "USER captrawl" in lines  # not root
+    assert "USER captrawl" in lines  # not root, but who owns most people's files
+    assert "useradd --create-home --uid 1000 captrawl && install -d -o captrawl /work" in text
+    assert ("userdel --remove ubuntu" in text) == ("ubuntu24.04" in lines[0])  # which has 1000 there
     assert lines[-2:] == ['ENTRYPOINT ["captrawl"]', 'CMD ["--help"]']
     extras = set(re.findall(r"/opt/captrawl\[([^]]+)\]", text)[0].split(","))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
