@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from captrawl.errors import CaptionIndexError, ServerError
 from captrawl.records import Fingerprint
+from captrawl.search.captions import open_captions
 from captrawl.search.elastic_address import Making, credentials, is_address, parse_address, seconds
 from captrawl.search.elastic_bulk import CHUNK_BYTES, CHUNK_DOCUMENTS, chunks
 from captrawl.search.elastic_catalogue import FileRecord
@@ -88,6 +89,16 @@ def test_credentials_come_from_the_environment_and_stay_out_of_sight(tmp_path):
         credentials({"ELASTICSEARCH_PASSWORD": "me"})
     with pytest.raises(ServerError, match="isn't a file"):
         credentials({"ELASTICSEARCH_CA_CERTS": str(tmp_path / "none")})
+
+
+@pytest.mark.parametrize(
+    "location", ["ftp://host/x", "localhost:9200/laion", "htp://h:9200/x", "es-1.lan:9200/x"]
+)
+def test_half_an_address_is_not_made_a_folder(location, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CaptionIndexError, match="neither a folder nor an address"):
+        open_captions(location, create=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_key_that_cannot_be_one_is_refused_and_not_repeated():
