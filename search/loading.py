@@ -108,6 +108,8 @@ def find(model: ModelId) -> str:
         cached = try_to_load_from_cache(repository, name) if repository else None
         if isinstance(cached, str):
             return f"{model}: in the cache ({cached})"
+    if constants.HF_HUB_OFFLINE:
+        raise ModelError(f"{model}: not in the cache, and HF_HUB_OFFLINE is set; {FETCH}")
     if _reachable(constants.ENDPOINT):
         return f"{model}: not in the cache; {constants.ENDPOINT} can be reached"
     raise ModelError(f"{model}: not in the cache, and {constants.ENDPOINT} can't be reached; {FETCH}")

@@ -257,7 +257,7 @@ class TestLoading:
         """No cache and no way to the hub: one clear error, at once."""
         from huggingface_hub import constants
 
-        offline = constants.HF_HUB_OFFLINE
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
         monkeypatch.setattr("urllib.request.getproxies", dict)
@@ -268,7 +268,11 @@ class TestLoading:
                 ModelError, match=r"not in the cache, and http://127.0.0.1:9 can't be reached"
             ):
                 find_weights(name, tag)
-        assert offline == constants.HF_HUB_OFFLINE
+        assert not constants.HF_HUB_OFFLINE
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+        monkeypatch.setattr("socket.create_connection", None)  # nobody is asked
+        with pytest.raises(ModelError, match="not in the cache, and HF_HUB_OFFLINE is set"):
+            find_weights(name, tag)
 
     def test_fingerprint_follows_the_files(self, make_model):
         folder = make_model(seed=3)
