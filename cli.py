@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import sys
@@ -102,6 +103,7 @@ def options(
 
 def main() -> None:
     """Run the command line; the console script's entry."""
+    gc.set_threshold(5_000)  # modules make objects that stay; after every 700 a look for garbage takes longer
     try:
         app(prog_name="captrawl")
     except SystemExit as left:
