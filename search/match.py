@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..classes import ClassEntry, ClassList
 from ..errors import ClassListError
 from ..records import MATCH_SCHEMA
 from .captions import CaptionIndex
 from .query import CaptionQuery, Filters, Safety
 from .text import token_column, tokens
+
+if TYPE_CHECKING:
+    from ..classes import ClassEntry, ClassList
 
 FEW = 100
 """So many captions are credited faster one by one than as a column: a page of rows, a rare phrase."""

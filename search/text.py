@@ -32,8 +32,8 @@ _ASCII_QUOTES = "'\"`"
 _MARKS = re.compile("[™℠®©]")
 _ENTITY = re.compile(r"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^\t\n\f <&#;]{1,32};?)")
 _SURROGATES = re.compile("[\ud800-\udfff]")
-_PLAIN = re.compile("[^&'\"`\x80-\U0010ffff]+(?![\x80-\U0010ffff])")
-"""ASCII of which every character comes from itself, whatever stands around it."""
+_PLAIN = re.compile("[\x00-!#-%(-_a-\x7f]+(?![^\x00-\x7f])")
+"""ASCII but ``" & '`` and the backtick: every character comes from itself, whatever stands around it."""
 _LONG_STRETCH = re.compile(rf"\S{{{LONGEST_RUN + 1}}}")
 _LONG_ASCII_RUN = f"[0-9A-Za-z]{{{LONGEST_RUN + 1}}}"
 
