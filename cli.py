@@ -114,4 +114,5 @@ def main() -> None:
                 stream.flush()
         os._exit(INTERRUPTED)  # threads that wait for others' servers would hold it for minutes
     finally:
-        gc.freeze()  # and no look among what ends with the process: a tenth of a cold query
+        if "torch" not in sys.modules:  # whose libraries tell at the end what of theirs is left
+            gc.freeze()  # no look among what ends with the process either: a tenth of a cold query

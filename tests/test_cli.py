@@ -301,6 +301,16 @@ def test_init_tells_of_a_model_that_embed_would_refuse(
     assert told in done.stderr
 
 
+def test_a_process_with_a_model_library_ends_quietly(index: Path, tmp_path: Path) -> None:
+    pytest.importorskip("open_clip")
+    (tmp_path / "classes.txt").write_text("dog\n")
+    arguments = ["init", tmp_path / "w", "--classes", tmp_path / "classes.txt", "--index", index]
+    command = [sys.executable, "-m", "captrawl", *arguments, "--model", "ViT-B-32", "--pretrained", "nope"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert done.stderr.startswith("warning: ViT-B-32 has no weights 'nope'")
+
+
 def test_init_says_nothing_of_a_model_that_is_there(index: Path, tmp_path: Path) -> None:
     pytest.importorskip("open_clip")
     (tmp_path / "classes.txt").write_text("dog\n")
