@@ -61,14 +61,17 @@ def download(
 
 def _resize(workspace: Workspace, resize: int) -> None:
     """Note --resize, unless the packed images have another size: `run` would be refused from then on."""
-    from ..indexer.yard import packed_size
+    from ..indexer.ledger import Ledger
+    from ..indexer.yard import packed_otherwise
 
-    packed = packed_size(workspace)
-    if packed not in (None, resize):
-        raise DownloadError(
-            f"--resize {resize}: images/ was packed with resize={packed}; leave the option out, or move "
-            "images/ away to download everything again"
-        )
+    if workspace.ledger_path.is_file():
+        with Ledger(workspace.ledger_path) as ledger:
+            packed = packed_otherwise(ledger, resize)
+        if packed is not None:
+            raise DownloadError(
+                f"--resize {resize}: images/ was packed with resize={packed}; leave the option out, or move "
+                "images/ away to download everything again"
+            )
     options.change_settings(workspace, "download", {"resize": resize})
 
 

@@ -124,18 +124,16 @@ def _check_extras() -> None:
         raise MissingExtraError("downloading", "cpu")
 
 
-def packed_size(workspace: Workspace) -> int | None:
-    """The `resize` that the images of ``workspace`` were packed with; None where none is packed."""
-    if not workspace.ledger_path.is_file():
-        return None
-    with Ledger(workspace.ledger_path) as ledger:
-        return int(ledger.meta("resize", "0")) if ledger.paths() else None
+def packed_otherwise(ledger: Ledger, resize: int) -> int | None:
+    """The `resize` that images of ``ledger`` were packed with, where it isn't this one; else None."""
+    packed = int(ledger.meta("resize", str(resize)))
+    return packed if packed != resize and ledger.paths() else None
 
 
 def _check_resize(ledger: Ledger, resize: int) -> None:
     """Images of one workspace have one size rule: DownloadError where the packed ones have another."""
-    packed = int(ledger.meta("resize", str(resize)))
-    if packed != resize and ledger.paths():
+    packed = packed_otherwise(ledger, resize)
+    if packed is not None:
         raise DownloadError(
             f"images/ was packed with resize={packed}, the settings say {resize}; "
             "set [download] resize back, or move images/ away to download everything again"
