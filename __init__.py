@@ -16,16 +16,16 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .core.version import __version__
+
 if TYPE_CHECKING:
-    from .classes import load_classes
-    from .errors import CaptrawlError
-    from .library import count, count_classes, query
+    from .classes.files import load_classes
+    from .core.errors import CaptrawlError
+    from .search.api_library import count, count_classes, query
     from .search.captions import open_captions
     from .search.query import CaptionQuery, Filters, Safety
-    from .search.similar import similar
-    from .workspace import Workspace
-
-__version__ = "0.1.0"
+    from .search.vectors.similar import similar
+    from .workspace.workspace import Workspace
 
 __all__ = [
     "CaptionQuery",
@@ -44,16 +44,16 @@ __all__ = [
 
 _HOMES = {
     "CaptionQuery": "search.query",
-    "CaptrawlError": "errors",
+    "CaptrawlError": "core.errors",
     "Filters": "search.query",
     "Safety": "search.query",
-    "Workspace": "workspace",
-    "count": "library",
-    "count_classes": "library",
-    "load_classes": "classes",
+    "Workspace": "workspace.workspace",
+    "count": "search.api",
+    "count_classes": "search.api",
+    "load_classes": "classes.files",
     "open_captions": "search.captions",
-    "query": "library",
-    "similar": "search.similar",
+    "query": "search.api",
+    "similar": "search.vectors.similar",
 }
 """Where each name comes from."""
 

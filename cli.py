@@ -13,7 +13,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from . import __version__
 from .commands import (
     ask,
     choose,
@@ -28,7 +27,8 @@ from .commands import (
     synonyms,
     task,
 )
-from .errors import CaptrawlError, StorageError, UsageError
+from .core.errors import CaptrawlError, StorageError, UsageError
+from .core.version import __version__
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C."""
@@ -36,7 +36,7 @@ INTERRUPTED = 130
 
 def _say(what: CaptrawlError | str) -> None:
     """Tell an error, harmless: it may quote a server, a file or a name."""
-    from .terminal import clean, err
+    from .core.terminal import clean, err
 
     err().print(clean(f"captrawl: {what}"), style="red", soft_wrap=True)
 

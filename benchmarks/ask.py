@@ -16,10 +16,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from captrawl.classes import load_classes
+from captrawl.classes.files import load_classes
+from captrawl.core.startup import settle_without_pandas
 from captrawl.indexer.captions import index_captions
-from captrawl.indexer.corpora import find_files
-from captrawl.lean import settle_without_pandas
+from captrawl.indexer.corpora.files import find_files
 from captrawl.search.captions import open_captions
 from captrawl.search.match import Scope
 from captrawl.search.query import Filters, Safety

@@ -27,14 +27,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from captrawl.indexer import packline
-from captrawl.indexer.crawl import Crawl, Pace
-from captrawl.indexer.fetch import Fetcher, Rules, open_session
+from captrawl.indexer.download.crawl import Crawl, Pace
+from captrawl.indexer.fetch.fetcher import Fetcher, Rules, open_session
 from captrawl.indexer.ledger import Ledger
-from captrawl.indexer.pack import Packing, PackSettings
-from captrawl.indexer.packline import PackLine
-from captrawl.indexer.shards import Shards
-from captrawl.indexer.spool import Spool
+from captrawl.indexer.pack import queue as packline
+from captrawl.indexer.pack.folders import Shards
+from captrawl.indexer.pack.pool import Packing, PackSettings
+from captrawl.indexer.pack.queue import PackLine
+from captrawl.indexer.pack.spool import Spool
 from PIL import Image
 
 HOSTS, IN_FLIGHT = 64, 128

@@ -30,13 +30,13 @@ from typing import Any
 from uuid import uuid4
 
 import orjson
-from captrawl.classes import load_classes
-from captrawl.indexer.corpora import find_files, read_batches
-from captrawl.records import CorpusFile
+from captrawl.classes.files import load_classes
+from captrawl.core.records import CorpusFile
+from captrawl.indexer.corpora.files import find_files, read_batches
 from captrawl.search.captions import CaptionIndex, open_captions
-from captrawl.search.elastic import ElasticCaptions
-from captrawl.search.elastic_queries import matching
-from captrawl.search.elastic_schema import mapping, operations, row_id
+from captrawl.search.elastic.index import ElasticCaptions
+from captrawl.search.elastic.queries import matching
+from captrawl.search.elastic.schema import mapping, operations, row_id
 from captrawl.search.query import CaptionQuery, Filters, Safety
 from peers import machine, measured
 

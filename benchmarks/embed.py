@@ -23,9 +23,9 @@ import numpy as np
 import open_clip
 import pyarrow.parquet as pq
 import torch
-from captrawl.search.decode import threads
-from captrawl.search.encoder import Encoder, ModelId
-from captrawl.search.loading import wrap
+from captrawl.search.vectors.decode import threads
+from captrawl.search.vectors.encoder import Encoder, ModelId
+from captrawl.search.vectors.loading import wrap
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 

@@ -18,13 +18,13 @@ from collections import Counter
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from captrawl.classes import ClassEntry, ClassList, Synonym
+from captrawl.classes.model import ClassEntry, ClassList, Synonym
+from captrawl.core.text import token_column
 from captrawl.indexer.captions import index_captions
-from captrawl.indexer.corpora import find_files, read_batches
-from captrawl.search.matches import match
-from captrawl.search.text import token_column
-from captrawl.settings import Settings
-from captrawl.workspace import Workspace
+from captrawl.indexer.corpora.files import find_files, read_batches
+from captrawl.indexer.match_stage import match
+from captrawl.workspace.settings import Settings
+from captrawl.workspace.workspace import Workspace
 from peers import machine
 
 FACTOR = 10

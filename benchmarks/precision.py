@@ -23,18 +23,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from captrawl.classes import ClassEntry, Synonym, save_classes
-from captrawl.identity import priorities, uids
-from captrawl.indexer.embed import embed
-from captrawl.indexer.vectors import build_vectors
-from captrawl.records import IMAGE_SCHEMA, MATCH_SCHEMA
+from captrawl.classes.files import save_classes
+from captrawl.classes.model import ClassEntry, Synonym
+from captrawl.core.records import IMAGE_SCHEMA, MATCH_SCHEMA
+from captrawl.core.row_ids import priorities, uids
+from captrawl.core.text import tokens
+from captrawl.indexer.embed.faiss_index import build_vectors
+from captrawl.indexer.embed.stage import embed
 from captrawl.sampling.evaluate import evaluate
-from captrawl.sampling.lists import read_sample
+from captrawl.sampling.files import read_sample
 from captrawl.sampling.sample import draw
 from captrawl.sampling.task import paths_of
-from captrawl.search.text import tokens
-from captrawl.settings import SampleSettings, parse_settings, save_settings
-from captrawl.workspace import Workspace
+from captrawl.workspace.settings import SampleSettings, parse_settings, save_settings
+from captrawl.workspace.workspace import Workspace
 from PIL import Image
 
 THINGS = {

@@ -27,18 +27,20 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from captrawl.classes import ClassEntry, Synonym, save_classes
-from captrawl.records import EMBEDDED_SCHEMA, IMAGE_SCHEMA, MATCH_SCHEMA
-from captrawl.sampling.cache import save
+from captrawl.classes.files import save_classes
+from captrawl.classes.model import ClassEntry, Synonym
+from captrawl.core.files import digest
+from captrawl.core.records import EMBEDDED_SCHEMA, IMAGE_SCHEMA, MATCH_SCHEMA
 from captrawl.sampling.filters import Steps, choose
 from captrawl.sampling.methods import named
 from captrawl.sampling.pool import candidates_of, read_pools
 from captrawl.sampling.sample import draw
 from captrawl.sampling.scores import PoolScorer
-from captrawl.search.embeddings import Embeddings, EmbeddingsInfo, write_shard
-from captrawl.search.models import model_of
-from captrawl.settings import SampleSettings, parse_settings, save_settings
-from captrawl.workspace import Workspace, digest
+from captrawl.sampling.vector_cache import save
+from captrawl.search.vectors.models import model_of
+from captrawl.search.vectors.store import Embeddings, EmbeddingsInfo, write_shard
+from captrawl.workspace.settings import SampleSettings, parse_settings, save_settings
+from captrawl.workspace.workspace import Workspace
 
 WEIGHTS = "made up"
 TEMPLATE = "a photo of {}."
@@ -181,7 +183,7 @@ class Clock:
 
 
 def measure(workspace: Workspace) -> dict[str, Any]:
-    from captrawl.classes import load_classes
+    from captrawl.classes.files import load_classes
 
     classes = load_classes(workspace.classes_path())
     model = model_of(workspace)

@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from captrawl.classes import load_classes
+from captrawl.classes.files import load_classes
 from captrawl.search.captions import open_captions
 from captrawl.web.caption_pages import Question, answer
 from captrawl.web.explorer import Explorer
-from captrawl.web.models import AskedPage
+from captrawl.web.schemas import AskedPage
 from peers import machine
 
 PAGE = ("index.html", "style.css", "icon.svg", "app.js", "dom.js", "rows.js", "captions.js", "similar.js",

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import UsageError
-from ..lean import settle_without_pandas
+from ..core.errors import UsageError
+from ..core.startup import settle_without_pandas
 from . import options
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ..search.explore import Totals
+    from ..search.api import Totals
     from ..search.match import SafetyCount
     from ..search.query import CaptionQuery, Filters
 
@@ -52,10 +52,10 @@ def query(
     ] = None,
 ) -> None:
     """Show captions that hold any of the phrases, and count them."""
-    from ..search import explore
+    from ..core.terminal import emit, emit_csv, emit_json, number, progress_bars
+    from ..search import api as explore
     from ..search.captions import open_captions
     from ..search.query import CaptionQuery
-    from ..terminal import emit, emit_csv, emit_json, number, progress_bars
 
     settle_without_pandas()
     if json and csv:
@@ -103,8 +103,8 @@ def _safety_json(safety: SafetyCount) -> dict[str, int]:
 
 
 def _say_safety(safety: SafetyCount, filters: Filters) -> None:
+    from ..core.terminal import number, say
     from ..search.query import Safety
-    from ..terminal import number, say
 
     def rows(count: int, kind: str) -> str:
         return f"{number(count)} {kind}{'row' if count == 1 else 'rows'}"
@@ -119,8 +119,8 @@ def _say_safety(safety: SafetyCount, filters: Filters) -> None:
 
 
 def _show_rows(rows: pa.Table, asked: CaptionQuery, counted: Totals) -> None:
-    from ..search.text import matching_spans
-    from ..terminal import NARROW, emit, highlighted, number, one_line, out, table
+    from ..core.terminal import NARROW, emit, highlighted, number, one_line, out, table
+    from ..core.text import matching_spans
 
     emit(f"{number(counted.total)} rows match")
     several = len(counted.synonyms) > 1
@@ -174,10 +174,11 @@ def count(
     json: options.Json = False,
 ) -> None:
     """Count the rows of phrases, or of every class and synonym of a class list."""
-    from ..classes import ClassEntry, Synonym, load_classes
+    from ..classes.files import load_classes
+    from ..classes.model import ClassEntry, Synonym
+    from ..core.terminal import emit_json
     from ..search.captions import open_captions
     from ..search.match import Scope, count_classes, count_safety
-    from ..terminal import emit_json
 
     settle_without_pandas()
     if bool(phrases) == (classes is not None):
@@ -202,7 +203,7 @@ def count(
 
 
 def _show_counts(counts: list[Any], rows: int) -> None:
-    from ..terminal import bar, bar_room, emit, number, out, table
+    from ..core.terminal import bar, bar_room, emit, number, out, table
 
     one = len(counts) == 1
     pairs: list[tuple[str, int]] = (

@@ -53,10 +53,10 @@ def sample(
 
     A name alone draws that [[sample]] as captrawl.toml has it; any option that chooses describes it anew.
     """
+    from ..core.terminal import emit, emit_json, progress_bars
     from ..sampling.sample import draw
     from ..sampling.task import task_of
-    from ..settings import sample_settings
-    from ..terminal import emit, emit_json, progress_bars
+    from ..workspace.settings import sample_settings
 
     workspace = options.workspace_of(context)
     spec = sample_settings(
@@ -104,8 +104,8 @@ def evaluate(
     """Say which sample is worth training on: zero-shot and linear-probe accuracy on labelled images."""
     from dataclasses import asdict
 
+    from ..core.terminal import emit_json, progress_bars
     from ..sampling.evaluate import evaluate as run
-    from ..terminal import emit_json, progress_bars
 
     workspace = options.workspace_of(context)
     start = root or (labelled if labelled.is_dir() else labelled.parent)
@@ -118,7 +118,7 @@ def evaluate(
 
 
 def _show_evaluation(found: Evaluation) -> None:
-    from ..terminal import out, table
+    from ..core.terminal import out, table
 
     cells = [
         (
@@ -147,8 +147,8 @@ def export(
     json: options.Json = False,
 ) -> None:
     """Write a sample for other tools: hard links where possible, and the licence of every URL."""
-    from ..sampling.export import export as run
-    from ..terminal import emit, emit_json, progress_bars
+    from ..core.terminal import emit, emit_json, progress_bars
+    from ..sampling.export.formats import export as run
 
     with progress_bars() as progress:
         counts = run(options.workspace_of(context), name, to, folder, progress=progress)

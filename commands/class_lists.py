@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import ClassListError, UsageError
+from ..core.errors import ClassListError, UsageError
 
 app = typer.Typer()
 classes_app = typer.Typer(help="Class lists.", no_args_is_help=True)
@@ -30,9 +30,9 @@ def convert(
     ] = None,
 ) -> None:
     """Write a class list in another format, saying what that can't hold."""
-    from .. import class_formats
-    from ..classes import load_classes
-    from ..terminal import say
+    from ..classes import files as class_formats
+    from ..classes.files import load_classes
+    from ..core.terminal import say
 
     try:
         class_formats.check_format(to, output)

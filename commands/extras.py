@@ -24,8 +24,8 @@ def demo(
     json: options.Json = False,
 ) -> None:
     """Run the whole job on a small web that is drawn here; no network."""
+    from ..core.terminal import emit, emit_json, out, progress_bars, say, table
     from ..demo.run import run_demo
-    from ..terminal import emit, emit_json, out, progress_bars, say, table
     from .counts import counts_text
 
     with progress_bars() as progress:
@@ -89,8 +89,8 @@ def doctor(
     json: options.Json = False,
 ) -> None:
     """Check what users trip over: extras, device, model, disk, open-file limit, index."""
-    from ..doctor import Verdict, examine
-    from ..terminal import emit_json, out, table
+    from ..core.terminal import emit_json, out, table
+    from ..workspace.doctor import Verdict, examine
 
     directory: Path = context.obj
     findings = examine(directory, index=index)

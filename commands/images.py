@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import DownloadError, UsageError
+from ..core.errors import DownloadError, UsageError
 from . import options
 from .ask import row_json
 from .counts import counts_text
 
 if TYPE_CHECKING:
-    from ..workspace import Workspace
+    from ..workspace.workspace import Workspace
 
 app = typer.Typer()
 
@@ -37,8 +37,8 @@ def download(
     json: options.Json = False,
 ) -> None:
     """Fetch the matched images and pack them into images/, politely and resumably."""
-    from ..indexer import download as stage
-    from ..terminal import emit, emit_json, progress_bars
+    from ..core.terminal import emit, emit_json, progress_bars
+    from ..indexer.download import stage
 
     workspace = options.workspace_of(context)
     if plan_only and adopt:
@@ -61,8 +61,8 @@ def download(
 
 def _resize(workspace: Workspace, resize: int) -> None:
     """Note --resize, unless the packed images have another size: `run` would be refused from then on."""
+    from ..indexer.download.session import packed_otherwise
     from ..indexer.ledger import Ledger
-    from ..indexer.yard import packed_otherwise
 
     if workspace.ledger_path.is_file():
         with Ledger(workspace.ledger_path) as ledger:
@@ -84,8 +84,8 @@ def embed(
     json: options.Json = False,
 ) -> None:
     """Embed the usable images and their captions, and build the FAISS indices."""
-    from ..pipeline import embed_all
-    from ..terminal import emit, emit_json, progress_bars
+    from ..core.terminal import emit, emit_json, progress_bars
+    from ..workspace.pipeline import embed_all
 
     workspace = options.workspace_of(context)
     changes: dict[str, Any] = options.model_values(model, pretrained)
@@ -111,8 +111,8 @@ def similar(
     json: options.Json = False,
 ) -> None:
     """Show the images or captions nearest to a text or an image."""
-    from ..search.similar import similar as run
-    from ..terminal import emit_json, highlighted, out, table
+    from ..core.terminal import emit_json, highlighted, out, table
+    from ..search.vectors.similar import similar as run
 
     workspace = options.workspace_of(context)
     if bool(text) == (image is not None):

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import MissingExtraError, ModelError, UsageError
+from ..core.errors import MissingExtraError, ModelError, UsageError
 
 if TYPE_CHECKING:
     from ..search.query import Filters
-    from ..settings import SampleSettings
-    from ..workspace import Workspace
+    from ..workspace.settings import SampleSettings
+    from ..workspace.workspace import Workspace
 
 Index = Annotated[
     str,
@@ -76,7 +76,7 @@ def part_of(text: str) -> tuple[int, int] | None:
 
 def workspace_of(context: typer.Context) -> Workspace:
     """The workspace that -C names."""
-    from ..workspace import Workspace
+    from ..workspace.workspace import Workspace
 
     directory: Path = context.obj
     return Workspace.open(directory)
@@ -84,7 +84,7 @@ def workspace_of(context: typer.Context) -> Workspace:
 
 def change_settings(workspace: Workspace, section: str, changes: dict[str, Any]) -> None:
     """Note ``changes`` of one table in captrawl.toml, so that `run` and `status` go by them too."""
-    from ..settings import parse_settings, save_settings
+    from ..workspace.settings import parse_settings, save_settings
 
     data = workspace.settings().model_dump(mode="json", exclude_none=True)
     data[section] = {**data[section], **changes}
@@ -97,7 +97,7 @@ def trying_model(workspace: Workspace, changes: dict[str, Any]) -> Generator[Non
 
     Else `run` would fail from then on, where all was done before.
     """
-    from ..workspace import atomic
+    from ..core.files import atomic
 
     if not changes:
         yield
@@ -122,7 +122,7 @@ CAUTION = (
 
 def caution(workspace: Workspace) -> None:
     """Say what web data can hold, before a workspace's first download."""
-    from ..terminal import say
+    from ..core.terminal import say
 
     if not workspace.ledger_path.exists():
         say(CAUTION)
@@ -135,7 +135,7 @@ def allow_private(workspace: Workspace) -> None:
 
 def model_values(name: str, pretrained: str) -> dict[str, Any]:
     """--model and --pretrained as [model] holds them; aliases resolved, empty where neither is given."""
-    from ..search.encoder import resolve
+    from ..search.vectors.encoder import resolve
 
     if not name:
         if pretrained:
@@ -147,7 +147,7 @@ def model_values(name: str, pretrained: str) -> dict[str, Any]:
 
 def warn_of_blank(directory: Path) -> None:
     """Say of a new workspace what `sample` would refuse only after everything is fetched and embedded."""
-    from ..terminal import say
+    from ..core.terminal import say
 
     path = directory.resolve()
     if any(character.isspace() for character in str(path)):
@@ -165,7 +165,7 @@ def given(context: typer.Context, *, besides: Collection[str]) -> bool:
 
 def save_sample(workspace: Workspace, spec: SampleSettings) -> None:
     """Note ``spec`` as a [[sample]], in the place of the one with its name."""
-    from ..settings import save_settings
+    from ..workspace.settings import save_settings
 
     settings = workspace.settings()
     names = [sample.name for sample in settings.sample]
@@ -176,7 +176,7 @@ def save_sample(workspace: Workspace, spec: SampleSettings) -> None:
 
 def orders() -> list[str]:
     """What a shell completes after --order."""
-    from ..search.explore import Order
+    from ..search.api import Order
 
     return list(Order)
 

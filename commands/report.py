@@ -12,9 +12,9 @@ app = typer.Typer()
 @app.command("report", short_help="Write the report: one page, its plots and its numbers.")
 def report(context: typer.Context, json: options.Json = False) -> None:
     """Write the report: one page on what was matched, downloaded and kept, its plots and its numbers."""
-    from ..sampling.report import page_path, read_numbers
-    from ..sampling.report import report as make
-    from ..terminal import emit, emit_json, progress_bars
+    from ..core.terminal import emit, emit_json, progress_bars
+    from ..sampling.report.stage import page_path, read_numbers
+    from ..sampling.report.stage import report as make
     from .counts import counts_text
 
     workspace = options.workspace_of(context)

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from ..errors import InputError, MissingExtraError
-from ..lean import settle_without_pandas
+from ..core.errors import InputError, MissingExtraError
+from ..core.startup import settle_without_pandas
 
 app = typer.Typer()
 
@@ -32,17 +32,17 @@ def serve(
     ] = None,
 ) -> None:
     """Explore an index and the workspace on a web page of this machine."""
-    from ..indexer.workers import cores
+    from ..core.parallel import cores
+    from ..core.terminal import emit, say
+    from ..indexer.match_stage import index_location
     from ..search.captions import open_captions
-    from ..search.matches import index_location
-    from ..terminal import emit, say
-    from ..workspace import Workspace
+    from ..workspace.workspace import Workspace
 
     settle_without_pandas()
     try:
         from ..web import serve as server
         from ..web.app import Serving, create_app
-        from ..web.guard import Hosts, is_loopback
+        from ..web.middleware import Hosts, is_loopback
     except ImportError as error:
         raise MissingExtraError("captrawl serve", "web") from error
     directory: Path = context.obj
@@ -59,7 +59,7 @@ def serve(
 
 def _is_workspace(directory: Path, index: str) -> bool:
     """Whether there is a workspace to serve; InputError where there is neither that nor an index."""
-    from ..workspace import Workspace
+    from ..workspace.workspace import Workspace
 
     if Workspace(directory).settings_path.is_file():
         return True

@@ -10,8 +10,8 @@ from . import options
 from .counts import counts_text
 
 if TYPE_CHECKING:
-    from ..artefacts import Verdict
-    from ..workspace import StageStatus, Workspace
+    from ..workspace.checksums import Verdict
+    from ..workspace.workspace import StageStatus, Workspace
 
 app = typer.Typer()
 
@@ -28,8 +28,8 @@ def run(
 
     A model that isn't there, or a sample that needs shots and has none, ends it before any work.
     """
-    from .. import pipeline
-    from ..terminal import emit, emit_json, progress_bars
+    from ..core.terminal import emit, emit_json, progress_bars
+    from ..workspace import pipeline
 
     workspace = options.workspace_of(context)
     if allow_private:
@@ -56,8 +56,8 @@ def status(
     json: options.Json = False,
 ) -> None:
     """Show how every stage stands."""
-    from .. import pipeline
-    from ..terminal import emit_json, out, table
+    from ..core.terminal import emit_json, out, table
+    from ..workspace import pipeline
 
     workspace = options.workspace_of(context)
     states = pipeline.status(workspace)
@@ -84,8 +84,8 @@ def _status_json(stage: StageStatus) -> dict[str, object]:
 
 
 def _verified(workspace: Workspace) -> list[Verdict]:
-    from ..artefacts import verify
-    from ..terminal import progress_bars
+    from ..core.terminal import progress_bars
+    from ..workspace.checksums import verify
 
     with progress_bars() as progress:
         return verify(workspace.root, workspace.recorded_hashes(), progress=progress)
@@ -93,7 +93,7 @@ def _verified(workspace: Workspace) -> list[Verdict]:
 
 def _show(workspace: Workspace, verdicts: list[Verdict]) -> None:
     """The changes, or that there are none; exit code 1 where there are."""
-    from ..terminal import emit, number, out, table
+    from ..core.terminal import emit, number, out, table
 
     recorded = sum(len(paths) for paths in workspace.recorded_hashes().values())
     if not verdicts:

@@ -36,9 +36,9 @@ def import_swat(
     json: options.Json = False,
 ) -> None:
     """Make a workspace of SWAT's files: matches, images (linked), embeddings."""
+    from ..core.terminal import emit, emit_json, progress_bars, say
     from ..swat.importing import SwatChoices
     from ..swat.importing import import_swat as run
-    from ..terminal import emit, emit_json, progress_bars, say
 
     say(options.CAUTION)
     with progress_bars() as progress:

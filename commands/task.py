@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import InputError, MissingExtraError, ModelError, UsageError
+from ..core.errors import InputError, MissingExtraError, ModelError, UsageError
 from . import options
 from .counts import counts_text
 
 if TYPE_CHECKING:
-    from ..classes import ClassList
-    from ..workspace import Workspace
+    from ..classes.model import ClassList
+    from ..workspace.workspace import Workspace
 
 app = typer.Typer()
 
@@ -37,10 +37,10 @@ def init(
     profile: Annotated[str, typer.Option(metavar="swat", help="Choose as SWAT's scripts do.")] = "",
 ) -> None:
     """Make a workspace: a class list, a caption index and settings to edit."""
+    from ..core.terminal import emit, number, say
     from ..search.captions import open_captions
     from ..search.query import CaptionQuery
-    from ..terminal import emit, number, say
-    from ..workspace import Workspace
+    from ..workspace.workspace import Workspace
 
     settings, entries, warnings = _task_of(directory, index, classes, dataset=dataset, profile=profile)
     task: dict[str, Any] = {
@@ -94,8 +94,8 @@ def _shot_warnings(shots: Path, root: Path, entries: ClassList) -> list[str]:
 
 def _model_warnings(model: dict[str, Any]) -> list[str]:
     """What is wrong with the model: told here, not after a download; it may come to this machine later."""
-    from ..search.loading import check
-    from ..search.models import ModelId
+    from ..search.vectors.loading import check
+    from ..search.vectors.models import ModelId
 
     try:
         check(ModelId(**model))
@@ -110,10 +110,11 @@ def _task_of(
     directory: Path, index: str, classes: Path | None, *, dataset: str, profile: str
 ) -> tuple[Any, Any, list[str]]:
     """Settings, class list and warnings, from the class list, the preset, or both (the list's synonyms)."""
-    from ..classes import check_classes, load_classes
-    from ..search.elastic_address import is_address
-    from ..settings import parse_settings
+    from ..classes.checks import check_classes
+    from ..classes.files import load_classes
+    from ..search.elastic.address import is_address
     from ..swat.profile import CAUTIONS, with_profile
+    from ..workspace.settings import parse_settings
 
     if not classes and not dataset:
         raise UsageError(
@@ -146,8 +147,8 @@ def match(
     json: options.Json = False,
 ) -> None:
     """Find the rows whose captions hold a class's synonyms → matches.parquet."""
-    from ..search.matches import match as run
-    from ..terminal import emit, emit_json, progress_bars
+    from ..core.terminal import emit, emit_json, progress_bars
+    from ..indexer.match_stage import match as run
 
     workspace = options.workspace_of(context)
     if compare:
@@ -164,8 +165,8 @@ def match(
 
 
 def _compare(workspace: Workspace, metrics: Path, json: bool) -> None:
+    from ..core.terminal import emit, emit_json, number, out, table
     from ..swat.comparing import compare
-    from ..terminal import emit, emit_json, number, out, table
 
     lines = compare(workspace, metrics)
     if json:

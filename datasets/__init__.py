@@ -14,9 +14,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ..classes import ClassEntry, ClassList, Synonym, load_classes, named, validated
-from ..errors import InputError, nearest
-from ..settings import wrong_value
+from ..classes.checks import validated
+from ..classes.files import load_classes
+from ..classes.model import ClassEntry, ClassList, Synonym, named
+from ..core.errors import InputError, nearest
+from ..workspace.settings import wrong_value
 
 PRESETS = tuple(sorted(path.stem for path in Path(__file__).parent.glob("*.toml")))
 """The names of the data sets that come with captrawl."""

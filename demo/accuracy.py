@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .captions import caption_beside, caption_of
-from .drawings import draw
+from .drawings.catalogue import draw
 from .words import CLASSES
 
 UNSEEN = 10_000_000

@@ -10,7 +10,7 @@ from enum import StrEnum
 import numpy as np
 
 from .captions import caption_beside, caption_elsewhere, caption_of
-from .drawings import DRAWINGS
+from .drawings.catalogue import DRAWINGS
 from .words import CLASSES, DemoClass
 
 

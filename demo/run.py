@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ..classes import ClassEntry, ClassList, Synonym
-from ..errors import CaptionIndexError, MissingExtraError, WorkspaceError
-from ..records import Progress, silent
-from ..settings import (
+from ..classes.model import ClassEntry, ClassList, Synonym
+from ..core.errors import CaptionIndexError, MissingExtraError, WorkspaceError
+from ..core.records import Progress, silent
+from ..workspace.settings import (
     CaptionSettings,
     DownloadSettings,
     ModelSettings,
@@ -23,7 +23,7 @@ from ..settings import (
     Settings,
     TaskSettings,
 )
-from ..workspace import StageStatus, Workspace
+from ..workspace.workspace import StageStatus, Workspace
 from .words import CLASSES
 
 if TYPE_CHECKING:
@@ -90,8 +90,8 @@ def run_demo(
     """
     if any(find_spec(name) is None for name in NEEDED):
         raise MissingExtraError("the demo", "cpu")
-    from .. import pipeline
-    from ..search.elastic_address import is_address
+    from ..search.elastic.address import is_address
+    from ..workspace import pipeline
     from .server import serving
     from .web import draw_web
 
@@ -218,7 +218,7 @@ def _web_of(folder: Path, wanted: WebSettings | None) -> Web:
 def _index(web: Web, location: str, progress: Progress) -> None:
     """Put the corpus into the index at ``location``; CaptionIndexError where that holds other corpora."""
     from ..indexer.captions import index_captions
-    from ..indexer.corpora import find_files
+    from ..indexer.corpora.files import find_files
     from ..search.captions import open_captions
 
     files = find_files([web.corpus], corpus="demo")

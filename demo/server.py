@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from ..errors import MissingExtraError, WorkspaceError
+from ..core.errors import MissingExtraError, WorkspaceError
 from .plan import Kind, Row
 from .web import Web
 

@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .accuracy import measure, write_readme
-from .canvas import Canvas
 from .captions import caption_elsewhere, caption_of, dress
-from .drawings import DRAWINGS, draw
-from .grounds import anything, ground, sky
+from .drawings.canvas import Canvas
+from .drawings.catalogue import DRAWINGS, draw
+from .drawings.grounds import anything, ground, sky
 from .words import CLASSES, TALK
 
 if TYPE_CHECKING:

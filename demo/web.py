@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..errors import WorkspaceError
-from ..records import Progress, silent
-from ..workspace import atomic, write_json
+from ..core.errors import WorkspaceError
+from ..core.files import atomic, write_json
+from ..core.records import Progress, silent
 from .accuracy import UNSEEN
 from .plan import MISSING, Kind, Row, plan
 
@@ -135,7 +135,7 @@ def _draw_all(web: Web, progress: Progress) -> None:
 
 def draw_file(job: tuple[str, str, int]) -> None:
     """Write one picture as JPEG: (path, what it shows, seed); for a placeholder the seed is its style."""
-    from .drawings import draw, placeholder
+    from .drawings.catalogue import draw, placeholder
 
     path, drawing, seed = job
     image = placeholder(seed, SIDE) if drawing == MISSING else draw(drawing, seed, SIDE)

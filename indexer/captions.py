@@ -13,13 +13,13 @@ from pathlib import Path
 import mmh3
 import pyarrow as pa
 
-from ..errors import CaptionIndexError, InputError
-from ..records import CorpusFile, Fingerprint, Progress, silent
+from ..core.errors import CaptionIndexError, InputError
+from ..core.parallel import Told, cores, run_jobs
+from ..core.records import CorpusFile, Fingerprint, Progress, silent
 from ..search.captions import open_captions
-from ..search.elastic_address import is_address
-from .corpora import expected_rows, read_batches
-from .plan import plan
-from .workers import Told, cores, run_jobs
+from ..search.elastic.address import is_address
+from .corpora.files import expected_rows, read_batches
+from .corpora.grouping import plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def index_captions(
         told = _Rows(progress, expected_rows(wanted))
         workers = workers or cores()
         if is_address(str(location)):
-            from ..search.elastic import ElasticCaptions
+            from ..search.elastic.index import ElasticCaptions
 
             with ElasticCaptions.loading_at(str(location)):
                 rows = sum(run_jobs(partial(_add, str(location)), wanted, workers=workers, told=told))

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from ..search.tantivy_build import Staging, build_part, staged, sweep
-from .corpora import read_batches
-from .plan import Piece, PlannedGroup
-from .workers import Told, run_jobs
+from ..core.parallel import Told, run_jobs
+from ..search.tantivy.build import Staging, build_part, staged, sweep
+from .corpora.files import read_batches
+from .corpora.grouping import Piece, PlannedGroup
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,10 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..errors import DownloadError
-from ..records import IMAGE_SCHEMA
-from ..workspace import atomic
-from .answers import Answer, Asked, PackedFile, Settled
+from ..core.errors import DownloadError
+from ..core.files import atomic
+from ..core.records import IMAGE_SCHEMA
+from .outcomes import Answer, Asked, PackedFile, Settled
 from .reasons import UrlState, is_transient, state_of
 from .tables import COUNT, EXPORT, LOSE, ORPHANS, PACK_FILE, SCHEMA, SETTLE
 

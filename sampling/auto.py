@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
-from ..records import Progress, silent
-from ..workspace import write_json
+from ..core.errors import InputError
+from ..core.files import write_json
+from ..core.records import Progress, silent
 from .methods import Condition, Method, Score, named
 from .pool import Pool
 from .probe import Probe
-from .reference import Shots
+from .references import Shots
 
 FOLDS = 5
 QUANTILES = (0.1, 0.25, 0.5)

@@ -15,15 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..classes import ClassList, load_classes
-from ..errors import MissingExtraError, WorkspaceError
-from ..records import Progress, silent
-from ..search.embeddings import Embeddings
-from ..search.models import model_of
-from ..workspace import Workspace, write_json
-from .lists import read_sample
+from ..classes.files import load_classes
+from ..classes.model import ClassList
+from ..core.errors import MissingExtraError, WorkspaceError
+from ..core.files import write_json
+from ..core.records import Progress, silent
+from ..search.vectors.models import model_of
+from ..search.vectors.store import Embeddings
+from ..workspace.workspace import Workspace
+from .files import read_sample
 from .prompts import class_names, templates_of
-from .reference import References, Shots, read_shots, shots_of
+from .references import References, Shots, read_shots, shots_of
 from .shots import read_labelled
 from .task import paths_of
 

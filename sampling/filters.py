@@ -12,7 +12,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from ..search.knn import DECIMALS, rounded
+from ..search.vectors.exact import DECIMALS, rounded
 from .methods import Condition, Method
 from .scores import Scores
 

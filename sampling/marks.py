@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
-from ..errors import WorkspaceError
-from ..workspace import Workspace, digest, write_json
+from ..core.errors import WorkspaceError
+from ..core.files import digest, write_json
+from ..workspace.workspace import Workspace
 
 FORMAT = 1
 NAME = "marks.json"

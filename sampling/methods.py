@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import QueryError, nearest
+from ..core.errors import QueryError, nearest
 
 if TYPE_CHECKING:
-    from ..settings import SampleSettings
+    from ..workspace.settings import SampleSettings
 
 
 class Score(StrEnum):

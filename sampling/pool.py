@@ -12,10 +12,10 @@ import pyarrow.compute
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ..classes import ClassList
-from ..errors import WorkspaceError
-from ..search.embeddings import Embeddings
-from ..workspace import Workspace
+from ..classes.model import ClassList
+from ..core.errors import WorkspaceError
+from ..search.vectors.store import Embeddings
+from ..workspace.workspace import Workspace
 from .filters import Candidates, Reason
 from .scores import Scores
 

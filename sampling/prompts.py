@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..classes import ClassList
-from ..errors import MissingExtraError, SettingsError
-from ..settings import Settings
-from ..workspace import digest
-from .cache import cached
+from ..classes.model import ClassList
+from ..core.errors import MissingExtraError, SettingsError
+from ..core.files import digest
+from ..workspace.settings import Settings
+from .vector_cache import cached
 
 if TYPE_CHECKING:
-    from ..search.encoder import Encoder
+    from ..search.vectors.encoder import Encoder
 
 Vectors = NDArray[np.float32]
 TEXTS_AT_ONCE = 16384

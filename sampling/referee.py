@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow.compute
 from numpy.typing import NDArray
 
-from ..search.embeddings import Embeddings, Matrix
-from ..search.knn import rounded
+from ..search.vectors.exact import rounded
+from ..search.vectors.store import Embeddings, Matrix
 
 BLOCK = 8192
 

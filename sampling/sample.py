@@ -11,19 +11,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ..errors import InputError
-from ..records import Progress, silent
-from ..search.embeddings import Embeddings
-from ..settings import SampleSettings
-from ..workspace import StageStatus, State, Workspace
+from ..core.errors import InputError
+from ..core.records import Progress, silent
+from ..search.vectors.store import Embeddings
+from ..workspace.settings import SampleSettings
+from ..workspace.workspace import StageStatus, State, Workspace
 from .auto import Contest
+from .files import SAMPLE_SCHEMA, writing
 from .filters import Choice, Steps, choose
-from .lists import SAMPLE_SCHEMA, writing
 from .marks import Mark
 from .methods import AUTO, Method, Score
 from .pool import Pool, candidates_of, read_pools
 from .referee import Policy, Referee, judge
-from .reference import References, Shots, shots_of
+from .references import References, Shots, shots_of
 from .scores import ORDER, PoolScorer, Scores
 from .task import SampleTask, inputs_of, paths_of, stage_name, task_of
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import WorkspaceError
-from ..search.embeddings import Embeddings
-from ..search.knn import exact_scores
-from ..search.neighbours import Neighbours
+from ..core.errors import WorkspaceError
+from ..search.vectors.exact import exact_scores
+from ..search.vectors.neighbours import Neighbours
+from ..search.vectors.store import Embeddings
 from .methods import Score
 
 logger = logging.getLogger(__name__)

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..classes import ClassList
-from ..errors import InputError
-from ..workspace import digest
-from .cache import cached
-from .class_folders import class_of_folder
-from .lists import read_list
+from ..classes.model import ClassList
+from ..core.errors import InputError
+from ..core.files import digest
+from .export.class_folders import class_of_folder
+from .files import read_list
+from .vector_cache import cached
 
 if TYPE_CHECKING:
-    from ..records import Progress
-    from ..search.encoder import Encoder
+    from ..core.records import Progress
+    from ..search.vectors.encoder import Encoder
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm"})
 IMAGES_AT_ONCE = 2048

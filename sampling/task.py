@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..classes import ClassList, load_classes
-from ..errors import InputError, WorkspaceError, nearest
-from ..search.embeddings import EmbeddingsInfo, count_shards, shard_paths
-from ..search.models import ModelId, model_of
-from ..settings import SampleSettings
-from ..workspace import Workspace, digest
-from .lists import SamplePaths
+from ..classes.files import load_classes
+from ..classes.model import ClassList
+from ..core.errors import InputError, WorkspaceError, nearest
+from ..core.files import digest
+from ..search.vectors.models import ModelId, model_of
+from ..search.vectors.store import EmbeddingsInfo, count_shards, shard_paths
+from ..workspace.settings import SampleSettings
+from ..workspace.workspace import Workspace
+from .files import SamplePaths
 from .marks import Marks
 from .methods import AUTO, METHODS, Method, resolve
 from .prompts import class_names, templates_of
-from .reference import read_shots
+from .references import read_shots
 from .shots import Labelled, read_labelled
 
 

@@ -9,8 +9,8 @@ from typing import Protocol, Self
 
 import pyarrow as pa
 
-from ..records import CorpusFile, Fingerprint, RowId
-from .elastic_address import is_address
+from ..core.records import CorpusFile, Fingerprint, RowId
+from .elastic.address import is_address
 from .query import CaptionQuery
 
 
@@ -86,9 +86,9 @@ def open_captions(location: str | Path, *, create: bool = False, patient: bool =
     for the middle of a load: a server that is gone or busy is waited for, where else it is soon an error.
     """
     if is_address(str(location)):
-        from .elastic import ElasticCaptions
+        from .elastic.index import ElasticCaptions
 
         return ElasticCaptions.open(str(location), create=create, patient=patient)
-    from .tantivy import TantivyCaptions
+    from .tantivy.index import TantivyCaptions
 
     return TantivyCaptions.open(Path(location), create=create)

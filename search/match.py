@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..errors import ClassListError
-from ..records import MATCH_SCHEMA
+from ..core.errors import ClassListError
+from ..core.records import MATCH_SCHEMA
+from ..core.text import token_column, tokens
 from .captions import CaptionIndex
 from .query import CaptionQuery, Filters, Safety
-from .text import token_column, tokens
 
 if TYPE_CHECKING:
-    from ..classes import ClassEntry, ClassList
+    from ..classes.model import ClassEntry, ClassList
 
 FEW = 100
 """So many captions are credited faster one by one than as a column: a page of rows, a rare phrase."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from math import isnan
 
-from ..errors import QueryError
-from .text import tokens
+from ..core.errors import QueryError
+from ..core.text import tokens
 
 DEFAULT_PUNSAFE = 0.45
 """LAION's own bound for Re-LAION research-safe; above it a row is unsafe."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..class_metrics import cleaned
-from ..classes import ClassList, load_classes
-from ..errors import ClassListError
+from ..classes.files import load_classes
+from ..classes.model import ClassList, cleaned
+from ..core.errors import ClassListError
+from ..indexer.match_stage import index_location, task_of
 from ..search.captions import open_captions
 from ..search.match import count_classes
-from ..search.matches import index_location, task_of
-from ..workspace import Workspace
+from ..workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)

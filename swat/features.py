@@ -16,11 +16,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ..errors import InputError, MissingExtraError
-from ..indexer.usable import usable_rows
-from ..search.embeddings import EmbeddingsInfo, shard_rows, write_shard
-from ..search.models import MODELS, ModelId, resolve
-from ..workspace import Workspace
+from ..core.errors import InputError, MissingExtraError
+from ..indexer.embed.rows import usable_rows
+from ..search.vectors.models import MODELS, ModelId, resolve
+from ..search.vectors.store import EmbeddingsInfo, shard_rows, write_shard
+from ..workspace.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from ..errors import InputError
+from ..core.errors import InputError
 
 Kind = Literal["mined", "meta", "captions", "urls", "images", "features", "metrics", "database"]
 

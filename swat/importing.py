@@ -11,16 +11,17 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from ..classes import ClassList, load_classes
+from ..classes.files import load_classes
+from ..classes.model import ClassList
+from ..core.errors import InputError, WorkspaceError
+from ..core.files import atomic, digest, new_folder
+from ..core.records import MATCH_SCHEMA, Progress, silent
+from ..core.row_ids import uid_list
 from ..datasets import PRESETS, load_dataset
-from ..errors import InputError, WorkspaceError
-from ..identity import uid_list
-from ..records import MATCH_SCHEMA, Progress, silent
-from ..sampling.export import new_folder
-from ..search.matches import task_of
-from ..search.models import resolve
-from ..settings import Settings, parse_settings
-from ..workspace import Workspace, atomic, digest
+from ..indexer.match_stage import task_of
+from ..search.vectors.models import resolve
+from ..workspace.settings import Settings, parse_settings
+from ..workspace.workspace import Workspace
 from .features import load_features, model_named, store_features
 from .folder import SwatFolder, find
 from .profile import with_profile
@@ -160,8 +161,8 @@ def _link(
     workspace: Workspace, folder: SwatFolder, rows: Mapping[int, Sequence[Mined]], progress: Progress
 ) -> int:
     """The images of ``folder`` in the workspace's images/; how many URLs have one."""
-    from ..indexer.linking import link_images
-    from ..indexer.yard import conclude, opened
+    from ..indexer.download.link import link_images
+    from ..indexer.download.session import conclude, opened
 
     images = folder.files["images"]
     with opened(workspace) as yard:
@@ -171,9 +172,9 @@ def _link(
 
 
 def _on_disk(images: Path, rows: Mapping[int, Sequence[Mined]], min_side: int) -> Iterator[Any]:
-    from ..indexer.fetch import hashed
-    from ..indexer.linking import OnDisk
-    from ..indexer.look import look
+    from ..indexer.download.link import OnDisk
+    from ..indexer.fetch.fetcher import hashed
+    from ..indexer.pack.sniff import look
 
     for class_id, some in rows.items():
         there = _numbered(images / str(class_id))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, cast
 
-from ..errors import InputError
+from ..core.errors import InputError
 
 _SETS = {"builtins set", "__builtin__ set"}
 """How protocols before 4 write a set: as a call of its class."""

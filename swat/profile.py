@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from ..errors import UsageError
+from ..core.errors import UsageError
 
 PROFILES: dict[str, Path] = {"swat": Path(__file__).with_name("profile.toml")}
 """A profile's name → its part of captrawl.toml."""

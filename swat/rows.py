@@ -19,10 +19,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..classes import ClassEntry
-from ..errors import InputError
-from ..identity import priorities, uid_list
-from ..records import MATCH_SCHEMA
+from ..classes.model import ClassEntry
+from ..core.errors import InputError
+from ..core.records import MATCH_SCHEMA
+from ..core.row_ids import priorities, uid_list
 from ..search.match import Credit
 from .folder import SwatFolder
 from .pickles import load_pickle

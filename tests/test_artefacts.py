@@ -8,11 +8,11 @@ import os
 from pathlib import Path
 
 import pytest
-from captrawl import artefacts
-from captrawl.artefacts import Change, Verdict, verify
-from captrawl.classes import ClassEntry, Synonym
-from captrawl.settings import Settings
-from captrawl.workspace import Workspace
+from captrawl.classes.model import ClassEntry, Synonym
+from captrawl.workspace import checksums as artefacts
+from captrawl.workspace.checksums import Change, Verdict, verify
+from captrawl.workspace.settings import Settings
+from captrawl.workspace.workspace import Workspace
 
 FILES = {
     "match": ["matches.parquet"],
@@ -116,7 +116,7 @@ def test_damage_before_a_stage_ends_again_is_still_seen(workspace: Workspace) ->
 
 def test_the_command_says_it(workspace: Workspace, captrawl, tmp_path: Path) -> None:
     from captrawl.indexer.captions import index_captions
-    from captrawl.indexer.corpora import find_files
+    from captrawl.indexer.corpora.files import find_files
 
     corpus = tmp_path / "corpus.tsv"
     corpus.write_text("url\tcaption\nhttp://127.0.0.1/1.jpg\ta dog\nhttp://127.0.0.1/2.jpg\tdogs\n")

@@ -19,9 +19,9 @@ import mmh3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from captrawl import __version__
 from captrawl.cli import app
-from captrawl.doctor import Verdict, examine
+from captrawl.core.version import __version__
+from captrawl.workspace.doctor import Verdict, examine
 from rich.cells import cell_len
 from typer.testing import CliRunner, Result
 

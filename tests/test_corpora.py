@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from captrawl.indexer.corpora import CORPORA, UNKNOWN_ROWS, find_files, read_batches
-from captrawl.records import ROW_SCHEMA
+from captrawl.core.records import ROW_SCHEMA
+from captrawl.indexer.corpora.files import CORPORA, UNKNOWN_ROWS, find_files, read_batches
 
 URL = "http://a.example/1.jpg"
 F32, F64, I32, I64, S = pa.float32(), pa.float64(), pa.int32(), pa.int64(), pa.string()

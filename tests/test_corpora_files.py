@@ -16,8 +16,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from captrawl.errors import CorpusError
-from captrawl.indexer.corpora import find_files, fingerprint, priorities, read_batches, row_group_rows, uids
+from captrawl.core.errors import CorpusError
+from captrawl.indexer.corpora.files import (
+    find_files,
+    fingerprint,
+    priorities,
+    read_batches,
+    row_group_rows,
+    uids,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from captrawl import settings
+from captrawl.workspace import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 

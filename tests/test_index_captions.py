@@ -11,15 +11,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from captrawl.errors import CaptionIndexError, CaptrawlError, CorpusError, IndexBusyError, InputError
+from captrawl.core.errors import CaptionIndexError, CaptrawlError, CorpusError, IndexBusyError, InputError
+from captrawl.core.records import CorpusFile, Fingerprint
 from captrawl.indexer.captions import IndexedCounts, files_of_part, index_captions
-from captrawl.indexer.corpora import find_files, read_batches
+from captrawl.indexer.corpora.files import find_files, read_batches
+from captrawl.indexer.corpora.grouping import PART_ROWS, Piece, PlannedGroup, plan
 from captrawl.indexer.embedded import build_groups
-from captrawl.indexer.plan import PART_ROWS, Piece, PlannedGroup, plan
-from captrawl.records import CorpusFile, Fingerprint
 from captrawl.search.captions import open_captions
 from captrawl.search.query import CaptionQuery, Filters, Safety
-from captrawl.search.tantivy_build import build_part, staged
+from captrawl.search.tantivy.build import build_part, staged
 
 EVERYTHING = CaptionQuery(("caption",), filters=Filters(safety=Safety.OFF))
 

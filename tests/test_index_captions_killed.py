@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from captrawl.indexer.captions import IndexedCounts, index_captions
-from captrawl.indexer.corpora import find_files, read_batches
+from captrawl.indexer.corpora.files import find_files, read_batches
 from captrawl.search.captions import open_captions
 from captrawl.search.query import CaptionQuery, Filters, Safety
 

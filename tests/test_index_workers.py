@@ -13,8 +13,8 @@ from types import ModuleType
 
 import psutil
 import pytest
-from captrawl.errors import CaptrawlError, CorpusError
-from captrawl.indexer.workers import run_jobs
+from captrawl.core.errors import CaptrawlError, CorpusError
+from captrawl.core.parallel import run_jobs
 
 JOBS = """
 import os, signal, time
@@ -97,7 +97,7 @@ def test_workers_end_with_their_parent(jobs: ModuleType, tmp_path: Path, how: si
     script = tmp_path / "main.py"
     script.write_text(
         "import worker_jobs\n"
-        "from captrawl.indexer.workers import run_jobs\n"
+        "from captrawl.core.parallel import run_jobs\n"
         "if __name__ == '__main__':\n"
         "    list(run_jobs(worker_jobs.wait, [1, 2], workers=2, told=lambda n: print(n, flush=True)))\n"
     )

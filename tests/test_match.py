@@ -14,16 +14,17 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from captrawl.classes import ClassEntry, Synonym, load_classes
-from captrawl.errors import ClassListError, WorkspaceError
+from captrawl.classes.files import load_classes
+from captrawl.classes.model import ClassEntry, Synonym
+from captrawl.core.errors import ClassListError, WorkspaceError
 from captrawl.indexer.captions import index_captions
-from captrawl.indexer.corpora import find_files
+from captrawl.indexer.corpora.files import find_files
+from captrawl.indexer.match_stage import match, match_status, read_matches
 from captrawl.search.captions import open_captions
 from captrawl.search.match import FEW, Credit, Scope, count_classes, count_safety
-from captrawl.search.matches import match, match_status, read_matches
 from captrawl.search.query import Filters, Safety
-from captrawl.settings import Settings
-from captrawl.workspace import State, Workspace
+from captrawl.workspace.settings import Settings
+from captrawl.workspace.workspace import State, Workspace
 
 CAPTIONS = [
     "a dog on a lawn",
@@ -192,7 +193,7 @@ def test_the_stage_writes_every_class_in_order(tmp_path: Path, index: Path, samp
 def test_other_values_make_it_stale(
     tmp_path: Path, index: Path, changes: dict[str, object], reason: str
 ) -> None:
-    from captrawl.settings import save_settings
+    from captrawl.workspace.settings import save_settings
 
     workspace = make_workspace(tmp_path / "w", index)
     match(workspace)

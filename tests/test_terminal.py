@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from captrawl.commands.counts import counts_text
-from captrawl.terminal import bar, clean, highlighted, one_line
+from captrawl.core.terminal import bar, clean, highlighted, one_line
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,18 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from captrawl import __version__
-from captrawl.classes import ClassEntry, Synonym
-from captrawl.errors import SettingsError, StorageError, WorkspaceError
-from captrawl.settings import Settings, load_settings, parse_settings, sample_settings, save_settings
-from captrawl.workspace import StageRecord, Workspace, atomic, digest, write_json
+from captrawl.classes.model import ClassEntry, Synonym
+from captrawl.core.errors import SettingsError, StorageError, WorkspaceError
+from captrawl.core.files import atomic, digest, write_json
+from captrawl.core.version import __version__
+from captrawl.workspace.settings import (
+    Settings,
+    load_settings,
+    parse_settings,
+    sample_settings,
+    save_settings,
+)
+from captrawl.workspace.workspace import StageRecord, Workspace
 
 CLASSES = (ClassEntry(0, "dog", (Synonym("dog"), Synonym("puppy"))),)
 SETTINGS = Settings.model_validate({"captions": {"index": "idx"}})

@@ -12,8 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from .. import __version__
-from ..errors import (
+from ..core.errors import (
     CaptionIndexError,
     CaptrawlError,
     InputError,
@@ -22,20 +21,21 @@ from ..errors import (
     ServerError,
     WorkspaceError,
 )
+from ..core.version import __version__
 from ..sampling.methods import Score
 from ..search.captions import CaptionIndex
-from ..workspace import Workspace
-from .answers import Answers
+from ..workspace.workspace import Workspace
 from .caption_routes import CaptionRoutes
 from .class_pools import ClassPools
 from .class_routes import ClassRoutes
+from .executor import BusyError, Work
 from .explorer import Explorer
 from .files import NotServedError, Static, static_files
-from .guard import Guard, Hosts, Limits
 from .image_routes import UPLOAD, ImageRoutes
-from .models import PROBLEMS, WINDOW, Session
+from .middleware import Guard, Hosts, Limits
+from .schemas import PROBLEMS, WINDOW, Session
 from .uploads import UnusableUploadError
-from .work import BusyError, Work
+from .worker_pool import Answers
 
 STATUS: dict[type[Exception], int] = {
     NotServedError: 404,
@@ -115,7 +115,7 @@ def _session(
     pools = ClassPools(explorer)
 
     def read() -> Session:
-        from ..search.models import model_of
+        from ..search.vectors.models import model_of
 
         workspace = explorer.workspace if explorer.has_workspace else None
         model = model_of(workspace) if workspace else None

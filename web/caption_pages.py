@@ -8,14 +8,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from ..errors import QueryError
-from ..records import RowId
-from ..search import explore
-from ..search.explore import Frequencies, Order
+from ..core.errors import QueryError
+from ..core.records import RowId
+from ..core.text import token_spans, tokens
+from ..search import api as explore
+from ..search.api import Frequencies, Order
 from ..search.query import CaptionQuery
-from ..search.text import token_spans, tokens
 from .explorer import Explorer, is_unsafe
-from .models import WINDOW, Asked, AskedPage, Counts, Page, Row, Safe
+from .schemas import WINDOW, Asked, AskedPage, Counts, Page, Row, Safe
 
 MARKED = 4000
 """Matches are looked for in so many characters of a caption; more than a screen shows anyway."""

@@ -7,13 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
-from .answers import Answers
 from .caption_pages import Question
+from .executor import Work
 from .explorer import Explorer
-from .models import Asked, AskedExport, AskedPage, Counts, Page
 from .question_route import QuestionRoute
+from .schemas import Asked, AskedExport, AskedPage, Counts, Page
 from .streams import TYPES, stream
-from .work import Work
+from .worker_pool import Answers
 
 
 class CaptionRoutes:

@@ -10,18 +10,19 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet as pq
 
-from ..classes import ClassEntry, ClassList, load_classes
-from ..errors import CaptrawlError
+from ..classes.files import load_classes
+from ..classes.model import ClassEntry, ClassList
+from ..core.errors import CaptrawlError
+from ..sampling.files import SAMPLE_SCHEMA
 from ..sampling.filters import MEANINGS
-from ..sampling.lists import SAMPLE_SCHEMA
 from ..sampling.marks import Mark, Marks
 from ..sampling.methods import Score, resolve
 from ..sampling.task import paths_of, stage_name, thresholds_of
-from ..settings import SampleSettings
-from ..workspace import Workspace
+from ..workspace.settings import SampleSettings
+from ..workspace.workspace import Workspace
 from .explorer import Explorer, Fresh, is_unsafe
 from .files import NotServedError
-from .models import ClassLine, ClassPage, Pool, PoolRow, Share
+from .schemas import ClassLine, ClassPage, Pool, PoolRow, Share
 
 pc: Any = pyarrow.compute  # its stubs lack most of the overloads used here
 MATCHED = ["class_id", "synonym", "uid", "url", "caption", "nsfw", "punsafe"]

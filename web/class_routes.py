@@ -8,11 +8,11 @@ from fastapi import APIRouter, Path, Query
 
 from ..sampling.marks import Mark, set_mark
 from .class_pools import ClassPools
+from .executor import Work
 from .explorer import Explorer
 from .files import NotServedError
 from .image_routes import uid_of
-from .models import AskedPool, Classes, ClassId, ClassPage, MarkGiven, MarkTaken, Pool, Uid
-from .work import Work
+from .schemas import AskedPool, Classes, ClassId, ClassPage, MarkGiven, MarkTaken, Pool, Uid
 
 Id = Annotated[ClassId, Path()]
 

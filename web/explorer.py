@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet as pq
 
-from ..errors import WorkspaceError
+from ..core.errors import WorkspaceError
 from ..search.captions import CaptionIndex
 from ..search.query import DEFAULT_PUNSAFE, UNSAFE_TAG
-from ..workspace import Workspace
+from ..workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from ..search.similar import Similarity
+    from ..search.vectors.similar import Similarity
 
 pc: Any = pyarrow.compute  # its stubs lack most of the overloads used here
 _Value = TypeVar("_Value")
@@ -126,7 +126,7 @@ def _read_pictures(workspace: Workspace) -> Pictures:
 
 
 def _vector_files(workspace: Workspace) -> list[Path]:
-    from ..search.models import model_of
+    from ..search.vectors.models import model_of
 
     folder = workspace.vectors_folder(model_of(workspace).slug)
     return [
@@ -136,7 +136,7 @@ def _vector_files(workspace: Workspace) -> list[Path]:
 
 
 def _open_similarity(workspace: Workspace) -> Similarity:
-    from ..search.similar import Similarity
+    from ..search.vectors.similar import Similarity
 
     return Similarity.open(workspace)
 

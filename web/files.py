@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import InputError
+from ..core.errors import InputError
 
 TYPES: Mapping[str, str] = {
     ".html": "text/html; charset=utf-8",
@@ -95,7 +95,7 @@ def picture(data: bytes, *, side: int, max_pixels: int) -> tuple[bytes, str]:
         from PIL import Image
     except ImportError:  # captrawl[web] alone: unscaled is slower and as good
         return data, kind
-    from ..indexer.look import DECODER_ERRORS, known_formats
+    from ..indexer.pack.sniff import DECODER_ERRORS, known_formats
 
     try:
         with warnings.catch_warnings():

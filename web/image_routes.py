@@ -7,17 +7,17 @@ from typing import Annotated, Any
 import pyarrow as pa
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from ..classes import load_classes
-from ..errors import InputError, QueryError
-from ..search.similar import Within
-from ..search.text import tokens
+from ..classes.files import load_classes
+from ..core.errors import InputError, QueryError
+from ..core.text import tokens
+from ..search.vectors.similar import Within
 from .caption_pages import row_values
+from .executor import Work
 from .explorer import Explorer
 from .files import NotServedError, picture, read_inside
-from .guard import Limits
-from .models import AskedSimilar, AskedUpload, Neighbour, Neighbours, Sha256
+from .middleware import Limits
+from .schemas import AskedSimilar, AskedUpload, Neighbour, Neighbours, Sha256
 from .uploads import read_upload
-from .work import Work
 
 MAX_FILE = 100_000_000
 THUMBNAIL = 320

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from fastapi import FastAPI
 
-from ..errors import InputError
+from ..core.errors import InputError
 
 CONNECTIONS = 128
 """At a time; more are told to come back."""

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from ..search.api import FOUND_SCHEMA, every, frequencies
 from ..search.captions import CaptionIndex
-from ..search.explore import FOUND_SCHEMA, every, frequencies
 from ..search.query import CaptionQuery
 
 Format = Literal["parquet", "csv"]

@@ -6,7 +6,7 @@ import io
 import warnings
 from typing import TYPE_CHECKING
 
-from ..errors import InputError, MissingExtraError
+from ..core.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -29,9 +29,9 @@ def read_upload(data: bytes, max_pixels: int) -> Image.Image:
         from PIL import Image
     except ImportError as error:
         raise MissingExtraError("looking for an image", "cpu") from error
-    from ..indexer.look import look, may_be_image
+    from ..indexer.pack.orient import UnusableImageError, upright
+    from ..indexer.pack.sniff import look, may_be_image
     from ..indexer.reasons import Reason
-    from ..indexer.upright import UnusableImageError, upright
 
     if not may_be_image(data, whole=True):
         raise UnusableUploadError("this isn't an image; give a JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF file")

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from captrawl.classes import ClassEntry, named, save_classes
-from captrawl.workspace import Workspace
+from captrawl.classes.files import save_classes
+from captrawl.classes.model import ClassEntry, named
+from captrawl.workspace.workspace import Workspace
 
 Scripted = Callable[[dict[str, Any]], "Reply"]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from captrawl.search.answers import clean_name, clean_names, parse_answer, says_none, too_common
-from captrawl.search.text import tokens
+from captrawl.core.text import tokens
+from captrawl.search.synonyms.names import clean_name, clean_names, parse_answer, says_none, too_common
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -6,20 +6,21 @@ import json
 from pathlib import Path
 
 import pytest
-from captrawl.class_formats import FORMATS, convert, folder_name, lost, read, render, write
-from captrawl.classes import (
-    ClassEntry,
-    ClassList,
-    Synonym,
-    check_classes,
-    drop_shared,
+from captrawl.classes.checks import check_classes, drop_shared, shared_synonyms
+from captrawl.classes.files import (
+    FORMATS,
+    convert,
+    folder_name,
     load_classes,
-    named,
+    lost,
+    read,
+    render,
     save_classes,
-    shared_synonyms,
+    write,
 )
+from captrawl.classes.model import ClassEntry, ClassList, Synonym, named
 from captrawl.cli import app
-from captrawl.errors import ClassListError
+from captrawl.core.errors import ClassListError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from captrawl.class_formats import lost, write
-from captrawl.class_metrics import cleaned, most_common_name
-from captrawl.classes import ClassEntry, Synonym, check_classes, load_classes, save_classes
-from captrawl.search.text import tokens
+from captrawl.classes.checks import check_classes
+from captrawl.classes.files import load_classes, lost, save_classes, write
+from captrawl.classes.model import ClassEntry, Synonym, cleaned, most_common_name
+from captrawl.core.text import tokens
 
 SETS = {  # classes, synonyms
     "dtd": (47, 75),

@@ -9,11 +9,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from captrawl.classes import ClassEntry, Synonym, check_classes, load_classes
+from captrawl.classes.checks import check_classes
+from captrawl.classes.files import load_classes
+from captrawl.classes.model import ClassEntry, Synonym
 from captrawl.cli import app
+from captrawl.core.errors import InputError
 from captrawl.datasets import PRESETS, load_dataset, merge_lists
-from captrawl.errors import InputError
-from captrawl.settings import parse_settings
+from captrawl.workspace.settings import parse_settings
 
 NINE = {  # classes, prefix, sample, templates
     "dtd": (47, "", 2000, 8),

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from captrawl.classes import load_classes
+from captrawl.classes.files import load_classes
+from captrawl.core.text import token_column, tokens
 from captrawl.datasets import PRESETS
 from captrawl.indexer.captions import index_captions
-from captrawl.indexer.corpora import find_files
-from captrawl.search.text import token_column, tokens
-from captrawl.workspace import Workspace
+from captrawl.indexer.corpora.files import find_files
+from captrawl.workspace.workspace import Workspace
 
 pytestmark = pytest.mark.data
 

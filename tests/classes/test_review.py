@@ -14,17 +14,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from captrawl.classes import ClassEntry, Synonym, load_classes, named
-from captrawl.errors import InputError
+from captrawl.classes.files import load_classes
+from captrawl.classes.model import ClassEntry, Synonym, named
+from captrawl.core.errors import InputError
+from captrawl.core.records import Progress, silent
+from captrawl.core.text import tokens
 from captrawl.indexer.captions import index_captions
-from captrawl.indexer.corpora import find_files
-from captrawl.records import Progress, silent
+from captrawl.indexer.corpora.files import find_files
 from captrawl.search.captions import CaptionIndex, open_captions
 from captrawl.search.match import Scope
-from captrawl.search.proposals import propose
-from captrawl.search.review import SHOWN, Plan, class_prompts, load_review, review, save_review
-from captrawl.search.text import tokens
-from captrawl.workspace import Workspace
+from captrawl.search.synonyms.proposals import propose
+from captrawl.search.synonyms.review import SHOWN, Plan, class_prompts, load_review, review, save_review
+from captrawl.workspace.workspace import Workspace
 from numpy.typing import NDArray
 
 BIRD = ["bird", "wetland", "feather", "heron"]
@@ -220,7 +221,7 @@ def real_task(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     (folder / "task" / "captrawl.toml").write_text(
         f'[captions]\nindex = "{folder}/index"\n[model]\nname = "local-dir:{model}"\npretrained = ""\n'
     )
-    from captrawl.classes import save_classes
+    from captrawl.classes.files import save_classes
 
     save_classes(load_classes(folder / "metrics.json"), folder / "task" / "classes.json")
     return folder / "task"

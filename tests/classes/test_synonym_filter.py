@@ -9,20 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from captrawl.classes import ClassEntry, ClassList, Synonym, load_classes, named, save_classes
-from captrawl.records import Progress, silent
-from captrawl.search.journal import Journal
-from captrawl.search.llm import Server
-from captrawl.search.synonym_filter import (
-    Verdict,
-    filter_synonyms,
-    judge,
-    query_name,
-    with_verdicts,
-)
-from captrawl.search.synonyms import JOURNAL, brought_names, merge, synonyms
-from captrawl.search.text import tokens
-from captrawl.workspace import Workspace
+from captrawl.classes.files import load_classes, save_classes
+from captrawl.classes.model import ClassEntry, ClassList, Synonym, named
+from captrawl.core.records import Progress, silent
+from captrawl.core.text import tokens
+from captrawl.search.synonyms.ask import JOURNAL, brought_names, merge, synonyms
+from captrawl.search.synonyms.journal import Journal
+from captrawl.search.synonyms.llm import Server
+from captrawl.search.synonyms.text_filter import Verdict, filter_synonyms, judge, query_name, with_verdicts
+from captrawl.workspace.workspace import Workspace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -225,7 +220,7 @@ def test_a_rerun_decides_the_same(task: Task) -> None:
 
 @pytest.mark.data
 def test_the_filter_with_a_real_model(data_folder: Path) -> None:
-    encoder_module = pytest.importorskip("captrawl.search.encoder")
+    encoder_module = pytest.importorskip("captrawl.search.vectors.encoder")
     pytest.importorskip("open_clip")
     encoder = encoder_module.load_encoder(
         encoder_module.resolve(f"local-dir:{data_folder}/models/captrawl-small", ""), device="cpu"

@@ -16,15 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from captrawl.classes import ClassEntry, Synonym, load_classes, named, save_classes
+from captrawl.classes.files import load_classes, save_classes
+from captrawl.classes.model import ClassEntry, Synonym, named
 from captrawl.cli import app
-from captrawl.errors import ClassListError, InputError, LanguageModelError
-from captrawl.search.journal import Journal
-from captrawl.search.llm import Server
-from captrawl.search.questions import PRICES, Use, estimate, questions
-from captrawl.search.replies import retry_after
-from captrawl.search.synonyms import JOURNAL, Outcome, pending_questions, synonyms
-from captrawl.workspace import Workspace
+from captrawl.core.errors import ClassListError, InputError, LanguageModelError
+from captrawl.search.synonyms.ask import JOURNAL, Outcome, pending_questions, synonyms
+from captrawl.search.synonyms.journal import Journal
+from captrawl.search.synonyms.llm import Server
+from captrawl.search.synonyms.questions import PRICES, Use, estimate, questions
+from captrawl.search.synonyms.replies import retry_after
+from captrawl.workspace.workspace import Workspace
 
 SECRET = "sk-secret-0123456789"
 Task = Callable[..., Workspace]
@@ -391,8 +392,8 @@ def test_killed_and_resumed_no_answer_is_lost_and_none_asked_twice(language: Any
     workspace = task(*names_of)
     code = (
         "import sys\nfrom pathlib import Path\n"
-        "from captrawl.search.llm import Server\nfrom captrawl.search.synonyms import synonyms\n"
-        "from captrawl.workspace import Workspace\n"
+        "from captrawl.search.synonyms.llm import Server\nfrom captrawl.search.synonyms.ask import synonyms\n"
+        "from captrawl.workspace.workspace import Workspace\n"
         "synonyms(Workspace.open(Path(sys.argv[1])), Server('fake', sys.argv[2], 4), domain='a fish')\n"
     )
     journal = workspace.root / JOURNAL
@@ -447,7 +448,7 @@ def test_a_second_ctrl_c_counts_while_the_first_is_being_told(
     slow = language.reply(names("doctor fish"), delay=20)
     server = language.by_class({"tench": slow, "eel": language.reply(names("elver"))})
     workspace = task("tench", "eel")
-    monkeypatch.setattr(logging.getLogger("captrawl.search.synonyms"), "warning", interrupt)
+    monkeypatch.setattr(logging.getLogger("captrawl.search.synonyms.ask"), "warning", interrupt)
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         synonyms(workspace, Server("fake", server.url), domain="a fish", progress=interrupt)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from captrawl.classes import check_classes
+from captrawl.classes.checks import check_classes
+from captrawl.core.text import tokens
 from captrawl.demo.captions import caption_beside, caption_elsewhere, caption_of
-from captrawl.demo.drawings import DRAWINGS
+from captrawl.demo.drawings.catalogue import DRAWINGS
 from captrawl.demo.run import demo_classes
 from captrawl.demo.words import CLASSES, TALK, DemoClass
-from captrawl.search.text import tokens
 
 
 def holds(caption: str, phrases: tuple[str, ...]) -> bool:

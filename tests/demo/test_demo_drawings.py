@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from captrawl.demo.drawings import DRAWINGS, SHAPES, draw, placeholder
-from captrawl.demo.flags import FLAGS
+from captrawl.demo.drawings.catalogue import DRAWINGS, SHAPES, draw, placeholder
+from captrawl.demo.drawings.flags import FLAGS
 from PIL import Image, ImageDraw
 
 

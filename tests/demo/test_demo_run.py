@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from captrawl import pipeline
+from captrawl.core.errors import CaptionIndexError, WorkspaceError
 from captrawl.demo.plan import REASONS
 from captrawl.demo.run import RAW, DemoResult, run_demo
 from captrawl.demo.server import free_port, serving
 from captrawl.demo.web import Web, WebSettings, make_web
-from captrawl.errors import CaptionIndexError, WorkspaceError
 from captrawl.indexer.captions import index_captions
-from captrawl.indexer.corpora import find_files
-from captrawl.workspace import State, Workspace
+from captrawl.indexer.corpora.files import find_files
+from captrawl.workspace import pipeline
+from captrawl.workspace.workspace import State, Workspace
 
 SIZE = WebSettings(seed=1, rows_per_class=16, captions=1200)
 

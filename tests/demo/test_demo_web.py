@@ -14,11 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from captrawl.demo.drawings import draw, placeholder
+from captrawl.core.errors import WorkspaceError
+from captrawl.demo.drawings.catalogue import draw, placeholder
 from captrawl.demo.plan import MISSING, REASONS, UNRELATED, Kind, plan
 from captrawl.demo.server import DRIP, serving
 from captrawl.demo.web import SIDE, UNSEEN, Web, WebSettings, make_web
-from captrawl.errors import WorkspaceError
 from PIL import Image
 
 

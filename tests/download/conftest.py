@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from captrawl.records import MATCH_SCHEMA
-from captrawl.settings import CaptionSettings, DownloadSettings, Settings, save_settings
-from captrawl.workspace import Workspace
+from captrawl.core.records import MATCH_SCHEMA
+from captrawl.workspace.settings import CaptionSettings, DownloadSettings, Settings, save_settings
+from captrawl.workspace.workspace import Workspace
 from PIL import Image
 
 Handler = Callable[[asyncio.StreamWriter, dict[str, str]], Awaitable[None]]

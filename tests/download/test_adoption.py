@@ -9,10 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from captrawl.errors import InputError
-from captrawl.indexer.download import adopt, download, download_status, plan_only
+from captrawl.core.errors import InputError
+from captrawl.indexer.download.stage import adopt, download, download_status, plan_only
 from captrawl.indexer.ledger import Ledger
-from captrawl.workspace import State
+from captrawl.workspace.workspace import State
 
 IMG2DATASET = """
 import os, sys

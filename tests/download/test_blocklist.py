@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from captrawl.errors import InputError
-from captrawl.indexer.blocklist import Blocklist, load_blocklist
+from captrawl.core.errors import InputError
+from captrawl.indexer.fetch.blocklist import Blocklist, load_blocklist
 from captrawl.indexer.reasons import Reason
 
 MD5, SHA1, SHA256 = "d835884373f4d6c8f24742ceabe74946", "A" * 40, "b" * 64

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from captrawl.indexer.consent import REFUSALS, Signal, judge, robots_refusal, tdm_refusal, usage_refusal
+from captrawl.indexer.fetch.consent import REFUSALS, Signal, judge, robots_refusal, tdm_refusal, usage_refusal
 from hypothesis import given
 from hypothesis import strategies as st
 

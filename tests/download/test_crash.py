@@ -9,15 +9,16 @@ import subprocess
 import sys
 import time
 
-from captrawl.indexer.download import download
+from captrawl.indexer.download.stage import download
 from captrawl.indexer.ledger import Ledger
-from captrawl.workspace import Workspace
+from captrawl.workspace.workspace import Workspace
 
 KILLS = 12
 CODE = (
-    "import sys\nfrom pathlib import Path\nfrom captrawl.indexer import packline\n"
-    "from captrawl.indexer.download import download\nfrom captrawl.workspace import Workspace\n"
-    "packline.A_SHARD = 25\n"  # many small folders: more commits to be killed in
+    "import sys\nfrom pathlib import Path\nfrom captrawl.indexer.pack import queue\n"
+    "from captrawl.indexer.download.stage import download\n"
+    "from captrawl.workspace.workspace import Workspace\n"
+    "queue.A_SHARD = 25\n"  # many small folders: more commits to be killed in
     "download(Workspace.open(Path(sys.argv[1])))\n"
 )
 KEPT = ("state", "reason", "status", "width", "height", "sha256", "md5")

@@ -19,13 +19,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from captrawl.cli import app
-from captrawl.errors import DownloadError, WorkspaceError
-from captrawl.indexer import packline
-from captrawl.indexer.crawl import in_flight_limit
-from captrawl.indexer.download import download, download_status
+from captrawl.core.errors import DownloadError, WorkspaceError
+from captrawl.core.records import IMAGE_SCHEMA
+from captrawl.indexer.download.crawl import in_flight_limit
+from captrawl.indexer.download.stage import download, download_status
 from captrawl.indexer.ledger import Ledger
-from captrawl.records import IMAGE_SCHEMA
-from captrawl.workspace import State
+from captrawl.indexer.pack import queue as packline
+from captrawl.workspace.workspace import State
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -436,8 +436,8 @@ def test_few_open_files_are_enough(web, make_workspace, tools, tmp_path) -> None
 
 
 def test_a_poisonous_image_is_dropped_alone(web, make_workspace, tools, monkeypatch) -> None:
-    from captrawl.indexer import yard
-    from captrawl.indexer.pack import PackSettings
+    from captrawl.indexer.download import session as yard
+    from captrawl.indexer.pack.pool import PackSettings
 
     urls = [web.give(f"/{n}", tools.jpeg(n)) for n in range(20)]
     bad = web.give("/poison", tools.endless_jpeg())
@@ -471,7 +471,7 @@ def test_nothing_is_printed_and_nothing_heavy_is_imported(web, make_workspace, t
     )
     code = (
         "import sys\nfrom pathlib import Path\n"
-        "import captrawl.indexer.download as d\nfrom captrawl.workspace import Workspace\n"
+        "import captrawl.indexer.download.stage as d\nfrom captrawl.workspace.workspace import Workspace\n"
         "heavy = {'aiohttp', 'img2dataset', 'wandb', 'torch', 'PIL', 'albumentations'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
         "counts = d.download(Workspace.open(Path(sys.argv[1])))\n"
@@ -492,8 +492,8 @@ def test_workers_end_with_their_parent(web, make_workspace, tools) -> None:
     workspace = make_workspace([web.give("/a.jpg", tools.jpeg(1))])
     web.delay = 30
     code = (
-        "import sys\nfrom pathlib import Path\nfrom captrawl.indexer.download import download\n"
-        "from captrawl.workspace import Workspace\ndownload(Workspace.open(Path(sys.argv[1])))\n"
+        "import sys\nfrom pathlib import Path\nfrom captrawl.indexer.download.stage import download\n"
+        "from captrawl.workspace.workspace import Workspace\ndownload(Workspace.open(Path(sys.argv[1])))\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", code, str(workspace.root)])
     children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")

@@ -12,12 +12,12 @@ import time
 import zlib
 
 import pytest
-from captrawl.indexer.answers import Answer, Asked
-from captrawl.indexer.blocklist import Blocklist
-from captrawl.indexer.fetch import Fetcher, Rules, agent_name, open_session
-from captrawl.indexer.hosts import Hosts
-from captrawl.indexer.links import host_of
-from captrawl.indexer.spool import Spool
+from captrawl.indexer.fetch.blocklist import Blocklist
+from captrawl.indexer.fetch.fetcher import Fetcher, Rules, agent_name, open_session
+from captrawl.indexer.fetch.host_queue import Hosts
+from captrawl.indexer.fetch.urls import host_of
+from captrawl.indexer.outcomes import Answer, Asked
+from captrawl.indexer.pack.spool import Spool
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import asyncio
 import socket
 
 import pytest
-from captrawl.indexer.guard import (
+from captrawl.indexer.fetch.addresses import (
     ForbiddenAddressError,
     GuardedResolver,
     NoSuchHostError,

@@ -7,13 +7,13 @@ import time
 
 import pyarrow.parquet as pq
 import pytest
-from captrawl.errors import DownloadError
-from captrawl.indexer.answers import Answer, Asked, Body, PackedFile
-from captrawl.indexer.budget import Budget, Share
-from captrawl.indexer.failures import retry_after
-from captrawl.indexer.hosts import Hosts
-from captrawl.indexer.intake import matches_digest, take_in
+from captrawl.core.errors import DownloadError
+from captrawl.indexer.download.enqueue import matches_digest, take_in
+from captrawl.indexer.fetch.budget import Budget, Share
+from captrawl.indexer.fetch.errors import retry_after
+from captrawl.indexer.fetch.host_queue import Hosts
 from captrawl.indexer.ledger import Ledger
+from captrawl.indexer.outcomes import Answer, Asked, Body, PackedFile
 from captrawl.indexer.reasons import STATES, Reason, UrlState, is_transient, state_of
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from captrawl.errors import DownloadError
-from captrawl.indexer.look import look
-from captrawl.indexer.pack import Packing, PackSettings, Shard, WorkerDeathError
-from captrawl.indexer.spool import Spool
-from captrawl.indexer.upright import is_whole_jpeg
+from captrawl.core.errors import DownloadError
+from captrawl.indexer.pack.orient import is_whole_jpeg
+from captrawl.indexer.pack.pool import Packing, PackSettings, Shard, WorkerDeathError
+from captrawl.indexer.pack.sniff import look
+from captrawl.indexer.pack.spool import Spool
 from PIL import Image
 
 

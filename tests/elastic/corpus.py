@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
-from captrawl.records import ROW_SCHEMA, CorpusFile, Fingerprint
+from captrawl.core.records import ROW_SCHEMA, CorpusFile, Fingerprint
 
 
 class Corpus:

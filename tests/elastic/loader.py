@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from captrawl.search.elastic import ElasticCaptions
+from captrawl.search.elastic.index import ElasticCaptions
 from corpus import Corpus
 
 

@@ -6,17 +6,17 @@ import json
 from pathlib import Path
 
 import pytest
-from captrawl.errors import CaptionIndexError, ServerError
-from captrawl.records import Fingerprint
+from captrawl.core.errors import CaptionIndexError, ServerError
+from captrawl.core.records import Fingerprint
 from captrawl.search.captions import open_captions
-from captrawl.search.elastic_address import Making, credentials, is_address, parse_address, seconds
-from captrawl.search.elastic_bulk import CHUNK_BYTES, CHUNK_DOCUMENTS, chunks
-from captrawl.search.elastic_catalogue import FileRecord
-from captrawl.search.elastic_queries import counts, in_loads, matching, scored
-from captrawl.search.elastic_scan import UNIT_ROWS, units
-from captrawl.search.elastic_schema import FORMAT, is_ours, mapping, row_id, row_of
-from captrawl.search.elastic_session import restored
-from captrawl.search.elastic_swap import next_name
+from captrawl.search.elastic.address import Making, credentials, is_address, parse_address, seconds
+from captrawl.search.elastic.bulk import CHUNK_BYTES, CHUNK_DOCUMENTS, chunks
+from captrawl.search.elastic.catalogue import FileRecord
+from captrawl.search.elastic.queries import counts, in_loads, matching, scored
+from captrawl.search.elastic.scan import UNIT_ROWS, units
+from captrawl.search.elastic.schema import FORMAT, is_ours, mapping, row_id, row_of
+from captrawl.search.elastic.session import restored
+from captrawl.search.elastic.swap import next_name
 from captrawl.search.query import CaptionQuery, Filters, Safety
 
 ADDRESSES = [

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from captrawl.search.captions import open_captions
-from captrawl.search.elastic_swap import rebuilding
+from captrawl.search.elastic.swap import rebuilding
 
 pytestmark = pytest.mark.elastic
 

@@ -9,11 +9,12 @@ import threading
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from captrawl.errors import CaptionIndexError, IndexBusyError, ServerError
-from captrawl.records import ROW_SCHEMA
-from captrawl.search import elastic_bulk, elastic_scan
+from captrawl.core.errors import CaptionIndexError, IndexBusyError, ServerError
+from captrawl.core.records import ROW_SCHEMA
 from captrawl.search.captions import open_captions
-from captrawl.search.elastic import ElasticCaptions
+from captrawl.search.elastic import bulk as elastic_bulk
+from captrawl.search.elastic import scan as elastic_scan
+from captrawl.search.elastic.index import ElasticCaptions
 from captrawl.search.query import CaptionQuery, Filters, Safety
 from elasticsearch import Elasticsearch
 

@@ -7,11 +7,12 @@ import threading
 import time
 
 import pytest
-from captrawl.errors import CaptionIndexError, ServerError
-from captrawl.search import elastic_bulk, elastic_scan
-from captrawl.search.elastic import ElasticCaptions
-from captrawl.search.elastic_catalogue import Catalogue
-from captrawl.search.elastic_server import Server
+from captrawl.core.errors import CaptionIndexError, ServerError
+from captrawl.search.elastic import bulk as elastic_bulk
+from captrawl.search.elastic import scan as elastic_scan
+from captrawl.search.elastic.catalogue import Catalogue
+from captrawl.search.elastic.index import ElasticCaptions
+from captrawl.search.elastic.server import Server
 from captrawl.search.query import CaptionQuery, Filters, Safety
 
 pytestmark = pytest.mark.elastic

@@ -8,9 +8,9 @@ import threading
 import time
 
 import pytest
-from captrawl.errors import CaptionIndexError, IndexBusyError
-from captrawl.search.elastic import ElasticCaptions
-from captrawl.search.elastic_records import CONTROL_ID
+from captrawl.core.errors import CaptionIndexError, IndexBusyError
+from captrawl.search.elastic.index import ElasticCaptions
+from captrawl.search.elastic.records import CONTROL_ID
 from captrawl.search.query import CaptionQuery, Filters, Safety
 
 pytestmark = pytest.mark.elastic

@@ -9,9 +9,9 @@ import ssl
 import subprocess
 
 import pytest
-from captrawl.errors import CaptionIndexError, ServerError
+from captrawl.core.errors import CaptionIndexError, ServerError
 from captrawl.search.captions import open_captions
-from captrawl.search.elastic import ElasticCaptions
+from captrawl.search.elastic.index import ElasticCaptions
 from captrawl.search.query import CaptionQuery, Filters, Safety
 
 pytestmark = pytest.mark.elastic

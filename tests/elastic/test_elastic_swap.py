@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from captrawl.errors import CaptionIndexError, IndexBusyError
+from captrawl.core.errors import CaptionIndexError, IndexBusyError
 from captrawl.search.captions import open_captions
-from captrawl.search.elastic import ElasticCaptions
-from captrawl.search.elastic_swap import rebuilding
+from captrawl.search.elastic.index import ElasticCaptions
+from captrawl.search.elastic.swap import rebuilding
 from captrawl.search.query import CaptionQuery, Filters, Safety
 
 pytestmark = pytest.mark.elastic

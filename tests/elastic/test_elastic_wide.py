@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from captrawl.search import elastic_queries
 from captrawl.search.captions import open_captions
+from captrawl.search.elastic import queries as elastic_queries
 from captrawl.search.query import CaptionQuery, Filters, Safety
 
 pytestmark = pytest.mark.elastic

@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from captrawl.records import IMAGE_SCHEMA, MATCH_SCHEMA
-from captrawl.settings import CaptionSettings, ModelSettings, Settings, save_settings
-from captrawl.workspace import Workspace
+from captrawl.core.records import IMAGE_SCHEMA, MATCH_SCHEMA
+from captrawl.workspace.settings import CaptionSettings, ModelSettings, Settings, save_settings
+from captrawl.workspace.workspace import Workspace
 from PIL import Image
 
 TINY = {
@@ -88,7 +88,7 @@ def make_workspace(tmp_path: Path, tiny_model: Path) -> MakeWorkspace:
 
 def write_rows(workspace: Workspace, rows: Sequence[tuple[int, str, str | None, int | None]]) -> None:
     """Write matches.parquet, images.parquet and the pictures."""
-    from captrawl.indexer.corpora import uids
+    from captrawl.indexer.corpora.files import uids
 
     keys = uids(
         pa.array([row[1] for row in rows], pa.string()), pa.array([row[2] for row in rows], pa.string())

@@ -15,14 +15,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from captrawl.cli import app
-from captrawl.errors import ModelError, WorkspaceError
-from captrawl.indexer.embed import embed, embed_status
-from captrawl.indexer.usable import load_failed, usable_rows
-from captrawl.records import EMBEDDED_SCHEMA
-from captrawl.search import embeddings as layout
-from captrawl.search.embeddings import Embeddings
-from captrawl.search.encoder import Encoder, load_encoder, model_of
-from captrawl.workspace import State, Workspace
+from captrawl.core.errors import ModelError, WorkspaceError
+from captrawl.core.records import EMBEDDED_SCHEMA
+from captrawl.indexer.embed.rows import load_failed, usable_rows
+from captrawl.indexer.embed.stage import embed, embed_status
+from captrawl.search.vectors import store as layout
+from captrawl.search.vectors.encoder import Encoder, load_encoder, model_of
+from captrawl.search.vectors.store import Embeddings
+from captrawl.workspace.workspace import State, Workspace
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -196,7 +196,7 @@ def test_extension_adds_a_shard_and_reuses_vectors(make_workspace, rewrite, monk
 def test_a_finished_stage_loads_no_model(make_workspace, monkeypatch):
     workspace = make_workspace(ROWS)
     embed(workspace)
-    monkeypatch.setattr("captrawl.indexer.embed.load_encoder", None)
+    monkeypatch.setattr("captrawl.indexer.embed.stage.load_encoder", None)
     assert embed(workspace)["rows"] == 4
 
 

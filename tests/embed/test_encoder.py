@@ -7,11 +7,19 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from captrawl.errors import InputError, ModelError
-from captrawl.search import decode
-from captrawl.search.encoder import MODELS, Encoder, ModelId, find_weights, fingerprint, load_encoder, resolve
-from captrawl.search.loading import check_activation, check_name, choose_device, hash_state, wrap
-from captrawl.search.towers import text_tower
+from captrawl.core.errors import InputError, ModelError
+from captrawl.search.vectors import decode
+from captrawl.search.vectors.encoder import (
+    MODELS,
+    Encoder,
+    ModelId,
+    find_weights,
+    fingerprint,
+    load_encoder,
+    resolve,
+)
+from captrawl.search.vectors.loading import check_activation, check_name, choose_device, hash_state, wrap
+from captrawl.search.vectors.text_tower import text_tower
 from PIL import Image
 
 TEXTS = [
@@ -71,7 +79,7 @@ class TestTrimming:
 
     def test_batches_are_bounded(self, tiny_model, monkeypatch):
         encoder = load_encoder(resolve(f"local-dir:{tiny_model}"), batch=4)
-        monkeypatch.setattr("captrawl.search.encoder.TEXT_BLOCK", 64)
+        monkeypatch.setattr("captrawl.search.vectors.encoder.TEXT_BLOCK", 64)
         texts = ["word " * (n % 25) for n in range(200)]
         batches = [
             (len(indices), max(len(texts[at].split()) for at in indices))

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from captrawl.indexer.usable import load_failed
-from captrawl.search.embeddings import Embeddings, EmbeddingsInfo
-from captrawl.search.neighbours import Neighbours, VectorsInfo
+from captrawl.indexer.embed.rows import load_failed
+from captrawl.search.vectors.neighbours import Neighbours, VectorsInfo
+from captrawl.search.vectors.store import Embeddings, EmbeddingsInfo
 
 GOLDEN = Path(__file__).parent / "golden_v1"
 ROWS = 8
@@ -27,10 +27,10 @@ def vectors(seed: int) -> np.ndarray:
 def write() -> None:
     """How golden_v1 was made."""
     import pyarrow as pa
-    from captrawl.indexer.usable import FAILED_SCHEMA, add_failed
-    from captrawl.indexer.vectors import _build
-    from captrawl.records import EMBEDDED_SCHEMA
-    from captrawl.search.embeddings import write_shard
+    from captrawl.core.records import EMBEDDED_SCHEMA
+    from captrawl.indexer.embed.faiss_index import _build
+    from captrawl.indexer.embed.rows import FAILED_SCHEMA, add_failed
+    from captrawl.search.vectors.store import write_shard
 
     folder = GOLDEN / "embeddings"
     EmbeddingsInfo("ViT-B-32-quickgelu", "laion400m_e32", "0" * 64, 16, "float16").save(folder)

@@ -12,12 +12,12 @@ import faiss
 import numpy as np
 import pyarrow as pa
 import pytest
-from captrawl.indexer.vectors import build_vectors
-from captrawl.records import EMBEDDED_SCHEMA
-from captrawl.search.embeddings import Embeddings, EmbeddingsInfo, write_shard
-from captrawl.search.knn import exact_scores
-from captrawl.search.models import model_of
-from captrawl.search.neighbours import Neighbours
+from captrawl.core.records import EMBEDDED_SCHEMA
+from captrawl.indexer.embed.faiss_index import build_vectors
+from captrawl.search.vectors.exact import exact_scores
+from captrawl.search.vectors.models import model_of
+from captrawl.search.vectors.neighbours import Neighbours
+from captrawl.search.vectors.store import Embeddings, EmbeddingsInfo, write_shard
 
 
 def unit(rows: int, seed: int = 0) -> np.ndarray:
@@ -60,7 +60,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> DocumentedGpu:
     monkeypatch.setattr(faiss, "StandardGpuResources", stand_in.resources, raising=False)
     monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1, raising=False)
     monkeypatch.setattr(faiss, "knn_gpu", stand_in.knn, raising=False)
-    monkeypatch.setattr("captrawl.search.knn._THREAD", threading.local())
+    monkeypatch.setattr("captrawl.search.vectors.exact._THREAD", threading.local())
     return stand_in
 
 

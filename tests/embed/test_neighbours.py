@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from captrawl.errors import ModelError, WorkspaceError
-from captrawl.indexer.vectors import build_vectors, choose_factory, content_of, vectors_status
-from captrawl.records import EMBEDDED_SCHEMA
-from captrawl.search.embeddings import Embeddings, EmbeddingsInfo, write_shard
-from captrawl.search.encoder import model_of
-from captrawl.search.neighbours import Neighbours, VectorsInfo
-from captrawl.workspace import State, Workspace
+from captrawl.core.errors import ModelError, WorkspaceError
+from captrawl.core.records import EMBEDDED_SCHEMA
+from captrawl.indexer.embed.faiss_index import build_vectors, choose_factory, content_of, vectors_status
+from captrawl.search.vectors.encoder import model_of
+from captrawl.search.vectors.neighbours import Neighbours, VectorsInfo
+from captrawl.search.vectors.store import Embeddings, EmbeddingsInfo, write_shard
+from captrawl.workspace.workspace import State, Workspace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -127,7 +127,7 @@ def test_over_all_rows_of_an_exact_index(workspace):
 )
 def test_ties_are_settled_by_uid(tmp_path_factory, chosen, k, seed, factory):
     """Rows drawn from five vectors: nearly everything is a tie, also at the last place."""
-    from captrawl.indexer.vectors import _build
+    from captrawl.indexer.embed.faiss_index import _build
 
     if not chosen and factory != "Flat":
         return

@@ -6,13 +6,13 @@ import json
 
 import numpy as np
 import pytest
-from captrawl.errors import InputError, QueryError, WorkspaceError
-from captrawl.indexer.embed import embed
-from captrawl.indexer.vectors import build_vectors
-from captrawl.records import MATCH_SCHEMA
-from captrawl.search.encoder import load_encoder, model_of
-from captrawl.search.similar import similar
-from captrawl.workspace import Workspace
+from captrawl.core.errors import InputError, QueryError, WorkspaceError
+from captrawl.core.records import MATCH_SCHEMA
+from captrawl.indexer.embed.faiss_index import build_vectors
+from captrawl.indexer.embed.stage import embed
+from captrawl.search.vectors.encoder import load_encoder, model_of
+from captrawl.search.vectors.similar import similar
+from captrawl.workspace.workspace import Workspace
 from PIL import Image
 
 ROWS = [

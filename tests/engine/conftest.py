@@ -17,9 +17,9 @@ from uuid import uuid4
 
 import pyarrow as pa
 import pytest
-from captrawl.records import ROW_SCHEMA, CorpusFile, Fingerprint
+from captrawl.core.records import ROW_SCHEMA, CorpusFile, Fingerprint
 from captrawl.search.captions import CaptionIndex, open_captions
-from captrawl.search.tantivy_build import build_part, staged
+from captrawl.search.tantivy.build import build_part, staged
 
 _servers = sys.modules["captrawl_tests_servers"]  # loaded by tests/conftest.py
 ENGINES = ["tantivy", *(pytest.param(f"elastic-{v}", marks=pytest.mark.elastic) for v in _servers.versions())]

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from captrawl.identity import name_hash, uids_behind
-from captrawl.records import ROW_SCHEMA, CorpusFile, Fingerprint
+from captrawl.core.records import ROW_SCHEMA, CorpusFile, Fingerprint
+from captrawl.core.row_ids import name_hash, uids_behind
 from captrawl.search.captions import open_captions
-from captrawl.search.tantivy_build import build_part, staged
+from captrawl.search.tantivy.build import build_part, staged
 
 CAPTIONS = [
     "A Golden-Retriever dog",

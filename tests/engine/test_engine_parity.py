@@ -9,7 +9,7 @@ import os
 from dataclasses import replace
 
 import pyarrow as pa
-from captrawl.records import ROW_SCHEMA, RowId
+from captrawl.core.records import ROW_SCHEMA, RowId
 from captrawl.search.match import Credit
 from captrawl.search.query import CaptionQuery, Filters, Safety
 from hypothesis import HealthCheck, given, settings

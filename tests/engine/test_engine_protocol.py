@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from captrawl.errors import CaptionIndexError, QueryError
-from captrawl.records import ROW_SCHEMA, RowId
+from captrawl.core.errors import CaptionIndexError, QueryError
+from captrawl.core.records import ROW_SCHEMA, RowId
 from captrawl.search.captions import open_captions
 from captrawl.search.query import CaptionQuery, Filters, Safety
 

@@ -7,7 +7,7 @@ import json
 import pyarrow.parquet as pq
 import pytest
 from captrawl.indexer.captions import index_captions
-from captrawl.indexer.corpora import find_files
+from captrawl.indexer.corpora.files import find_files
 from captrawl.search.captions import open_captions
 from captrawl.search.query import CaptionQuery, Filters, Safety
 

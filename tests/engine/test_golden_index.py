@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from captrawl.records import Fingerprint
+from captrawl.core.records import Fingerprint
 from captrawl.search.captions import open_captions
 from captrawl.search.query import CaptionQuery, Filters
 

@@ -8,9 +8,9 @@ from itertools import count
 import numpy as np
 import pyarrow as pa
 import pytest
-from captrawl.records import ROW_SCHEMA
-from captrawl.search import row_store
-from captrawl.search.row_store import BLOCK_ROWS, COLUMNS, RowStore, RowWriter, read_rows
+from captrawl.core.records import ROW_SCHEMA
+from captrawl.search.tantivy import row_store
+from captrawl.search.tantivy.row_store import BLOCK_ROWS, COLUMNS, RowStore, RowWriter, read_rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

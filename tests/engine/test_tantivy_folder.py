@@ -15,14 +15,15 @@ import time
 from pathlib import Path
 
 import pytest
-from captrawl.errors import CaptionIndexError, CorpusError, IndexBusyError
-from captrawl.records import RowId
-from captrawl.search import tantivy_part, tantivy_scan
+from captrawl.core.errors import CaptionIndexError, CorpusError, IndexBusyError
+from captrawl.core.records import RowId
 from captrawl.search.captions import open_captions
 from captrawl.search.query import CaptionQuery
-from captrawl.search.row_store import BLOCK_ROWS
-from captrawl.search.tantivy_build import build_part, staged, sweep
-from captrawl.search.tantivy_files import ROWS
+from captrawl.search.tantivy import part as tantivy_part
+from captrawl.search.tantivy import scan as tantivy_scan
+from captrawl.search.tantivy.build import build_part, staged, sweep
+from captrawl.search.tantivy.folder import ROWS
+from captrawl.search.tantivy.row_store import BLOCK_ROWS
 
 DOG = CaptionQuery(("dog",))
 
@@ -338,7 +339,7 @@ def test_rows_that_are_missing_are_noticed(index_folder):
 
 READER = """
     import os, sys, time
-    import captrawl.search.tantivy
+    import captrawl.search.tantivy.index
     from captrawl.search.captions import open_captions
     from captrawl.search.query import CaptionQuery
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pyarrow as pa
 import pytest
-from captrawl.search.text import matching_spans, token_column, tokens
+from captrawl.core.text import matching_spans, token_column, tokens
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -13,12 +13,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from captrawl.records import EMBEDDED_SCHEMA, IMAGE_SCHEMA, MATCH_SCHEMA
-from captrawl.sampling.cache import save
-from captrawl.search.embeddings import EmbeddingsInfo, write_shard
-from captrawl.search.models import model_of
-from captrawl.settings import parse_settings, save_settings
-from captrawl.workspace import Workspace, digest
+from captrawl.core.files import digest
+from captrawl.core.records import EMBEDDED_SCHEMA, IMAGE_SCHEMA, MATCH_SCHEMA
+from captrawl.sampling.vector_cache import save
+from captrawl.search.vectors.models import model_of
+from captrawl.search.vectors.store import EmbeddingsInfo, write_shard
+from captrawl.workspace.settings import parse_settings, save_settings
+from captrawl.workspace.workspace import Workspace
 from PIL import Image
 
 TEMPLATE = "a photo of {}."

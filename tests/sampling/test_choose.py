@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from captrawl.errors import QueryError
+from captrawl.core.errors import QueryError
 from captrawl.sampling.filters import Candidates, Steps, choose, distinct, shuffle_keys
 from captrawl.sampling.methods import METHODS, Score, compose, named, resolve
 from captrawl.sampling.scores import products, score
-from captrawl.settings import SampleSettings
+from captrawl.workspace.settings import SampleSettings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

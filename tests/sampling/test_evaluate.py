@@ -6,15 +6,15 @@ import json
 
 import numpy as np
 import pytest
-from captrawl.errors import InputError, QueryError, WorkspaceError
+from captrawl.core.errors import InputError, QueryError, WorkspaceError
 from captrawl.sampling.auto import folds_of
 from captrawl.sampling.evaluate import evaluate, read_evaluation, student, wilson
-from captrawl.sampling.lists import read_sample
+from captrawl.sampling.files import read_sample
 from captrawl.sampling.probe import Probe
-from captrawl.sampling.reference import Shots
+from captrawl.sampling.references import Shots
 from captrawl.sampling.sample import draw
 from captrawl.sampling.task import paths_of
-from captrawl.settings import SampleSettings, parse_settings, save_settings
+from captrawl.workspace.settings import SampleSettings, parse_settings, save_settings
 
 
 def unit(values: np.ndarray) -> np.ndarray:

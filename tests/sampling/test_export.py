@@ -11,19 +11,19 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from captrawl.classes import load_classes
-from captrawl.errors import InputError, MissingExtraError, WorkspaceError
-from captrawl.sampling.cache import save
+from captrawl.classes.files import load_classes
+from captrawl.core.errors import InputError, MissingExtraError, WorkspaceError
 from captrawl.sampling.evaluate import evaluate
-from captrawl.sampling.export import FORMATS, export
-from captrawl.sampling.lists import read_sample
+from captrawl.sampling.export.formats import FORMATS, export
+from captrawl.sampling.files import read_sample
 from captrawl.sampling.sample import draw
 from captrawl.sampling.shots import read_labelled
 from captrawl.sampling.task import paths_of
-from captrawl.search.embeddings import Embeddings
-from captrawl.search.models import model_of
-from captrawl.settings import SampleSettings
-from captrawl.workspace import Workspace
+from captrawl.sampling.vector_cache import save
+from captrawl.search.vectors.models import model_of
+from captrawl.search.vectors.store import Embeddings
+from captrawl.workspace.settings import SampleSettings
+from captrawl.workspace.workspace import Workspace
 from PIL import Image
 
 E = np.eye(3, dtype=np.float32)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from captrawl.indexer.vectors import build_vectors
-from captrawl.sampling.lists import read_sample
+from captrawl.indexer.embed.faiss_index import build_vectors
+from captrawl.sampling.files import read_sample
 from captrawl.sampling.methods import METHODS
 from captrawl.sampling.sample import draw
 from captrawl.sampling.task import paths_of
-from captrawl.settings import SampleSettings
+from captrawl.workspace.settings import SampleSettings
 
 THRESHOLDS = {"Random-I2I": 0.1}
 

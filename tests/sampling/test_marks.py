@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from captrawl.errors import InputError, WorkspaceError
-from captrawl.sampling.lists import read_sample
+from captrawl.core.errors import InputError, WorkspaceError
+from captrawl.sampling.files import read_sample
 from captrawl.sampling.marks import Mark, Marks, set_mark
 from captrawl.sampling.sample import draw, sample_status
 from captrawl.sampling.task import paths_of
-from captrawl.settings import SampleSettings
-from captrawl.workspace import State, Workspace
+from captrawl.workspace.settings import SampleSettings
+from captrawl.workspace.workspace import State, Workspace
 
 E = np.eye(4, dtype=np.float32)
 

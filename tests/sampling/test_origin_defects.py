@@ -24,18 +24,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from captrawl.classes import ClassEntry, Synonym
+from captrawl.classes.model import ClassEntry, Synonym
+from captrawl.core.records import EMBEDDED_SCHEMA
 from captrawl.indexer.captions import index_captions
-from captrawl.indexer.corpora import find_files
-from captrawl.records import EMBEDDED_SCHEMA
-from captrawl.sampling.lists import read_sample
+from captrawl.indexer.corpora.files import find_files
+from captrawl.indexer.match_stage import match, read_matches
+from captrawl.sampling.files import read_sample
 from captrawl.sampling.methods import METHODS
 from captrawl.sampling.sample import draw
 from captrawl.sampling.task import paths_of
-from captrawl.search.embeddings import Embeddings, EmbeddingsInfo, write_shard
-from captrawl.search.matches import match, read_matches
-from captrawl.settings import SampleSettings, Settings
-from captrawl.workspace import Workspace
+from captrawl.search.vectors.store import Embeddings, EmbeddingsInfo, write_shard
+from captrawl.workspace.settings import SampleSettings, Settings
+from captrawl.workspace.workspace import Workspace
 
 E = np.eye(4, dtype=np.float32)
 

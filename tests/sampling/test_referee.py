@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from captrawl.sampling.lists import read_sample
+from captrawl.sampling.files import read_sample
 from captrawl.sampling.referee import Policy, judge
 from captrawl.sampling.sample import draw
 from captrawl.sampling.task import paths_of
-from captrawl.search.embeddings import Embeddings
-from captrawl.search.models import model_of
-from captrawl.settings import SampleSettings
+from captrawl.search.vectors.models import model_of
+from captrawl.search.vectors.store import Embeddings
+from captrawl.workspace.settings import SampleSettings
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -12,24 +12,31 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from captrawl.errors import InputError, WorkspaceError
-from captrawl.records import IMAGE_SCHEMA, MATCH_SCHEMA
-from captrawl.sampling import figures
+from captrawl.core.errors import InputError, WorkspaceError
+from captrawl.core.records import IMAGE_SCHEMA, MATCH_SCHEMA
 from captrawl.sampling.evaluate import evaluation_path
+from captrawl.sampling.files import SAMPLE_SCHEMA
 from captrawl.sampling.filters import MEANINGS, Reason
-from captrawl.sampling.lists import SAMPLE_SCHEMA
-from captrawl.sampling.markup import foreign, tag
 from captrawl.sampling.methods import Score
-from captrawl.sampling.picks import pick
-from captrawl.sampling.report import page_path, read_numbers, report, report_status
+from captrawl.sampling.report import figures
+from captrawl.sampling.report.counts import downloads, hosts_of
+from captrawl.sampling.report.examples import pick
+from captrawl.sampling.report.markup import foreign, tag
+from captrawl.sampling.report.sample_counts import BINS, Histogram, count_samples
+from captrawl.sampling.report.stage import page_path, read_numbers, report, report_status
+from captrawl.sampling.report.thumbnails import SIZES, Thumbnails, size_for
 from captrawl.sampling.sample import draw
-from captrawl.sampling.sample_numbers import BINS, Histogram, count_samples
-from captrawl.sampling.statistics import downloads, hosts_of
-from captrawl.sampling.thumbnails import SIZES, Thumbnails, size_for
-from captrawl.search.proposals import Proposal
-from captrawl.search.review import NAME, ClassProposals, Review, ShownCaption, SynonymReview, save_review
-from captrawl.settings import parse_settings, save_settings
-from captrawl.workspace import State, Workspace
+from captrawl.search.synonyms.proposals import Proposal
+from captrawl.search.synonyms.review import (
+    NAME,
+    ClassProposals,
+    Review,
+    ShownCaption,
+    SynonymReview,
+    save_review,
+)
+from captrawl.workspace.settings import parse_settings, save_settings
+from captrawl.workspace.workspace import State, Workspace
 from PIL import Image
 
 HOSTILE = (

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from captrawl.sampling.report import page_path, report
+from captrawl.sampling.report.stage import page_path, report
 from captrawl.sampling.sample import draw
 
 pytestmark = pytest.mark.browser

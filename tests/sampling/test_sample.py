@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from captrawl.cli import app
-from captrawl.errors import InputError, WorkspaceError
-from captrawl.sampling.lists import SAMPLE_SCHEMA, read_list, read_sample
+from captrawl.core.errors import InputError, WorkspaceError
+from captrawl.sampling.files import SAMPLE_SCHEMA, read_list, read_sample
 from captrawl.sampling.sample import draw, sample_status
 from captrawl.sampling.task import paths_of
-from captrawl.settings import SampleSettings
-from captrawl.workspace import State
+from captrawl.workspace.settings import SampleSettings
+from captrawl.workspace.workspace import State
 from typer.testing import CliRunner
 
 E = np.eye(4, dtype=np.float32)
@@ -265,7 +265,7 @@ def test_a_blank_in_a_path_is_refused_with_the_reason(make_workspace, make_row) 
     images = pq.read_table(made.workspace.images_path).to_pylist()
     images[0]["path"] = "images/adopted/a b.jpg"
     import pyarrow as pa
-    from captrawl.records import IMAGE_SCHEMA
+    from captrawl.core.records import IMAGE_SCHEMA
 
     pq.write_table(pa.Table.from_pylist(images, IMAGE_SCHEMA), made.workspace.images_path)
     counts = draw(made.workspace, SampleSettings())

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from captrawl.classes import ClassEntry, Synonym
-from captrawl.errors import InputError
-from captrawl.sampling.cache import save
-from captrawl.sampling.class_folders import class_of_folder, folder_names
-from captrawl.sampling.lists import read_list, read_sample
+from captrawl.classes.model import ClassEntry, Synonym
+from captrawl.core.errors import InputError
+from captrawl.sampling.export.class_folders import class_of_folder, folder_names
+from captrawl.sampling.files import read_list, read_sample
 from captrawl.sampling.sample import draw, sample_status
 from captrawl.sampling.shots import read_labelled
 from captrawl.sampling.task import paths_of, task_of
-from captrawl.search.models import model_of
-from captrawl.settings import SampleSettings, save_settings
-from captrawl.workspace import State
+from captrawl.sampling.vector_cache import save
+from captrawl.search.vectors.models import model_of
+from captrawl.workspace.settings import SampleSettings, save_settings
+from captrawl.workspace.workspace import State
 
 E = np.eye(3, dtype=np.float32)
 

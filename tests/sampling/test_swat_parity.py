@@ -12,11 +12,11 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from captrawl.classes import load_classes
+from captrawl.classes.files import load_classes
 from captrawl.sampling.prompts import class_names, prompt_embeddings
 from captrawl.sampling.sample import draw
 from captrawl.sampling.task import paths_of
-from captrawl.settings import SampleSettings
+from captrawl.workspace.settings import SampleSettings
 
 DIMENSION = 12
 TEMPLATE = "a photo of {}."  # conftest's

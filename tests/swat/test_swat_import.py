@@ -13,19 +13,20 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from captrawl import pipeline
-from captrawl.classes import Synonym, load_classes, save_classes
-from captrawl.errors import InputError, ModelError, WorkspaceError
-from captrawl.identity import uid_list
-from captrawl.indexer.embed import embed
-from captrawl.sampling.export import export
+from captrawl.classes.files import load_classes, save_classes
+from captrawl.classes.model import Synonym
+from captrawl.core.errors import InputError, ModelError, WorkspaceError
+from captrawl.core.row_ids import uid_list
+from captrawl.indexer.embed.stage import embed
+from captrawl.sampling.export.formats import export
 from captrawl.sampling.sample import draw
-from captrawl.search.embeddings import Embeddings, EmbeddingsInfo
-from captrawl.search.models import model_of
-from captrawl.settings import SampleSettings, save_settings
+from captrawl.search.vectors.models import model_of
+from captrawl.search.vectors.store import Embeddings, EmbeddingsInfo
 from captrawl.swat.folder import find
 from captrawl.swat.importing import SwatChoices, import_swat
-from captrawl.workspace import State, Workspace
+from captrawl.workspace import pipeline
+from captrawl.workspace.settings import SampleSettings, save_settings
+from captrawl.workspace.workspace import State, Workspace
 from PIL import Image
 
 
@@ -80,7 +81,7 @@ def test_images_are_linked_and_the_rest_is_asked(make_swat, tmp_path: Path) -> N
     states = {s.stage: s.state for s in pipeline.status(workspace)}
     assert states["match"] is State.DONE
     assert states["download"] is State.PARTIAL
-    from captrawl.indexer.yard import opened
+    from captrawl.indexer.download.session import opened
 
     with opened(workspace) as yard:  # what a later download starts with: nothing is lost or asked again
         assert yard.ledger.queued() == 2
@@ -241,7 +242,7 @@ def test_a_task_of_two_lists_comes_back_from_its_export(make_swat, tmp_path: Pat
 def test_swats_sampler_goes_on_from_the_export(make_swat, tmp_path: Path) -> None:
     """Its T2T-rank, re-implemented over the exported files alone, draws the list that was exported."""
     import torch
-    from captrawl.search.encoder import load_encoder, resolve
+    from captrawl.search.vectors.encoder import load_encoder, resolve
 
     swat = make_swat()
     import_swat(swat.root, tmp_path / "w", SwatChoices(model=swat.model))

@@ -10,7 +10,7 @@ import pickletools
 from pathlib import Path
 
 import pytest
-from captrawl.errors import InputError
+from captrawl.core.errors import InputError
 from captrawl.swat.pickles import load_pickle
 
 

@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
-from captrawl.classes import load_classes
-from captrawl.errors import ClassListError, InputError
+from captrawl.classes.files import load_classes
+from captrawl.core.errors import ClassListError, InputError
 from captrawl.indexer.captions import index_captions
-from captrawl.indexer.corpora import find_files
+from captrawl.indexer.corpora.files import find_files
 from captrawl.sampling.prompts import class_names, templates_of
 from captrawl.swat.comparing import compare
 from captrawl.swat.profile import with_profile
-from captrawl.workspace import Workspace
+from captrawl.workspace.workspace import Workspace
 
 METRICS = {
     "0": {

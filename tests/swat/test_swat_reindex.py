@@ -24,15 +24,16 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from captrawl import pipeline
-from captrawl.classes import ClassEntry, Synonym, load_classes, named, save_classes
+from captrawl.classes.files import load_classes, save_classes
+from captrawl.classes.model import ClassEntry, Synonym, named
 from captrawl.indexer.captions import index_captions
-from captrawl.indexer.corpora import find_files
-from captrawl.indexer.download import adopt
-from captrawl.search.encoder import Encoder
-from captrawl.search.matches import match
-from captrawl.settings import load_settings, parse_settings, save_settings
-from captrawl.workspace import State, Workspace
+from captrawl.indexer.corpora.files import find_files
+from captrawl.indexer.download.stage import adopt
+from captrawl.indexer.match_stage import match
+from captrawl.search.vectors.encoder import Encoder
+from captrawl.workspace import pipeline
+from captrawl.workspace.settings import load_settings, parse_settings, save_settings
+from captrawl.workspace.workspace import State, Workspace
 
 pytestmark = pytest.mark.data
 
@@ -288,7 +289,7 @@ def test_a_second_task_shares_the_images(base: Workspace, web: Web, embedded: di
 
 
 def test_sharing_with_itself_or_nothing_is_an_error(base: Workspace, tmp_path: Path) -> None:
-    from captrawl.errors import InputError
+    from captrawl.core.errors import InputError
 
     with pytest.raises(InputError, match="is this workspace itself"):
         adopt(base, base.root)

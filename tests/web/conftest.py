@@ -17,10 +17,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from captrawl.core.records import IMAGE_SCHEMA
 from captrawl.indexer.captions import index_captions
-from captrawl.indexer.corpora import find_files
-from captrawl.records import IMAGE_SCHEMA
-from captrawl.workspace import Workspace
+from captrawl.indexer.corpora.files import find_files
+from captrawl.workspace.workspace import Workspace
 from PIL import Image, ImageDraw
 
 MODEL = Path(__file__).resolve().parents[2] / "demo" / "model"
@@ -135,10 +135,10 @@ def draw_images(workspace: Workspace) -> None:
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """The folder, made once by the real stages but for the download; tests that write take a copy."""
-    from captrawl.pipeline import STAGES
-    from captrawl.records import silent
+    from captrawl.core.records import silent
     from captrawl.sampling.sample import draw
-    from captrawl.settings import sample_settings
+    from captrawl.workspace.pipeline import STAGES
+    from captrawl.workspace.settings import sample_settings
 
     folder = tmp_path_factory.mktemp("site")
     write_corpus(folder / "corpus")

@@ -9,7 +9,7 @@ from typing import Any
 
 import captrawl
 import pytest
-from captrawl.classes import named
+from captrawl.classes.model import named
 
 ROOT = Path(__file__).resolve().parents[2]
 

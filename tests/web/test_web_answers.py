@@ -18,14 +18,14 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from captrawl.errors import QueryError
+from captrawl.core.errors import QueryError
 from captrawl.search.captions import open_captions
-from captrawl.web.answers import Answers
 from captrawl.web.caption_pages import Question, answer
+from captrawl.web.executor import BusyError, Work
 from captrawl.web.explorer import Explorer
-from captrawl.web.guard import Limits
-from captrawl.web.models import Asked, AskedPage
-from captrawl.web.work import BusyError, Work
+from captrawl.web.middleware import Limits
+from captrawl.web.schemas import Asked, AskedPage
+from captrawl.web.worker_pool import Answers
 
 CATS = Asked(phrase=["tabby cat"])
 QUESTIONS: list[tuple[Question, Asked]] = [

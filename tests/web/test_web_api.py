@@ -14,17 +14,17 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
-from captrawl.classes import load_classes
-from captrawl.sampling.lists import read_sample
+from captrawl.classes.files import load_classes
+from captrawl.sampling.files import read_sample
 from captrawl.sampling.marks import Mark, Marks
 from captrawl.sampling.sample import draw
 from captrawl.sampling.task import paths_of
 from captrawl.search.captions import open_captions
 from captrawl.search.match import Scope, count_classes
 from captrawl.search.query import CaptionQuery, Filters, Safety
-from captrawl.search.similar import similar
+from captrawl.search.vectors.similar import similar
 from captrawl.web.app import create_app
-from captrawl.web.guard import Limits
+from captrawl.web.middleware import Limits
 from PIL import Image
 from starlette.testclient import TestClient
 
@@ -367,7 +367,7 @@ def test_the_page_itself(client: TestClient) -> None:
 def test_the_counts_of_300_class_names_are_those_of_count(data_folder: Path, tmp_path: Path) -> None:
     """Every alternate of the first 300 classes of ImageNet, asked one class after the other."""
     from captrawl.indexer.captions import index_captions
-    from captrawl.indexer.corpora import find_files
+    from captrawl.indexer.corpora.files import find_files
 
     files = find_files([data_folder / "data" / "captions"])
     index_captions(tmp_path / "index", files, part=None, replace=False, workers=2)

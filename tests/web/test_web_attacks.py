@@ -15,7 +15,7 @@ import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from captrawl.records import IMAGE_SCHEMA
+from captrawl.core.records import IMAGE_SCHEMA
 from captrawl.web.serve import CONNECTIONS
 from PIL import Image
 

@@ -292,7 +292,7 @@ def test_web_thumbnails_are_fetched_only_when_switched_on(
 ) -> None:
     import pyarrow as pa
     from captrawl.indexer.captions import index_captions
-    from captrawl.indexer.corpora import find_files
+    from captrawl.indexer.corpora.files import find_files
 
     base = f"http://127.0.0.1:{other_site.server_port}"
     rows = {"url": [f"{base}/{n}.svg" for n in range(3)], "caption": ["a red kite"] * 3}

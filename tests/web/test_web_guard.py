@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from captrawl.web.files import NotServedError, read_inside, static_files
-from captrawl.web.guard import Hosts, host_name, is_loopback
+from captrawl.web.middleware import Hosts, host_name, is_loopback
 
 
 @pytest.mark.parametrize(

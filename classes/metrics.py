@@ -1,0 +1,120 @@
+"""SWAT's and REAL's class lists: metrics JSON, the files on the way to it, and their most common names.
+
+An object maps the class id to ``name``, ``alternates`` ({synonym: frequency}), ``most_common_name`` and more;
+every other key is kept in ``ClassEntry.extra`` and written back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any, cast
+
+from ..core.errors import ClassListError
+from .model import ClassEntry, ClassList, Synonym, named, whole
+from .native import synonym_of
+
+OWN_KEY = "captrawl"
+"""Where a foreign JSON object keeps what its own format can't hold; foreign readers pass over it."""
+
+
+_LISTS = ("synonyms_final", "synonyms_filtered", "synonyms")
+"""Where SWAT's files on the way to the metrics keep synonyms: the later step first."""
+
+
+def read_metrics(record: Mapping[str, Any], source: str) -> list[ClassEntry]:
+    """The classes of a JSON object of objects; see the module. ``source`` is the file named in errors."""
+    entries: list[ClassEntry] = []
+    for position, (key, value) in enumerate(record.items()):
+        where = f"{source}: {key!r}"
+        if "class_id" in value:
+            entries.append(_species(key, value, where))
+        elif isinstance(value.get("name"), str):
+            entries.append(_metrics_entry(whole(key, f"{source}: the class id"), value, where))
+        elif value and "name" not in value and "alternates" not in value:
+            others = _frequencies(value, where)
+            base = named(position, key)
+            listed = tuple(synonym for synonym in others if synonym.text != key)
+            own = next((synonym for synonym in others if synonym.text == key), base.synonyms[0])
+            entries.append(replace(base, synonyms=(own, *listed)))
+        else:
+            raise ClassListError(f"{where} has no 'name'")
+    return entries
+
+
+def _metrics_entry(class_id: int, value: Mapping[str, Any], where: str) -> ClassEntry:
+    name = value["name"]
+    common = value.get("most_common_name")
+    taken = {"name", "alternates", OWN_KEY} | (
+        {"most_common_name"} if isinstance(common, str) and common else set()
+    )
+    extra = {key: held for key, held in value.items() if key not in taken}
+    if "alternates" in value:
+        synonyms = _frequencies(value["alternates"], f"{where}: 'alternates'")
+        if OWN_KEY in value:
+            synonyms = _with_own(synonyms, value[OWN_KEY], f"{where}: {OWN_KEY!r}")
+    else:
+        found = next((key for key in _LISTS if key in value), None)
+        others = _frequencies(value[found], f"{where}: {found!r}") if found else ()
+        synonyms = (Synonym(name), *(synonym for synonym in others if synonym.text != name))
+    return ClassEntry(class_id, name, synonyms, common if isinstance(common, str) else "", extra)
+
+
+def _frequencies(value: Any, where: str) -> tuple[Synonym, ...]:
+    """Synonyms of {text: frequency} or of a list of texts, in the file's order."""
+    if isinstance(value, list) and all(isinstance(text, str) for text in cast("list[Any]", value)):
+        return tuple(Synonym(text) for text in dict.fromkeys(cast("list[str]", value)))
+    if not isinstance(value, dict):
+        raise ClassListError(f"{where} must map synonyms to frequencies, got {value!r:.80}")
+    pairs = cast("dict[str, Any]", value)
+    return tuple(
+        Synonym(text, whole(held, f"{where}: the frequency of {text!r}")) for text, held in pairs.items()
+    )
+
+
+def _with_own(listed: tuple[Synonym, ...], own: Any, where: str) -> tuple[Synonym, ...]:
+    """``listed`` (what alternates says now, a person's edits with it) with what captrawl noted beside it."""
+    if not isinstance(own, list):
+        raise ClassListError(f"{where} must be a list of synonyms")
+    frequency = {synonym.text: synonym.frequency for synonym in listed}
+    noted: dict[str, Synonym] = {}
+    for synonym in (synonym_of(value, where) for value in cast("list[Any]", own)):
+        if synonym.text in frequency:
+            held = frequency[synonym.text]
+            unknown = synonym.frequency is None and held == 0
+            noted[synonym.text] = replace(synonym, frequency=None if unknown else held)
+        elif not synonym.kept:
+            noted[synonym.text] = synonym
+    return (*noted.values(), *(synonym for synonym in listed if synonym.text not in noted))
+
+
+def _species(key: str, value: Mapping[str, Any], where: str) -> ClassEntry:
+    """A class of semi-aves' s-names_prompts.json: species, common name, class id."""
+    name = value.get("species") or key.replace("_", " ")
+    common = value.get("common_name")
+    if not isinstance(name, str) or not isinstance(common, str | None):
+        raise ClassListError(f"{where}: 'species' and 'common_name' must be texts")
+    extra = {held: value[held] for held in value if held not in {"class_id", "species"}}
+    return named(whole(value["class_id"], f"{where}: 'class_id'"), name, filter(None, [common]), extra)
+
+
+def metrics_document(classes: ClassList) -> dict[str, Any]:
+    """SWAT's metrics JSON as a value: ``alternates`` has the synonyms in use, the rest is in ``captrawl``.
+
+    A synonym that was never counted has frequency 0 there, as in SWAT's own files.
+    """
+    document: dict[str, Any] = {}
+    for entry in classes:
+        record: dict[str, Any] = {"name": entry.name}
+        record["alternates"] = {s.text: s.frequency or 0 for s in entry.synonyms if s.kept}
+        if entry.most_common_name:
+            record["most_common_name"] = entry.most_common_name
+        record.update(entry.extra)
+        plain = tuple(Synonym(s.text, s.frequency) for s in entry.synonyms)
+        if plain != entry.synonyms or any(s.frequency is None for s in plain):
+            record[OWN_KEY] = [asdict(synonym) for synonym in entry.synonyms]
+        document[str(entry.id)] = record
+    return document
+
+
+# Most common names --------------------------------------------------------------------------------

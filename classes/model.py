@@ -1,0 +1,122 @@
+"""Class lists: the records, classes.json, and what is checked of every list.
+
+A class is one label of the user's task; its identity is the id. A synonym matches captions, prompts, or both;
+a removed one does neither and says why. Foreign formats are in class_formats.py and class_metrics.py.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ..core.errors import ClassListError
+from ..core.text import tokens
+
+PromptNames = Literal["synonyms", "name", "most_common_name"]
+
+
+@dataclass(frozen=True, slots=True)
+class Synonym:
+    """A phrase that stands for a class. Removed: neither ``match`` nor ``prompt``, with a ``reason``."""
+
+    text: str
+    frequency: int | None = None
+    match: bool = True
+    prompt: bool = True
+    reason: str = ""
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is used at all."""
+        return self.match or self.prompt
+
+
+@dataclass(frozen=True, slots=True)
+class ClassEntry:
+    """One class. ``extra`` holds what its file said besides, so that it can be written back."""
+
+    id: int
+    name: str
+    synonyms: tuple[Synonym, ...]
+    most_common_name: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def match_phrases(self) -> tuple[str, ...]:
+        """The synonyms that captions are searched for, in the list's order; token-equal keys each stand."""
+        return tuple(synonym.text for synonym in self.synonyms if synonym.match)
+
+    def prompt_names(self, names: PromptNames = "synonyms", *, distinct: bool = True) -> tuple[str, ...]:
+        """The names that prompts are made of, token-equal ones once unless ``distinct`` is False.
+
+        A class without a prompting synonym is prompted by its name; without a most common name of its own by
+        the one that SWAT's relaxed rule gives for the frequencies it has.
+        """
+        chosen = {
+            "synonyms": tuple(synonym.text for synonym in self.synonyms if synonym.prompt) or (self.name,),
+            "name": (self.name,),
+            "most_common_name": (self.most_common_name or most_common_name(self),),
+        }[names]
+        if not distinct:
+            return chosen
+        first: dict[tuple[str, ...], str] = {}
+        for name in chosen:
+            first.setdefault(tuple(tokens(name)) or (name,), name)
+        return tuple(first.values())
+
+
+ClassList = tuple[ClassEntry, ...]
+"""Classes in ascending order of their ids."""
+
+
+def named(
+    class_id: int, name: str, others: Iterable[str] = (), extra: Mapping[str, Any] | None = None
+) -> ClassEntry:
+    """A class whose name is its first synonym; ``others`` follow, equal texts once."""
+    texts = dict.fromkeys([name, *others])
+    return ClassEntry(class_id, name, tuple(Synonym(text) for text in texts), extra=extra or {})
+
+
+def whole(value: Any, what: str) -> int:
+    """``value`` (a number, or its decimal text) as an int from 0; ClassListError naming ``what``."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal() and len(value) < 20:
+        return int(value)
+    raise ClassListError(f"{what} must be a whole number from 0, got {value!r:.80}")
+
+
+# Checks -------------------------------------------------------------------------------------------
+
+
+Rule = Literal["relaxed", "strict"]
+
+
+def most_common_name(entry: ClassEntry, rule: Rule = "relaxed") -> str:
+    """The class's most common name by SWAT's rule (SWAT.md): the official name, or its most frequent synonym.
+
+    Official is ``changed_name`` where the file gives one, else the name. Only the most frequent synonym is a
+    candidate (the first of equals), and only if it is more frequent than the official name: ``strict`` takes
+    it; ``relaxed`` takes it unless its words are a proper subset of the official name's.
+    """
+    changed = entry.extra.get("changed_name")
+    official = changed if isinstance(changed, str) and changed else entry.name
+    frequency = {synonym.text: synonym.frequency or 0 for synonym in entry.synonyms if synonym.kept}
+    if not frequency:
+        return official
+    candidate = max(frequency, key=lambda text: frequency[text])
+    if frequency[candidate] <= frequency.get(official, frequency.get(cleaned(official), 0)):
+        return official
+    if rule == "relaxed" and _words(candidate) < _words(official):
+        return official
+    return candidate
+
+
+def cleaned(name: str) -> str:
+    """``name`` as SWAT writes synonyms: quotes deleted, ``-`` and ``_`` to a blank, lower case."""
+    return name.strip().replace("'", "").replace('"', "").replace("-", " ").replace("_", " ").lower()
+
+
+def _words(name: str) -> set[str]:
+    return set(cleaned(name).translate(str.maketrans("", "", string.punctuation)).split())

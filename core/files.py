@@ -1,0 +1,86 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+from .errors import StorageError
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What only a write is answered; other refusals may be of what the block reads."""
+
+
+def digest(value: Any) -> str:
+    """The sha256 of ``value`` as canonical JSON: equal values, equal hashes, whatever the key order."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Generator[Path]:
+    """Give a temporary path beside ``path`` and rename it over ``path`` when the block ends well.
+
+    The data is on the disk (fsync) before the name is; a failed block leaves ``path`` as it was, and a full
+    disk is a StorageError.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("rb") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        refused = StorageError.of(error, path) if error.errno in _FULL else None
+        if refused is None:
+            raise
+        raise refused from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as indented UTF-8 JSON, atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+@contextlib.contextmanager
+def new_folder(folder: Path) -> Generator[Path]:
+    """A temporary folder beside ``folder``, renamed to it when the block ends well.
+
+    An empty ``folder`` that is there stays the folder it is, since it may be a shell's own or a mounted disk:
+    the temporary one is made inside it, and what it holds is moved up.
+    """
+    folder = folder.resolve()
+    there = folder.exists()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = (folder if there else folder.parent) / f".{folder.name}.{os.getpid()}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+        if there:
+            for made in temporary.iterdir():
+                made.rename(folder / made.name)
+        else:
+            temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def link(source: Path, target: Path) -> None:
+    """Make ``target`` the same file as ``source``: a hard link, or a copy where that can't be."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copy2(source, target)

@@ -1,0 +1,155 @@
+"""Jobs done in worker processes, which end with their parent and never take it down silently."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import itertools
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Any, Generic, TypeVar
+
+from .errors import CaptrawlError
+from .startup import settle_without_pandas
+
+J = TypeVar("J")
+R = TypeVar("R")
+_PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
+Told = Callable[[int], None]
+"""Takes how many more units (rows) of a job are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Units:
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Done(Generic[R]):
+    result: R
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    kind: type[CaptrawlError]
+    text: str
+
+
+@dataclass(slots=True)
+class _Worker:
+    process: SpawnProcess
+    connection: Connection
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_jobs(
+    work: Callable[[J, Told], R], jobs: Iterable[J], *, workers: int, told: Told
+) -> Generator[R, None, None]:
+    """The results of ``work(job, told)`` for every job, as they come; a job is pulled when a worker is free.
+
+    With one worker, or one job, in this process; else in freshly spawned ones (threads and fork don't mix),
+    so ``work`` must be a function at the top of a module. A CaptrawlError in a worker is raised here; a
+    worker that dies is a CaptrawlError naming the signal. Whatever ends this generator ends the workers.
+    """
+    waiting = iter(jobs)
+    first = list(itertools.islice(waiting, workers))
+    if len(first) <= 1:
+        for job in itertools.chain(first, waiting):
+            yield work(job, told)
+        return
+    context = multiprocessing.get_context("spawn")
+    running: dict[Connection, _Worker] = {}
+    try:
+        for job in first:
+            connection, theirs = context.Pipe()
+            process = context.Process(target=_serve, args=(theirs, work, os.getpid()), daemon=True)
+            process.start()
+            theirs.close()
+            running[connection] = _Worker(process, connection)
+            _send(running[connection], job)
+        while running:
+            for ready in wait(list(running)):
+                worker = running[ready]  # pyright: ignore[reportArgumentType] - what was given comes back
+                message = _received(worker)
+                if isinstance(message, _Units):
+                    told(message.count)
+                    continue
+                yield message.result
+                try:
+                    _send(worker, next(waiting))
+                except StopIteration:
+                    _send(worker, None)
+                    del running[worker.connection]
+                    worker.process.join()
+                    worker.connection.close()
+    finally:
+        for worker in running.values():
+            worker.process.kill()
+        for worker in running.values():
+            worker.process.join()
+            worker.connection.close()
+
+
+def _send(worker: _Worker, job: object) -> None:
+    try:
+        worker.connection.send(job)
+    except (BrokenPipeError, ConnectionResetError) as error:
+        raise _death(worker) from error
+
+
+def _received(worker: _Worker) -> _Units | _Done[Any]:
+    """The worker's next message; its CaptrawlError is raised, and its death is one."""
+    try:
+        message = worker.connection.recv()
+    except (EOFError, ConnectionResetError) as error:
+        raise _death(worker) from error
+    if isinstance(message, _Failed):
+        raise BaseException.__new__(message.kind, message.text)
+    return message
+
+
+def _death(worker: _Worker) -> CaptrawlError:
+    worker.process.join(5)
+    code = worker.process.exitcode
+    if code is None or code >= 0:
+        return CaptrawlError(f"a worker process failed (exit code {code}): its own message is above")
+    hint = "; the system may be out of memory: give fewer --workers" if -code == signal.SIGKILL else ""
+    return CaptrawlError(
+        f"a worker process was ended by {signal.Signals(-code).name}{hint}; run again to resume"
+    )
+
+
+def _serve(connection: Connection, work: Callable[[J, Told], R], parent: int) -> None:
+    """A worker's life: jobs in, results out, until None, or until the parent is gone.
+
+    Ctrl-C reaches the whole group: the parent alone answers it, by ending its workers.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with(parent)
+    settle_without_pandas()
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        while (job := connection.recv()) is not None:
+            try:
+                result = work(job, lambda count: connection.send(_Units(count)))
+            except CaptrawlError as error:
+                connection.send(_Failed(type(error), str(error)))
+                return
+            connection.send(_Done(result))
+
+
+def _die_with(parent: int) -> None:
+    """Ask Linux to kill this process when its parent dies (elsewhere the next message finds it gone)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)

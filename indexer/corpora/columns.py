@@ -1,0 +1,188 @@
+"""Source columns, whatever their types, to the one canonical schema (records.ROW_SCHEMA)."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+
+from ...core.errors import CorpusError
+from ...core.records import ROW_SCHEMA
+from ...core.row_ids import priorities, uids
+
+pc: Any = pyarrow.compute  # its kernels take more than the stubs say
+
+logger = logging.getLogger(__name__)
+
+_UNKNOWN_LICENCES = ("", "?")
+_BAD_TEXT_SHARE = 0.01
+"""Above this share of a batch's rows that aren't UTF-8 the file isn't in UTF-8; below, they are accidents."""
+
+
+def canonical(
+    path: Path, file: str, first_row: int, columns: Mapping[str, pa.Array[Any]], *, rows: int
+) -> pa.RecordBatch:
+    """The rows of one batch in ROW_SCHEMA; ``columns`` holds the source columns by canonical name.
+
+    Absent columns are NULL. Sizes that aren't positive numbers, a similarity outside [-1, 1], a punsafe
+    outside [0, 1], an empty tag and an unknown licence ("?") are NULL; float32 values are rounded to 7
+    decimals, so that 0.7 reads as 0.7. CorpusError names a column of an impossible type.
+    """
+    made: dict[str, pa.Array[Any]] = {}
+    for name, convert in _CONVERT.items():
+        column = columns.get(name)
+        if column is None:
+            made[name] = pa.nulls(rows, ROW_SCHEMA.field(name).type)
+            continue
+        try:
+            made[name] = convert(_plain(column))
+        except _NotUtf8Error as error:
+            where = f"row {first_row + error.row}, {name} {error.value!r}"
+            if error.count > rows * _BAD_TEXT_SHARE:
+                raise CorpusError(f"{path} isn't UTF-8: {where}; convert it first (iconv)") from error
+            logger.warning("%s: replaced broken UTF-8 in %d texts, the first %s", path, error.count, where)
+            made[name] = error.repaired
+        except (pa.ArrowNotImplementedError, _TypeError) as error:
+            raise CorpusError(
+                f"{path}: the column read as {name} is of type {column.type}, which can't be a {name}"
+            ) from error
+        except pa.ArrowInvalid as error:
+            raise CorpusError(
+                f"{path}: {name} of the rows from {first_row} can't be read ({error})"
+            ) from error
+    number = np.arange(first_row, first_row + rows, dtype=np.int64)
+    uid = uids(made["url"], made["caption"])
+    made["uid"] = pa.array(uid)
+    made["priority"] = pa.array(priorities(uid, file, number))
+    made["file"] = pa.repeat(pa.scalar(file, pa.string()), rows)
+    made["row"] = pa.array(number)
+    return pa.RecordBatch.from_arrays([made[name] for name in ROW_SCHEMA.names], schema=ROW_SCHEMA)
+
+
+class _TypeError(Exception):
+    """A column's type has no meaning as this canonical column."""
+
+
+class _NotUtf8Error(Exception):
+    """Some texts of a batch aren't UTF-8: how many, the first of them, and all with U+FFFD in the gaps."""
+
+    def __init__(self, count: int, row: int, value: bytes, repaired: pa.Array[Any]) -> None:
+        super().__init__(f"row {row}: {value!r}")
+        self.count = count
+        self.row = row
+        self.value = value
+        self.repaired = repaired
+
+
+def _plain(column: pa.Array[Any]) -> pa.Array[Any]:
+    """Dictionaries decoded."""
+    return column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind)
+
+
+def _text(column: pa.Array[Any]) -> pa.Array[Any]:
+    """Strings and bytes as strings, raw."""
+    if pa.types.is_null(column.type):
+        return column.cast(pa.string())
+    if not (_is_text(column.type) or _is_bytes(column.type)):
+        raise _TypeError
+    try:
+        text = column.cast(pa.string())
+        text.validate(full=True)
+    except pa.ArrowInvalid as error:
+        values: list[bytes | None] = column.cast(pa.binary()).to_pylist()
+        texts = [None if value is None else value.decode(errors="replace") for value in values]
+        bad = [
+            (row, value)
+            for row, (value, text) in enumerate(zip(values, texts, strict=True))
+            if value is not None and text is not None and value != text.encode()
+        ]
+        if not bad:
+            raise
+        first, value = bad[0]
+        raise _NotUtf8Error(len(bad), first, value[:60], pa.array(texts, pa.string())) from error
+    return text
+
+
+def _tag(column: pa.Array[Any]) -> pa.Array[Any]:
+    """Trimmed text, NULL when empty; booleans and numbers as their text (a tag's type drifts too)."""
+    if not (_is_text(column.type) or _is_bytes(column.type) or pa.types.is_null(column.type)):
+        if pa.types.is_nested(column.type):
+            raise _TypeError
+        column = column.cast(pa.string())
+    text = pc.utf8_trim_whitespace(_text(column))
+    return _drop(text, pc.equal(text, ""))
+
+
+def _licence(column: pa.Array[Any]) -> pa.Array[Any]:
+    text = _tag(column)
+    return _drop(text, pc.is_in(text, value_set=pa.array(_UNKNOWN_LICENCES)))
+
+
+def _number(column: pa.Array[Any]) -> pa.Array[Any]:
+    """As float64, NaN and unreadable texts as NULL; float32 rounded to the 7 decimals that it holds."""
+    kind = column.type
+    if pa.types.is_null(kind):
+        return column.cast(pa.float64())
+    if _is_text(kind) or _is_bytes(kind):
+        return pa.array([_float(value) for value in column.to_pylist()], pa.float64())
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
+        raise _TypeError
+    number = column.cast(pa.float64(), safe=False)
+    if pa.types.is_float32(kind) or pa.types.is_float16(kind):
+        number = pc.round(number, 7)
+    return _drop(number, pc.is_nan(number))
+
+
+def _float(value: str | bytes | None) -> float | None:
+    try:
+        number = float(value) if value is not None else None
+    except ValueError:
+        return None
+    return None if number is None or math.isnan(number) else number
+
+
+def _between(low: float, high: float) -> Callable[[pa.Array[Any]], pa.Array[Any]]:
+    def convert(column: pa.Array[Any]) -> pa.Array[Any]:
+        number = _number(column)
+        return _drop(number, pc.or_(pc.less(number, low), pc.greater(number, high)))
+
+    return convert
+
+
+def _pixels(column: pa.Array[Any]) -> pa.Array[Any]:
+    """Whole pixels; 0, negative and more than 2^31 - 1 mean nothing and are NULL."""
+    number = _number(column)
+    number = _drop(number, pc.or_(pc.less(number, 1), pc.greater(number, 2**31 - 1)))
+    return pc.cast(pc.floor(number), pa.int32())
+
+
+def _drop(values: pa.Array[Any], where: Any) -> pa.Array[Any]:
+    """``values`` with NULL where ``where`` is true."""
+    return pc.if_else(pc.fill_null(where, False), pa.scalar(None, values.type), values)
+
+
+_CONVERT: dict[str, Callable[[pa.Array[Any]], pa.Array[Any]]] = {
+    "url": _text,
+    "caption": _text,
+    "width": _pixels,
+    "height": _pixels,
+    "similarity": _between(-1.0, 1.0),
+    "nsfw": _tag,
+    "punsafe": _between(0.0, 1.0),
+    "licence": _licence,
+    "language": _tag,
+}

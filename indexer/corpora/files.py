@@ -1,0 +1,185 @@
+"""Corpus files: found, told apart, and read as canonical record batches.
+
+    find_files(["laion400m-meta"]) → CorpusFile records, in the order of their identities
+    read_batches(file)             → record batches of records.ROW_SCHEMA, streamed
+
+The presets are in presets.py, the formats in readers.py and lines.py, the types
+in canonical.py.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+import pyarrow as pa
+
+from ...core.errors import CorpusError
+from ...core.records import CorpusFile
+from ...core.row_ids import priorities, uids
+from .columns import canonical
+from .fingerprints import UNKNOWN_ROWS, fingerprint
+from .presets import CORPORA, SQLITE, check_choice, detect, sources
+from .readers import (
+    Format,
+    SourceBatch,
+    format_of,
+    parquet_batches,
+    parquet_columns,
+    row_group_rows,
+    sqlite_batches,
+    sqlite_columns,
+)
+from .tsv import text_batches, text_layout
+
+__all__ = [
+    "CORPORA",
+    "UNKNOWN_ROWS",
+    "expected_rows",
+    "find_files",
+    "fingerprint",
+    "priorities",
+    "read_batches",
+    "row_group_rows",
+    "uids",
+]
+
+_SUFFIXES = (".parquet", ".tsv", ".tsv.gz")
+"""What is taken from a folder; anything else, SWAT's database too, must be named itself."""
+
+_NO_COLUMNS: Mapping[str, str] = MappingProxyType({})
+_MAGIC_CHARACTERS = re.compile(r"[*?[]")
+
+
+def find_files(
+    paths: Sequence[str | Path],
+    *,
+    preset: str = "",
+    corpus: str = "",
+    columns: Mapping[str, str] = _NO_COLUMNS,
+) -> list[CorpusFile]:
+    """The corpus files under files, folders (searched deeply) and globs, bytewise by identity, checked.
+
+    A file's identity is its name below the folder given, or its own name, behind the corpus name: ``corpus``,
+    else the folder's name (a file's: its parent's). A glob counts as if its matches had been given. Without
+    ``preset`` each file's is detected. ``columns`` (canonical → source column) go before the preset's.
+    CorpusError: no files, an unreadable or truncated one, one without the columns, two with one identity.
+    """
+    check_choice(preset, columns)
+    places: dict[str, Path] = {}
+    for argument in paths:
+        for identity, path in _files_of(str(argument), corpus):
+            other = places.setdefault(identity, path)
+            if other != path and not other.samefile(path):
+                raise CorpusError(
+                    f"{other} and {path} have one identity, {identity}: "
+                    "index them apart, with different --corpus names"
+                )
+    if not places:
+        raise CorpusError("no corpus files given")
+    ordered = sorted(places.items(), key=lambda item: item[0].encode())
+    return [_corpus_file(identity, path, preset, columns) for identity, path in ordered]
+
+
+def read_batches(file: CorpusFile, *, row_groups: range | None = None) -> Iterator[pa.RecordBatch]:
+    """The file's rows in records.ROW_SCHEMA, in order, at most 16,384 a batch.
+
+    ``row_groups`` reads only those of a Parquet file, or tables of SWAT's database (see row_group_rows); rows
+    keep their numbers in the whole file. CorpusError names the file, and what of it can't be read.
+    """
+    for batch in _source_batches(file, row_groups):
+        yield canonical(file.path, file.file, batch.first_row, batch.columns, rows=batch.rows)
+
+
+def _source_batches(file: CorpusFile, row_groups: range | None) -> Iterator[SourceBatch]:
+    kind = format_of(file.path)
+    if kind is Format.PARQUET:
+        read = sources(file.path, file.preset, parquet_columns(file.path), file.columns)
+        return parquet_batches(file.path, read, row_groups)
+    if kind is Format.SQLITE:
+        read = sources(file.path, file.preset, sqlite_columns(file.path), file.columns)
+        return sqlite_batches(file.path, read, row_groups)
+    if row_groups is not None:
+        raise CorpusError(f"{file.path} is a text: it has no row groups to read apart")
+    layout = text_layout(file.path, tuple(file.columns.values()))
+    return text_batches(file.path, layout, sources(file.path, file.preset, layout.columns, file.columns))
+
+
+def _corpus_file(identity: str, path: Path, preset: str, columns: Mapping[str, str]) -> CorpusFile:
+    kind = format_of(path)
+    if kind is Format.PARQUET:
+        found = parquet_columns(path)
+        detected = detect(found)
+    elif kind is Format.SQLITE:
+        found, detected = sqlite_columns(path), SQLITE
+    else:
+        layout = text_layout(path, tuple(columns.values()))
+        found, detected = list(layout.columns), detect(layout.columns) if layout.header else layout.preset
+    chosen = preset or detected
+    sources(path, chosen, found, columns)
+    return CorpusFile(identity, path, chosen, fingerprint(path), dict(columns))
+
+
+def _files_of(argument: str, corpus: str) -> list[tuple[str, Path]]:
+    """(identity, path) of each file that one argument names."""
+    path = Path(os.path.abspath(Path(argument).expanduser()))  # noqa: PTH100 - keeps a symlink's own name
+    if not path.exists() and _MAGIC_CHARACTERS.search(argument):
+        matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - absolute patterns
+        wanted = [match for match in matches if Path(match).is_dir() or _is_corpus_name(Path(match))]
+        if not wanted:
+            raise CorpusError(f"{argument} matches no corpus files ({', '.join(_SUFFIXES)})")
+        return [pair for match in wanted for pair in _files_of(match, corpus)]
+    if path.is_dir():
+        found = [(_identity(corpus or path.name, path, file), file) for file in _below(path)]
+        if not found:
+            raise CorpusError(
+                f"{argument} holds no corpus files ({', '.join(_SUFFIXES)}; name others themselves)"
+            )
+        return found
+    if not path.is_file():
+        raise CorpusError(
+            f"{argument} isn't there" if not path.exists() else f"{argument} is no file or folder"
+        )
+    return [(_identity(corpus or path.parent.name, path.parent, path), path)]
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Corpus files below ``folder``; hidden ones and Spark's `_…` leftovers aside."""
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+        if not hidden and _is_corpus_name(path) and path.is_file():
+            yield path
+
+
+def _is_corpus_name(path: Path) -> bool:
+    return path.name.lower().endswith(_SUFFIXES)
+
+
+def _identity(corpus: str, folder: Path, path: Path) -> str:
+    identity = f"{corpus or 'corpus'}/{path.relative_to(folder).as_posix()}"
+    try:
+        identity.encode()
+    except UnicodeEncodeError as error:
+        raise CorpusError(f"{path!r}: a file's name must be UTF-8 to be its identity: rename it") from error
+    return identity
+
+
+def expected_rows(files: Sequence[CorpusFile]) -> int | None:
+    """The rows of all files together, or None where a text's aren't known before it is read.
+
+    Of SWAT's database its rows as if none had been deleted.
+    """
+    total = 0
+    for file in files:
+        rows = file.fingerprint.rows
+        if rows == UNKNOWN_ROWS:
+            groups = row_group_rows(file.path)
+            if not groups:
+                return None
+            rows = sum(groups)
+        total += rows
+    return total

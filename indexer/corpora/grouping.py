@@ -1,0 +1,102 @@
+"""How corpus files become sub-indexes: small ones together, a huge one in several, by pure rules.
+
+A group is what goes in by one commit; a part of it is one sub-index, built by one worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from ...core.records import CorpusFile
+from .files import row_group_rows
+
+PART_ROWS = 1_000_000
+"""A sub-index should hold about so many rows: one segment's worth, so that none are merged."""
+
+SMALLEST_SHARE = 50_000
+"""Below so many rows a group isn't worth splitting among workers."""
+
+_BYTES_A_ROW = 100
+_ALONE = 4
+"""A file with more than one such share of a group's rows is a group of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A corpus file, or (with ``row_groups``) a cut of one."""
+
+    file: CorpusFile
+    row_groups: range | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedGroup:
+    """Files that go in together, and which pieces of them each part holds."""
+
+    files: tuple[CorpusFile, ...]
+    parts: tuple[tuple[Piece, ...], ...]
+
+    def only(self, names: Collection[str]) -> PlannedGroup:
+        """What is left of the group when it holds only the files of these names."""
+        parts = [tuple(piece for piece in part if piece.file.file in names) for part in self.parts]
+        return PlannedGroup(
+            tuple(file for file in self.files if file.file in names), tuple(part for part in parts if part)
+        )
+
+    @property
+    def cuts(self) -> str:
+        """What tells this division into parts from another of the same files."""
+        ends = [[piece.row_groups.stop if piece.row_groups else 0 for piece in part] for part in self.parts]
+        return "" if len(self.parts) == 1 else str(ends)
+
+
+def plan(files: Sequence[CorpusFile], workers: int) -> list[PlannedGroup]:
+    """The groups of ``files``, in their order: every file in one of them, whole.
+
+    A group holds about PART_ROWS rows, or fewer where all workers would not get one. Files bigger than a
+    quarter of that stand alone; those of more than 1.5 × PART_ROWS are cut by row groups, if they have any.
+    """
+    total = sum(map(estimated_rows, files))
+    most = min(PART_ROWS, max(SMALLEST_SHARE, total // workers))
+    groups: list[PlannedGroup] = []
+    small: list[CorpusFile] = []
+    held = 0
+    for file in files:
+        rows = estimated_rows(file)
+        if rows > most // _ALONE:
+            groups.append(PlannedGroup((file,), _parts(file, rows)))
+            continue
+        if small and held + rows > most:
+            groups.append(_together(small))
+            small, held = [], 0
+        small.append(file)
+        held += rows
+    return [*groups, _together(small)] if small else groups
+
+
+def estimated_rows(file: CorpusFile) -> int:
+    """The file's rows, guessed from its bytes where its fingerprint doesn't know."""
+    mark = file.fingerprint
+    return mark.rows if mark.rows >= 0 else mark.size // _BYTES_A_ROW
+
+
+def _together(files: Sequence[CorpusFile]) -> PlannedGroup:
+    return PlannedGroup(tuple(files), (tuple(map(Piece, files)),))
+
+
+def _parts(file: CorpusFile, rows: int) -> tuple[tuple[Piece, ...], ...]:
+    if rows <= PART_ROWS * 3 // 2:
+        return ((Piece(file),),)
+    sizes = row_group_rows(file.path)
+    wanted = -(-rows // PART_ROWS)
+    parts: list[tuple[Piece, ...]] = []
+    start, seen = 0, 0
+    for group, size in enumerate(sizes):
+        seen += size
+        if seen * wanted >= rows * (len(parts) + 1):
+            parts.append((Piece(file, range(start, group + 1)),))
+            start = group + 1
+    if start < len(sizes):
+        parts.append((Piece(file, range(start, len(sizes))),))
+    return tuple(parts) if len(parts) > 1 else ((Piece(file),),)

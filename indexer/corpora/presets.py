@@ -1,0 +1,185 @@
+"""Corpus presets: which of a corpus's columns holds what, and how a file's preset is recognised.
+
+Names and types of columns drift between releases and between files, so a preset gives for each canonical
+column the source columns to try, in order; the first one present is read. A name is looked up as written,
+then without regard to case. Only `url` and `caption` must be there; any other absent column reads as NULL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ...core.errors import CorpusError
+
+REQUIRED = ("url", "caption")
+"""The canonical columns that a corpus file must have."""
+
+OPTIONAL = ("width", "height", "similarity", "nsfw", "punsafe", "licence", "language")
+"""The canonical columns that may be absent."""
+
+SQLITE = "swat-db"
+"""The preset of SWAT's database: recognised by its tables, never by its columns."""
+
+PAIR = "url-caption"
+"""The preset of any table with a URL and a caption column, its names known or given by the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """One corpus: what it is, its canonical columns' source columns, and the columns that tell it.
+
+    A file is of this preset when it holds every column of one of the ``marks`` (lower case). Columns of a
+    text file without a header are named "0", "1", ….
+    """
+
+    title: str
+    columns: Mapping[str, tuple[str, ...]]
+    marks: tuple[frozenset[str], ...] = field(default=())
+
+
+def _marks(*names: str) -> tuple[frozenset[str], ...]:
+    return tuple(frozenset(name.split()) for name in names)
+
+
+_LAION = {
+    "url": ("URL", "url"),
+    "caption": ("TEXT", "text", "caption"),
+    "width": ("WIDTH", "original_width"),
+    "height": ("HEIGHT", "original_height"),
+    "similarity": ("similarity",),
+    "nsfw": ("NSFW",),
+    "punsafe": ("punsafe", "p_unsafe"),
+    "licence": ("LICENSE", "LICENCE"),
+    "language": ("LANGUAGE",),
+}
+
+CORPORA: dict[str, Preset] = {
+    "img2dataset": Preset(
+        "img2dataset's output (the Parquet files beside the shards)",
+        # original_*: the picture on the web; width and height are those after img2dataset's own resizing.
+        {
+            **_LAION,
+            "url": ("url", "URL"),
+            "caption": ("caption", "TEXT", "text"),
+            "width": ("original_width", "width"),
+            "height": ("original_height", "height"),
+        },
+        _marks("url caption key status", "url text key status error_message"),
+    ),
+    "commonpool": Preset(
+        "DataComp: CommonPool and DataComp-1B",
+        {
+            "url": ("url",),
+            "caption": ("text",),
+            "width": ("original_width",),
+            "height": ("original_height",),
+            "similarity": ("clip_b32_similarity_score", "clip_l14_similarity_score"),
+        },
+        _marks("url text original_width clip_b32_similarity_score", "uid url text original_width"),
+    ),
+    "coyo700m": Preset(
+        "COYO-700M",
+        # ViT-B/32 is the model of LAION-400M's `similarity` too; opennsfw2 is a probability, as punsafe is.
+        {
+            "url": ("url",),
+            "caption": ("text",),
+            "width": ("width",),
+            "height": ("height",),
+            "similarity": ("clip_similarity_vitb32", "clip_similarity_vitl14"),
+            "punsafe": ("nsfw_score_opennsfw2", "nsfw_score_gantman"),
+        },
+        _marks("url text image_phash", "url text clip_similarity_vitb32"),
+    ),
+    "relaion": Preset(
+        "Re-LAION (research and research-safe)",
+        {**_LAION, "url": ("url", "URL"), "caption": ("caption", "TEXT")},
+        _marks("url caption punsafe", "url caption pwatermark", "url caption similarity nsfw"),
+    ),
+    "laion5b-joined": Preset(
+        "LAION-2B/5B joined with punsafe and pwatermark",
+        _LAION,
+        _marks("url text punsafe", "url text pwatermark", "url text hash similarity"),
+    ),
+    "laion5b": Preset(
+        "LAION-2B/5B, multi and nolang (the originals), and their aesthetic subsets",
+        _LAION,
+        _marks("url text language", "url text similarity aesthetic", "url text aesthetic_score"),
+    ),
+    "laion400m": Preset(
+        "LAION-400M (LAION-2B-en's originals have the same columns)",
+        _LAION,
+        _marks("sample_id url text", "url text nsfw similarity", "url text width height similarity"),
+    ),
+    SQLITE: Preset("SWAT's laion400m.db: SQLite tables part0, part1, … with LAION-400M's columns", _LAION),
+    "cc12m": Preset("CC12M: TSV without a header, URL then caption", {"url": ("0",), "caption": ("1",)}),
+    "cc3m": Preset("CC3M: TSV without a header, caption then URL", {"url": ("1",), "caption": ("0",)}),
+    PAIR: Preset(
+        "any Parquet or TSV (with a header) that has a URL and a caption column",
+        {
+            "url": ("url", "image_url", "img_url", "image_link", "uri"),
+            "caption": ("caption", "text", "alt_text", "alt", "title", "description"),
+            "width": ("original_width", "width", "image_width"),
+            "height": ("original_height", "height", "image_height"),
+            "similarity": ("similarity", "clip_similarity"),
+            "nsfw": ("nsfw",),
+            "punsafe": ("punsafe",),
+            "licence": ("license", "licence", "license_type"),
+            "language": ("language", "lang"),
+        },
+    ),
+}
+
+
+def detect(present: Sequence[str]) -> str:
+    """The preset that a table with the columns ``present`` is of: the first whose marks it has."""
+    lower = {name.lower() for name in present}
+    for name, preset in CORPORA.items():
+        if any(mark <= lower for mark in preset.marks):
+            return name
+    return PAIR
+
+
+def check_choice(preset: str, columns: Mapping[str, str]) -> None:
+    """Raise CorpusError for a preset or a canonical column that doesn't exist."""
+    if preset and preset not in CORPORA:
+        raise CorpusError(f"no corpus preset {preset!r}; there are {', '.join(CORPORA)}")
+    for column in columns:
+        if column not in (*REQUIRED, *OPTIONAL):
+            raise CorpusError(
+                f"no canonical column {column!r}; there are {', '.join((*REQUIRED, *OPTIONAL))}"
+            )
+
+
+def sources(path: Path, preset: str, present: Sequence[str], columns: Mapping[str, str]) -> dict[str, str]:
+    """Canonical column → the source column of ``path`` that is read for it; what isn't there is left out.
+
+    ``columns`` (named by the user) go before the preset's. CorpusError names the file, the column that is
+    missing and those present.
+    """
+    found: dict[str, str] = {}
+    for canonical in (*REQUIRED, *OPTIONAL):
+        named = columns.get(canonical)
+        names = (named,) if named is not None else CORPORA[preset].columns.get(canonical, ())
+        source = _first_present(names, present)
+        if source is not None:
+            found[canonical] = source
+        elif named is not None:
+            raise CorpusError(
+                f"{path} has no column {named!r} (for {canonical}); it has {', '.join(present)}"
+            )
+        elif canonical in REQUIRED:
+            raise CorpusError(
+                f"{path} has no {canonical} column (preset {preset} looks for {', '.join(names)}); it has "
+                f"{', '.join(present)}: name another --preset, or the columns"
+            )
+    return found
+
+
+def _first_present(names: Sequence[str], present: Sequence[str]) -> str | None:
+    lower = {name.lower(): name for name in reversed(present)}
+    for name in names:
+        if name in present:
+            return name
+    return next((lower[name.lower()] for name in names if name.lower() in lower), None)

@@ -1,0 +1,198 @@
+"""img2dataset's output, made elsewhere from urls.parquet, taken back into the ledger and images/."""
+
+from __future__ import annotations
+
+import logging
+import re
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ...core.errors import InputError
+from ...core.records import Progress, silent
+from ...workspace.workspace import Workspace
+from ..fetch.fetcher import hashed
+from ..outcomes import Answer, Asked
+from ..pack.sniff import look
+from ..reasons import Reason, http_reason
+from .enqueue import matched_batches
+from .session import Yard, conclude, opened, pack_line
+from .sharing import share
+
+logger = logging.getLogger(__name__)
+
+_ENDINGS = ("jpg", "jpeg", "png", "webp")
+_HASHES = ("md5", "sha1", "sha256")
+_READ = ("url", "uid", "key", "status", "error_message", *_HASHES)
+_STATUS = re.compile(r"HTTP Error ([0-9]{3})")
+# img2dataset's messages, in the order tried.
+_MESSAGES: tuple[tuple[str, Reason], ...] = (
+    (r"X-Robots-Tag", Reason.X_ROBOTS_TAG),
+    (r"Errno -[25]\b|Name or service not known|nodename nor servname|No address", Reason.DNS),
+    (r"Errno -3\b|Temporary failure in name", Reason.DNS_BUSY),
+    (r"SSL|certificate", Reason.TLS),
+    (r"timed out", Reason.TIMEOUT),
+    (r"refused|unreachable|No route", Reason.CONNECT),
+    (r"reset|closed|IncompleteRead", Reason.CONNECTION_LOST),
+    (r"too small", Reason.TOO_SMALL),
+    (r"area too large", Reason.TOO_MANY_PIXELS),
+    (r"decod", Reason.UNDECODABLE),
+    (r"unknown url type", Reason.SCHEME),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row of img2dataset's output; ``error`` is "" where it has an image."""
+
+    url: str
+    uid: int | None
+    key: str
+    error: str
+    hashes: tuple[str, ...]
+    data: bytes = b""
+
+
+def adopt(workspace: Workspace, folder: Path, *, progress: Progress = silent) -> dict[str, int]:
+    """Take img2dataset's output in ``folder`` (files, webdataset or parquet) into the ledger and images/.
+
+    A folder that is a workspace shares its images instead (indexer.sharing).
+
+    Rows are joined by URL, else by a ``uid`` column; rows that nobody asked for, and rows that are packed or
+    refused already, are passed over. The ledger notes that we didn't check their consent. Returns the counts
+    of indexer.download.download. InputError where there is no such output.
+    """
+    if (folder / "captrawl.toml").is_file():
+        return share(workspace, Workspace.open(folder), progress=progress)
+    tables = sorted(path for path in folder.glob("*.parquet") if path.stem.isdigit())
+    if not tables:
+        raise InputError(f"{folder} holds no 00000.parquet of img2dataset's; name the folder it wrote to")
+    with opened(workspace) as yard, pack_line(yard) as line:
+        join = _Join(yard)
+        for number, table in enumerate(tables):
+            answers = [_answer(row, asked, yard, folder) for row in _rows(table) if (asked := join.find(row))]
+            settled = yard.ledger.settle(answers, retries=0, retry_after=0.0)
+            yard.spool.discard(settled.needless)
+            for sha256, size in settled.spooled:
+                line.add(sha256, size)
+            line.pump(rest=False)
+            progress("adopt", number + 1, len(tables))
+        line.finish()
+        return conclude(yard)
+
+
+class _Join:
+    """The ledger's row that a row of img2dataset's output belongs to."""
+
+    def __init__(self, yard: Yard) -> None:
+        self._database = yard.ledger.database
+        self._matches = yard.workspace.matches_path
+        self._by_uid = False
+
+    def find(self, row: _Row) -> Asked | None:
+        """The URL asked for, where it isn't packed, spooled or refused."""
+        found = self._by_url(row.url)
+        if found is None and row.uid is not None:
+            found = self._by_url(self._url_of(row.uid))
+        if found is None or found[3] not in {"queued", "failed", "dropped"}:
+            return None
+        return Asked(*found[:3])
+
+    def _by_url(self, url: str) -> tuple[int, str, int, str] | None:
+        query = "SELECT id, url, attempts, state FROM urls WHERE url = ?"
+        return self._database.execute(query, (url,)).fetchone()
+
+    def _url_of(self, uid: int) -> str:
+        if not self._by_uid:
+            self._database.execute("CREATE TEMP TABLE uids (uid INTEGER PRIMARY KEY, url TEXT NOT NULL)")
+            for batch in matched_batches(self._matches, ["uid", "url"]):
+                rows = batch.filter(batch.column("url").is_valid())
+                values = zip(rows["uid"].to_pylist(), rows["url"].to_pylist(), strict=True)
+                self._database.executemany("INSERT OR IGNORE INTO uids VALUES (?, ?)", values)
+            self._by_uid = True
+        found = self._database.execute("SELECT url FROM uids WHERE uid = ?", (uid,)).fetchone()
+        return found[0] if found else ""
+
+
+def _answer(row: _Row, asked: Asked, yard: Yard, folder: Path) -> Answer:
+    """What ``row`` says of ``asked``; an image that may be kept is in the spool afterwards."""
+    rules = yard.rules
+    answer = Answer(asked.id, consent=f"unchecked: adopted from {folder}")
+    if row.error:
+        reason = _reason_of(row.error)
+        status = int(reason.removeprefix("http_")) if reason.startswith("http_") else None
+        return replace(answer, reason=reason, status=status)
+    seen = look(row.data, min_side=rules.min_side)
+    body = hashed(row.data, seen.width, seen.height)
+    blocked = rules.blocklist.blocks_bytes(body.sha256, body.sha1, body.md5, *row.hashes)
+    reason = Reason.BLOCKED_HASH if blocked else seen.reason
+    if reason is None:
+        yard.spool.write(body.sha256, row.data)
+    return replace(answer, reason=reason or "", body=body)
+
+
+def _reason_of(message: str) -> str:
+    status = _STATUS.search(message)
+    if status:
+        return http_reason(int(status[1]))
+    found = (reason for pattern, reason in _MESSAGES if re.search(pattern, message, re.IGNORECASE))
+    return next(found, Reason.ELSEWHERE)
+
+
+def _rows(table: Path) -> Iterator[_Row]:
+    """The rows of one shard of img2dataset's, with their images; a shard that was cut off gives none."""
+    try:
+        with pq.ParquetFile(table) as file:
+            names = set(file.schema_arrow.names)
+            ending = next((name for name in _ENDINGS if name in names), None)
+            if not {"url", "key"} <= names:
+                raise InputError(f"{table} has no columns url and key: not a shard of img2dataset's")
+            columns = [name for name in (*_READ, *_ENDINGS) if name in names]
+            found = [row for batch in file.iter_batches(1000, columns=columns) for row in batch.to_pylist()]
+    except (OSError, pa.ArrowInvalid) as error:
+        logger.warning("%s is cut off and is passed over (%s)", table, error)
+        return
+    rows = {row["key"]: _row(row) for row in found}
+    if ending is not None:
+        bodies: Iterator[tuple[str, bytes]] = ((row["key"], row[ending]) for row in found if row[ending])
+    elif table.with_suffix(".tar").is_file():
+        bodies = _tarred(table.with_suffix(".tar"))
+    else:
+        bodies = _filed(table.with_suffix(""))
+    yield from (row for row in rows.values() if row.error)
+    for key, data in bodies:
+        row = rows.get(key)
+        if row is not None and not row.error:
+            yield replace(row, data=data)
+
+
+def _row(values: dict[str, Any]) -> _Row:
+    status = values.get("status", "success")
+    error = "" if status == "success" else values.get("error_message") or str(status)
+    hashes = tuple(values[name] for name in _HASHES if values.get(name))
+    return _Row(values["url"] or "", values.get("uid"), values["key"], error, hashes)
+
+
+def _tarred(path: Path) -> Iterator[tuple[str, bytes]]:
+    """(key, bytes) of the images in a webdataset shard, as far as it reads."""
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                key, _, ending = member.name.rpartition(".")
+                content = archive.extractfile(member) if ending in _ENDINGS and member.isfile() else None
+                if content is not None:
+                    yield key, content.read()
+    except (tarfile.TarError, EOFError, OSError) as error:
+        logger.warning("%s is cut off after some images (%s)", path, error)
+
+
+def _filed(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """(key, bytes) of the images in a folder of files."""
+    for path in sorted(folder.glob("*")):
+        if path.suffix[1:] in _ENDINGS:
+            yield path.stem, path.read_bytes()

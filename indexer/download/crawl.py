@@ -1,0 +1,169 @@
+"""The loop that fetches and packs at once: what is asked when, what is noted, what is packed.
+
+Everything here runs in one event loop and one thread, and it alone writes the ledger; connections wait in
+the loop, hashing and spooling in threads, decoding in worker processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from dataclasses import dataclass
+
+from ...core.errors import DownloadError
+from ...core.records import Progress
+from ..fetch.fetcher import Fetcher
+from ..fetch.host_queue import Hosts
+from ..fetch.urls import host_of
+from ..ledger import Ledger
+from ..outcomes import Answer, Asked
+from ..pack.queue import PackLine
+from ..pack.spool import Spool
+
+logger = logging.getLogger(__name__)
+
+LONGEST_PAUSE = 600.0
+"""Seconds a run waits for a host that asked to be left alone; beyond, its rows are left to a later run."""
+
+_WINDOW = 20_000  # URLs leased at once, so that many hosts get their turn
+_FLUSH_SECONDS = 0.25
+_FLUSH_ANSWERS = 256
+_SPOOL_BYTES = 4_000_000_000
+_TICK = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How many requests at once, how often again, and after how many seconds."""
+
+    in_flight: int
+    retries: int
+    retry_after: float
+
+
+class Crawl:
+    """One run over a ledger; :meth:`run` it once."""
+
+    def __init__(
+        self, ledger: Ledger, spool: Spool, line: PackLine, *, pace: Pace, progress: Progress
+    ) -> None:
+        self._ledger, self._spool, self._line = ledger, spool, line
+        self._pace, self._progress = pace, progress
+        self.hosts = Hosts()
+        self._stir = asyncio.Event()
+        self._tasks: set[asyncio.Task[Answer]] = set()
+        self._answers: list[Answer] = []
+        self._flushed = 0.0
+        self._total = ledger.queued()
+        self._done = 0
+
+    async def run(self, fetcher: Fetcher) -> None:
+        """Fetch and pack until nothing is left that may be asked now; DownloadError where it can't go on."""
+        loop = asyncio.get_running_loop()
+        self._line.wake = lambda: loop.call_soon_threadsafe(self._stir.set)
+        try:
+            while await self._round(fetcher):
+                pass
+        finally:
+            await self._stop()
+
+    async def _round(self, fetcher: Fetcher) -> bool:
+        """Note what happened, start what can be started, wait for the next thing; False when all is done."""
+        self._stir.clear()
+        self._collect()
+        self._lease()
+        self._start(fetcher)
+        fetching = bool(self._tasks) or self.hosts.size > 0
+        self._flush(force=not fetching)
+        due = self._ledger.next_due()
+        waits = due is not None and due - time.time() <= LONGEST_PAUSE
+        packing = self._line.pump(rest=not (fetching or waits))
+        self._tell()
+        if not (fetching or waits or packing):
+            return False
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stir.wait(), self._patience(due if waits else None))
+        return True
+
+    def _collect(self) -> None:
+        """Take in the answers of the fetches that ended; raises what they raise."""
+        for task in [task for task in self._tasks if task.done()]:
+            self._tasks.discard(task)
+            self._answers.append(task.result())
+
+    def _lease(self) -> None:
+        """Keep enough URLs waiting, unless the spool is full."""
+        for until, items in self.hosts.drain(LONGEST_PAUSE):
+            self._ledger.release([asked.id for asked in items], next_try=until)
+        if self.hosts.size > _WINDOW // 2 or self._line.bytes > _SPOOL_BYTES:
+            return
+        due = self._ledger.next_due()
+        if due is not None and due <= time.time():
+            for asked in self._ledger.lease(_WINDOW - self.hosts.size):
+                self.hosts.add(host_of(asked.url), asked)
+
+    def _start(self, fetcher: Fetcher) -> None:
+        while len(self._tasks) < self._pace.in_flight:
+            taken = self.hosts.take()
+            if taken is None:
+                return
+            host, asked = taken
+            task = asyncio.create_task(self._fetch(fetcher, host, asked))
+            self._tasks.add(task)
+
+    async def _fetch(self, fetcher: Fetcher, host: str, asked: Asked) -> Answer:
+        try:
+            return await fetcher.answer(asked, host)
+        finally:
+            asyncio.get_running_loop().call_soon(self._stir.set)  # once the task is done
+
+    def _flush(self, *, force: bool) -> None:
+        """Note the answers that came, from time to time."""
+        late = time.monotonic() - self._flushed > _FLUSH_SECONDS
+        if not self._answers or not (force or late or len(self._answers) >= _FLUSH_ANSWERS):
+            return
+        answers, self._answers = self._answers, []
+        pace = self._pace
+        settled = self._ledger.settle(answers, retries=pace.retries, retry_after=pace.retry_after)
+        self._spool.discard(settled.needless)
+        for sha256, size in settled.spooled:
+            self._line.add(sha256, size)
+        self._done += len(answers) - settled.again
+        self._flushed = time.monotonic()
+
+    def _patience(self, due: float | None) -> float:
+        """Seconds until something may be started without anything happening."""
+        moments = [_TICK, _FLUSH_SECONDS if self._answers else _TICK]
+        wake = self.hosts.next_wake()
+        moments += [when - time.time() for when in (wake, due) if when is not None and when > time.time()]
+        return max(0.005, min(moments))
+
+    def _tell(self) -> None:
+        self._progress("fetch", self._done, self._total)
+        self._progress("pack", self._line.packed, self._line.packed + self._line.images)
+
+    async def _stop(self) -> None:
+        """Cancel what is under way, note the answers that came, and put the rest back into the queue."""
+        for task in self._tasks:
+            task.cancel()
+        for outcome in await asyncio.gather(*self._tasks, return_exceptions=True):
+            if isinstance(outcome, Answer):
+                self._answers.append(outcome)
+        self._tasks.clear()
+        self._line.wake = lambda: None
+        self._flush(force=True)
+        self._ledger.release()
+
+
+def in_flight_limit(wanted: int, soft_limit: int) -> int:
+    """How many requests may be in flight under that limit of open files; DownloadError where none may."""
+    room = (soft_limit - 64) // 2  # a connection that closes overlaps with the next one
+    if room < 8:
+        raise DownloadError(f"the open-file limit is {soft_limit}, too low to download; try ulimit -n 1024")
+    if room < wanted:
+        logger.warning(
+            "the open-file limit of %d allows %d requests at once, not %d", soft_limit, room, wanted
+        )
+    return min(wanted, room)

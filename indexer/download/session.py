@@ -1,0 +1,142 @@
+"""What a download works on: the ledger, the spool and the folders, opened under one lock, made to agree."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ...core.errors import DownloadError, MissingExtraError, WorkspaceError
+from ...core.files import digest
+from ...workspace.settings import DownloadSettings
+from ...workspace.workspace import Workspace
+from ..fetch.blocklist import Blocklist, load_blocklist
+from ..fetch.fetcher import Rules, agent_name
+from ..ledger import Ledger
+from ..pack.folders import Shards
+from ..pack.pool import Packing, PackSettings
+from ..pack.queue import PackLine
+from ..pack.spool import Spool
+from .enqueue import matches_digest, take_in
+from .requeue import review
+
+STAGE = "download"
+_NEEDED = ("PIL", "aiohttp", "img2dataset")
+
+
+@dataclass(frozen=True, slots=True)
+class Yard:
+    """Everything a download works on, opened and brought together."""
+
+    workspace: Workspace
+    settings: DownloadSettings
+    rules: Rules
+    ledger: Ledger
+    spool: Spool
+    shards: Shards
+    inputs: Mapping[str, str]
+
+
+@contextmanager
+def opened(workspace: Workspace) -> Generator[Yard]:
+    """The yard of ``workspace``, locked, its ledger filled from the matches and judged by the settings."""
+    _check_extras()
+    if not workspace.matches_path.is_file():
+        raise WorkspaceError(
+            f"{workspace.root} holds no matches.parquet; run captrawl -C {workspace.root} match first"
+        )
+    with workspace.locked(STAGE), Ledger(workspace.ledger_path) as ledger:
+        settings = workspace.settings().download
+        blocklist = blocklist_of(workspace, settings)
+        rules = Rules(
+            deadline=settings.deadline,
+            max_bytes=settings.max_bytes,
+            min_side=settings.min_side,
+            allow_private=settings.allow_private,
+            blocklist=blocklist,
+            agent=agent_name(settings.contact),
+        )
+        _check_resize(ledger, settings.resize)
+        spool, shards = Spool(workspace.images_folder / "spool"), Shards(workspace.images_folder)
+        inputs = inputs_of(workspace, settings)
+        taken = digest([inputs["urls"], sorted(blocklist.uids)])
+        ledger.release()
+        take_in(ledger, workspace.matches_path, digest=taken, blocked_uids=blocklist.uids)
+        shards.tidy(ledger, spool)
+        review(ledger, rules, retries=settings.retries, root=workspace.root)
+        yield Yard(workspace, settings, rules, ledger, spool, shards, inputs)
+
+
+@contextmanager
+def pack_line(yard: Yard, *, settings: PackSettings | None = None) -> Generator[PackLine]:
+    """The packing side of ``yard``, one worker started ahead; its workers end with the block."""
+    chosen = settings or PackSettings(resize=yard.settings.resize)
+    packing = Packing(yard.shards.temporary, yard.spool.folder, chosen)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    packers = yard.settings.processes or cores
+    line = PackLine(yard.ledger, yard.spool, yard.shards, packing=packing, packers=packers)
+    try:
+        if line.images or yard.ledger.queued():
+            packing.warm()
+        yield line
+    finally:
+        line.close()
+        shutil.rmtree(yard.shards.temporary, ignore_errors=True)
+
+
+def conclude(yard: Yard) -> dict[str, int]:
+    """Write images.parquet, note the stage as done, and count."""
+    workspace, counts = yard.workspace, yard.ledger.counts()
+    yard.ledger.export(workspace.images_path)
+    workspace.record(STAGE, yard.inputs, counts, {"matches": _stamp(workspace)})
+    return counts
+
+
+def inputs_of(workspace: Workspace, settings: DownloadSettings) -> dict[str, str]:
+    """Hashes of the values that a download reads, by name."""
+    record = workspace.recorded(STAGE)
+    if record is not None and record.details.get("matches") == _stamp(workspace):
+        urls = record.inputs["urls"]  # the same file as then: no need to read it again
+    else:
+        urls = matches_digest(workspace.matches_path)
+    values = settings.model_dump(include={"allow_private", "max_bytes", "min_side", "retries", "resize"})
+    blocklist = blocklist_of(workspace, settings).digest()
+    return {"urls": urls, "settings": digest(values), "blocklist": blocklist}
+
+
+def blocklist_of(workspace: Workspace, settings: DownloadSettings) -> Blocklist:
+    """What the settings' files block; their paths are relative to the workspace."""
+    return load_blocklist([workspace.root / path for path in settings.blocklist])
+
+
+def _stamp(workspace: Workspace) -> list[int]:
+    try:
+        found = workspace.matches_path.stat()
+    except FileNotFoundError:
+        return []
+    return [found.st_ino, found.st_size, found.st_mtime_ns]
+
+
+def _check_extras() -> None:
+    if any(importlib.util.find_spec(name) is None for name in _NEEDED):
+        raise MissingExtraError("downloading", "cpu")
+
+
+def packed_otherwise(ledger: Ledger, resize: int) -> int | None:
+    """The `resize` that images of ``ledger`` were packed with, where it isn't this one; else None."""
+    packed = int(ledger.meta("resize", str(resize)))
+    return packed if packed != resize and ledger.paths() else None
+
+
+def _check_resize(ledger: Ledger, resize: int) -> None:
+    """Images of one workspace have one size rule: DownloadError where the packed ones have another."""
+    packed = packed_otherwise(ledger, resize)
+    if packed is not None:
+        raise DownloadError(
+            f"images/ was packed with resize={packed}, the settings say {resize}; "
+            "set [download] resize back, or move images/ away to download everything again"
+        )
+    ledger.note(resize=str(resize))

@@ -1,0 +1,87 @@
+"""URLs of the matches → images, fetched and packed, and how that stands.
+
+The union of all classes' matches is downloaded, each URL once. Every call goes on where the last one ended,
+however that ended: the ledger and the folders under images/ only grow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+from concurrent.futures import ThreadPoolExecutor
+
+from ...core.records import Progress, silent
+from ...workspace.workspace import StageStatus, State, Workspace
+from ..fetch.addresses import Resolver
+from ..fetch.fetcher import Fetcher, open_session
+from ..ledger import Ledger
+from .adopt import adopt
+from .crawl import Crawl, Pace, in_flight_limit
+from .session import STAGE, Yard, conclude, inputs_of, opened, pack_line
+from .url_plan import plan_only
+
+__all__ = ["adopt", "download", "download_status", "plan_only"]
+
+logger = logging.getLogger(__name__)
+
+
+def download(
+    workspace: Workspace, *, progress: Progress = silent, resolver: Resolver | None = None
+) -> dict[str, int]:
+    """Fetch and pack what the matches name and nobody asked yet; the counts of all URLs by state and reason.
+
+    ``{"packed": n, "failed": n, "failed:http_404": n, …, "no_url": n}``; "queued" are URLs whose hosts asked
+    to be left alone for longer than a run waits. Writes images.parquet. Killed at any moment, the next call
+    goes on. ``resolver`` stands in for the system's name lookup. DownloadError on a full disk or too few
+    descriptors; MissingExtraError without captrawl[cpu].
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return _download(workspace, progress, resolver)
+    with ThreadPoolExecutor(1) as outside:  # called from a notebook, whose loop is running
+        return outside.submit(_download, workspace, progress, resolver).result()
+
+
+def download_status(workspace: Workspace) -> StageStatus:
+    """How the download stands; nothing is fetched or changed."""
+    if not workspace.ledger_path.is_file() or not workspace.matches_path.is_file():
+        return StageStatus(STAGE, State.MISSING, {})
+    record = workspace.recorded(STAGE)
+    inputs = inputs_of(workspace, workspace.settings().download)
+    with Ledger(workspace.ledger_path) as ledger:
+        counts = ledger.counts()
+    if record is None:
+        return StageStatus(STAGE, State.PARTIAL, counts, "begun and not finished")
+    changed = sorted(name for name in inputs if inputs[name] != record.inputs.get(name))
+    if changed:
+        return StageStatus(STAGE, State.STALE, counts, f"changed since: {', '.join(changed)}")
+    waiting = counts.get("queued", 0) + counts.get("spooled", 0)
+    if waiting or not workspace.images_path.is_file():
+        return StageStatus(STAGE, State.PARTIAL, counts, f"{waiting} URLs still to be asked or packed")
+    return StageStatus(STAGE, State.DONE, counts)
+
+
+def _download(workspace: Workspace, progress: Progress, resolver: Resolver | None) -> dict[str, int]:
+    with opened(workspace) as yard:
+        settings = yard.settings
+        if not settings.contact:
+            logger.warning("[download] contact is empty: site owners have no way to write to you")
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        pace = Pace(in_flight_limit(settings.threads, files), settings.retries, settings.retry_after)
+        with pack_line(yard) as line:
+            if yard.ledger.queued():
+                crawl = Crawl(yard.ledger, yard.spool, line, pace=pace, progress=progress)
+                asyncio.run(_crawl(crawl, yard, resolver))
+            line.finish(progress)
+        return conclude(yard)
+
+
+async def _crawl(crawl: Crawl, yard: Yard, resolver: Resolver | None) -> None:
+    session, guarded = open_session(yard.rules, resolver)
+    try:
+        async with session:
+            await crawl.run(Fetcher(session, crawl.hosts, yard.spool, yard.rules))
+    finally:
+        await guarded.close()

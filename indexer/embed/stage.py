@@ -1,0 +1,179 @@
+"""The embed stage: images and captions → embeddings/<model>/.
+
+Which model, whether its vectors may join those in the folder, and how far the folder is; filler.py fills it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute
+
+from ...core.errors import ModelError
+from ...core.files import digest
+from ...core.records import Progress, silent
+from ...core.version import __version__
+from ...search.vectors.encoder import load_encoder
+from ...search.vectors.models import ModelId, fingerprint, model_of
+from ...search.vectors.store import INFO, Embeddings, EmbeddingsInfo, count_shards, drop_shards, whole_shards
+from ...workspace.workspace import StageStatus, State, Workspace
+from . import rows as usable
+from .verify import confirm_imported
+from .writer import Filler
+
+pc: Any = pyarrow.compute  # its kernels take more than the stubs say
+
+STAGE = "embed"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the vectors must be made with; ``weights`` is "" while a hub's model isn't loaded."""
+
+    model: ModelId
+    weights: str
+    precision: str
+
+    def misfit(self, folder: Path) -> str:
+        """Why vectors of this target can't join those in ``folder``; "" where they can, or none are there."""
+        if not (folder / INFO).is_file():
+            return ""
+        info = EmbeddingsInfo.load(folder)
+        given = ModelId(info.name, info.pretrained)
+        if given != self.model:
+            return f"{folder} holds vectors of {given}, the settings ask for {self.model}"
+        if info.precision != self.precision:
+            return f"{folder} holds {info.precision} vectors, the settings ask for {self.precision}"
+        if self.weights and info.weights and info.weights != self.weights:
+            was, now = info.weights[:12], self.weights[:12]
+            return f"{folder} was made with weights {was}…, {self.model} has {now}… now"
+        return ""
+
+
+def embed(workspace: Workspace, *, replace: bool = False, progress: Progress = silent) -> dict[str, int]:
+    """Embed every distinct matched uid with a usable image; returns what the folder holds then.
+
+    Counts: rows, images and captions (distinct ones), failed (images that can't be decoded). Only what is
+    missing is embedded; the model isn't loaded where nothing is. Raises ModelError where the folder's vectors
+    came from another model, weights or precision, unless ``replace``: then all is made anew beside them and
+    put in their place at the end.
+    """
+    settings = workspace.settings().model
+    with workspace.locked(STAGE):
+        target = Target(model_of(workspace), fingerprint(model_of(workspace)), settings.precision)
+        folder = workspace.embeddings_folder(target.model.slug)
+        staging = folder.with_name(f".{folder.name}.new")
+        wanted = usable.usable_rows(workspace)
+        _end_swap(folder, staging)
+        _drop_broken(folder)
+        if not target.misfit(folder) and _is_complete(workspace, folder, wanted):
+            return _recorded(workspace, folder, target)
+        encoder = load_encoder(target.model, device=settings.device, batch=settings.batch)
+        target = Target(target.model, encoder.weights, settings.precision)
+        confirm_imported(workspace, folder, encoder)
+        misfit = target.misfit(folder)
+        if misfit and not replace:
+            raise ModelError(f"{misfit}; delete that folder to embed again")
+        if staging.exists() and (not misfit or target.misfit(staging)):
+            shutil.rmtree(staging)
+        into = staging if misfit else folder
+        info = EmbeddingsInfo(
+            target.model.name,
+            target.model.pretrained,
+            encoder.weights,
+            encoder.dimension,
+            target.precision,
+        )
+        Filler(workspace, into, info, encoder).fill(wanted, progress)
+        if misfit:
+            folder.rename(folder.with_name(f".{folder.name}.old"))
+            _end_swap(folder, staging)
+        return _recorded(workspace, folder, target)
+
+
+def embed_status(workspace: Workspace) -> StageStatus:
+    """How the embeddings stand: missing, partial (rows missing), done, or stale (another model or precision).
+
+    Loads no model; a hub's weights are compared when they are loaded.
+    """
+    model = model_of(workspace)
+    folder = workspace.embeddings_folder(model.slug)
+    if not workspace.matches_path.is_file() or not workspace.images_path.is_file():
+        return StageStatus(STAGE, State.MISSING, {}, "needs match and download")
+    if not (folder / INFO).is_file():
+        return StageStatus(STAGE, State.MISSING, {})
+    weights = ""
+    with contextlib.suppress(ModelError):  # a model that is gone can't have changed
+        weights = fingerprint(model)
+    whole = whole_shards(folder)
+    if whole < count_shards(folder):
+        return StageStatus(STAGE, State.PARTIAL, {}, f"a file of shard {whole} is gone")
+    counts = _counts(folder)
+    misfit = Target(model, weights, workspace.settings().model.precision).misfit(folder)
+    if misfit:
+        return StageStatus(STAGE, State.STALE, counts, misfit)
+    stored = Embeddings.open(folder)
+    if not stored.info.weights:
+        return StageStatus(STAGE, State.PARTIAL, counts, "imported, not yet compared with the model")
+    wanted = usable.usable_rows(workspace)
+    missing = usable.remaining_rows(wanted, stored, usable.load_failed(folder, stored.shards)).num_rows
+    if missing:
+        state = State.PARTIAL if stored.rows else State.MISSING
+        return StageStatus(STAGE, state, {**counts, "missing": missing}, f"{missing:,} rows aren't embedded")
+    return StageStatus(STAGE, State.DONE, counts)
+
+
+def _is_complete(workspace: Workspace, folder: Path, wanted: pa.Table) -> bool:
+    if not (folder / INFO).is_file() or not EmbeddingsInfo.load(folder).weights:
+        return False
+    stored = Embeddings.open(folder)
+    usable.forgive_missing(workspace, folder, wanted, stored.shards)
+    return not usable.remaining_rows(wanted, stored, usable.load_failed(folder, stored.shards)).num_rows
+
+
+def _drop_broken(folder: Path) -> None:
+    """Delete the shards from the first that lacks a file, so that its rows are embedded again."""
+    whole, there = whole_shards(folder), count_shards(folder)
+    if whole < there:
+        log.warning("a file of shard %d in %s is gone: it is made anew, with those behind it", whole, folder)
+    drop_shards(folder, whole)
+
+
+def _counts(folder: Path) -> dict[str, int]:
+    stored = Embeddings.open(folder)
+    return {
+        "rows": stored.rows,
+        "images": pc.count_distinct(stored.metadata["sha256"]).as_py(),
+        "captions": pc.count_distinct(pc.fill_null(stored.metadata["caption"], "")).as_py(),
+        "failed": usable.load_failed(folder, stored.shards).num_rows,
+    }
+
+
+def _recorded(workspace: Workspace, folder: Path, target: Target) -> dict[str, int]:
+    info = EmbeddingsInfo.load(folder)
+    counts = _counts(folder)
+    inputs = {
+        "model": digest([info.name, info.pretrained]),
+        "weights": info.weights,
+        "precision": digest(info.precision),
+    }
+    details = {"model": str(target.model), "dimension": info.dimension, "captrawl": __version__}
+    workspace.record(STAGE, inputs, counts, details)
+    return counts
+
+
+def _end_swap(folder: Path, staging: Path) -> None:
+    """Bring a swap to its end: ``folder`` was moved away, ``staging`` is whole and takes its place."""
+    old = folder.with_name(f".{folder.name}.old")
+    if old.exists() and not folder.exists() and staging.exists():
+        staging.rename(folder)
+    if old.exists() and folder.exists():
+        shutil.rmtree(old)

@@ -1,0 +1,154 @@
+"""Fill an embeddings folder with shards.
+
+Killed and undisturbed runs write the same bytes: a shard is the next rows by uid of what is still to be
+done, it is there whole or not at all, and the batches inside it depend on nothing else. A distinct caption
+or image (sha256) that an earlier shard holds is copied from there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+from numpy.typing import NDArray
+
+from ...core.records import Progress
+from ...search.vectors.encoder import Encoder
+from ...search.vectors.store import (
+    INFO,
+    Embeddings,
+    EmbeddingsInfo,
+    Matrix,
+    count_shards,
+    shard_rows,
+    write_shard,
+)
+from ...workspace.workspace import Workspace
+from . import rows as usable
+
+pc: Any = pyarrow.compute  # its kernels take more than the stubs say
+
+log = logging.getLogger(__name__)
+
+Shown = Callable[[int], None]
+"""Told how many rows of the shard are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Distinct:
+    """The distinct values of a column in order of appearance; ``of_row`` is which of them each row has."""
+
+    values: Any
+    of_row: NDArray[np.int64]
+    first: NDArray[np.int64]
+    """The first row of each value."""
+
+    @classmethod
+    def of(cls, column: pa.ChunkedArray[Any]) -> Distinct:
+        """Of a column without NULLs."""
+        encoded: Any = column.combine_chunks().dictionary_encode()
+        of_row = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        return cls(encoded.dictionary, of_row, np.unique(of_row, return_index=True)[1].astype(np.int64))
+
+
+@dataclass(frozen=True, slots=True)
+class Filler:
+    """Fills ``folder`` (model.json = ``info``) with the encoder's vectors."""
+
+    workspace: Workspace
+    folder: Path
+    info: EmbeddingsInfo
+    encoder: Encoder
+
+    def fill(self, wanted: pa.Table, progress: Progress) -> None:
+        """Write shards until every row of ``wanted`` has its vectors or a failure."""
+        drop_leftovers(self.folder)
+        if not (self.folder / INFO).is_file():
+            self.info.save(self.folder)
+        usable.forgive_missing(self.workspace, self.folder, wanted, count_shards(self.folder))
+        total = wanted.num_rows
+        while True:
+            stored = Embeddings.open(self.folder)
+            failed = usable.load_failed(self.folder, stored.shards)
+            rows = usable.remaining_rows(wanted, stored, failed)
+            done = total - rows.num_rows
+            progress("embed", done, total)
+            if not rows.num_rows:
+                return
+
+            def shown(rows_done: int, *, before: int = done) -> None:
+                progress("embed", before + rows_done, total)
+
+            self._shard(stored, rows.slice(0, shard_rows(stored.shards)), failed, shown)
+
+    def _shard(self, stored: Embeddings, rows: pa.Table, failed: pa.Table, shown: Shown) -> None:
+        """Embed ``rows`` and write them as the next shard, less those whose image can't be decoded."""
+        images = Distinct.of(rows["sha256"])
+        paths: Any = rows.take(images.first)["image_path"].to_pylist()
+        vectors, reasons = self._images(stored, images, paths, shown)
+        bad = np.zeros(len(paths), dtype=bool)
+        bad[list(reasons)] = True
+        kept = ~bad[images.of_row]
+        shard = stored.shards if kept.any() else usable.NO_SHARD
+        if reasons:
+            log.warning(
+                "%d images can't be decoded; %s says why", len(reasons), self.folder / "failed.parquet"
+            )
+            entries = [
+                {"sha256": images.values[at].as_py(), "path": paths[at], "reason": reason, "shard": shard}
+                for at, reason in sorted(reasons.items())
+            ]
+            usable.add_failed(self.folder, failed, entries)
+        if shard == usable.NO_SHARD:
+            return
+        rows = rows.filter(pa.array(kept))
+        captions = self._captions(stored, rows["caption"])
+        write_shard(self.folder, shard, rows, images=vectors[images.of_row[kept]], captions=captions)
+
+    def _images(
+        self, stored: Embeddings, images: Distinct, paths: list[str], shown: Shown
+    ) -> tuple[NDArray[Any], dict[int, str]]:
+        """(a vector a distinct image, the images that have none → reason)."""
+        vectors = np.zeros((len(paths), self.info.dimension), self.info.precision)
+        new = _copy_known(vectors, images.values, stored.metadata["sha256"], stored.images)
+        files = [self.workspace.root / paths[at] for at in new.tolist()]
+        reasons: dict[int, str] = {}
+        seen = 0
+        with contextlib.closing(self.encoder.image_batches(files)) as batches:
+            for batch in batches:
+                vectors[new[batch.indices]] = batch.vectors
+                reasons.update({int(new[at]): reason for at, reason in batch.failed.items()})
+                seen += len(batch.indices) + len(batch.failed)
+                shown(seen * len(images.of_row) // len(paths))
+        return vectors, reasons
+
+    def _captions(self, stored: Embeddings, column: pa.ChunkedArray[Any]) -> NDArray[Any]:
+        """A vector a caption; NULL is read as ""."""
+        captions = Distinct.of(pc.fill_null(column, ""))
+        vectors = np.zeros((len(captions.first), self.info.dimension), self.info.precision)
+        known = pc.fill_null(stored.metadata["caption"], "")
+        new = _copy_known(vectors, captions.values, known, stored.captions)
+        for indices, some in self.encoder.text_batches(captions.values.take(pa.array(new)).to_pylist()):
+            vectors[new[indices]] = some
+        return vectors[captions.of_row]
+
+
+def drop_leftovers(folder: Path) -> None:
+    """Delete the half-written files of killed runs; the caller holds the stage's lock."""
+    for path in folder.rglob(".*.tmp"):
+        path.unlink()
+
+
+def _copy_known(vectors: NDArray[Any], values: Any, known: Any, matrix: Matrix) -> NDArray[np.int64]:
+    """Fill the rows of ``vectors`` whose value is in ``known`` from ``matrix``; the indices of the others."""
+    at = pc.fill_null(pc.index_in(values, value_set=known), -1).to_numpy(zero_copy_only=False)
+    there = np.flatnonzero(at >= 0)
+    vectors[there] = matrix.take(at[there].astype(np.int64))
+    return np.flatnonzero(at < 0)

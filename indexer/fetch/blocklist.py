@@ -1,0 +1,106 @@
+"""Lists of what must not be fetched or kept: URLs, hosts, uids, and hashes of the original bytes.
+
+A line is a URL, a host (with its subdomains), a uid (decimal), an md5, sha1 or sha256 in hexadecimal, told
+apart by their shape; a leading ``url``, ``host``, ``uid``, ``md5``, ``sha1`` or ``sha256`` and a blank,
+comma, colon or tab says it outright. Blank lines and lines that begin with ``#`` don't count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...core.errors import InputError
+from ..reasons import Reason
+from .urls import LinkError, parse_link
+
+_KINDS = ("url", "host", "uid", "md5", "sha1", "sha256")
+_SAID = re.compile(rf"({'|'.join(_KINDS)})[\s,:]+(\S.*)", re.IGNORECASE)
+_SHAPES = {
+    "url": re.compile(r"https?:.+", re.IGNORECASE),
+    "uid": re.compile(r"-?[0-9]{1,19}"),
+    "md5": re.compile(r"[0-9a-f]{32}", re.IGNORECASE),
+    "sha1": re.compile(r"[0-9a-f]{40}", re.IGNORECASE),
+    "sha256": re.compile(r"[0-9a-f]{64}", re.IGNORECASE),
+    "host": re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*\.?|[0-9a-f:.]*:[0-9a-f:.]*", re.IGNORECASE),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Blocklist:
+    """What is blocked; hosts are lower-case, hashes lower-case hexadecimal of any of the three kinds."""
+
+    urls: frozenset[str] = frozenset()
+    hosts: frozenset[str] = frozenset()
+    uids: frozenset[int] = frozenset()
+    hashes: frozenset[str] = frozenset()
+
+    def blocks_link(self, url: str, host: str) -> Reason | None:
+        """The reason not to ask ``url`` at ``host``, or None."""
+        if url in self.urls:
+            return Reason.BLOCKED_URL
+        return Reason.BLOCKED_HOST if self.blocks_host(host) else None
+
+    def blocks_host(self, host: str) -> bool:
+        """Whether ``host`` or a domain above it is blocked."""
+        if not self.hosts:
+            return False
+        labels = host.lower().rstrip(".").split(".")
+        return any(".".join(labels[start:]) in self.hosts for start in range(len(labels)))
+
+    def blocks_bytes(self, *hashes: str | None) -> bool:
+        """Whether any of ``hashes`` (of one image's bytes) is blocked."""
+        return any(value in self.hashes for value in hashes)
+
+    def digest(self) -> str:
+        """A hash of the values: the same entries, the same digest, whatever files they came from."""
+        total = hashlib.sha256()
+        for kind in (self.urls, self.hosts, map(str, self.uids), self.hashes):
+            for value in sorted(kind):
+                total.update(value.encode("utf-8", "surrogatepass") + b"\n")
+            total.update(b"\0")
+        return total.hexdigest()
+
+
+def load_blocklist(paths: Sequence[Path]) -> Blocklist:
+    """Everything that the files name; InputError naming file and line where a line is none of the kinds."""
+    found: dict[str, set[str]] = {kind: set() for kind in _KINDS}
+    for path in paths:
+        try:
+            with path.open(encoding="utf-8-sig") as lines:
+                _read(lines, path, found)
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"blocklist {path} can't be read: {error}") from error
+    return Blocklist(
+        frozenset(form for url in found["url"] for form in _forms(url)),
+        frozenset(host.removeprefix("*.").rstrip(".").lower() for host in found["host"]),
+        frozenset(map(int, found["uid"])),
+        frozenset(value.lower() for kind in ("md5", "sha1", "sha256") for value in found[kind]),
+    )
+
+
+def _forms(url: str) -> set[str]:
+    """``url`` as it stands in the list, and as it is asked."""
+    try:
+        return {url, parse_link(url).url}
+    except LinkError:
+        return {url}
+
+
+def _read(lines: Iterable[str], path: Path, found: dict[str, set[str]]) -> None:
+    for number, line in enumerate(lines, start=1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        said = _SAID.fullmatch(text)
+        kind = said[1].lower() if said else next((k for k, p in _SHAPES.items() if p.fullmatch(text)), "")
+        value = said[2].strip() if said else text
+        if not kind or (kind != "url" and not _SHAPES[kind].fullmatch(value)):
+            raise InputError(
+                f"{path}:{number}: {text[:80]!r} is no URL, host, uid, md5, sha1 or sha256; "
+                "write one a line, or its kind and a blank before it"
+            )
+        found[kind].add(value)

@@ -1,0 +1,89 @@
+"""A response's body, read as it streams: capped, unpacked, and dropped as soon as it can be no image."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..pack.sniff import may_be_image
+from ..reasons import Reason
+from .budget import Share
+from .errors import FetchError
+
+if TYPE_CHECKING:
+    import aiohttp
+
+_FIRST_SHARE = 65_536
+_ZLIB_OR_GZIP = 32 + zlib.MAX_WBITS
+
+Credit = Callable[[float], None]
+
+
+async def read_body(response: aiohttp.ClientResponse, share: Share, *, limit: int, credit: Credit) -> bytes:
+    """The unpacked body, at most ``limit`` bytes packed and unpacked; FetchError as soon as it can't be used.
+
+    Time spent waiting for memory is told to ``credit`` in seconds: the server isn't to blame for it.
+    """
+    declared = response.content_length
+    if declared is not None and declared > limit:
+        raise FetchError(Reason.TOO_LARGE)
+    unpack = _unpacker(response.headers.get("Content-Encoding", ""))
+    body = bytearray()
+    packed, judged = 0, False
+    credit(await share.grow(declared or _FIRST_SHARE))
+    async for chunk in response.content.iter_any():
+        packed += len(chunk)
+        body += unpack.feed(chunk, limit + 1 - len(body)) if unpack else chunk
+        if max(packed, len(body)) > limit:
+            raise FetchError(Reason.TOO_LARGE)
+        if not judged and not may_be_image(body):
+            raise FetchError(Reason.NOT_AN_IMAGE)
+        judged = len(body) >= _FIRST_SHARE
+        if len(body) > share.held:
+            credit(await share.grow(min(max(len(body), 2 * share.held), limit)))
+    if unpack and not unpack.whole:
+        raise FetchError(Reason.CONNECTION_LOST)
+    if not may_be_image(body, whole=True):
+        raise FetchError(Reason.NOT_AN_IMAGE)
+    return bytes(body)
+
+
+class _Inflate:
+    """gzip or deflate, never unpacking more than it is asked for."""
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(_ZLIB_OR_GZIP)
+        self._begun = False
+
+    @property
+    def whole(self) -> bool:
+        return self._inner.eof
+
+    def feed(self, chunk: bytes, room: int) -> bytes:
+        """What ``chunk`` unpacks to, cut at ``room`` bytes (at least 1)."""
+        try:
+            out = self._inner.decompress(chunk, max(room, 1))
+        except zlib.error as error:
+            if self._begun:
+                raise FetchError(Reason.ENCODING) from error
+            out = self._raw(chunk, max(room, 1))
+        self._begun = True
+        return out
+
+    def _raw(self, chunk: bytes, room: int) -> bytes:
+        """Some servers send deflate without its zlib header."""
+        self._inner = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            return self._inner.decompress(chunk, room)
+        except zlib.error as error:
+            raise FetchError(Reason.ENCODING) from error
+
+
+def _unpacker(encoding: str) -> _Inflate | None:
+    name = encoding.strip().lower()
+    if name in {"", "identity", "none"}:
+        return None
+    if name in {"gzip", "x-gzip", "deflate"}:
+        return _Inflate()
+    raise FetchError(Reason.ENCODING)

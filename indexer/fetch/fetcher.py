@@ -1,0 +1,271 @@
+"""URLs → bytes, with deadlines, limits and consent (aiohttp).
+
+The only place that opens a connection. A row passes, in order: blocklist, scheme and port, the address
+dialled, the status, the opt-out headers (before the body is read), the size caps, the hash lists, a look
+at the header of the picture. Only then do its bytes touch the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ...core.version import __version__
+from ..outcomes import Answer, Asked, Body
+from ..pack.sniff import look
+from ..pack.spool import Spool
+from ..reasons import Reason, http_reason
+from .addresses import GuardedResolver, Resolver, guarded_sockets
+from .blocklist import Blocklist
+from .body import read_body
+from .budget import Budget, Share
+from .consent import REFUSALS, judge
+from .errors import FetchError, reason_of, retry_after
+from .host_queue import PER_HOST, Hosts
+from .urls import Link, LinkError, parse_link
+
+if TYPE_CHECKING:
+    from types import SimpleNamespace
+
+    import aiohttp
+
+MAX_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PAUSING = frozenset({429, 503})
+_KEEP_ALIVE = 2.0
+_DNS_SECONDS = 300
+# Beside aiohttp's own errors: what its parsers and the sockets below let through on hostile input.
+_HOSTILE = (OSError, ValueError, LookupError, EOFError, AssertionError)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a fetch keeps to: seconds, bytes, pixels."""
+
+    deadline: float = 30.0
+    max_bytes: int = 20_000_000
+    min_side: int = 85
+    allow_private: bool = False
+    blocklist: Blocklist = field(default_factory=Blocklist)
+    agent: str = f"captrawl/{__version__}"
+
+
+@dataclass(slots=True)
+class _Visit:
+    """How far one URL got: filled hop by hop, so that a failure knows it too."""
+
+    asked: Asked
+    host: str | None  # whose slot is held
+    clock: asyncio.Timeout
+    reused: bool = False  # the connection had served before
+    status: int | None = None
+    final_url: str = ""
+    consent: str = ""
+
+    def credit(self, seconds: float) -> None:
+        """Move the deadline by time that the server isn't to blame for."""
+        when = self.clock.when()
+        if seconds > 0.001 and when is not None:
+            self.clock.reschedule(when + seconds)
+
+
+def agent_name(contact: str) -> str:
+    """The User-Agent: what we are and, where the settings say it, whom to write to."""
+    shown = "".join(c if " " <= c <= "~" else "?" for c in contact.strip())
+    return f"captrawl/{__version__} (+{shown})" if shown else f"captrawl/{__version__}"
+
+
+def open_session(
+    rules: Rules, resolver: Resolver | None = None
+) -> tuple[aiohttp.ClientSession, GuardedResolver]:
+    """A session whose every connection is guarded, and its resolver; close both. Needs a running loop."""
+    import aiohttp
+    from aiohttp.resolver import DefaultResolver
+
+    guarded = GuardedResolver(resolver or DefaultResolver(), allow_private=rules.allow_private)
+    connector = aiohttp.TCPConnector(
+        limit=0,
+        limit_per_host=PER_HOST,
+        resolver=guarded,  # pyright: ignore[reportArgumentType] it asks for no more than our protocol
+        ttl_dns_cache=_DNS_SECONDS,
+        keepalive_timeout=_KEEP_ALIVE,
+        socket_factory=guarded_sockets(allow_private=rules.allow_private),
+    )
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_reuseconn.append(_note_reuse)
+    session = aiohttp.ClientSession(
+        connector=connector,
+        trace_configs=[tracing],
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None),  # ours holds for the whole chain of redirects
+        trust_env=False,  # a proxy would dial for us, unguarded
+        auto_decompress=False,  # unpacked under the size cap instead
+        headers={"User-Agent": rules.agent, "Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"},
+    )
+    return session, guarded
+
+
+async def _note_reuse(
+    _: aiohttp.ClientSession, context: SimpleNamespace, __: aiohttp.TraceConnectionReuseconnParams
+) -> None:
+    context.trace_request_ctx.reused = True
+
+
+def _asking_once(visit: _Visit) -> aiohttp.ClientMiddlewareType:
+    """Keeps aiohttp from asking again by itself where a new connection breaks before the answer.
+
+    That is right for a kept connection, which the server may have closed meanwhile; on a new one it would
+    ask a server that hangs up twice as often as `retries` says.
+    """
+    import aiohttp
+
+    async def once(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        visit.reused = False
+        try:
+            return await handler(request)
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+            if visit.reused:
+                raise
+            raise FetchError(reason_of(error)) from error
+
+    return once
+
+
+class Fetcher:
+    """Asks URLs, each once; what to ask, when, and again, is the caller's."""
+
+    def __init__(self, session: aiohttp.ClientSession, hosts: Hosts, spool: Spool, rules: Rules) -> None:
+        self._session = session
+        self._hosts = hosts
+        self._spool = spool
+        self._rules = rules
+        self._budget = Budget()
+
+    async def answer(self, asked: Asked, host: str) -> Answer:
+        """What came of ``asked`` under a slot of ``host``, which is given back.
+
+        DownloadError where this machine can't go on: a full disk, no descriptors.
+        """
+        import aiohttp
+
+        clock = asyncio.timeout(self._rules.deadline)
+        visit = _Visit(asked, host, clock)
+        body, reason, wait = None, "", 0.0
+        try:
+            async with clock:
+                body, reason = await self._visit(visit)
+        except FetchError as error:
+            reason, wait = error.reason, error.wait
+        except LinkError as error:
+            reason = error.reason
+        except TimeoutError:
+            reason = Reason.TIMEOUT
+        except _HOSTILE as error:
+            reason = reason_of(error)
+        except aiohttp.ClientError as error:
+            reason = reason_of(error)
+        finally:
+            if visit.host is not None:
+                self._hosts.leave(visit.host)
+        return Answer(asked.id, reason, visit.status, visit.final_url, wait, visit.consent, body)
+
+    async def _visit(self, visit: _Visit) -> tuple[Body, str]:
+        link = parse_link(visit.asked.url)
+        if visit.asked.url in self._rules.blocklist.urls:
+            raise FetchError(Reason.BLOCKED_URL)
+        seen: set[str] = set()
+        while True:
+            blocked = self._rules.blocklist.blocks_link(link.url, link.host)
+            if blocked:
+                raise FetchError(blocked)
+            if link.url in seen or len(seen) > MAX_REDIRECTS:
+                raise FetchError(Reason.REDIRECTS)
+            seen.add(link.url)
+            outcome = await self._hop(visit, link)
+            if not isinstance(outcome, Link):
+                return outcome
+            link = outcome
+            if link.host != visit.host:
+                await self._move(visit, link.host)
+
+    async def _move(self, visit: _Visit, host: str) -> None:
+        """Give back the slot held, and wait for one of ``host``; the wait doesn't count."""
+        if visit.host is not None:
+            self._hosts.leave(visit.host)
+        visit.host = None
+        pause = self._hosts.pause_left(host)
+        if pause > 0:
+            raise FetchError(Reason.TIMEOUT, wait=pause)
+        loop = asyncio.get_running_loop()
+        left = (visit.clock.when() or 0.0) - loop.time()
+        visit.clock.reschedule(None)
+        await self._hosts.enter(host)
+        visit.host = host
+        visit.clock.reschedule(loop.time() + left)
+
+    async def _hop(self, visit: _Visit, link: Link) -> Link | tuple[Body, str]:
+        """One request: where it redirects to, or the body and the reason why it is no use after all."""
+        from yarl import URL
+
+        url, last = URL(link.url, encoded=True), not self._hosts.wanted(link.host)
+        headers = {"Connection": "close"} if last else {}
+        async with self._session.get(
+            url,
+            allow_redirects=False,
+            headers=headers,
+            middlewares=(_asking_once(visit),),
+            trace_request_ctx=visit,
+        ) as response:
+            if last and response.connection is not None and response.connection.protocol is not None:
+                response.connection.protocol.force_close()  # idle connections would eat up the descriptors
+            visit.status, visit.final_url = response.status, link.url
+            try:
+                self._judge(visit, link, response)
+                if response.status in _REDIRECTS:
+                    return parse_link(response.headers["Location"], base=link.url)
+                share = Share(self._budget)
+                try:
+                    limit = self._rules.max_bytes
+                    data = await read_body(response, share, limit=limit, credit=visit.credit)
+                    return await self._accept(data)
+                finally:
+                    share.close()
+            finally:
+                if not response.content.is_eof():
+                    response.close()  # else what is left of the body would be read
+
+    def _judge(self, visit: _Visit, link: Link, response: aiohttp.ClientResponse) -> None:
+        """Raise FetchError where the status or an opt-out header says no."""
+        status, headers = response.status, response.headers
+        moved = status in _REDIRECTS and "Location" in headers
+        if status != 200 and not moved:
+            wait = retry_after(headers.get("Retry-After", "")) if status in _PAUSING else 0.0
+            if wait:
+                self._hosts.pause(link.host, time.time() + wait)
+            raise FetchError(http_reason(status), wait=wait)
+        verdict = judge(headers.items())
+        visit.consent = verdict.evidence or "silent"
+        if verdict.signal is not None:
+            raise FetchError(REFUSALS[verdict.signal])
+
+    async def _accept(self, data: bytes) -> tuple[Body, str]:
+        """Hash, look, and spool ``data``; a reason where it isn't spooled."""
+        seen = look(data, min_side=self._rules.min_side)
+        body = await asyncio.to_thread(hashed, data, seen.width, seen.height)
+        if self._rules.blocklist.blocks_bytes(body.sha256, body.sha1, body.md5):
+            return body, Reason.BLOCKED_HASH
+        if seen.reason is None:
+            await asyncio.to_thread(self._spool.write, body.sha256, data)
+        return body, seen.reason or ""
+
+
+def hashed(data: bytes, width: int, height: int) -> Body:
+    """``data`` as the ledger knows it, with the size that its header gives."""
+    sha256, sha1 = hashlib.sha256(data).hexdigest(), hashlib.sha1(data, usedforsecurity=False).hexdigest()
+    md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    return Body(sha256, sha1, md5, len(data), width, height)

@@ -1,0 +1,127 @@
+"""Who may be asked now: two requests a host, pauses that hosts ask for, and the asking order.
+
+Everything runs in one event loop. Items come out in the order they went in, as far as their hosts are free.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from collections import deque
+
+from ..outcomes import Asked
+
+PER_HOST = 2
+
+
+class Hosts:
+    """The waiting URLs by host, and the slots of every host."""
+
+    def __init__(self, *, per_host: int = PER_HOST) -> None:
+        self._per_host = per_host
+        self._waiting: dict[str, deque[tuple[int, Asked]]] = {}
+        self._active: dict[str, int] = {}
+        self._hops: dict[str, deque[asyncio.Future[None]]] = {}
+        self._paused: dict[str, float] = {}
+        self._ready: list[tuple[int, str]] = []  # heap: the place of a host's first item, host
+        self._listed: set[str] = set()
+        self._sleeping: list[tuple[float, str]] = []  # heap: until when, host
+        self._added = 0
+        self.size = 0
+        """How many items wait."""
+
+    def add(self, host: str, asked: Asked) -> None:
+        """Let ``asked`` wait for a slot of ``host``."""
+        self._waiting.setdefault(host, deque()).append((self._added, asked))
+        self._added += 1
+        self.size += 1
+        self._list(host)
+
+    def take(self) -> tuple[str, Asked] | None:
+        """The first waiting item whose host has a free slot, which it now holds; None where there is none."""
+        now = time.time()
+        while self._sleeping and self._sleeping[0][0] <= now:
+            _, host = heapq.heappop(self._sleeping)
+            self._list(host)
+        while self._ready:
+            _, host = heapq.heappop(self._ready)
+            self._listed.discard(host)
+            if host not in self._waiting or not self._free(host) or self.pause_left(host) > 0:
+                continue  # listed again when a slot comes free or the pause ends
+            _, asked = self._waiting[host].popleft()
+            if not self._waiting[host]:
+                del self._waiting[host]
+            self.size -= 1
+            self._active[host] = self._active.get(host, 0) + 1
+            self._list(host)
+            return host, asked
+        return None
+
+    async def enter(self, host: str) -> None:
+        """Wait for a slot of ``host`` and hold it, for a redirect's next hop; pauses aren't waited for."""
+        if self._free(host):
+            self._active[host] = self._active.get(host, 0) + 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._hops.setdefault(host, deque()).append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.leave(host)  # the slot came with the cancellation
+            raise
+
+    def leave(self, host: str) -> None:
+        """Give back a slot of ``host``: to a redirect that waits for it, else to the next item."""
+        hops = self._hops.get(host)
+        while hops:
+            turn = hops.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._hops.pop(host, None)
+        self._active[host] -= 1
+        if not self._active[host]:
+            del self._active[host]
+        self._list(host)
+
+    def wanted(self, host: str) -> bool:
+        """Whether more waits for ``host``: its connection is worth keeping."""
+        return host in self._waiting or host in self._hops
+
+    def pause(self, host: str, until: float) -> None:
+        """Start nothing more at ``host`` before ``until`` (seconds since 1970)."""
+        if until > self._paused.get(host, 0.0):
+            self._paused[host] = until
+            heapq.heappush(self._sleeping, (until, host))
+
+    def pause_left(self, host: str) -> float:
+        """Seconds for which ``host`` still wants to be left alone."""
+        left = self._paused.get(host, 0.0) - time.time()
+        if left <= 0:
+            self._paused.pop(host, None)
+            return 0.0
+        return left
+
+    def drain(self, longer_than: float) -> list[tuple[float, list[Asked]]]:
+        """Take out what waits for hosts that pause longer than so many seconds: (until when, items)."""
+        taken: list[tuple[float, list[Asked]]] = []
+        for host, until in self._paused.items():
+            if until - time.time() > longer_than and host in self._waiting:
+                items = [asked for _, asked in self._waiting.pop(host)]
+                self.size -= len(items)
+                taken.append((until, items))
+        return taken
+
+    def next_wake(self) -> float | None:
+        """When the first pause ends, in seconds since 1970; None where nobody pauses."""
+        return self._sleeping[0][0] if self._sleeping else None
+
+    def _free(self, host: str) -> bool:
+        return self._active.get(host, 0) < self._per_host
+
+    def _list(self, host: str) -> None:
+        if host in self._waiting and host not in self._listed and self._free(host):
+            self._listed.add(host)
+            heapq.heappush(self._ready, (self._waiting[host][0][0], host))

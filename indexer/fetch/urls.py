@@ -1,0 +1,97 @@
+"""URLs as corpora hold them → URLs that can be asked, quoted as a browser would."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import quote, urljoin, urlsplit
+
+from ..reasons import Reason
+from .addresses import port_allowed
+
+_PORTS = {"http": 80, "https": 443}
+_BLANKS = "".join(map(chr, range(0x21)))
+_BREAKS = re.compile(r"[\t\r\n]")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_KEPT = "!$%&'()*+,-./:;=@[]_~|^\\"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A URL ready to be asked; ``host`` is lower-case ASCII without brackets or a closing dot."""
+
+    url: str
+    host: str
+    port: int
+
+
+class LinkError(ValueError):
+    """A URL that won't be asked, and the reason."""
+
+    def __init__(self, reason: Reason, url: str) -> None:
+        super().__init__(f"{reason}: {url[:200]}")
+        self.reason = reason
+
+
+def parse_link(url: str, *, base: str = "") -> Link:
+    """The link that ``url`` means, seen from ``base`` where relative; LinkError where it can't be asked.
+
+    Blanks, quotes and non-ASCII characters are quoted in UTF-8, what is quoted already stays, line breaks go,
+    and the fragment goes: what a browser does (WHATWG).
+    """
+    text = _BREAKS.sub("", url.strip(_BLANKS))
+    try:
+        text = urljoin(base, text) if base else text
+    except ValueError as error:
+        raise LinkError(Reason.BAD_URL, url) from error
+    scheme = _SCHEME.match(text)
+    if scheme is None:
+        raise LinkError(Reason.BAD_URL, url)
+    if scheme[0][:-1].lower() not in _PORTS:
+        raise LinkError(Reason.SCHEME, url)
+    try:
+        link = _split(text)
+    except ValueError as error:
+        raise LinkError(Reason.BAD_URL, url) from error
+    if not port_allowed(link.port):
+        raise LinkError(Reason.PORT, url)
+    return link
+
+
+def host_of(url: str) -> str:
+    """The host of ``url``, or "" where it can't be asked."""
+    try:
+        return parse_link(url).host
+    except LinkError:
+        return ""
+
+
+def _split(text: str) -> Link:
+    scheme, _, rest = text.partition(":")
+    scheme = scheme.lower()
+    rest = rest.lstrip("/\\").partition("#")[0]
+    authority = re.split(r"[/\\?]", rest, maxsplit=1)[0]
+    parts = urlsplit(f"{scheme}://{authority}")
+    host = _ascii_host(parts.hostname or "")
+    if not host.strip("."):
+        raise ValueError("no host")
+    port = _PORTS[scheme] if parts.port is None else parts.port
+    shown = f"[{host}]" if ":" in host else host
+    if port != _PORTS[scheme]:
+        shown = f"{shown}:{port}"
+    path, mark, query = rest[len(authority) :].partition("?")
+    target = quote(path.replace("\\", "/") or "/", safe=_KEPT, errors="surrogateescape")
+    if mark:
+        target += "?" + quote(query, safe=_KEPT + "?{}`", errors="surrogateescape")
+    return Link(f"{scheme}://{shown}{target}", host.rstrip("."), port)
+
+
+def _ascii_host(host: str) -> str:
+    """``host`` in lower-case ASCII (IDNA where it isn't); ValueError where it is no host name."""
+    if not host.isascii():
+        from yarl import URL
+
+        host = URL.build(scheme="http", host=host).raw_host or ""
+    if re.search(r"[\x00-\x20\"#%/<>?@\\^`{|}]", host):
+        raise ValueError("not a host name")
+    return host.lower()

@@ -1,0 +1,254 @@
+"""matches.parquet: the match stage of a workspace, written class by class, resumable, in constant memory.
+
+Each class's matches are first a file of its own under ``.matches/`` (named by what was asked, so that a
+rerun after a kill asks only for the missing classes); at the end they become one file by rename.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..classes.checks import drop_shared
+from ..classes.files import load_classes, save_classes
+from ..classes.model import ClassEntry, ClassList
+from ..classes.native import is_own
+from ..core.errors import WorkspaceError
+from ..core.files import atomic, digest
+from ..core.records import MATCH_SCHEMA, Progress, silent
+from ..search.captions import CaptionIndex, open_captions
+from ..search.elastic.address import is_address
+from ..search.match import ClassCount, Scope, count_classes, count_safety, matches
+from ..search.query import Filters, Safety
+from ..workspace.settings import Settings
+from ..workspace.workspace import StageStatus, State, Workspace
+
+logger = logging.getLogger(__name__)
+
+BATCH_ROWS = 1 << 15
+
+
+@dataclass(frozen=True, slots=True)
+class MatchTask:
+    """What the match stage asks: every value that its result depends on, but the corpus."""
+
+    classes: ClassList
+    scope: Scope
+    sample: int | None
+    seed: int
+
+    def inputs(self, corpus: str) -> dict[str, str]:
+        """Hashes of the values read, by the name that `status` says."""
+        synonyms = [[entry.id, *entry.match_phrases()] for entry in self.classes]
+        return {
+            "synonyms": digest(synonyms),
+            "prefix": digest(self.scope.prefix),
+            "exclusions": digest(list(self.scope.exclude)),
+            "filters": digest(asdict(self.scope.filters)),
+            "sample": digest(self.sample),
+            "seed": digest(self.seed),
+            "corpus": corpus,
+        }
+
+
+def task_of(workspace: Workspace) -> MatchTask:
+    """The match task that the workspace's settings and class list describe."""
+    settings = workspace.settings()
+    classes = load_classes(workspace.root / settings.task.classes)
+    if settings.match.shared == "drop":
+        classes = drop_shared(classes)
+    scope = Scope(settings.task.prefix, tuple(settings.task.exclude), filters_of(settings))
+    sample = None if settings.match.sample == "all" else settings.match.sample
+    return MatchTask(classes, scope, sample, settings.match.seed)
+
+
+def filters_of(settings: Settings) -> Filters:
+    """[match.filters] as the query's filters."""
+    given = settings.match.filters
+    return Filters(
+        min_side=given.min_side,
+        max_punsafe=given.max_punsafe,
+        nsfw=tuple(given.nsfw),
+        min_similarity=given.min_similarity,
+        licence=given.licence,
+        language=given.language,
+        keep_unknown=given.keep_unknown,
+        safety=Safety(given.safety),
+    )
+
+
+def match(workspace: Workspace, *, progress: Progress = silent) -> dict[str, int]:
+    """Fill matches.parquet and the frequencies in classes.json; return the counts.
+
+    Raises CaptionIndexError when the index can't be asked, WorkspaceError when another process matches.
+    """
+    task = task_of(workspace)
+    settings = workspace.settings()
+    with workspace.locked("match"), open_captions(index_location(workspace)) as index:
+        corpus = corpus_of(index)
+        inputs = task.inputs(digest(corpus))
+        progress("match: counting", 0, None)
+        counted = count_classes(index, task.classes, task.scope)
+        queries = [task.scope.query(phrases) for entry in task.classes if (phrases := entry.match_phrases())]
+        matching = sum(count.total for count in counted)
+        safety = count_safety(index, queries, matching)
+        parts = workspace.root / ".matches" / digest(inputs)[:16]
+        _drop_other_parts(parts)
+        parts.mkdir(parents=True, exist_ok=True)
+        _write_classes(index, task, counted, parts, progress)
+        rows = _join(workspace, [_part(parts, entry.id) for entry in task.classes])
+        _save_frequencies(workspace, counted)
+        counts = {
+            "classes": len(task.classes),
+            "matching": matching,
+            "matches": rows,
+            "classes_without_a_match": sum(count.total == 0 for count in counted),
+            "unsafe_left_out": safety.left_out,
+            "safety_unknown": safety.unknown,
+        }
+        details = {
+            "index": settings.captions.index,
+            "corpus": corpus,
+            "sample": task.sample,
+            "seed": task.seed,
+        }
+        workspace.record("match", inputs, counts, details)
+        shutil.rmtree(parts.parent)
+    return counts
+
+
+def match_status(workspace: Workspace) -> StageStatus:
+    """Whether matches.parquet is what the settings, the class list and the index would give now."""
+    recorded = workspace.recorded("match")
+    if recorded is None or not workspace.matches_path.exists():
+        begun = (workspace.root / ".matches").is_dir()
+        return StageStatus("match", State.PARTIAL if begun else State.MISSING, {})
+    if workspace.settings().captions.index:
+        with open_captions(index_location(workspace)) as index:
+            corpus = digest(corpus_of(index))
+    else:  # imported matches: there is no index to compare them with
+        corpus = recorded.inputs["corpus"]
+    now = task_of(workspace).inputs(corpus)
+    changed = [name for name, value in now.items() if recorded.inputs.get(name) != value]
+    if changed:
+        return StageStatus("match", State.STALE, recorded.counts, f"{', '.join(changed)} changed since")
+    return StageStatus("match", State.DONE, recorded.counts)
+
+
+def read_matches(workspace: Workspace, columns: Sequence[str] | None = None) -> pa.Table:
+    """matches.parquet as a table; WorkspaceError where it isn't there."""
+    if not workspace.matches_path.exists():
+        raise WorkspaceError(
+            f"{workspace.root} holds no matches.parquet; run captrawl -C {workspace.root} match first"
+        )
+    return pq.read_table(workspace.matches_path, columns=list(columns) if columns else None)
+
+
+def corpus_of(index: CaptionIndex) -> dict[str, str]:
+    """The fingerprint of every file in the index, by file."""
+    return {file: mark.digest for file, mark in sorted(index.files().items())}
+
+
+def index_location(workspace: Workspace) -> str:
+    """Where the caption index is: a relative folder counts from the workspace.
+
+    WorkspaceError where the settings name none (an imported workspace has its matches from elsewhere).
+    """
+    location = workspace.settings().captions.index
+    if not location:
+        raise WorkspaceError(
+            f"{workspace.root} has no caption index; set [captions] index in captrawl.toml to match anew"
+        )
+    if is_address(location):
+        return location
+    return str((workspace.root / Path(location).expanduser()).resolve())
+
+
+def _part(parts: Path, class_id: int) -> Path:
+    return parts / f"{class_id}.parquet"
+
+
+def _drop_other_parts(parts: Path) -> None:
+    """Remove what an earlier run with other values left unfinished."""
+    if parts.parent.is_dir():
+        for other in parts.parent.iterdir():
+            if other != parts:
+                shutil.rmtree(other)
+
+
+def _write_classes(
+    index: CaptionIndex,
+    task: MatchTask,
+    counted: Sequence[ClassCount],
+    parts: Path,
+    progress: Progress,
+) -> None:
+    """Write every class's part that isn't there yet."""
+    every = list(zip(task.classes, counted, strict=True))
+    missing = [(entry, count) for entry, count in every if not _part(parts, entry.id).exists()]
+    pools = matches(index, missing, task.scope, sample=task.sample, seed=task.seed)
+    done = len(every) - len(missing)
+    progress("match: classes", done, len(every))
+    for number, (entry, rows) in enumerate(pools, done + 1):
+        with (
+            atomic(_part(parts, entry.id)) as temporary,
+            pq.ParquetWriter(temporary, MATCH_SCHEMA) as writer,
+        ):
+            for batch in rows:
+                writer.write_batch(batch)
+        pa.default_memory_pool().release_unused()
+        progress("match: classes", number, len(every))
+
+
+def _join(workspace: Workspace, parts: Sequence[Path]) -> int:
+    """Write the parts one after the other as matches.parquet; return its rows."""
+    total = 0
+    with (
+        atomic(workspace.matches_path) as temporary,
+        pq.ParquetWriter(temporary, MATCH_SCHEMA, compression="zstd") as writer,
+    ):
+        for table in _grouped(parts):
+            writer.write_table(table)
+            total += table.num_rows
+            pa.default_memory_pool().release_unused()  # or what is freed here and there adds up
+    return total
+
+
+def _grouped(parts: Sequence[Path]) -> Iterator[pa.Table]:
+    """The parts' rows in tables of about BATCH_ROWS, so that small classes share a row group."""
+    held: list[pa.RecordBatch] = []
+    rows = 0
+    for part in parts:
+        with pq.ParquetFile(part) as file:
+            for batch in file.iter_batches(BATCH_ROWS):
+                held.append(batch)
+                rows += batch.num_rows
+                if rows >= BATCH_ROWS:
+                    yield pa.Table.from_batches(held, MATCH_SCHEMA)
+                    held, rows = [], 0
+    if held:
+        yield pa.Table.from_batches(held, MATCH_SCHEMA)
+
+
+def _save_frequencies(workspace: Workspace, counted: Sequence[ClassCount]) -> None:
+    """Note each matching synonym's frequency in classes.json; everything else in it stays.
+
+    A list of another format (names.txt) is the user's, and stays as it is.
+    """
+    path = workspace.classes_path()
+    if not is_own(path):
+        return
+    by_id: Mapping[int, ClassCount] = {count.id: count for count in counted}
+    entries: list[ClassEntry] = []
+    for entry in load_classes(path):
+        count = by_id.get(entry.id)
+        known = count.synonyms if count else {}
+        synonyms = tuple(replace(s, frequency=known.get(s.text, s.frequency)) for s in entry.synonyms)
+        entries.append(replace(entry, synonyms=synonyms))
+    save_classes(tuple(entries), path)

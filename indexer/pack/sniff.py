@@ -1,0 +1,79 @@
+"""Bytes → what their header says, without decoding a pixel."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+from dataclasses import dataclass
+
+from ..reasons import Reason
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+"""Pillow's names of the formats taken; no other parser ever sees the bytes."""
+
+MAX_PIXELS = 50_000_000
+
+# What Pillow's parsers raise on hostile bytes, by experience; not MemoryError's children alone.
+DECODER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    EOFError,
+    MemoryError,
+    struct.error,
+)
+
+_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+_ENOUGH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A picture's size in its header (0 = unknown), and the reason not to take it, or None."""
+
+    width: int = 0
+    height: int = 0
+    reason: Reason | None = None
+
+
+def may_be_image(start: bytes | bytearray, *, whole: bool = False) -> bool:
+    """Whether bytes that begin so can be an image of FORMATS; True while there are too few to tell."""
+    if len(start) < _ENOUGH and not whole:
+        return True
+    head = bytes(start[:_ENOUGH])
+    boxed = (head[:4] == b"RIFF" and head[8:12] == b"WEBP") or head[4:8] == b"ftyp"
+    return boxed or head.startswith(_STARTS)
+
+
+def known_formats() -> list[str]:
+    """Those of FORMATS that this Pillow reads."""
+    from PIL import Image
+
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
+def look(data: bytes, *, min_side: int, max_pixels: int = MAX_PIXELS) -> Look:
+    """The size in the header of ``data``, and whether it may be taken: an image, neither vast nor tiny."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=known_formats()) as image:
+                width, height = image.size
+    except Image.DecompressionBombError:
+        return Look(reason=Reason.TOO_MANY_PIXELS)
+    except DECODER_ERRORS:
+        return Look(reason=Reason.NOT_AN_IMAGE)
+    reason = None
+    if width * height > max_pixels:
+        reason = Reason.TOO_MANY_PIXELS
+    elif min(width, height) < min_side:
+        reason = Reason.TOO_SMALL
+    return Look(width, height, reason)

@@ -1,0 +1,289 @@
+"""The packing worker: ``python -m captrawl.indexer.pack.worker``, started and killed by indexer.pack.
+
+Reads the path of a job's folder, a JSON line on stdin; answers with a JSON line on stdout. Each job runs in
+a fork of this process, which has img2dataset imported already: a decoder that dies or hangs takes the fork
+with it, not seconds of imports. img2dataset prints, and swaps the descriptors 1 and 2 while it decodes: they
+point to a log in the job's folder there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib
+import json
+import mmap
+import os
+import resource
+import select
+import signal
+import struct
+import sys
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from ..reasons import Reason
+from .orient import UnusableImageError, upright
+
+if TYPE_CHECKING:
+    import io
+
+JOB, SHARD, LOG = "job.json", "shard.parquet", "log.txt"
+KEYS_A_SHARD = 10_000  # img2dataset's default: five digits of the shard, four of the image
+QUALITY = 100
+LOST = "lost"
+"""The reason of an image whose spooled bytes are gone or changed."""
+
+_DIGITS = 5
+_DISK_EXIT, _BUG_EXIT = 73, 70
+_POLL = 0.2
+_NOBODY = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a job's folder asks for: a shard's number, and the spooled images that go into it."""
+
+    shard: int
+    spool: str
+    sha256s: list[str]
+    resize: int
+    image_seconds: float
+    memory: int
+    """Bytes of address space beyond what the worker has."""
+
+
+def shard_name(shard: int) -> str:
+    """A shard's folder name: 12 → ``00012``."""
+    return f"{shard:0{_DIGITS}d}"
+
+
+def main() -> None:
+    """Serve jobs until stdin ends."""
+    answers = os.fdopen(os.dup(1), "w")
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, 1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    sys.modules["torch"] = None  # pyright: ignore[reportArgumentType] albumentations would load it: 500 MB
+    for name in ("downloader", "resizer", "writer"):
+        importlib.import_module(f"img2dataset.{name}")
+    _answer(answers, {"ready": True})
+    for line in iter(sys.stdin.readline, ""):
+        folder = Path(json.loads(line))
+        _answer(answers, _in_a_fork(folder, Job(**json.loads((folder / JOB).read_text(encoding="utf-8")))))
+
+
+def _answer(answers: TextIO, value: dict[str, Any]) -> None:
+    answers.write(json.dumps(value) + "\n")
+    answers.flush()
+
+
+def _in_a_fork(folder: Path, job: Job) -> dict[str, Any]:
+    """Run ``job`` in a child: {"ok": true}, or how the child ended and which image it was at."""
+    marker = mmap.mmap(-1, 8)
+    _mark(marker, _NOBODY)
+    alive, held = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(alive)
+        os._exit(_child(folder, job, marker))
+    os.close(held)
+    try:
+        late = _watch(child, alive, marker, job.image_seconds)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    finally:
+        os.close(alive)
+    at = struct.unpack("q", marker[:])[0]
+    suspect = job.sha256s[at] if at != _NOBODY else ""
+    full = status == _DISK_EXIT
+    return {"ok": status == 0, "status": status, "late": late, "suspect": suspect, "disk_full": full}
+
+
+def _watch(child: int, alive: int, marker: mmap.mmap, image_seconds: float) -> bool:
+    """Wait until ``child`` ends; kill it when one image takes too long (True), or when our parent is gone."""
+    at, since = marker[:], time.monotonic()
+    while True:
+        ready, _, _ = select.select([alive, sys.stdin], [], [], _POLL)
+        if alive in ready:
+            return False
+        if sys.stdin in ready:  # nothing is asked while a job runs: this is the end of the pipe
+            os.kill(child, signal.SIGKILL)
+            sys.exit(1)
+        if marker[:] != at:
+            at, since = marker[:], time.monotonic()
+        elif time.monotonic() - since > image_seconds:
+            os.kill(child, signal.SIGKILL)
+            return True
+
+
+def _child(folder: Path, job: Job, marker: mmap.mmap) -> int:
+    """The exit status of packing ``job`` in this process, under its memory limit."""
+    os.chdir(folder)  # relative names: fsspec gives a meaning to some characters of absolute ones
+    log = os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    used = (
+        int(Path("/proc/self/statm").read_text().split()[0]) * mmap.PAGESIZE if sys.platform == "linux" else 0
+    )
+    if used:
+        resource.setrlimit(resource.RLIMIT_AS, (used + job.memory, used + job.memory))
+    try:
+        return pack_here(job, marker)
+    except OSError as error:
+        sys.stderr.write(f"{error}\n")
+        return _DISK_EXIT
+    except BaseException:  # noqa: BLE001 a fork must never run the parent's code
+        import traceback
+
+        traceback.print_exc()
+        return _BUG_EXIT
+
+
+def pack_here(job: Job, marker: mmap.mmap | None = None) -> int:
+    """Pack ``job`` into ``out/<shard>/`` below the current folder: images, and shard.parquet about them."""
+    import pyarrow as pa
+    from img2dataset.downloader import Downloader
+    from img2dataset.writer import FilesSampleWriter
+
+    spool = Path(job.spool)
+    urls = [(spool / sha256).as_uri() for sha256 in job.sha256s]
+    table = pa.table({"url": urls, "sha256": job.sha256s})
+    with pa.OSFile("rows.feather", "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    Path("out").mkdir()
+    failures: list[OSError] = []
+    resizer = _Upright(job, marker)
+
+    class Writer(FilesSampleWriter):
+        """Image files and the table, without a JSON file each; errors of the disk are kept."""
+
+        def write(self, img_str: bytes | None, key: str, caption: object, meta: dict[str, Any]) -> None:
+            del caption  # never in our files
+            with _kept(failures):
+                if img_str is not None:
+                    Path(self.subfolder, f"{key}.jpg").write_bytes(img_str)
+                self.buffered_parquet_writer.write(meta)
+
+        def close(self) -> None:
+            with _kept(failures):
+                super().close()
+
+    download = Downloader(
+        sample_writer_class=Writer,
+        resizer=resizer,
+        thread_count=1,
+        save_caption=False,
+        extract_exif=False,
+        output_folder="out",
+        column_list=["url", "sha256"],
+        timeout=60,
+        number_sample_per_shard=KEYS_A_SHARD,
+        oom_shard_count=_DIGITS,
+        compute_hash=None,
+        verify_hash_type=None,
+        encode_format="jpg",
+        retries=0,
+        user_agent_token=None,
+        disallowed_header_directives=None,
+    )
+    done, _ = download((job.shard, "rows.feather"))
+    if failures:
+        raise failures[0]
+    return _conclude(job, resizer.seen) if done else _BUG_EXIT
+
+
+@contextlib.contextmanager
+def _kept(failures: list[OSError]) -> Generator[None]:
+    """Let errors of the disk pass, and keep them: img2dataset only prints them."""
+    try:
+        yield
+    except OSError as error:
+        failures.append(error)
+        raise
+
+
+class _Upright:
+    """img2dataset's Resizer behind a check of the bytes, which come out upright; notes what it is at."""
+
+    def __init__(self, job: Job, marker: mmap.mmap | None) -> None:
+        from img2dataset.resizer import Resizer
+
+        self._places = {sha256: place for place, sha256 in enumerate(job.sha256s)}
+        self._marker = marker
+        self.seen: list[str] = []
+        """The hashes of the bytes that came, in the order they came."""
+        self._resizer = Resizer(
+            image_size=job.resize or 256,  # unused without resizing
+            resize_mode="keep_ratio" if job.resize else "no",
+            resize_only_if_bigger=True,
+            encode_quality=QUALITY,
+            encode_format="jpg",
+        )
+
+    def __call__(self, stream: io.BytesIO, boxes: object = None) -> tuple[Any, ...]:
+        """(bytes, width, height, original width, original height, error), as img2dataset wants it."""
+        import io
+
+        data = stream.getvalue()
+        self.seen.append(hashlib.sha256(data).hexdigest())
+        place = self._places.get(self.seen[-1])
+        if place is None:
+            return (None,) * 5 + (LOST,)
+        if self._marker is not None:
+            _mark(self._marker, place)
+        try:
+            ready = upright(data)
+        except UnusableImageError as error:
+            return (None,) * 5 + (str(error.reason),)
+        return self._resizer(io.BytesIO(ready), boxes)
+
+
+def _mark(marker: mmap.mmap, place: int) -> None:
+    marker[:] = struct.pack("q", place)
+
+
+def _conclude(job: Job, seen: list[str]) -> int:
+    """Write shard.parquet (key, sha256, width, height, reason) into the shard's folder; the exit status.
+
+    ``seen`` are the hashes of the bytes that could be read: one thread reads, so in the rows' order.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    name = shard_name(job.shard)
+    rows = pq.read_table(f"out/{name}.parquet").to_pylist()
+    if len(rows) != len(job.sha256s):
+        return _DISK_EXIT  # img2dataset only prints when a row can't be written
+    read = iter(seen)
+    for row in rows:
+        if row["status"] != "failed_to_download" and next(read, None) != row["sha256"]:
+            row.update(status="failed_to_resize", error_message=LOST)
+            Path(f"out/{name}/{row['key']}.jpg").unlink(missing_ok=True)
+    reasons = [_reason(row["status"], row["error_message"]) for row in rows]
+    table = pa.table(
+        {
+            "key": pa.array([row["key"] for row in rows], pa.string()),
+            "sha256": pa.array([row["sha256"] for row in rows], pa.string()),
+            "width": pa.array([row["width"] for row in rows], pa.int32()),
+            "height": pa.array([row["height"] for row in rows], pa.int32()),
+            "reason": pa.array(reasons, pa.string()),
+        }
+    )
+    pq.write_table(table, f"out/{name}/{SHARD}")
+    return 0
+
+
+def _reason(status: str, message: str | None) -> str | None:
+    if status == "success":
+        return None
+    if status == "failed_to_download" or message == LOST:
+        return LOST
+    return message if message in set(Reason) else Reason.UNDECODABLE.value
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(BrokenPipeError):
+        main()

@@ -1,0 +1,208 @@
+"""The numbers of a report, counted from a workspace's artefacts: classes, synonyms, failures, samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.parquet as pq
+
+from ...classes.model import ClassList
+from ...core.errors import WorkspaceError
+from ...core.records import IMAGE_SCHEMA
+from ...workspace.workspace import Workspace
+from ..pool import PACKED
+from .sample_counts import SampleNumbers
+
+pc: Any = pyarrow.compute  # its stubs lack most of the overloads used here
+BATCH_ROWS = 1 << 20
+NO_REASON = "unknown"
+WAITING = frozenset({"queued", "leased", "spooled"})
+"""The ledger's states of a URL that isn't settled yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class SynonymNumbers:
+    """A synonym of a class, and how many rows are credited to it. ``frequency`` is the class list's."""
+
+    text: str
+    frequency: int | None
+    matched: int
+    downloaded: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClassNumbers:
+    """Rows of one class: matched, with a usable image, and kept by each sample (in the samples' order).
+
+    ``synonyms``: those that have matches or are in use, by matches, then the list's order.
+    """
+
+    id: int
+    name: str
+    matched: int
+    downloaded: int
+    kept: tuple[int, ...]
+    synonyms: tuple[SynonymNumbers, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """URLs that ended in ``state`` for ``reason``."""
+
+    state: str
+    reason: str
+    urls: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostFailures:
+    """The URLs of one host: all, and those without an image by reason, most frequent first."""
+
+    host: str
+    urls: int
+    reasons: tuple[tuple[str, int], ...]
+
+    @property
+    def failed(self) -> int:
+        """URLs of it that gave no image."""
+        return sum(number for _, number in self.reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadNumbers:
+    """Unique URLs asked for, those packed, the distinct image files, and why the others gave none.
+
+    ``failures`` by URLs, then name; ``hosts``: those with the most failures, at most MOST_HOSTS.
+    """
+
+    urls: int
+    packed: int
+    waiting: int
+    images: int
+    failures: tuple[Failure, ...]
+    hosts: tuple[HostFailures, ...]
+
+
+MOST_HOSTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Everything a report counts. ``no_url``: matched rows without one."""
+
+    matched: int
+    no_url: int
+    classes: tuple[ClassNumbers, ...]
+    download: DownloadNumbers
+    samples: tuple[SampleNumbers, ...]
+
+
+def count(workspace: Workspace, classes: ClassList, samples: Sequence[SampleNumbers]) -> Numbers:
+    """The numbers of ``workspace``; ``samples`` are counted already.
+
+    Streams matches.parquet and holds images.parquet, where there is one. WorkspaceError without matches.
+    """
+    if not workspace.matches_path.exists():
+        raise WorkspaceError(f"{workspace.matches_path} isn't there; run captrawl match first")
+    images = IMAGE_SCHEMA.empty_table()
+    if workspace.images_path.exists():
+        images = pq.read_table(workspace.images_path, columns=["url", "state", "reason", "sha256"])
+    counted, no_url = _count_matches(workspace, images)
+    listed = tuple(_class_numbers(entry, counted.get(entry.id, {}), samples) for entry in classes)
+    return Numbers(sum(c.matched for c in listed), no_url, listed, downloads(images), tuple(samples))
+
+
+Credit = dict[str, tuple[int, int]]
+"""Synonym → (matched rows, those with an image)."""
+
+
+def _count_matches(workspace: Workspace, images: pa.Table) -> tuple[dict[int, Credit], int]:
+    """Credit by class id, and how many rows lack a URL."""
+    packed = images.filter(pc.equal(images.column("state"), PACKED)).column("url")
+    parts: list[pa.Table] = []
+    no_url = 0
+    with pq.ParquetFile(workspace.matches_path) as source:
+        for batch in source.iter_batches(BATCH_ROWS, columns=["class_id", "synonym", "url"]):
+            urls = batch.column("url")
+            no_url += urls.null_count
+            usable = pc.is_in(urls, value_set=packed, skip_nulls=True)
+            rows = pa.table([batch.column(0), batch.column(1), usable], names=["id", "synonym", "usable"])
+            parts.append(rows.group_by(["id", "synonym"]).aggregate([("usable", "count"), ("usable", "sum")]))
+    counted: dict[int, Credit] = {}
+    for part in parts:
+        for line in part.to_pylist():
+            credit = counted.setdefault(line["id"], {})
+            matched, downloaded = credit.get(line["synonym"], (0, 0))
+            credit[line["synonym"]] = (matched + line["usable_count"], downloaded + line["usable_sum"])
+    return counted, no_url
+
+
+def _class_numbers(entry: Any, credit: Credit, samples: Sequence[SampleNumbers]) -> ClassNumbers:
+    """``entry`` is a ClassEntry; synonyms that matches name and the list doesn't hold any more come last."""
+    listed = {synonym.text: synonym for synonym in entry.synonyms}
+    texts = [text for text, synonym in listed.items() if synonym.match or text in credit]
+    texts += sorted(credit.keys() - listed.keys())
+    synonyms = [
+        SynonymNumbers(text, listed[text].frequency if text in listed else None, *credit.get(text, (0, 0)))
+        for text in texts
+    ]
+    return ClassNumbers(
+        entry.id,
+        entry.name,
+        sum(synonym.matched for synonym in synonyms),
+        sum(synonym.downloaded for synonym in synonyms),
+        tuple(sample.kept_of.get(entry.id, 0) for sample in samples),
+        tuple(sorted(synonyms, key=lambda synonym: -synonym.matched)),
+    )
+
+
+def downloads(images: pa.Table) -> DownloadNumbers:
+    """What became of the URLs of ``images`` (IMAGE_SCHEMA's url, state, reason and sha256)."""
+    packed = pc.equal(images.column("state"), PACKED)
+    waiting = pc.is_in(images.column("state"), value_set=pa.array(sorted(WAITING)))
+    lost = images.filter(pc.invert(pc.or_(packed, waiting)))
+    reasons = pc.fill_null(lost.column("reason"), NO_REASON)
+    pairs = _pairs(lost.column("state"), reasons)
+    failures = [Failure(state, reason, urls) for state, reason, urls in pairs]
+    kept = images.filter(packed)
+    return DownloadNumbers(
+        urls=images.num_rows,
+        packed=kept.num_rows,
+        waiting=int(np.count_nonzero(waiting.to_numpy())),
+        images=pc.count_distinct(kept.column("sha256")).as_py(),
+        failures=tuple(sorted(failures, key=lambda f: (-f.urls, f.state, f.reason))),
+        hosts=_hosts(images, lost.column("url"), reasons),
+    )
+
+
+def _hosts(images: pa.Table, urls: Any, reasons: Any) -> tuple[HostFailures, ...]:
+    """The hosts with the most URLs without an image, by that number, then name."""
+    failed: dict[str, dict[str, int]] = {}
+    for host, reason, number in _pairs(hosts_of(urls), reasons):
+        failed.setdefault(host, {})[reason] = number
+    worst = sorted(failed, key=lambda host: (-sum(failed[host].values()), host))[:MOST_HOSTS]
+    everything = hosts_of(images.column("url"))
+    named = everything.filter(pc.is_in(everything, value_set=pa.array(worst, pa.string())))
+    asked = {line["values"]: line["counts"] for line in named.value_counts().to_pylist()}
+    return tuple(HostFailures(host, asked[host], _ordered(failed[host])) for host in worst)
+
+
+def _pairs(first: Any, second: Any) -> list[tuple[str, str, int]]:
+    """Each pair of texts that stand at one place of both columns, with how often they do."""
+    counted = pa.table([first, second], names=["a", "b"]).group_by(["a", "b"]).aggregate([([], "count_all")])
+    return [(line["a"], line["b"], line["count_all"]) for line in counted.to_pylist()]
+
+
+def hosts_of(urls: Any) -> Any:
+    """The host (and port) of each URL, "" where it has none; user names are left out."""
+    found = pc.extract_regex(urls, r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#]*@)?(?P<host>[^/?#]*)")
+    return pc.utf8_lower(pc.fill_null(pc.struct_field(found, "host"), ""))
+
+
+def _ordered(reasons: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0])))

@@ -1,0 +1,129 @@
+"""The rows that a report shows with their pictures: most and least certain kept ones, examples of drops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from ...workspace.workspace import Workspace
+from ..methods import Score
+from ..task import paths_of
+from .sample_counts import SampleNumbers
+
+EXAMPLES = 8
+"""Examples shown of a reason, at most, of different classes where there are as many."""
+SCORES = tuple(score.column for score in Score)
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """A row of a sample's pool; ``path`` is relative to the workspace, None without an image."""
+
+    class_id: int
+    path: str | None
+    url: str | None
+    caption: str | None
+    synonym: str
+    scores: tuple[tuple[Score, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """Kept rows of one class: the most certain first, and the least certain, the least first.
+
+    A class with no more rows than both would show has all of them in ``most``.
+    """
+
+    class_id: int
+    most: tuple[Picked, ...]
+    least: tuple[Picked, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Picks:
+    """What is shown of one sample: a sheet for every class that kept rows, examples by reason."""
+
+    sheets: dict[int, Sheet]
+    examples: dict[str, tuple[Picked, ...]]
+
+
+def pick(workspace: Workspace, sample: SampleNumbers, *, each: int) -> Picks:
+    """The rows to show of ``sample``, ``each`` most and least certain ones of every class.
+
+    Certain is a high score in the order's score (T2I of a random order; NULL is least); ties go by rank.
+    """
+    path = paths_of(workspace, sample.name).table
+    columns = ["class_id", "kept", "reason", sample.certainty.column]
+    table: Any = pq.read_table(path, columns=columns)
+    kept: NDArray[np.bool_] = table.column("kept").to_numpy()
+    ids: NDArray[np.int64] = table.column("class_id").to_numpy()
+    certainty = np.nan_to_num(table.column(sample.certainty.column).to_numpy(), nan=-np.inf)
+    ends = {class_id: _ends(rows, certainty, each) for class_id, rows in _groups(ids, np.flatnonzero(kept))}
+    codes: Any = table.column("reason").dictionary_encode().combine_chunks()
+    dropped = np.flatnonzero(~kept)
+    by_reason = _groups(codes.indices.to_numpy(), dropped)
+    names = codes.dictionary.to_pylist()
+    shown = {str(names[code]): _examples(rows, ids, certainty) for code, rows in by_reason}
+    wanted = [row for pair in ends.values() for rows in pair for row in rows]
+    wanted += [row for rows in shown.values() for row in rows]
+    found = read_rows(path, wanted)
+    sheets = {
+        class_id: Sheet(class_id, tuple(found[r] for r in most), tuple(found[r] for r in least))
+        for class_id, (most, least) in ends.items()
+    }
+    return Picks(sheets, {reason: tuple(found[r] for r in rows) for reason, rows in shown.items()})
+
+
+def _groups(keys: NDArray[Any], rows: NDArray[np.int64]) -> list[tuple[int, NDArray[np.int64]]]:
+    """(key, those of ``rows`` that have it, in their order), by key."""
+    ordered = rows[np.argsort(keys[rows], kind="stable")]
+    cuts = np.flatnonzero(np.diff(keys[ordered])) + 1
+    return [(int(keys[some[0]]), some) for some in np.split(ordered, cuts) if len(some)]
+
+
+def _ends(rows: NDArray[np.int64], certainty: NDArray[np.float64], each: int) -> tuple[list[int], list[int]]:
+    """The most and the least certain of ``rows``, which are in rank order."""
+    ordered = rows[np.argsort(-certainty[rows], kind="stable")].tolist()
+    if len(ordered) <= 2 * each:
+        return ordered, []
+    return ordered[:each], ordered[: -each - 1 : -1]
+
+
+def _examples(rows: NDArray[np.int64], ids: NDArray[np.int64], certainty: NDArray[np.float64]) -> list[int]:
+    """The rows that came nearest to being kept: the best of each class, spread evenly over the classes."""
+    ordered = rows[np.lexsort((rows, -certainty[rows], ids[rows]))]
+    place = np.arange(len(ordered))
+    starts = np.flatnonzero(np.diff(ids[ordered], prepend=-1))
+    within = place - np.repeat(starts, np.diff(np.append(starts, len(ordered))))
+    first = ordered[within == 0]
+    if len(first) >= EXAMPLES:
+        return first[np.linspace(0, len(first) - 1, EXAMPLES).astype(int)].tolist()
+    return ordered[np.lexsort((place, within))][:EXAMPLES].tolist()
+
+
+def read_rows(path: Path, rows: Iterable[int]) -> dict[int, Picked]:
+    """The rows of a NAME.parquet by their place, read one row group after the other."""
+    wanted = np.unique(np.fromiter(rows, dtype=np.int64))
+    columns = ["class_id", "path", "url", "caption", "synonym", *SCORES]
+    found: dict[int, Picked] = {}
+    with pq.ParquetFile(path) as source:
+        start = 0
+        for group in range(source.num_row_groups):
+            size = source.metadata.row_group(group).num_rows
+            mine = wanted[(wanted >= start) & (wanted < start + size)]
+            if len(mine):
+                lines = source.read_row_group(group, columns=columns).take(mine - start).to_pylist()
+                found.update(zip(mine.tolist(), map(_picked, lines), strict=True))
+            start += size
+    return found
+
+
+def _picked(line: dict[str, Any]) -> Picked:
+    scores = tuple((score, line[score.column]) for score in Score if line[score.column] is not None)
+    return Picked(line["class_id"], line["path"], line["url"], line["caption"], line["synonym"], scores)

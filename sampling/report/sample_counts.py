@@ -1,0 +1,142 @@
+"""The numbers of one sample, counted from its NAME.parquet: kept rows, drops by reason, score histograms."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from ...workspace.settings import SampleSettings, sample_settings
+from ...workspace.workspace import StageRecord, Workspace
+from ..methods import AUTO, DEFAULT, Condition, Method, Score, compose, resolve
+from ..task import paths_of, stage_name, thresholds_of
+
+BINS = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Rows with a score by its value: of the whole pool, and of those kept; bin i is [edge i, edge i+1).
+
+    The last bin holds its upper edge too. ``thresholds`` are the method's conditions on this score.
+    """
+
+    score: Score
+    edges: tuple[float, ...]
+    pool: tuple[int, ...]
+    kept: tuple[int, ...]
+    thresholds: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleNumbers:
+    """One sample. ``reasons``: dropped rows by reason, most first, as NAME.parquet gives them.
+
+    ``kept_of``: kept rows by class id, classes with none left out. ``images``: distinct files kept.
+    """
+
+    name: str
+    title: str
+    """The method as SWAT calls it, or the order and conditions."""
+    order: Score | None
+    n: int
+    pool: int
+    kept: int
+    images: int
+    kept_of: dict[int, int]
+    reasons: tuple[tuple[str, int], ...]
+    histograms: tuple[Histogram, ...]
+
+    @property
+    def certainty(self) -> Score:
+        """The score that says how certain a kept image is: the order's, T2I for a random one."""
+        return self.order or Score.T2I
+
+
+def method_of(workspace: Workspace, spec: SampleSettings, record: StageRecord | None) -> Method:
+    """The method the sample was drawn by, as the lock file has it; the settings' where it has none."""
+    words = shlex.split(str(record.details.get("method", ""))) if record else []
+    if "--rank" in words:
+        values = words[1::2]  # --rank S --keep C --keep C …
+        return compose(values[0], values[1:])
+    return resolve(spec, thresholds_of(workspace.settings().task.dataset))
+
+
+def count_samples(workspace: Workspace) -> tuple[SampleNumbers, ...]:
+    """The samples of the settings that are drawn, in their order."""
+    drawn = [spec for spec in workspace.settings().sample if paths_of(workspace, spec.name).table.exists()]
+    return tuple(count_sample(workspace, spec) for spec in drawn)
+
+
+def count_sample(workspace: Workspace, spec: SampleSettings) -> SampleNumbers:
+    """The numbers of one sample as it was drawn, whatever ``spec`` says by now; holds no text but reasons."""
+    record = workspace.recorded(stage_name(spec))
+    if record and "sample" in record.details:
+        spec = sample_settings(**record.details["sample"])
+    method = method_of(workspace, spec, record)
+    path = paths_of(workspace, spec.name).table
+    columns = ["class_id", "kept", "reason", *(score.column for score in Score)]
+    table: Any = pq.read_table(path, columns=columns)
+    files: Any = pq.read_table(path, columns=["sha256"], filters=pc.field("kept")).column("sha256")
+    kept: NDArray[np.bool_] = table.column("kept").to_numpy()
+    ids, numbers = np.unique(table.column("class_id").to_numpy()[kept], return_counts=True)
+    reasons = Counter({v["values"]: v["counts"] for v in table.column("reason").value_counts().to_pylist()})
+    reasons.pop("", None)
+    return SampleNumbers(
+        name=spec.name,
+        title=_title(spec, method),
+        order=method.order,
+        n=spec.n,
+        pool=table.num_rows,
+        kept=int(kept.sum()),
+        images=len(files.unique()),
+        kept_of=dict(zip(ids.tolist(), numbers.tolist(), strict=True)),
+        reasons=tuple(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))),
+        histograms=tuple(_histograms(table, kept, method)),
+    )
+
+
+def _title(spec: SampleSettings, method: Method) -> str:
+    conditions = " and ".join(map(str, method.conditions))
+    order = f"by {method.order}" if method.order else "random"
+    how = f"{order}, {conditions}" if conditions else order
+    name = spec.method or ("" if spec.rank or spec.keep else DEFAULT)
+    named = f"{name} ({how})" if name and how != "random" else name or how
+    extras = [
+        text
+        for text, asked in (
+            (f"dedup {spec.dedup or 0:g}", spec.dedup is not None),
+            ("zeroshot", spec.zeroshot),
+            ("leak guard", bool(spec.leak_guard)),
+            (f"referee {spec.referee}", bool(spec.referee)),
+            ("tail", spec.tail),
+        )
+        if asked
+    ]
+    prefix = "chosen by cross-validation: " if spec.method == AUTO else ""
+    return ", ".join([prefix + named, *extras])
+
+
+def _histograms(table: Any, kept: NDArray[np.bool_], method: Method) -> list[Histogram]:
+    """One of every score that any row has."""
+    found: list[Histogram] = []
+    for score in Score:
+        values = table.column(score.column).to_numpy()
+        known = np.isfinite(values)
+        if not known.any():
+            continue
+        low, high = float(values[known].min()), float(values[known].max())
+        edges = np.linspace(low, high if high > low else low + 1e-3, BINS + 1)
+        pool, _ = np.histogram(values[known], edges)
+        chosen, _ = np.histogram(values[known & kept], edges)
+        conditions = tuple(c for c in method.conditions if c.score == score)
+        found.append(
+            Histogram(score, tuple(edges.tolist()), tuple(pool.tolist()), tuple(chosen.tolist()), conditions)
+        )
+    return found

@@ -1,0 +1,177 @@
+"""Where an Elasticsearch index is, and who asks: addresses, and credentials from the environment.
+
+    http://host:9200/laion
+    https://es1:9200,es2:9200,es3:9200/laion?shards=12&replicas=1
+
+The part behind `?` says how an index is made where it isn't there yet. Credentials never stand in an
+address: it ends up in the shell's history and in captrawl.toml.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+from urllib.parse import parse_qsl, urlsplit
+
+from ...core.errors import CaptionIndexError, ServerError
+
+SECONDS = {"ELASTICSEARCH_TIMEOUT": "60", "ELASTICSEARCH_PATIENCE": "600"}
+"""Until a request is given up; that a load waits for a server that is gone or busy."""
+
+CODECS = ("default", "best_compression")
+_PORTS = {"http": 9200, "https": 443}
+_HALF_ADDRESS = re.compile(r"[a-z]+://|[\w.-]+:\d+/", re.IGNORECASE)
+_BAD_NAME = re.compile(r'[\\*?"<>|,#: \x00-\x1f]|^[-_+.]|[A-Z]')
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """How an index is made. ``replicas`` "auto": one where there are two nodes or more, else none."""
+
+    shards: int = 3
+    replicas: int | Literal["auto"] = "auto"
+    codec: str = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """The nodes of one cluster and the name of an index or alias there."""
+
+    hosts: tuple[str, ...]
+    """scheme://host:port/prefix, without a slash at the end."""
+    name: str
+    making: Making = Making()
+
+    def __str__(self) -> str:
+        return f"{self.hosts[0]}/{self.name}"
+
+    @property
+    def location(self) -> str:
+        """What parse_address reads as this."""
+        scheme, first = self.hosts[0].split("://")
+        prefix = first.partition("/")[2]
+        hosts = ",".join(host.split("://")[1].partition("/")[0] for host in self.hosts)
+        path = f"{prefix}/{self.name}" if prefix else self.name
+        made = f"shards={self.making.shards}&replicas={self.making.replicas}&codec={self.making.codec}"
+        return f"{scheme}://{hosts}/{path}?{made}"
+
+    def named(self, name: str) -> Address:
+        """The index ``name`` on the same cluster."""
+        return replace(self, name=name)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who asks, and whom to trust. The secrets are left out of its repr."""
+
+    api_key: str = field(default="", repr=False)
+    user: str = ""
+    password: str = field(default="", repr=False)
+    ca_certs: str = ""
+    fingerprint: str = ""
+
+    def __str__(self) -> str:
+        if self.api_key:
+            return "the API key in ELASTICSEARCH_API_KEY"
+        return f"user {self.user!r}" if self.user else "no credentials"
+
+
+def is_address(location: str) -> bool:
+    """Whether ``location`` is an address rather than a folder; CaptionIndexError for what is half of one."""
+    if location.lower().startswith(("http://", "https://")):
+        return True
+    if _HALF_ADDRESS.match(location) and not Path(location).exists():
+        raise CaptionIndexError(f"{location} is neither a folder nor an address: http(s)://host:9200/name")
+    return False
+
+
+def parse_address(location: str) -> Address:
+    """``location`` taken apart; CaptionIndexError says what is wrong with it."""
+    parts = urlsplit(location)
+    if "@" in parts.netloc:
+        raise CaptionIndexError(
+            "an index's address must not hold credentials; set ELASTICSEARCH_API_KEY, or "
+            "ELASTICSEARCH_USERNAME and ELASTICSEARCH_PASSWORD, and leave them out of it"
+        )
+    prefix, _, name = parts.path.rstrip("/").rpartition("/")
+    if not parts.netloc or not name:
+        raise CaptionIndexError(f"{location} names no index; give http(s)://host:9200/name")
+    if _BAD_NAME.search(name) or len(name.encode()) > 200:
+        raise CaptionIndexError(
+            f"{name!r} can't be an index's name: lower case, no blank and none of \\ / * ? \" < > | , # : "
+            "in it, none of - _ + . in front"
+        )
+    hosts = tuple(_host(parts.scheme, host, prefix, location) for host in parts.netloc.split(","))
+    return Address(hosts, name, _making(parts.query, location))
+
+
+def credentials(environment: Mapping[str, str] | None = None) -> Credentials:
+    """What ELASTICSEARCH_API_KEY, _USERNAME, _PASSWORD, _CA_CERTS and _CA_FINGERPRINT say.
+
+    ServerError: a user without a password, a password without a user, what can't be a key, a CA bundle that
+    isn't there.
+    """
+    env = os.environ if environment is None else environment
+    found = Credentials(
+        env.get("ELASTICSEARCH_API_KEY", "").strip(),  # a secret's file tends to end in a newline
+        env.get("ELASTICSEARCH_USERNAME", ""),
+        env.get("ELASTICSEARCH_PASSWORD", ""),
+        env.get("ELASTICSEARCH_CA_CERTS", ""),
+        env.get("ELASTICSEARCH_CA_FINGERPRINT", ""),
+    )
+    if not re.fullmatch(r"[!-~]*", found.api_key):
+        raise ServerError(
+            "ELASTICSEARCH_API_KEY holds a blank, a line break or a letter that no key has; set it to what "
+            "the server gave as the key's `encoded` form"
+        )
+    if not found.api_key and bool(found.user) != bool(found.password):
+        missing = "ELASTICSEARCH_PASSWORD" if found.user else "ELASTICSEARCH_USERNAME"
+        raise ServerError(f"{missing} isn't set; a user and a password are needed together")
+    if found.ca_certs and not Path(found.ca_certs).is_file():
+        raise ServerError(f"ELASTICSEARCH_CA_CERTS names {found.ca_certs}, which isn't a file")
+    return found
+
+
+def seconds(variable: str, environment: Mapping[str, str] | None = None) -> float:
+    """What one of SECONDS says, or its default; ServerError where that is no number of seconds."""
+    said = (os.environ if environment is None else environment).get(variable) or SECONDS[variable]
+    try:
+        value = float(said)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1e6:
+        raise ServerError(f"{variable} is {said!r}; give a number of seconds")
+    return value
+
+
+def _host(scheme: str, host: str, prefix: str, location: str) -> str:
+    parts = urlsplit(f"{scheme}://{host}")
+    try:
+        port = parts.port or _PORTS[scheme]
+    except ValueError:
+        port = 0
+    if not parts.hostname or not port:
+        raise CaptionIndexError(f"{location} isn't an address: {host!r} is no host:port")
+    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{scheme}://{name}:{port}{prefix}"
+
+
+def _making(query: str, location: str) -> Making:
+    making = Making()
+    for key, value in parse_qsl(query, keep_blank_values=True):
+        if key == "shards" and value.isdecimal() and 1 <= int(value) <= 1024:
+            making = replace(making, shards=int(value))
+        elif key == "replicas" and (value == "auto" or value.isdecimal()):
+            making = replace(making, replicas="auto" if value == "auto" else int(value))
+        elif key == "codec" and value in CODECS:
+            making = replace(making, codec=value)
+        else:
+            raise CaptionIndexError(
+                f"{location}: {key}={value} isn't known; known are shards=1…1024, replicas=0… or auto, "
+                f"codec={'|'.join(CODECS)}"
+            )
+    return making

@@ -1,0 +1,174 @@
+"""Which rows of an Elasticsearch index count: the file records, and reading under them.
+
+A corpus file is in when its record names the load (one attempt to write its rows) that is whole. Rows of
+other loads may lie in the index, of a load under way, of one that was killed, or of a replaced version; no
+reader may see them:
+
+- Where the index holds just the rows that its records account for, nothing needs to be filtered.
+- Else every query is limited to the committed loads.
+
+Either way the records are read again after the answer; if they have changed in between, the question is
+asked again. So an answer is that of one moment, however many load and replace meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ...core.errors import CaptionIndexError, IndexBusyError
+from ...core.records import Fingerprint
+from .queries import SCORE_ORDER, Body, Visible, in_loads, of_kind
+from .server import Server
+
+T = TypeVar("T")
+_PAGE = 5000
+_ATTEMPTS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the records account for, and what else is there."""
+
+    files: int
+    """File records, of whatever state."""
+    rows: int
+    """Rows of the committed loads."""
+    marks: int
+    """The sum of a random number a commit: another value, other commits."""
+    pending: int
+    """Files with a load that isn't committed (under way, killed, or waiting to be cleaned up)."""
+    strays: int
+    """Rows in the index less those of the committed loads."""
+
+    @property
+    def clean(self) -> bool:
+        """Whether every row in the index counts."""
+        return self.pending == 0 and self.strays == 0
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """A committed corpus file."""
+
+    file: str
+    load: str
+    rows: int
+    fingerprint: Fingerprint
+
+
+class Catalogue:
+    """The file records of one index."""
+
+    def __init__(self, server: Server, index: str) -> None:
+        self.server = server
+        self.index = index
+        self.preference = f"captrawl-{uuid.uuid4().hex}"
+        """The same copy of each shard answers all of our requests, as long as it lives."""
+
+    def view(self) -> View:
+        """How the index stands now. One small request."""
+        header: Body = {"preference": self.preference, "allow_partial_search_results": False}
+        header["request_cache"] = False
+        sums = {name: {"sum": {"field": f"record.{name}"}} for name in ("rows", "mark")}
+        pending = {"pending": {"filter": {"exists": {"field": "record.pending"}}}}
+        records = {"size": 0, "query": of_kind("file"), "track_total_hits": True, "aggs": {**sums, **pending}}
+        kinds = {"kinds": {"filter": {"exists": {"field": "kind"}}}}
+        everything = {"size": 0, "track_total_hits": True, "aggs": kinds}
+        searches = [header, records, header, everything]
+        known, total = self.server.ask(
+            lambda es: checked(es.msearch(index=self.index, searches=searches).body)
+        )
+        values = known["aggregations"]
+        rows = int(values["rows"]["value"])
+        found = total["hits"]["total"]["value"] - total["aggregations"]["kinds"]["doc_count"]
+        return View(
+            files=known["hits"]["total"]["value"],
+            rows=rows,
+            marks=int(values["mark"]["value"]),
+            pending=values["pending"]["doc_count"],
+            strays=found - rows,
+        )
+
+    def committed(self) -> dict[str, FileRecord]:
+        """The committed files by identity, bytewise."""
+        records = (_record(document["record"]) for document in self.documents(of_kind("file")))
+        return {record.file: record for record in records if record.load}
+
+    def read(self, question: Callable[[Visible], T]) -> T:
+        """The answer of ``question`` under the filter it is given, over exactly the committed rows.
+
+        Raises IndexBusyError where the records keep changing, CaptionIndexError where rows are lost.
+        """
+        for attempt in range(_ATTEMPTS):
+            before = self.view()
+            if before.clean:
+                answer = question(())
+                if self.view() == before:
+                    return answer
+            else:
+                loads = self.committed_loads(before)
+                answer = question([in_loads(sorted(loads))])
+                if loads <= self.committed_loads():
+                    return answer
+            time.sleep(0.05 * 2**attempt)
+        raise IndexBusyError(f"{self.server.address} keeps changing under the question; ask again")
+
+    def committed_loads(self, view: View | None = None) -> frozenset[str]:
+        """The loads whose rows count; ``view`` is how the index stood, to notice lost rows."""
+        records = self.committed()
+        if view is not None and view.strays < 0 and view.pending == 0 and self.view() == view:
+            raise CaptionIndexError(
+                f"{self.server.address} holds {view.rows + view.strays} rows where its files account for "
+                f"{view.rows}: rows are lost; build it anew with captrawl index captions FILES --to … --swap"
+            )
+        return frozenset(record.load for record in records.values())
+
+    def documents(self, query: Body) -> Iterator[Mapping[str, Any]]:
+        """The file records that match, by file, bytewise."""
+        after: list[str] | None = None
+        while True:
+            paging: Body = {"search_after": after} if after else {}
+            body: Body = {"size": _PAGE, "query": query, "sort": [{"record.file": "asc"}], **paging}
+            hits = self.search(body)["hits"]["hits"]
+            yield from [hit["_source"] for hit in hits]
+            if len(hits) < _PAGE:
+                return
+            after = hits[-1]["sort"]
+
+    def search(self, body: Body, *, patience: float | None = None) -> Mapping[str, Any]:
+        """The answer to a search on the index; an error, never an answer that leaves shards out.
+
+        Scores weigh tokens by their frequencies in all shards, not in each shard alone.
+        """
+        ways: Body = {"preference": self.preference, "allow_partial_search_results": False}
+        if body.get("size") == 0:
+            ways["request_cache"] = False
+        if body.get("sort") == SCORE_ORDER:
+            ways["search_type"] = "dfs_query_then_fetch"
+        return self.server.ask(
+            lambda es: es.search(index=self.index, body=body, **ways).body, patience=patience
+        )
+
+
+def checked(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The responses of an msearch; the error of one of them as if it had been asked alone."""
+    from elastic_transport import ApiResponseMeta, HttpHeaders, NodeConfig
+    from elasticsearch import ApiError
+
+    for response in answer["responses"]:
+        if "error" in response:
+            node = NodeConfig("http", "msearch", 0)
+            meta = ApiResponseMeta(response["status"], "1.1", HttpHeaders(), 0.0, node)
+            raise ApiError(message=str(response["error"].get("type")), meta=meta, body=response)
+    return list(answer["responses"])
+
+
+def _record(source: Mapping[str, Any]) -> FileRecord:
+    detail = source["detail"]
+    known = detail["committed"]
+    fingerprint = Fingerprint(known.get("rows", 0), known.get("size", 0), known.get("digest", ""))
+    return FileRecord(source["file"], source.get("load", ""), source.get("rows", 0), fingerprint)

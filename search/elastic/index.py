@@ -1,0 +1,232 @@
+"""Captions in Elasticsearch: one index, shared by a team, filled by many machines.
+
+elastic_address    where, and who asks          elastic_schema     mapping, row ↔ document
+elastic_server     the client, asked patiently  elastic_queries    query bodies: pure functions
+elastic_errors     its errors, in clear lines   elastic_catalogue  which rows count, and reading them
+elastic_files      files in and out             elastic_bulk       bulk requests
+elastic_session    settings while loading       elastic_scan       every match once
+elastic_index      found, recognised, made      elastic_swap       a new index behind an alias
+elastic_ordered    the first rows in an order
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import pyarrow as pa
+
+from ...core.errors import CaptionIndexError
+from ...core.records import CorpusFile, Fingerprint, RowId
+from ..query import CaptionQuery, sample_start
+from .address import parse_address
+from .admin import existing, make
+from .catalogue import Catalogue
+from .load import Files
+from .ordered import ordered
+from .queries import (
+    CORPUS_ORDER,
+    PRIORITY_ORDER,
+    SCORE_ORDER,
+    Visible,
+    below_priority,
+    counts,
+    from_priority,
+    matching,
+    parts,
+    scored,
+    wide_count,
+)
+from .scan import scan
+from .schema import rows_table
+from .server import Server, connect
+from .session import loading
+
+T = TypeVar("T")
+
+COUNTED_AT_ONCE = 500
+"""Phrases counted in one request: each takes 10 kB of the server's heap meanwhile, and more aren't faster."""
+
+
+class ElasticCaptions:
+    """A caption index in an Elasticsearch cluster; implements search.captions.CaptionIndex."""
+
+    def __init__(self, server: Server, index: str) -> None:
+        self.server = server
+        self.index = index
+        """The index itself, whatever alias it was opened by."""
+        self._opened: Catalogue | None = Catalogue(server, index)
+
+    @property
+    def _catalogue(self) -> Catalogue:
+        if self._opened is None:
+            raise CaptionIndexError(f"the caption index {self.server.address} was closed; open it again")
+        return self._opened
+
+    @classmethod
+    def open(cls, location: str, *, create: bool = False, patient: bool = False) -> ElasticCaptions:
+        """The index at ``location``; where there is none, CaptionIndexError, or a new one with ``create``.
+
+        ``patient`` is for the middle of a load: a server that is gone or busy is waited for, now and later.
+
+        ServerError: the server is down, slow, refuses the credentials, or isn't of a supported version.
+        CaptionIndexError: the index isn't captrawl's, or of another format.
+        """
+        address = parse_address(location)
+        server = connect(address, patient=patient)
+        try:
+            index = existing(server)
+            if index is None and create:
+                index = make(server)
+            if index is None:
+                raise CaptionIndexError(
+                    f"there is no caption index {address.name} at {address.hosts[0]}; make it with "
+                    f"captrawl index captions FILES --to {address}"
+                )
+        except BaseException:
+            server.close()
+            raise
+        return cls(server, index)
+
+    @classmethod
+    @contextlib.contextmanager
+    def loading_at(cls, location: str) -> Generator[None]:
+        """Hold this around loaders, also in other processes, that fill the index at ``location``."""
+        with cls.open(location, patient=True) as index, index.loading():
+            yield
+
+    def files(self) -> dict[str, Fingerprint]:
+        """What is durably in: every corpus file's identity and fingerprint, bytewise."""
+        committed = self._asked(lambda catalogue: catalogue.committed())
+        return {name: record.fingerprint for name, record in committed.items()}
+
+    def loading(self) -> contextlib.AbstractContextManager[None]:
+        """Hold this around many calls of add: the index is set up for loading, and put back at the end."""
+        return self._loading()
+
+    def add(self, file: CorpusFile, batches: Iterable[pa.RecordBatch]) -> int:
+        """Put a corpus file's rows in, all or nothing, and return how many they were."""
+        return Files(self._catalogue).add(file, batches)
+
+    def remove(self, file: str) -> None:
+        """Take a corpus file's rows out; CaptionIndexError where it isn't in."""
+        Files(self._catalogue).remove(file)
+
+    def rows(self) -> int:
+        """How many rows are in."""
+        return self._asked(lambda catalogue: catalogue.view().rows)
+
+    def count(self, queries: Sequence[CaptionQuery]) -> list[int]:
+        """How many rows match each query."""
+        if not queries:
+            return []
+        alike: dict[object, list[int]] = {}
+        for place, query in enumerate(queries):
+            around = (query.prefix_tokens(), query.exclude_tokens(), query.filters)
+            alike.setdefault(around, []).append(place)
+        groups = list(alike.values())
+        return self._read(lambda catalogue, visible: _counted(catalogue, queries, groups, visible))
+
+    def sample(self, query: CaptionQuery, size: int, seed: int) -> pa.Table:
+        """At most ``size`` matching rows: ascending priority from sample_start(seed), wrapping round."""
+        start = sample_start(seed)
+
+        def drawn(catalogue: Catalogue, visible: Visible) -> list[Mapping[str, Any]]:
+            ahead = [matching(part, visible, from_priority(start)) for part in parts(query)]
+            found = ordered(catalogue, ahead, PRIORITY_ORDER, size)
+            if len(found) < size:
+                behind = [matching(part, visible, below_priority(start)) for part in parts(query)]
+                found += ordered(catalogue, behind, PRIORITY_ORDER, size - len(found))
+            return found
+
+        return rows_table(self._read(drawn))
+
+    def first(self, query: CaptionQuery, size: int, after: RowId | None) -> pa.Table:
+        """At most ``size`` matching rows behind ``after``, in corpus order."""
+        start = list(after) if after else None
+
+        def found(catalogue: Catalogue, visible: Visible) -> list[Mapping[str, Any]]:
+            asked = [matching(part, visible) for part in parts(query)]
+            return ordered(catalogue, asked, CORPUS_ORDER, size, after=start)
+
+        return rows_table(self._read(found))
+
+    def relevant(self, query: CaptionQuery, size: int) -> pa.Table:
+        """At most ``size`` matching rows, the highest BM25 score first; equal scores in corpus order."""
+
+        def found(catalogue: Catalogue, visible: Visible) -> list[Mapping[str, Any]]:
+            asked = [scored(part, visible) for part in parts(query)]
+            return ordered(catalogue, asked, SCORE_ORDER, size)
+
+        return rows_table(self._read(found))
+
+    def scans(self, queries: Sequence[CaptionQuery]) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """:meth:`scan` of each query in their order, every batch behind the number of its query."""
+        for number, query in enumerate(queries):
+            yield from ((number, batch) for batch in self.scan(query))
+
+    def scan(self, query: CaptionQuery) -> Iterator[pa.RecordBatch]:
+        """Every matching row once, in any order, in constant memory; raises rather than end early."""
+        asked = [matching(part) for part in parts(query)]
+        yield from self._asked(lambda catalogue: scan(catalogue, catalogue.committed(), asked))
+
+    def close(self) -> None:
+        """Close the connections; closing twice does nothing."""
+        self._opened = None
+        self.server.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def _loading(self) -> Generator[None]:
+        with loading(self._catalogue):
+            Files(self._catalogue).tidy()
+            yield
+
+    def _read(self, question: Callable[[Catalogue, Visible], T]) -> T:
+        """The answer of ``question`` over exactly the committed rows."""
+        return self._asked(lambda catalogue: catalogue.read(partial(question, catalogue)))
+
+    def _asked(self, question: Callable[[Catalogue], T]) -> T:
+        """The answer of ``question``; asked again of the new index where an alias was moved to it."""
+        try:
+            return question(self._catalogue)
+        except CaptionIndexError as error:
+            if "index_not_found_exception" not in str(getattr(error.__cause__, "body", "")):
+                raise
+            index = existing(self.server)
+            if index in (None, self.index):
+                raise
+        self.index = index
+        self._opened = Catalogue(self.server, index)
+        return question(self._opened)
+
+
+def _counted(
+    catalogue: Catalogue, queries: Sequence[CaptionQuery], groups: Sequence[Sequence[int]], visible: Visible
+) -> list[int]:
+    """The counts of ``queries``; the places in one group differ in their synonyms only."""
+    counted = [0] * len(queries)
+    cut = [parts(query) for query in queries]
+    for group in groups:
+        narrow = [place for place in group if len(cut[place]) == 1]
+        for start in range(0, len(narrow), COUNTED_AT_ONCE):
+            part = narrow[start : start + COUNTED_AT_ONCE]
+            answer = catalogue.search(counts([queries[place] for place in part], visible))
+            for place, bucket in zip(part, answer["aggregations"]["queries"]["buckets"], strict=True):
+                counted[place] = bucket["doc_count"]
+    for place, pieces in enumerate(cut):
+        if len(pieces) > 1:
+            answer = catalogue.search(wide_count(pieces, visible))
+            none = answer["aggregations"]["queries"]["buckets"][-1]["doc_count"]
+            counted[place] = answer["hits"]["total"]["value"] - none
+    return counted

@@ -1,0 +1,70 @@
+"""The first rows in an order: pages of a sorted search, and the rows of a query in parts put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...core.errors import QueryError
+from .catalogue import Catalogue
+from .queries import SCORE_ORDER, Body
+from .scan import PAGE
+from .schema import NOT_RETURNED
+
+Hit = Mapping[str, Any]
+
+
+def ordered(
+    catalogue: Catalogue,
+    asked: Sequence[Body],
+    order: Sequence[Body],
+    size: int,
+    *,
+    after: Sequence[Any] | None = None,
+) -> list[Mapping[str, Any]]:
+    """The first ``size`` documents that match one of ``asked``, in ``order``, behind ``after`` (sort values).
+
+    A document that matches several has the place of the first.
+    """
+    if size < 0:
+        raise QueryError(f"{size} rows were asked for; ask for 0 or more")
+    found = [hit for query in asked for hit in _hits(catalogue, query, order, size, after)]
+    if len(asked) > 1:
+        found = _together(found, highest_first=order is SCORE_ORDER)[:size]
+    return [hit["_source"] for hit in found]
+
+
+def _hits(
+    catalogue: Catalogue, query: Body, order: Sequence[Body], size: int, after: Sequence[Any] | None
+) -> list[Hit]:
+    found: list[Hit] = []
+    while len(found) < size:
+        body: Body = {
+            "size": min(size - len(found), PAGE),
+            "query": query,
+            "sort": list(order),
+            "track_total_hits": False,
+            "_source": {"excludes": list(NOT_RETURNED)},
+        }
+        if after:
+            body["search_after"] = list(after)
+        hits = catalogue.search(body)["hits"]["hits"]
+        found += hits
+        if len(hits) < body["size"]:
+            break
+        after = hits[-1]["sort"]
+    return found
+
+
+def _together(found: list[Hit], *, highest_first: bool) -> list[Hit]:
+    """Hits in the order of their sort values, of which the last two are file and row; each row once."""
+    sign = -1 if highest_first else 1
+
+    def place(hit: Hit) -> list[Any]:
+        first, *rest = hit["sort"]
+        return [sign * first, *rest] if rest[1:] else hit["sort"]
+
+    once: dict[tuple[Any, ...], Hit] = {}
+    for hit in sorted(found, key=place):
+        once.setdefault(tuple(hit["sort"][-2:]), hit)
+    return list(once.values())

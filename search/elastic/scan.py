@@ -1,0 +1,195 @@
+"""Every match once, in constant memory: pages of a point in time, sliced, and resumed when it is lost.
+
+A point in time is a snapshot of every shard, held by one copy of it. When that copy's node dies, so does the
+snapshot, and a new one orders its documents otherwise. So a scan goes by units, groups of committed files,
+and notes in a bit a row what it has given of the current one; after a loss it reads the unit again and leaves
+those rows out. A scan either gives every row of the files that were in when it began, or raises.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ...core.errors import CaptionIndexError, IndexBusyError
+from .catalogue import Catalogue, FileRecord
+from .errors import is_lost
+from .queries import SCAN_ORDER, Body, in_loads
+from .schema import NOT_RETURNED, rows_table
+
+log = logging.getLogger(__name__)
+
+PAGE = 10_000
+"""Documents a request: the most that a server gives by default."""
+SLICES = 3
+UNIT_ROWS = 4_000_000
+KEEP_ALIVE = "10m"
+"""How long a snapshot outlives the last request, while the caller works on a page."""
+_LOSSES = 5
+
+Hits = list[Mapping[str, Any]]
+
+
+def scan(
+    catalogue: Catalogue, files: Mapping[str, FileRecord], asked: Sequence[Body]
+) -> Iterator[pa.RecordBatch]:
+    """The rows of ``files``, which are all that are in, that match one of ``asked``.
+
+    They come once each, in batches of at most PAGE, in any order.
+    """
+    with contextlib.closing(Snapshot(catalogue)) as snapshot:
+        snapshot.renew(list(files.values()))
+        for unit in units(list(files.values())):
+            yield from _unit(snapshot, asked, unit)
+
+
+def units(files: Sequence[FileRecord]) -> Iterator[list[FileRecord]]:
+    """``files`` in groups of at most UNIT_ROWS rows; a larger file is a group of its own."""
+    unit: list[FileRecord] = []
+    rows = 0
+    for file in files:
+        if unit and rows + file.rows > UNIT_ROWS:
+            yield unit
+            unit, rows = [], 0
+        unit.append(file)
+        rows += file.rows
+    if unit:
+        yield unit
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """A point in time over one index."""
+
+    catalogue: Catalogue
+    id: str = ""
+
+    def renew(self, files: Sequence[FileRecord] = ()) -> None:
+        """Take the snapshot anew; IndexBusyError unless all ``files`` are wholly in it."""
+        self.close()
+        self.id = self.catalogue.server.ask(
+            lambda es: es.open_point_in_time(index=self.catalogue.index, keep_alive=KEEP_ALIVE).body["id"]
+        )
+        in_it = {record.load for record in self.catalogue.committed().values()} if files else set()
+        for file in files:
+            if file.load not in in_it:
+                raise IndexBusyError(
+                    f"{file.file} was replaced in {self.catalogue.server.address} or taken out during the "
+                    "scan; scan again"
+                )
+
+    def pages(self, query: Body) -> Iterator[Hits]:
+        """All pages, one after the other, of identities only."""
+        after: Sequence[Any] = ()
+        while page := self.page(query, after=after, source=False):
+            yield page
+            after = page[-1]["sort"]
+
+    def page(
+        self, query: Body, part: int = 0, *, parts: int = 1, after: Sequence[Any] = (), source: bool = True
+    ) -> Hits:
+        """One page of slice ``part`` of ``parts``, behind the sort value ``after``."""
+        body: Body = {
+            "size": PAGE,
+            "query": query,
+            "pit": {"id": self.id, "keep_alive": KEEP_ALIVE},
+            "sort": SCAN_ORDER,
+            "track_total_hits": False,
+            "_source": {"excludes": list(NOT_RETURNED)} if source else False,
+        }
+        if parts > 1:
+            body["slice"] = {"id": part, "max": parts}
+        if after:
+            body["search_after"] = list(after)
+        answer = self.catalogue.server.ask(
+            lambda es: es.search(body=body, allow_partial_search_results=False).body
+        )
+        self.id = answer.get("pit_id", self.id)
+        return answer["hits"]["hits"]
+
+    def close(self) -> None:
+        """Let the server drop the snapshot; a server that can't be asked drops it by itself."""
+        if self.id:
+            held, self.id = self.id, ""
+            with contextlib.suppress(CaptionIndexError):
+                self.catalogue.server.ask(lambda es: es.close_point_in_time(id=held), patience=0.0)
+
+
+@dataclass(slots=True)
+class _Given:
+    """Which rows of which files have been given: a bit each."""
+
+    bits: dict[str, NDArray[np.uint8]] = field(default_factory=dict[str, NDArray[np.uint8]])
+
+    def note(self, rows: pa.Table, sizes: Mapping[str, int]) -> pa.Table:
+        """Note ``rows``, and give back those that weren't noted before."""
+        files: Any = rows.column("file").combine_chunks().dictionary_encode()
+        codes: NDArray[np.int64] = files.indices.to_numpy()
+        numbers: NDArray[np.int64] = rows.column("row").to_numpy()
+        new = np.ones(len(numbers), bool)
+        for code, file in enumerate(files.dictionary.to_pylist()):
+            of_file = codes == code
+            at = numbers[of_file]
+            size = max(sizes[file], int(at.max()) + 1) // 8 + 1
+            bits = self.bits.get(file)
+            if bits is None or len(bits) < size:
+                bits = np.concatenate([self._of(file), np.zeros(size - len(self._of(file)), np.uint8)])
+                self.bits[file] = bits
+            mask = np.left_shift(1, at & 7).astype(np.uint8)
+            new[of_file] = (bits[at >> 3] & mask) == 0
+            np.bitwise_or.at(bits, at >> 3, mask)
+        return rows if new.all() else rows.filter(pa.array(new))
+
+    def _of(self, file: str) -> NDArray[np.uint8]:
+        return self.bits.get(file, np.zeros(0, np.uint8))
+
+
+def _unit(snapshot: Snapshot, asked: Sequence[Body], unit: Sequence[FileRecord]) -> Iterator[pa.RecordBatch]:
+    """Every match in ``unit`` once, over as many snapshots as it takes."""
+    loads = in_loads([file.load for file in unit])
+    sizes = {file.file: file.rows for file in unit}
+    given = _Given()
+    losses = 0
+    while True:
+        try:
+            for page in (page for query in asked for page in _pages(snapshot, _both(query, loads))):
+                rows = given.note(rows_table([hit["_source"] for hit in page]), sizes)
+                losses = losses if rows.num_rows == 0 else 0
+                yield from rows.to_batches()
+        except CaptionIndexError as error:
+            losses += 1
+            if losses > _LOSSES or not is_lost(error):
+                raise
+            log.warning("the scan lost its snapshot (%s); going on with a new one", error)
+            snapshot.renew(unit)
+        else:
+            return
+
+
+def _both(query: Body, loads: Body) -> Body:
+    return {"bool": {"filter": [query, loads]}}
+
+
+def _pages(snapshot: Snapshot, query: Body) -> Iterator[Hits]:
+    """The pages of all slices as they come; each slice's next page is asked for while one is worked on."""
+    with ThreadPoolExecutor(SLICES, thread_name_prefix="scan") as pool:
+        asked: dict[Future[Hits], int] = {
+            pool.submit(snapshot.page, query, part, parts=SLICES): part for part in range(SLICES)
+        }
+        while asked:
+            for future in wait(asked, return_when=FIRST_COMPLETED).done:
+                part = asked.pop(future)
+                page = future.result()
+                if len(page) == PAGE:
+                    after = page[-1]["sort"]
+                    asked[pool.submit(snapshot.page, query, part, parts=SLICES, after=after)] = part
+                if page:
+                    yield page

@@ -1,0 +1,174 @@
+"""The text filter: a synonym stays where, among all classes' prompts, its own class's is nearest (SWAT.md).
+
+One prompt a class, from its name, never from the synonyms under test: that would be circular.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...classes.files import load_classes, save_classes
+from ...classes.model import ClassEntry, ClassList, Synonym
+from ...core.records import Progress, silent
+from ...workspace.workspace import Workspace
+from .ask import JOURNAL, brought_names
+from .journal import Journal
+from .questions import spelt
+
+TEMPLATE = "a photo of a {}"
+JUDGED = "judged"
+
+
+class TextEncoder(Protocol):
+    """What the filter needs of search.encoder.Encoder."""
+
+    def encode_texts(self, texts: Sequence[str | None], progress: Progress = silent) -> NDArray[np.float32]:
+        """Unit rows in input order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the filter says of one synonym: cosines to its own class's prompt and to the nearest one's."""
+
+    class_id: int
+    text: str
+    kept: bool
+    own: float
+    nearest_id: int
+    nearest_name: str
+    nearest: float
+
+    @property
+    def reason(self) -> str:
+        """Why it goes, as classes.json holds it."""
+        return (
+            f"nearer to class {self.nearest_id} ({self.nearest_name}): {self.nearest:.3f}, own {self.own:.3f}"
+        )
+
+
+def query_name(entry: ClassEntry) -> str:
+    """The name that stands for a class in the filter: SWAT's query_name, the common name, else the name."""
+    for key in ("query_name", "common_name"):
+        held = entry.extra.get(key)
+        if isinstance(held, str) and held:
+            return held
+    return entry.name
+
+
+def own_names(entry: ClassEntry) -> set[str]:
+    """The class's own, scientific and common names as tokens; they always stay."""
+    held = (entry.extra.get(key) for key in ("query_name", "common_name", "changed_name", "species"))
+    return {spelt(name) for name in (entry.name, *held) if isinstance(name, str)}
+
+
+def judge(
+    classes: ClassList,
+    encoder: TextEncoder,
+    *,
+    candidates: Mapping[int, Iterable[str]] | None = None,
+    progress: Progress = silent,
+) -> list[Verdict]:
+    """The verdict on every kept synonym (or on ``candidates``, by class id), by class, then list order.
+
+    Classes of one query name are one target, and so nearest together. The nearest of several equally near
+    prompts is that of the lowest id.
+    """
+    targets: dict[str, ClassEntry] = {}
+    for entry in classes:
+        targets.setdefault(query_name(entry), entry)
+    names = list(targets)
+    place = {name: position for position, name in enumerate(names)}
+    asked = [
+        (entry, text)
+        for entry in classes
+        for text in (candidates.get(entry.id, ()) if candidates is not None else _kept(entry))
+    ]
+    if not asked:
+        return []
+    texts = [TEMPLATE.format(text) for text in dict.fromkeys([*names, *(text for _, text in asked)])]
+    row = {text: position for position, text in enumerate(texts)}
+    vectors = encoder.encode_texts(texts, progress)
+    prompts = vectors[[row[TEMPLATE.format(name)] for name in names]]
+    verdicts: list[Verdict] = []
+    for entry, text in asked:
+        cosines = prompts @ vectors[row[TEMPLATE.format(text)]]
+        own, nearest = place[query_name(entry)], int(np.argmax(cosines))
+        kept = own == nearest or spelt(text) in own_names(entry)
+        target = targets[names[nearest]]
+        score = float(cosines[own]), float(cosines[nearest])
+        verdicts.append(Verdict(entry.id, text, kept, score[0], target.id, target.name, score[1]))
+    return verdicts
+
+
+def _kept(entry: ClassEntry) -> list[str]:
+    return [synonym.text for synonym in entry.synonyms if synonym.kept]
+
+
+def with_verdicts(classes: ClassList, verdicts: Iterable[Verdict]) -> ClassList:
+    """``classes`` with the judged synonyms kept or removed, the reason with each removed one.
+
+    A class that would be left with none gets its query name as its one synonym.
+    """
+    said = {(verdict.class_id, verdict.text): verdict for verdict in verdicts}
+    entries: list[ClassEntry] = []
+    for entry in classes:
+        judged = tuple(_judged(synonym, said.get((entry.id, synonym.text))) for synonym in entry.synonyms)
+        if not any(synonym.match for synonym in judged):
+            name = query_name(entry)
+            judged = (*(synonym for synonym in judged if synonym.text != name), Synonym(name))
+        entries.append(replace(entry, synonyms=judged))
+    return tuple(entries)
+
+
+def _judged(synonym: Synonym, verdict: Verdict | None) -> Synonym:
+    if verdict is None:
+        return synonym
+    if verdict.kept:
+        return synonym if synonym.kept else replace(synonym, match=True, prompt=True, reason="")
+    return replace(synonym, match=False, prompt=False, reason=verdict.reason)
+
+
+def filter_synonyms(
+    workspace: Workspace, encoder: TextEncoder, *, everything: bool = False, progress: Progress = silent
+) -> list[Verdict]:
+    """Judge the synonyms that answers brought (or ``everything``) and save classes.json; gives the verdicts.
+
+    What a person changed since the last verdict (put back, removed) isn't judged again.
+    """
+    with workspace.locked("synonyms"):
+        journal = Journal(workspace.root / JOURNAL)
+        records = journal.records()
+        classes = load_classes(workspace.classes_path())
+        candidates = _candidates(classes, records, everything=everything)
+        verdicts = judge(classes, encoder, candidates=candidates, progress=progress)
+        save_classes(with_verdicts(classes, verdicts), workspace.classes_path())
+        by_class: dict[int, dict[str, bool]] = {}
+        for verdict in verdicts:
+            by_class.setdefault(verdict.class_id, {})[verdict.text] = verdict.kept
+        journal.append(*({"kind": JUDGED, "class_id": key, "kept": said} for key, said in by_class.items()))
+        return verdicts
+
+
+def _candidates(
+    classes: ClassList, records: Sequence[Mapping[str, Any]], *, everything: bool
+) -> dict[int, list[str]]:
+    """The synonyms to judge by class id: kept ones, and those the filter removed, not a person's choices."""
+    answered = brought_names(records)
+    before: dict[tuple[int, str], bool] = {}
+    for record in records:
+        if record["kind"] == JUDGED:
+            before.update({(record["class_id"], text): kept for text, kept in record["kept"].items()})
+    found: dict[int, list[str]] = {}
+    for entry in classes:
+        for synonym in entry.synonyms:
+            if not everything and spelt(synonym.text) not in answered.get(entry.id, set()):
+                continue
+            if synonym.kept == before.get((entry.id, synonym.text), True):
+                found.setdefault(entry.id, []).append(synonym.text)
+    return found

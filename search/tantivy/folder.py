@@ -1,0 +1,267 @@
+"""An embedded caption index on the disk: groups of corpus files, committed by a rename, removed file by file.
+
+    captrawl-index/
+      captions.json                   format and analyzer version
+      groups/<name>/                  what is in: some corpus files, in one or several sub-indexes
+        manifest.json                 its id, files with fingerprints and rows, parts, and what it replaces
+        part-00000/ …                 tantivy's own files, values.rows (row_store), part.json (what it holds)
+      groups/<name>.removed.json      files of the group that are no longer in
+      building/<name>/, <name>.lock   groups on their way in (tantivy_build)
+      commit.lock                     held while groups/ is changed
+
+A group that replaces files of other groups says so in its manifest: one rename takes the new rows in and the
+old ones out, for every reader.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ...core.errors import CaptionIndexError
+from ...core.files import write_json
+from ...core.records import Fingerprint
+from ...core.text import ANALYZER_VERSION
+
+FORMAT = 1
+ROWS = "values.rows"
+"""The row store of a part."""
+_KIND = "captrawl captions"
+_REREADS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class HeldFile:
+    """A corpus file of a group: the fingerprint it was read with, and how many rows it gave."""
+
+    file: str
+    fingerprint: Fingerprint
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A committed group. ``files`` are sorted bytewise: a file's place among them is its ordinal."""
+
+    folder: Path
+    id: str
+    files: tuple[HeldFile, ...]
+    parts: tuple[str, ...]
+    replaces: Mapping[str, Sequence[str]]
+    """Files of other groups, by their ids, that went out when this came in."""
+    removed: frozenset[str] = field(default_factory=frozenset[str])
+
+    def live(self) -> Iterator[HeldFile]:
+        """The files that are still in."""
+        return (held for held in self.files if held.file not in self.removed)
+
+
+def check_folder(root: Path, *, create: bool) -> None:
+    """Make sure that an index of our format is at ``root``, made empty with ``create``; CaptionIndexError."""
+    mark = root / "captions.json"
+    try:
+        if create and not mark.exists() and not _holds_other_things(root):
+            (root / "groups").mkdir(parents=True, exist_ok=True)
+            (root / "building").mkdir(exist_ok=True)
+            write_json(mark, {"kind": _KIND, "format": FORMAT, "analyzer": ANALYZER_VERSION})
+        if not mark.exists():
+            raise CaptionIndexError(_no_index(root, create=create))
+        found = _read_json(mark)
+    except OSError as error:
+        raise CaptionIndexError(f"the caption index {root} can't be opened: {error}") from error
+    if not isinstance(found, dict) or found.get("kind") != _KIND:
+        raise CaptionIndexError(f"{root} isn't a caption index: its captions.json is something else")
+    wanted = {"format": FORMAT, "analyzer": ANALYZER_VERSION}
+    for name, version in wanted.items():
+        if found.get(name) != version:
+            raise CaptionIndexError(
+                f"{root} has {name} {found.get(name)}, this captrawl reads {name} {version}; "
+                "build it again with captrawl index captions, in a new folder"
+            )
+
+
+def group_names(root: Path) -> frozenset[str]:
+    """The names under groups/: whatever changes in the index changes these."""
+    try:
+        return frozenset(os.listdir(root / "groups"))  # noqa: PTH208 asked before every question: half the time
+    except OSError as error:
+        raise CaptionIndexError(f"the caption index {root} can't be read: {error}") from error
+
+
+def read_groups(root: Path) -> list[Group]:
+    """The committed groups by name, with what was removed or replaced taken into account."""
+    for _ in range(_REREADS - 1):
+        with contextlib.suppress(FileNotFoundError):
+            return _read_groups(root)
+    try:
+        return _read_groups(root)
+    except OSError as error:
+        raise CaptionIndexError(f"the caption index {root} can't be read: {error}") from error
+
+
+def commit_group(
+    root: Path, staging: Path, files: Sequence[HeldFile], parts: Sequence[str], *, replace_files: bool
+) -> bool:
+    """Take the built group at ``staging`` in; False where every file is in already as it is.
+
+    CaptionIndexError where a file is in otherwise, unless ``replace_files``: then these rows take its place.
+    """
+    with committing(root):
+        groups = _settled(root)
+        new = {held.file: held.fingerprint for held in files}
+        replaces = {g.id: names for g in groups if (names := [h.file for h in g.live() if h.file in new])}
+        if replaces and not replace_files:
+            same = [h.file for g in groups for h in g.live() if new.get(h.file) == h.fingerprint]
+            if len(same) == len(new):
+                return False
+            taken = next(iter(replaces.values()))[0]
+            raise CaptionIndexError(f"{root} holds {taken} already; put the new one in with --replace")
+        identity = uuid.uuid4().hex
+        manifest = {
+            "format": FORMAT,
+            "id": identity,
+            "files": [_file_entry(held) for held in files],
+            "parts": list(parts),
+            "replaces": replaces,
+        }
+        write_json(staging / "manifest.json", manifest)
+        staging.rename(root / "groups" / f"{staging.name}-{identity[:8]}")
+        _sync(root / "groups")
+        _settled(root)
+        return True
+
+
+def remove_file(root: Path, file: str) -> None:
+    """Take the rows of ``file`` out; CaptionIndexError where it isn't in."""
+    with committing(root):
+        for group in _settled(root):
+            if file in {held.file for held in group.live()}:
+                _note_removed(replace(group, removed=group.removed | {file}))
+                _settled(root)
+                return
+    raise CaptionIndexError(f"{root} holds no file {file}")
+
+
+@contextlib.contextmanager
+def committing(root: Path) -> Generator[None]:
+    """Hold the lock under which groups/ changes; waits for whoever holds it (they don't take long)."""
+    try:
+        with (root / "commit.lock").open("a") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+    except OSError as error:
+        raise CaptionIndexError(f"the caption index {root} can't be written: {error}") from error
+
+
+def discard(root: Path, folder: Path) -> None:
+    """Delete a folder of the index: out of sight by one rename, then file by file."""
+    trash = root / "building" / f"trash-{uuid.uuid4().hex}"
+    trash.parent.mkdir(exist_ok=True)
+    folder.rename(trash)
+    shutil.rmtree(trash, ignore_errors=True)
+
+
+def _settled(root: Path) -> list[Group]:
+    """The groups that still hold files; what others replaced is written down, empty groups are deleted."""
+    kept: list[Group] = []
+    for group in read_groups(root):
+        if any(group.live()):
+            if group.removed != _noted_removed(group.folder):
+                _note_removed(group)
+            kept.append(group)
+        else:
+            discard(root, group.folder)
+            _removed_path(group.folder).unlink(missing_ok=True)
+    return kept
+
+
+def _read_groups(root: Path) -> list[Group]:
+    folders = sorted(entry for entry in (root / "groups").iterdir() if entry.is_dir())
+    groups = [_read_group(folder) for folder in folders]
+    replaced: dict[str, set[str]] = {}
+    for group in groups:
+        for other, files in group.replaces.items():
+            replaced.setdefault(other, set()).update(files)
+    return [replace(group, removed=group.removed.union(replaced.get(group.id, ()))) for group in groups]
+
+
+def _read_group(folder: Path) -> Group:
+    manifest = _read_json(folder / "manifest.json")
+    try:
+        files = [
+            HeldFile(
+                entry["file"], Fingerprint(entry["rows"], entry["size"], entry["digest"]), entry["counted"]
+            )
+            for entry in manifest["files"]
+        ]
+        removed = _noted_removed(folder)
+        return Group(
+            folder, manifest["id"], tuple(files), tuple(manifest["parts"]), manifest["replaces"], removed
+        )
+    except (KeyError, TypeError) as error:
+        raise CaptionIndexError(
+            f"{folder / 'manifest.json'} is damaged ({error!r}); delete {folder}"
+        ) from error
+
+
+def _file_entry(held: HeldFile) -> dict[str, Any]:
+    mark = held.fingerprint
+    return {
+        "file": held.file,
+        "rows": mark.rows,
+        "size": mark.size,
+        "digest": mark.digest,
+        "counted": held.rows,
+    }
+
+
+def _removed_path(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.removed.json")
+
+
+def _noted_removed(folder: Path) -> frozenset[str]:
+    path = _removed_path(folder)
+    return frozenset(_read_json(path)["files"]) if path.exists() else frozenset()
+
+
+def _note_removed(group: Group) -> None:
+    write_json(_removed_path(group.folder), {"files": sorted(group.removed)})
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CaptionIndexError(f"{path} is damaged ({error}); it should be JSON") from error
+
+
+def _holds_other_things(root: Path) -> bool:
+    """Whether anything lies at ``root`` that isn't of an index being made, by a killed process or another."""
+    ours = {"groups", "building", "commit.lock", "captions.json"}
+    found = {entry.name for entry in root.iterdir()} if root.exists() else set[str]()
+    return any(name not in ours and not name.startswith(".captions.json.") for name in found)
+
+
+def _no_index(root: Path, *, create: bool) -> str:
+    if not root.exists():
+        return f"no caption index at {root}; build one with captrawl index captions FILES --to {root}"
+    if create:
+        return f"{root} holds other things and no caption index; name a new or an empty folder"
+    return f"{root} isn't a caption index (no captions.json); build one with captrawl index captions"
+
+
+def _sync(folder: Path) -> None:
+    """Put the folder's names on the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,228 @@
+"""The embedded engine: a folder of tantivy sub-indexes, asked as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from heapq import nsmallest
+from math import log
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from ...core.errors import CaptionIndexError, QueryError
+from ...core.records import ROW_SCHEMA, CorpusFile, Fingerprint, RowId
+from ..query import CaptionQuery, sample_start
+from .build import build_part, staged
+from .folder import Group, check_folder, group_names, read_groups, remove_file
+from .part import Found, Hit, Part
+from .query import matching, ranked
+from .scan import CORES, scans
+from .values import Picked, read_values
+
+_Answer = TypeVar("_Answer")
+_Chosen = list[tuple[int, Hit]]
+"""Hits, each behind the number of its part."""
+
+_LOWEST = -(1 << 63)
+_PARTS_A_THREAD = 4
+"""So many parts answer in the time in which another thread gets to work."""
+_REREADS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    """The index as it was when these were the names of its groups."""
+
+    names: frozenset[str]
+    groups: tuple[Group, ...]
+    parts: tuple[Part, ...]
+
+
+class TantivyCaptions:
+    """A search.captions.CaptionIndex in a folder.
+
+    Threads may share it, and processes the folder, builders among them: a question is answered from what was
+    in when it was asked.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._pool = ThreadPoolExecutor(CORES, "captions")
+        self._seen: _Snapshot | None = None
+        self._closed = False
+
+    @classmethod
+    def open(cls, root: Path, *, create: bool = False) -> TantivyCaptions:
+        """The index at ``root``; CaptionIndexError where there is none, unless ``create``."""
+        check_folder(root, create=create)
+        index = cls(root)
+        index._now()
+        return index
+
+    def files(self) -> dict[str, Fingerprint]:
+        """What is durably in, sorted bytewise."""
+        held = [held for group in self._now().groups for held in group.live()]
+        return {one.file: one.fingerprint for one in sorted(held, key=lambda one: one.file)}
+
+    def rows(self) -> int:
+        """How many rows are in."""
+        return sum(held.rows for group in self._now().groups for held in group.live())
+
+    def add(self, file: CorpusFile, batches: Iterable[pa.RecordBatch]) -> int:
+        """Put a file's rows in, all or nothing, in the place of what it had in; IndexBusyError."""
+        self._check_open()
+        with staged(self._root, [file]) as staging:
+            rows = build_part(staging.folder, 0, [(file, batches)])
+            staging.commit(parts=1, replace=True)
+        return rows
+
+    def remove(self, file: str) -> None:
+        """Take a file's rows out; CaptionIndexError where it isn't in."""
+        self._check_open()
+        remove_file(self._root, file)
+
+    def count(self, queries: Sequence[CaptionQuery]) -> list[int]:
+        """How many rows match each query."""
+        asked = matching(queries)
+        counts = self._ask(self._now().parts, lambda part: part.count(asked))
+        return [sum(each) for each in zip(*counts, strict=True)] if counts else [0] * len(queries)
+
+    def sample(self, query: CaptionQuery, size: int, seed: int) -> pa.Table:
+        """The rows that come first in ascending priority from sample_start(seed), wrapping round."""
+        [asked], parts, start = matching([query]), self._now().parts, sample_start(seed)
+        low = start if start > _LOWEST else None
+        chosen = self._top(parts, lambda part: part.by_priority(asked, size, low, None), size)
+        rest = size - len(chosen)
+        if low is not None and rest > 0:
+            chosen += self._top(parts, lambda part: part.by_priority(asked, rest, None, low - 1), rest)
+        return self._table(parts, chosen)
+
+    def first(self, query: CaptionQuery, size: int, after: RowId | None) -> pa.Table:
+        """The first rows behind ``after`` in corpus order."""
+        [asked], parts = matching([query]), self._now().parts
+        return self._table(parts, self._top(parts, lambda part: part.by_position(asked, size, after), size))
+
+    def relevant(self, query: CaptionQuery, size: int) -> pa.Table:
+        """The rows with the highest BM25 score of their synonyms; ties in corpus order.
+
+        Every sub-index weighs tokens by its own frequencies: each phrase is boosted to its weight in all.
+        """
+        parts = self._now().parts
+        phrases = query.synonym_tokens()
+        tokens = {token for words in phrases for token in words}
+        frequencies = [{token: part.frequency(token) for token in tokens} for part in parts]
+        total = {token: sum(each[token] for each in frequencies) for token in tokens}
+        rows = sum(part.written for part in parts)
+        weights = np.array([_weight(words, total, rows) for words in phrases])
+        boosts = [
+            (weights / [_weight(words, own, part.written) for words in phrases]).tolist()
+            for part, own in zip(parts, frequencies, strict=True)
+        ]
+        asked = dict(zip(parts, ranked(query, boosts), strict=True))
+        return self._table(parts, self._top(parts, lambda part: part.by_score(asked[part], size), size))
+
+    def scan(self, query: CaptionQuery) -> Iterator[pa.RecordBatch]:
+        """Every matching row once, a bounded number a batch; one is read ahead."""
+        return (batch for _, batch in self.scans([query]))
+
+    def scans(self, queries: Sequence[CaptionQuery]) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """:meth:`scan` of each query in their order, every batch behind the number of its query."""
+        yield from scans(self._now().parts, matching(queries), self._pool)
+
+    def close(self) -> None:
+        """Let go of the folder; closing twice does nothing."""
+        self._closed = True
+        self._seen = None
+        self._pool.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _now(self) -> _Snapshot:
+        """The index as it is, read again where its groups changed."""
+        self._check_open()
+        for left in reversed(range(_REREADS)):
+            names = group_names(self._root)
+            if self._seen is None or self._seen.names != names:
+                try:
+                    self._seen = self._read(names)
+                except CaptionIndexError:
+                    if not left or group_names(self._root) == names:
+                        raise
+                    continue  # a group went out in between
+            return self._seen
+        raise CaptionIndexError(f"the caption index {self._root} keeps changing; try again")
+
+    def _read(self, names: frozenset[str]) -> _Snapshot:
+        groups = [group for group in read_groups(self._root) if any(group.live())]
+        places = [(group, group.folder / name) for group in groups for name in group.parts]
+        parts = list(self._pool.map(_open_part, *zip(*places, strict=True))) if places else []
+        for group in groups:
+            written = sum(
+                part.written for part, (owner, _) in zip(parts, places, strict=True) if owner is group
+            )
+            noted = sum(held.rows for held in group.files)
+            if written != noted:
+                raise CaptionIndexError(
+                    f"{group.folder} is damaged: it holds {written} rows instead of {noted}; delete it, "
+                    "and index its files again"
+                )
+        return _Snapshot(names, tuple(groups), tuple(parts))
+
+    def _ask(self, parts: Sequence[Part], question: Callable[[Part], _Answer]) -> list[_Answer]:
+        """The answer of every part, in their order: shared out among threads, of which this is one."""
+        shares = max(1, min(len(parts) // _PARTS_A_THREAD, CORES))
+
+        def answers(share: int) -> list[_Answer]:
+            return [question(part) for part in parts[share::shares]]
+
+        others = [self._pool.submit(answers, share) for share in range(1, shares)]
+        found = [answers(0), *(other.result() for other in others)]
+        return [found[at % shares][at // shares] for at in range(len(parts))]
+
+    def _top(self, parts: Sequence[Part], question: Callable[[Part], list[Found]], size: int) -> _Chosen:
+        """The first ``size`` of all parts' hits: by rank, then in corpus order."""
+        if size < 0:
+            raise QueryError(f"{size} rows were asked for; ask for 0 or more")
+        found = self._ask(parts, question) if size else []
+        ranks = nsmallest(size, (each.rank for part in found for each in part))
+        near = [[each for each in part if each.rank <= ranks[-1]] for part in found]
+        hits = [part.located(some) for part, some in zip(parts, near, strict=False)]
+        every = [(number, hit) for number, part in enumerate(hits) for hit in part]
+        return nsmallest(size, every, key=lambda chosen: (chosen[1].rank, chosen[1].row))
+
+    def _table(self, parts: Sequence[Part], chosen: _Chosen) -> pa.Table:
+        """The values of the chosen hits, in their order."""
+        places: dict[int, list[int]] = {}
+        for place, (number, _) in enumerate(chosen):
+            places.setdefault(number, []).append(place)
+        picked: list[Picked] = []
+        for number, of_part in places.items():
+            hits = [chosen[place][1] for place in of_part]
+            positions = np.array([hit.position for hit in hits], np.int64)
+            picked.append(Picked(parts[number].values, [hit.address for hit in hits], positions))
+        order = np.argsort([place for of_part in places.values() for place in of_part])
+        return pa.Table.from_batches([read_values(picked, order)], ROW_SCHEMA)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise CaptionIndexError(f"the caption index {self._root} was closed; open it again")
+
+
+def _open_part(group: Group, folder: Path) -> Part:
+    return Part(folder, [held.file for held in group.files], removed=group.removed)
+
+
+def _weight(words: Sequence[str], frequencies: dict[str, int], rows: int) -> float:
+    """The sum of the tokens' inverse document frequencies, as tantivy's BM25 has them."""
+    return sum(log(1 + (rows - frequencies[word] + 0.5) / (frequencies[word] + 0.5)) for word in words)

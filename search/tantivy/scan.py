@@ -1,0 +1,118 @@
+"""Every match of many queries, streamed: what is small is found query by query, and read together.
+
+Rows of several queries often share a block of the row store, and what numpy and Arrow cost a call is shared
+too: all pools of a class list come several times faster than one by one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+import tantivy
+
+from .part import PAGE_ROWS, Part
+from .values import PartValues, Picked, read_values
+
+_Answer = TypeVar("_Answer")
+_Asked = TypeVar("_Asked")
+_Found = tuple[int, pa.RecordBatch]
+CORES = os.cpu_count() or 1
+_LOT = 64
+"""How many times a part is asked for few rows before another thread has its turn."""
+_FEW = 8192
+"""Rows of a query that are held until they are read with those of others, in all parts together."""
+
+
+def scans(parts: Sequence[Part], queries: Sequence[tantivy.Query], pool: Executor) -> Iterator[_Found]:
+    """(number of the query, batch) until every row that matches has come once for each query, in their order.
+
+    At most PAGE_ROWS rows a batch, or few more; one page is read ahead.
+    """
+    few = max(_FEW // _LOT, _FEW // max(1, len(parts)))
+    waiting = _Waiting()
+    many: list[tuple[Part, int]] = []
+    asked = ((number, part) for number in range(len(queries)) for part in parts)
+    lots = iter(lambda: list(islice(asked, _LOT)), [])
+
+    def find(lot: list[tuple[int, Part]]) -> list[tuple[int, Part, Picked | int]]:
+        return [(number, part, part.few(queries[number], few)) for number, part in lot]
+
+    # threads pay where a query is asked of many parts
+    for lot in map(find, lots) if len(parts) < _LOT // 8 else _ahead(pool, find, lots, depth=CORES):
+        for number, part, found in lot:
+            if isinstance(found, int):
+                many.append((part, found))
+            else:
+                waiting.add(number, found)
+            if part is not parts[-1]:
+                continue
+            if many or waiting.rows >= PAGE_ROWS:
+                yield from waiting.read()
+            for part_of_many, rows in many:
+                yield from ((number, page) for page in _pages(part_of_many, queries[number], rows, pool))
+            many = []
+    yield from waiting.read()
+
+
+def _ahead(
+    pool: Executor, ask: Callable[[_Asked], _Answer], all_asked: Iterable[_Asked], *, depth: int
+) -> Iterator[_Answer]:
+    """The answers in order; the pool's threads work ``depth`` of them out ahead of the one that is taken."""
+    begun: deque[Future[_Answer]] = deque()
+    for asked in all_asked:
+        begun.append(pool.submit(ask, asked))
+        if len(begun) > depth:
+            yield begun.popleft().result()
+    while begun:
+        yield begun.popleft().result()
+
+
+def _pages(part: Part, query: tantivy.Query, rows: int, pool: Executor) -> Iterator[pa.RecordBatch]:
+    """The part's ``rows`` rows that match; a page takes some 20 MB on the way, so one at most is ahead."""
+
+    def read(page: tantivy.Query) -> pa.RecordBatch:
+        return read_values([part.page(page)])
+
+    return (page for page in _ahead(pool, read, part.pages(query, rows), depth=1) if page.num_rows)
+
+
+class _Waiting:
+    """Rows that were found and not read yet."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._of_part: dict[PartValues, list[tuple[int, Picked]]] = {}
+
+    def add(self, number: int, found: Picked) -> None:
+        """Add rows of the query with this number."""
+        if found.addresses:
+            self._of_part.setdefault(found.values, []).append((number, found))
+            self.rows += len(found.addresses)
+
+    def read(self) -> Iterator[_Found]:
+        """Their values, query by query; then nothing waits."""
+        if not self.rows:
+            return
+        picked = [_together([found for _, found in some]) for some in self._of_part.values()]
+        sizes = [(number, len(one.addresses)) for some in self._of_part.values() for number, one in some]
+        self.rows, self._of_part = 0, {}
+        numbers = np.repeat(*np.array(sizes).T)
+        order = np.argsort(numbers, kind="stable")
+        batch = read_values(picked, order)
+        queries, starts = np.unique(numbers[order], return_index=True)
+        ends = [*starts[1:].tolist(), len(order)]
+        for query, start, end in zip(queries.tolist(), starts.tolist(), ends, strict=True):
+            yield query, batch.slice(start, end - start)
+
+
+def _together(picked: Sequence[Picked]) -> Picked:
+    """What was picked of one part at several times."""
+    addresses = [address for one in picked for address in one.addresses]
+    return Picked(picked[0].values, addresses, np.concatenate([one.positions for one in picked]))

@@ -1,0 +1,201 @@
+"""Texts and images → unit vectors, with an open_clip model.
+
+Vectors are computed in float32 on every device (an embedding's precision setting is how they are stored), in
+``inference_mode``, with the model's own tokenizer and image transform.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.errors import InputError, ModelError
+from ...core.records import Progress, silent
+from .decode import Source, Undecodable, decoded, split_transform
+from .models import MODELS, ModelId, fingerprint, model_of, resolve
+from .text_tower import TextTower, text_tower
+
+__all__ = [
+    "MODELS",
+    "Encoder",
+    "ImageBatch",
+    "ModelId",
+    "find_weights",
+    "fingerprint",
+    "load_encoder",
+    "model_of",
+    "resolve",
+]
+
+TEXT_BLOCK = 8192
+"""Texts tokenized and sorted by length at a time: bounds the memory, and batches hardly get longer."""
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBatch:
+    """Some of the images asked for: ``vectors[i]`` belongs to image ``indices[i]``; ``failed`` have none."""
+
+    indices: NDArray[np.int64]
+    vectors: Vectors
+    failed: dict[int, str]
+    """Index of an image that couldn't be decoded → reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """A loaded model. ``weights`` is its weights' fingerprint, ``batch`` the images a forward pass takes."""
+
+    model: ModelId
+    weights: str
+    dimension: int
+    context: int
+    device: str
+    batch: int
+    preprocess: Callable[[Any], Any]
+    """open_clip's evaluation transform: PIL image → float32 tensor (3, height, width)."""
+    network: Any
+    tokenizer: Callable[[list[str]], Any]
+
+    def encode_texts(self, texts: Sequence[str | None], progress: Progress = silent) -> Vectors:
+        """Unit rows (len(texts), dimension) in input order; None is read as ""."""
+        vectors = np.zeros((len(texts), self.dimension), np.float32)
+        done = 0
+        for indices, rows in self.text_batches(texts):
+            vectors[indices] = rows
+            done += len(indices)
+            progress("encode texts", done, len(texts))
+        return vectors
+
+    def encode_images(self, images: Sequence[Source], progress: Progress = silent) -> Vectors:
+        """Unit rows (len(images), dimension) in input order, of files or PIL images.
+
+        Raises InputError naming the first image that can't be decoded; image_batches tells instead.
+        """
+        vectors = np.zeros((len(images), self.dimension), np.float32)
+        done = 0
+        with contextlib.closing(self.image_batches(images)) as batches:
+            for batch in batches:
+                for index, reason in batch.failed.items():
+                    raise InputError(f"can't read image {images[index]}: {reason}")
+                vectors[batch.indices] = batch.vectors
+                done += len(batch.indices)
+                progress("encode images", done, len(images))
+        return vectors
+
+    def text_batches(self, texts: Sequence[str | None]) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
+        """(indices, unit rows) of every text once, short ones first within a block.
+
+        A causal tower that pools at the end token runs at the batch's longest text; a batch then holds as
+        many tokens as ``batch`` texts of full length at most, and at most 8 × ``batch`` texts.
+        """
+        tower = text_tower(self.network)
+        for start in range(0, len(texts), TEXT_BLOCK):
+            block = [text or "" for text in texts[start : start + TEXT_BLOCK]]
+            tokens = self.tokenizer(block)
+            if tower is None:
+                for first in range(0, len(block), self.batch):
+                    rows = slice(first, first + self.batch)
+                    features = self._features(self.network.encode_text, tokens[rows])
+                    yield np.arange(start + first, start + first + len(features)), features
+                continue
+            ends = tower.ends(tokens).numpy()
+            order = np.argsort(ends, kind="stable")
+            for some in self._by_length(order, ends):
+                length = int(ends[some].max()) + 1
+                yield start + some, self._features(tower, tokens[some][:, :length])
+
+    def image_batches(self, images: Sequence[Source]) -> Generator[ImageBatch, None, None]:
+        """Every image once, in input order, ``batch`` at a time; decoding runs ahead in threads."""
+        import torch
+
+        prepare, finish = split_transform(self.preprocess)
+        arrays: list[NDArray[Any]] = []
+        indices: list[int] = []
+        failed: dict[int, str] = {}
+
+        def encode() -> ImageBatch:
+            pixels = finish(torch.from_numpy(np.stack(arrays)).to(self.device)) if arrays else None
+            rows = self._empty() if pixels is None else self._features(self.network.encode_image, pixels)
+            result = ImageBatch(np.array(indices, np.int64), rows, dict(failed))
+            arrays.clear()
+            indices.clear()
+            failed.clear()
+            return result
+
+        with contextlib.closing(decoded(images, prepare, ahead=3 * self.batch)) as stream:
+            for index, image in enumerate(stream):
+                if isinstance(image, Undecodable):
+                    failed[index] = image.reason
+                    continue
+                arrays.append(image)
+                indices.append(index)
+                if len(arrays) == self.batch:
+                    yield encode()
+        if arrays or failed:
+            yield encode()
+
+    def _by_length(self, order: NDArray[np.int64], ends: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+        """Cut ``order`` (indices, shortest first) into batches of bounded tokens and texts."""
+        first = 0
+        while first < len(order):
+            size = 8 * self.batch
+            while size > self.batch:
+                last = order[min(first + size, len(order)) - 1]
+                if size * (int(ends[last]) + 1) <= self.batch * self.context:
+                    break
+                size = max(self.batch, size * 3 // 4)
+            yield order[first : first + size]
+            first += size
+
+    def _features(self, forward: TextTower | Callable[[Any], Any], batch: Any) -> Vectors:
+        """Run ``forward`` on ``batch`` and give float32 unit rows on the host."""
+        import torch
+
+        try:
+            with torch.inference_mode():
+                moved = batch.to(self.device)
+                if isinstance(forward, TextTower):
+                    features = forward.encode(moved, forward.ends(moved))
+                else:
+                    features = forward(moved)
+                unit = torch.nn.functional.normalize(features.float(), dim=-1).cpu().numpy()
+        except torch.OutOfMemoryError as error:
+            raise ModelError(
+                f"{self.device} ran out of memory with batches of {self.batch}; set a smaller model.batch"
+            ) from error
+        if not np.isfinite(unit).all():
+            raise ModelError(
+                f"{self.model} gives vectors that aren't numbers; its weights don't fit it or are damaged"
+            )
+        return unit
+
+    def _empty(self) -> Vectors:
+        return np.zeros((0, self.dimension), np.float32)
+
+
+def load_encoder(model: ModelId, *, device: str = "auto", batch: int = 64) -> Encoder:
+    """Load ``model`` for encoding; ``device`` is auto (cuda, else mps, else cpu) or a torch device.
+
+    Raises ModelError where the model isn't known, its activation differs from its weights' (QuickGELU), its
+    weights can't be had, or the device isn't there; MissingExtraError without open_clip.
+    """
+    from .loading import load
+
+    return load(model, device=device, batch=batch)
+
+
+def find_weights(name: str, pretrained: str = "") -> str:
+    """Where a model's weights are, in words: a local file, the cache, or the hub; ModelError if nowhere.
+
+    Checks name, tag and activation too; loads and fetches nothing.
+    """
+    from .loading import find
+
+    return find(resolve(name, pretrained))

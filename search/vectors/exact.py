@@ -1,0 +1,79 @@
+"""Exact k-NN inside a pool: every row a neighbour of every query, on a GPU where FAISS has one."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.errors import MissingExtraError
+
+DECIMALS = 6
+GPU_LIMIT = 2048
+"""FAISS on a GPU returns so many neighbours of a query at most."""
+
+Vectors = NDArray[np.float32]
+
+
+def exact_scores(queries: Vectors, vectors: Vectors) -> NDArray[np.float64]:
+    """The score of every query (n, d) with every row of ``vectors`` (rows, d): (n, rows), in their order.
+
+    NaN where a vector isn't a number: FAISS finds no such row.
+    """
+    faiss = import_faiss()
+    scores = np.full((len(queries), len(vectors)), np.nan)
+    for start, products, places in _found(faiss, contiguous(queries), contiguous(vectors)):
+        query, place = np.nonzero(places >= 0)
+        scores[query, start + places[query, place]] = rounded(products[query, place])
+    return scores
+
+
+def _found(faiss: Any, queries: Vectors, vectors: Vectors) -> list[tuple[int, Vectors, NDArray[np.int64]]]:
+    """(first row, products, places from it) of one part of ``vectors`` after the other."""
+    metric = faiss.METRIC_INNER_PRODUCT
+    if not len(vectors) or not len(queries):
+        return []
+    if not has_gpu(faiss):
+        return [(0, *faiss.knn(queries, vectors, len(vectors), metric=metric))]
+    resources = _gpu_resources(faiss)
+    found: list[tuple[int, Vectors, NDArray[np.int64]]] = []
+    for start in range(0, len(vectors), GPU_LIMIT):
+        part = vectors[start : start + GPU_LIMIT]
+        found.append((start, *faiss.knn_gpu(resources, queries, part, len(part), metric=metric)))
+    return found
+
+
+_THREAD = threading.local()
+"""Holds a thread's GPU memory and streams: slow to make, and not to be used by two threads at once."""
+
+
+def _gpu_resources(faiss: Any) -> Any:
+    if not hasattr(_THREAD, "resources"):
+        _THREAD.resources = faiss.StandardGpuResources()
+    return _THREAD.resources
+
+
+def import_faiss() -> Any:
+    """The faiss module; MissingExtraError without it."""
+    try:
+        import faiss
+    except ImportError as error:
+        raise MissingExtraError("searching vectors", "cpu") from error
+    return faiss
+
+
+def has_gpu(faiss: Any) -> bool:
+    """Whether this FAISS was built for GPUs and finds one."""
+    return hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0
+
+
+def rounded(products: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Products as scores: 6 decimals in float64, so that ``score >= 0.25`` means what it says; -0 as 0."""
+    return np.round(products.astype(np.float64), DECIMALS) + 0.0
+
+
+def contiguous(vectors: NDArray[Any]) -> Vectors:
+    """``vectors`` as FAISS takes them: float32, row after row."""
+    return np.ascontiguousarray(vectors, np.float32)

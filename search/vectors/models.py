@@ -1,0 +1,157 @@
+"""Which model: its identity, SWAT's names for four of them, the folder it gets, and its weights' fingerprint.
+
+Nothing here imports torch: `captrawl status` asks these questions too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...core.errors import ModelError
+
+if TYPE_CHECKING:
+    from ...workspace.workspace import Workspace
+
+LOCAL = "local-dir:"
+HUB = "hf-hub:"
+CONFIG = "open_clip_config.json"
+
+_CHECKPOINTS = (  # open_clip's own order of preference inside a local-dir
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.safetensors",
+    "open_clip_pytorch_model.bin",
+    "open_clip_pytorch_model.pth",
+    "model.safetensors",
+    "pytorch_model.bin",
+    "pytorch_model.pth",
+    "model.pth",
+)
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
+_PLAIN_TAG = re.compile(r"[A-Za-z0-9_-]{0,79}")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelId:
+    """An open_clip model: ``name`` as open_clip takes it, ``pretrained`` its tag or a checkpoint's path.
+
+    ``local-dir:PATH`` and ``hf-hub:ORG/NAME`` bring their own weights: ``pretrained`` is "" there.
+    """
+
+    name: str
+    pretrained: str = ""
+
+    @property
+    def slug(self) -> str:
+        """A folder name: distinct models, distinct slugs; safe on every file system, at most 100 characters.
+
+        A built-in model reads ``ViT-B-32-quickgelu.laion400m_e32``; anything else gets a hash of its full
+        name, since a path can't be shortened without one. The slug names the model, not its weights: what
+        those were stands in the folder's model.json (:func:`fingerprint`).
+        """
+        if _PLAIN_NAME.fullmatch(self.name) and _PLAIN_TAG.fullmatch(self.pretrained):
+            return f"{self.name}.{self.pretrained}" if self.pretrained else self.name
+        shown = Path(self.name.removeprefix(LOCAL)).name if self.name.startswith(LOCAL) else self.name
+        tag = Path(self.pretrained).name if self.pretrained else ""
+        safe = re.sub(r"[^A-Za-z0-9_-]+", "-", f"{shown.removeprefix(HUB)}-{tag}").strip("-")[:80]
+        unique = hashlib.sha256(f"{self.name}\0{self.pretrained}".encode()).hexdigest()[:8]
+        return f"{safe}.{unique}" if safe else unique
+
+    def __str__(self) -> str:
+        return f"{self.name} / {self.pretrained}" if self.pretrained else self.name
+
+
+MODELS: dict[str, ModelId] = {
+    "vitb32_openclip_laion400m": ModelId("ViT-B-32-quickgelu", "laion400m_e32"),
+    "vitb32_openclip_laion2b": ModelId("ViT-B-32", "laion2b_s34b_b79k"),
+    "vitb32_clip": ModelId("ViT-B-32-quickgelu", "openai"),
+    # SWAT writes ViT-B-16 here. The open_clip of its day forced QuickGELU on every "openai" tag, today's
+    # doesn't, so the architecture that gives SWAT's vectors is this one.
+    "vitb16_clip": ModelId("ViT-B-16-quickgelu", "openai"),
+}
+"""SWAT's names (its ``model_cfg``) → the model each stands for."""
+
+
+def resolve(name: str, pretrained: str = "", *, root: Path | None = None) -> ModelId:
+    """The model that ``name`` (an alias of MODELS, a built-in, local-dir: or hf-hub:) and a tag stand for.
+
+    An alias and the two schemes bring their own weights, so ``pretrained`` isn't read with them. A relative
+    path lies below ``root`` (default: the current folder). Raises ModelError for an empty name.
+    """
+    if name in MODELS:
+        return MODELS[name]
+    base = root or Path.cwd()
+    if name.startswith(LOCAL):
+        path = name.removeprefix(LOCAL)
+        if not path:
+            raise ModelError("model name 'local-dir:' lacks the folder; write local-dir:PATH")
+        return ModelId(LOCAL + str((base / Path(path).expanduser()).resolve()))
+    if name.startswith(HUB):
+        return ModelId(name)
+    if not name:
+        raise ModelError("the model has no name; set model.name in captrawl.toml, or give --model NAME")
+    if pretrained.endswith((".pt", ".pth", ".bin", ".safetensors", ".npz")) or "/" in pretrained:
+        pretrained = str((base / Path(pretrained).expanduser()).resolve())
+    return ModelId(name.replace("/", "-"), pretrained)
+
+
+def model_of(workspace: Workspace) -> ModelId:
+    """The model that a workspace's settings name."""
+    settings = workspace.settings().model
+    return resolve(settings.name, settings.pretrained, root=workspace.root)
+
+
+def fingerprint(model: ModelId) -> str:
+    """The sha256 of a local model's weights, architecture and tokenizer files; "" for models from a hub.
+
+    A hub's weights are fingerprinted when they are loaded (search.encoder). Raises ModelError where the
+    folder, its config or its weights aren't there.
+    """
+    if model.name.startswith(LOCAL):
+        folder = Path(model.name.removeprefix(LOCAL))
+        if not (folder / CONFIG).is_file():
+            raise ModelError(
+                f"{folder} isn't an open_clip model: it has no {CONFIG}; name its folder after local-dir:"
+            )
+        return _hash_files([folder / CONFIG, _checkpoint(folder), *_tokenizer_files(folder)])
+    if "/" in model.pretrained:
+        path = Path(model.pretrained)
+        if not path.is_file():
+            raise ModelError(
+                f"weights {path} for {model.name} aren't there; give a checkpoint's path or a tag"
+            )
+        return _hash_files([path])
+    return ""
+
+
+def _checkpoint(folder: Path) -> Path:
+    """The weights that open_clip would load from ``folder``."""
+    for name in _CHECKPOINTS:
+        if (folder / name).is_file():
+            return folder / name
+    found = sorted(
+        (path for path in folder.iterdir() if path.suffix in {".safetensors", ".bin", ".pth"}),
+        key=lambda path: (path.suffix != ".safetensors", str(path)),
+    )
+    if not found:
+        raise ModelError(f"{folder} holds no weights (.safetensors, .bin or .pth); copy them beside {CONFIG}")
+    return found[0]
+
+
+def _tokenizer_files(folder: Path) -> list[Path]:
+    stems = ("tokenizer", "vocab", "merges", "special_tokens", "added_tokens", "sentencepiece", "spiece")
+    return sorted(path for path in folder.iterdir() if path.is_file() and path.name.startswith(stems))
+
+
+def _hash_files(paths: list[Path]) -> str:
+    total = hashlib.sha256()
+    for path in paths:
+        try:
+            with path.open("rb") as handle:
+                total.update(hashlib.file_digest(handle, "sha256").digest())
+        except OSError as error:
+            raise ModelError(f"can't read {path}: {error.strerror}") from error
+    return total.hexdigest()

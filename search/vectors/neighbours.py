@@ -1,0 +1,216 @@
+"""Open a FAISS index over stored embeddings, and ask it for the nearest rows.
+
+    vectors/<model>/
+      images.faiss, captions.faiss     inner product; id = row in the embeddings
+      index.json                       what they were made from and how (VectorsInfo)
+
+A score is the float32 product of the query and a stored vector, rounded to 6 decimals. Order: score
+descending, then uid, then row. An inexact index only proposes rows; what comes back is scored exactly.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.errors import ModelError, WorkspaceError
+from ...core.files import write_json
+from .exact import contiguous, exact_scores, has_gpu, import_faiss, rounded
+from .store import Embeddings
+
+FORMAT = 1
+METRIC = "inner_product"
+WHERE = ("images", "captions")
+MORE = 4
+"""An inexact index is asked for so many times the rows wanted, and those are scored exactly."""
+
+Where = Literal["images", "captions"]
+Vectors = NDArray[np.float32]
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class VectorsInfo:
+    """index.json. ``content`` is a hash of the embedded rows' identities, in order."""
+
+    name: str
+    pretrained: str
+    weights: str
+    dimension: int
+    metric: str
+    precision: str
+    rows: int
+    content: str
+    factory: str
+    recall: Mapping[str, float] | None
+    """recall@10 of images and captions on a sample; None for an exact index."""
+
+    @property
+    def exact(self) -> bool:
+        return self.recall is None
+
+    def save(self, folder: Path) -> None:
+        """Write ``folder``/index.json."""
+        values = asdict(self)
+        model = {key: values.pop(key) for key in ("name", "pretrained", "weights")}
+        write_json(folder / "index.json", {"format": FORMAT, "model": model, **values})
+
+    @classmethod
+    def load(cls, folder: Path) -> VectorsInfo:
+        """index.json of ``folder``; WorkspaceError where it isn't there or isn't readable."""
+        path = folder / "index.json"
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise WorkspaceError(f"{folder} holds no vectors; build them with captrawl embed") from error
+        except ValueError as error:
+            raise WorkspaceError(f"{path} isn't readable ({error}); run captrawl embed again") from error
+        found = data.pop("format", None)
+        if found != FORMAT:
+            raise WorkspaceError(f"{path} has format {found}, this captrawl reads {FORMAT}")
+        return cls(**data.pop("model"), **data)
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """The nearest rows of each query, best first: both (queries, found); row -1 and score NaN fill up."""
+
+    rows: Rows
+    scores: NDArray[np.float64]
+
+
+class Neighbours:
+    """The vectors of one kind (``where``), asked by unit vectors of the model that made them."""
+
+    def __init__(self, index: Any, info: VectorsInfo, embeddings: Embeddings, where: Where) -> None:
+        self.info, self.embeddings = info, embeddings
+        self.matrix = embeddings.images if where == "images" else embeddings.captions
+        self._index = index
+
+    @classmethod
+    def open(cls, folder: Path, embeddings: Embeddings, where: Where) -> Neighbours:
+        """The index of ``folder`` over ``embeddings``.
+
+        Raises WorkspaceError where it isn't there or doesn't hold all the rows, ModelError where another
+        model or precision made it, MissingExtraError without FAISS.
+        """
+        faiss = import_faiss()
+        info, made = VectorsInfo.load(folder), embeddings.info
+        for name, indexed, stored in (
+            ("model", f"{info.name} {info.pretrained}".strip(), f"{made.name} {made.pretrained}".strip()),
+            ("weights", info.weights[:12], made.weights[:12]),
+            ("dimension", info.dimension, made.dimension),
+            ("precision", info.precision, made.precision),
+        ):
+            if indexed != stored:
+                raise ModelError(
+                    f"{folder} was built from {name} {indexed}, the embeddings have {stored}; "
+                    "rebuild it with captrawl embed"
+                )
+        path = folder / f"{where}.faiss"
+        try:
+            index = faiss.read_index(str(path), getattr(faiss, "IO_FLAG_MMAP_IFC", 0))
+        except RuntimeError as error:
+            raise WorkspaceError(f"can't read {path}; run captrawl embed again") from error
+        if not index.ntotal == info.rows == embeddings.rows or index.d != info.dimension:
+            raise WorkspaceError(
+                f"{path} holds {index.ntotal} rows of {index.d} dimensions, the embeddings {embeddings.rows} "
+                f"of {info.dimension}; run captrawl embed"
+            )
+        return cls(index, info, embeddings, where)
+
+    @property
+    def selects(self) -> bool:
+        """Whether pools are searched on the index: it is exact, and there is no GPU.
+
+        Else they are read from the stored vectors: FAISS on a GPU passes over selectors without a word.
+        """
+        return self.info.factory == "Flat" and not has_gpu(import_faiss())
+
+    def nearest(self, queries: Vectors, k: int, *, rows: Rows | None = None) -> Nearest:
+        """The ``k`` nearest rows of each query (n, dimension), among ``rows`` (distinct) or all.
+
+        Exact inside ``rows``, and over all where the index is exact; ties at the last place are settled by
+        the order too. Gives min(k, rows) columns; none for an empty pool.
+        """
+        self._check(queries)
+        if rows is not None:
+            scores = self.pool_scores(queries, rows)
+            return self._ordered([rows] * len(queries), list(scores), min(k, len(rows)))
+        total = len(self.matrix)
+        wanted = min(k, total)
+        if not wanted:
+            return Nearest(np.zeros((len(queries), 0), np.int64), np.zeros((len(queries), 0)))
+        found, scores = zip(*(self._candidates(query, wanted) for query in queries), strict=True)
+        return self._ordered(list(found), list(scores), wanted)
+
+    def pool_scores(self, queries: Vectors, rows: Rows) -> NDArray[np.float64]:
+        """The score of every query with every one of ``rows`` (distinct), (queries, rows), in their order.
+
+        NaN where a stored vector isn't a number.
+        """
+        self._check(queries)
+        if not self.selects:
+            return exact_scores(queries, self.matrix.take(rows))
+        faiss = import_faiss()
+        pool = np.ascontiguousarray(rows, np.int64)
+        scores = np.full((len(queries), len(pool)), np.nan)
+        if not len(pool) or not len(queries):
+            return scores
+        selector = faiss.IDSelectorArray(pool)
+        chosen = faiss.SearchParameters(sel=selector)
+        products, found = self._index.search(contiguous(queries), len(pool), params=chosen)
+        order = np.argsort(pool)
+        places = order[np.minimum(np.searchsorted(pool, found, sorter=order), len(pool) - 1)]
+        query, place = np.nonzero(found >= 0)
+        scores[query, places[query, place]] = rounded(products[query, place])
+        return scores
+
+    def pool_ranking(self, query: Vectors, rows: Rows) -> Nearest:
+        """All of ``rows`` (distinct) by their score with one query (dimension,), as one line each."""
+        found = self.nearest(query[None], len(rows), rows=rows)
+        return Nearest(found.rows[0], found.scores[0])
+
+    def _candidates(self, query: Vectors, wanted: int) -> tuple[Rows, NDArray[np.float64]]:
+        """Rows and scores that hold the ``wanted`` best and every tie of the last one.
+
+        An inexact index proposes rows; they are scored from the stored vectors.
+        """
+        total = len(self.matrix)
+        ask = min(total, wanted + 64 if self.info.exact else wanted * MORE + 64)
+        while True:
+            products, found = self._index.search(contiguous(query[None]), ask)
+            rows = found[0][found[0] >= 0]
+            if not self.info.exact:
+                scores = rounded(self.matrix.take(rows) @ contiguous(query))
+                return rows, scores
+            scores = rounded(products[0][found[0] >= 0])
+            if ask == total or len(rows) < ask or scores[-1] < scores[wanted - 1]:
+                return rows, scores
+            ask = min(total, ask * 4)
+
+    def _ordered(self, rows: list[Rows], scores: list[NDArray[np.float64]], wanted: int) -> Nearest:
+        """The first ``wanted`` of each query's candidates in order."""
+        out = Nearest(
+            np.full((len(rows), wanted), -1, np.int64), np.full((len(rows), wanted), np.nan, np.float64)
+        )
+        for at, (some, values) in enumerate(zip(rows, scores, strict=True)):
+            real = np.flatnonzero(~np.isnan(values))
+            some, values = some[real], values[real]  # noqa: PLW2901
+            order = np.lexsort((some, self.embeddings.uids[some], -values))[:wanted]
+            out.rows[at, : len(order)] = some[order]
+            out.scores[at, : len(order)] = values[order]
+        return out
+
+    def _check(self, queries: Vectors) -> None:
+        if queries.ndim != 2 or queries.shape[1] != self.info.dimension:
+            raise ModelError(
+                f"the index holds {self.info.dimension}-d vectors, the queries have shape {queries.shape}; "
+                f"encode them with {self.info.name}, or embed again with the other model"
+            )

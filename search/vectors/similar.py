@@ -1,0 +1,170 @@
+"""The matched rows nearest to a text or an image, over all classes or in one class's pool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from threading import RLock
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from ...classes.checks import meant
+from ...classes.files import load_classes
+from ...core.errors import InputError, QueryError, WorkspaceError
+from ...core.records import MATCH_SCHEMA
+from ...workspace.workspace import Workspace
+from .encoder import Encoder, load_encoder, model_of
+from .neighbours import Nearest, Neighbours, Vectors, Where
+from .store import Embeddings
+
+pc: Any = pyarrow.compute  # its kernels take more than the stubs say
+
+SIMILAR_SCHEMA = pa.schema(
+    [
+        pa.field("score", pa.float64(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        *MATCH_SCHEMA,
+    ]
+)
+"""A result: its score, its image below the workspace, and its line of matches.parquet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """Where to look: the images or the captions, of all classes or of one, and for how many."""
+
+    where: Where = "images"
+    class_id: int | None = None
+    k: int = 20
+
+
+class Similarity:
+    """A workspace's vectors, open for many questions; threads may share it.
+
+    The model is loaded at the first question that needs it.
+    """
+
+    def __init__(self, workspace: Workspace, stored: Embeddings) -> None:
+        self._workspace = workspace
+        self.stored = stored
+        self._indices: dict[Where, Neighbours] = {}
+        self._loading = RLock()
+
+    @classmethod
+    def open(cls, workspace: Workspace) -> Self:
+        """The vectors of the workspace's model; WorkspaceError before `captrawl embed`."""
+        return cls(workspace, Embeddings.open(workspace.embeddings_folder(model_of(workspace).slug)))
+
+    def by_text(self, text: str, within: Within) -> pa.Table:
+        """The rows nearest to a text (SIMILAR_SCHEMA)."""
+        return self._nearest(lambda: self.encoder.encode_texts([text]), within)
+
+    def by_image(self, image: Any, within: Within) -> pa.Table:
+        """The rows nearest to an image, a file or a PIL image (SIMILAR_SCHEMA); InputError: unreadable."""
+        return self._nearest(lambda: self.encoder.encode_images([image]), within)
+
+    def by_row(self, uid: int, by: Where, within: Within) -> pa.Table:
+        """The rows nearest to the stored image or caption of ``uid``, itself left out (SIMILAR_SCHEMA).
+
+        InputError where it isn't embedded.
+        """
+        [row] = self.stored.rows_of(np.array([uid], np.int64))
+        if row < 0:
+            raise InputError(f"the row {uid} has no vectors in this workspace")
+        matrix = self.stored.images if by == "images" else self.stored.captions
+        return self._nearest(lambda: matrix.take(np.array([row])), within, but=int(row))
+
+    @property
+    def encoder(self) -> Encoder:
+        """The workspace's model, loaded once."""
+        with self._loading:
+            return self._encoder
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        settings = self._workspace.settings().model
+        return load_encoder(model_of(self._workspace), device=settings.device, batch=settings.batch)
+
+    def _neighbours(self, where: Where) -> Neighbours:
+        with self._loading:
+            if where not in self._indices:
+                folder = self._workspace.vectors_folder(model_of(self._workspace).slug)
+                self._indices[where] = Neighbours.open(folder, self.stored, where)
+            return self._indices[where]
+
+    def _nearest(self, query: Any, within: Within, *, but: int = -1) -> pa.Table:
+        """The rows nearest to the vectors that ``query()`` gives, which isn't called for an empty pool."""
+        neighbours = self._neighbours(within.where)
+        pool = self.stored.rows_of(_matched_uids(self._workspace, within.class_id))
+        pool = pool[(pool >= 0) & (pool != but)]
+        if not len(pool):
+            return SIMILAR_SCHEMA.empty_table()
+        asked: Vectors = query()
+        nearest = neighbours.nearest(asked, within.k, rows=None if len(pool) == self.stored.rows else pool)
+        return _lines(self._workspace, self.stored, nearest, within.class_id)
+
+
+def similar(
+    workspace: Workspace,
+    *,
+    text: str = "",
+    image: Path | None = None,
+    where: Where = "images",
+    class_name: str = "",
+    k: int = 20,
+) -> pa.Table:
+    """The ``k`` matched rows whose image or caption (``where``) is nearest to ``text`` or ``image``.
+
+    SIMILAR_SCHEMA, score descending, then uid; a row that several classes matched is told of the first, or of
+    ``class_name`` (a class's name or id). Raises QueryError unless just one of text and image is given,
+    InputError for an unknown class or an unreadable image, WorkspaceError before `captrawl embed`.
+    """
+    if bool(text.strip()) == (image is not None):
+        raise QueryError("give a text or an image to look for, and just one of them")
+    within = Within(where, find_class(workspace, class_name) if class_name else None, k)
+    opened = Similarity.open(workspace)
+    return opened.by_text(text, within) if image is None else opened.by_image(image, within)
+
+
+def find_class(workspace: Workspace, given: str) -> int:
+    """The id of the class with the name or id ``given``; InputError where there is none or several."""
+    classes = load_classes(workspace.classes_path())
+    named = [entry.id for entry in classes if entry.name == given]
+    if len(named) > 1:
+        raise InputError(f"classes {', '.join(map(str, named))} are all named {given!r}; give the id")
+    if named:
+        return named[0]
+    if given.isdecimal() and any(entry.id == int(given) for entry in classes):
+        return int(given)
+    raise InputError(
+        f"no class of {workspace.classes_path()} has the name or id {given!r}{meant(classes, given)}"
+    )
+
+
+def _matched_uids(workspace: Workspace, class_id: int | None) -> NDArray[np.int64]:
+    """The distinct uids matched, ascending."""
+    if not workspace.matches_path.is_file():
+        raise WorkspaceError(f"{workspace.matches_path} isn't there; run captrawl match first")
+    chosen: Any = None if class_id is None else pc.field("class_id") == class_id
+    return np.unique(pq.read_table(workspace.matches_path, columns=["uid"], filters=chosen)["uid"].to_numpy())
+
+
+def _lines(workspace: Workspace, stored: Embeddings, nearest: Nearest, class_id: int | None) -> pa.Table:
+    """The first query's rows with their first line of matches.parquet."""
+    rows = nearest.rows[0][nearest.rows[0] >= 0]
+    found = stored.metadata.take(rows)
+    chosen = pc.field("uid").isin(found["uid"].to_pylist())
+    if class_id is not None:
+        chosen &= pc.field("class_id") == class_id
+    lines = pq.read_table(workspace.matches_path, filters=chosen)
+    at = pc.index_in(found["uid"], value_set=lines["uid"])  # the first of a uid's lines
+    table = lines.take(at)
+    scores = pa.array(nearest.scores[0][: len(rows)])
+    columns = [scores, found["image_path"], *(table[name] for name in MATCH_SCHEMA.names)]
+    return pa.table(columns, schema=SIMILAR_SCHEMA)

@@ -1,0 +1,221 @@
+"""Stored embeddings in clip-retrieval's layout: written and read here.
+
+    embeddings/<model>/
+      model.json                         format, model, weights' fingerprint, dimension, precision
+      img_emb/img_emb_00.npy             unit rows; row i of all three belongs together
+      text_emb/text_emb_00.npy
+      metadata/metadata_00.parquet       records.EMBEDDED_SCHEMA; renamed last: commits the shard
+      failed.parquet                     images that couldn't be decoded, see indexer.embed
+
+Two digits, always: clip-retrieval's readers sort the names, so the width can't grow. Shards grow instead
+(:func:`shard_rows`): a kill loses at most a sixth of the rows that are done, and 100 shards hold 35 million.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from ...core.errors import ModelError, WorkspaceError
+from ...core.files import atomic, write_json
+from ...core.records import EMBEDDED_SCHEMA
+
+FORMAT = 1
+INFO = "model.json"
+SHARDS = 100
+_FIRST_SHARD = 256
+_LARGEST_SHARD = 1 << 20
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingsInfo:
+    """model.json: what made the vectors; vectors of two infos never mix."""
+
+    name: str
+    pretrained: str
+    weights: str
+    """search.encoder.Encoder.weights."""
+    dimension: int
+    precision: str
+    """Of the stored vectors: float16 or float32."""
+
+    def save(self, folder: Path) -> None:
+        """Write ``folder``/model.json."""
+        write_json(folder / INFO, {"format": FORMAT, **asdict(self)})
+
+    @classmethod
+    def load(cls, folder: Path) -> EmbeddingsInfo:
+        """model.json of ``folder``; WorkspaceError where it isn't there or isn't readable."""
+        path = folder / INFO
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise WorkspaceError(f"{folder} holds no embeddings; make them with captrawl embed") from error
+        except ValueError as error:
+            raise WorkspaceError(f"{path} isn't readable ({error}); delete {folder}, embed again") from error
+        found = data.pop("format", None)
+        if found != FORMAT:
+            raise WorkspaceError(f"{path} has format {found}, this captrawl reads {FORMAT}")
+        return cls(**data)
+
+
+def shard_rows(shard: int) -> int:
+    """How many rows shard number ``shard`` (from 0) takes before failures: 256, doubled every six shards."""
+    if shard >= SHARDS:
+        raise WorkspaceError(f"one model's embeddings hold {SHARDS} shards and all are full")
+    return min(_FIRST_SHARD << (shard // 6), _LARGEST_SHARD)
+
+
+def shard_paths(folder: Path, shard: int) -> tuple[Path, Path, Path]:
+    """The shard's image vectors, text vectors and metadata."""
+    return (
+        folder / "img_emb" / f"img_emb_{shard:02d}.npy",
+        folder / "text_emb" / f"text_emb_{shard:02d}.npy",
+        folder / "metadata" / f"metadata_{shard:02d}.parquet",
+    )
+
+
+def write_shard(
+    folder: Path, shard: int, rows: pa.Table, *, images: NDArray[Any], captions: NDArray[Any]
+) -> None:
+    """Write one shard (``rows`` of EMBEDDED_SCHEMA, aligned arrays); it is there when the metadata is."""
+    image_path, text_path, metadata_path = shard_paths(folder, shard)
+    for path, vectors in ((image_path, images), (text_path, captions)):
+        with atomic(path) as temporary, temporary.open("wb") as handle:
+            np.save(handle, vectors)
+    with atomic(metadata_path) as temporary:
+        pq.write_table(rows.cast(EMBEDDED_SCHEMA), temporary)
+
+
+class Matrix:
+    """The rows of several memory-mapped .npy files as one matrix; gives float32."""
+
+    def __init__(self, shards: Sequence[NDArray[Any]], dimension: int) -> None:
+        self._shards = list(shards)
+        self._starts = np.cumsum([0, *(len(shard) for shard in shards)])
+        self.dimension = dimension
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def take(self, rows: NDArray[np.int64]) -> Vectors:
+        """float32 (len(rows), dimension), in the order of ``rows``."""
+        taken = np.empty((len(rows), self.dimension), np.float32)
+        owner = np.searchsorted(self._starts, rows, side="right") - 1
+        for shard in np.unique(owner):
+            mine = owner == shard
+            taken[mine] = self._shards[shard][rows[mine] - self._starts[shard]]
+        return taken
+
+    def blocks(self, size: int, start: int = 0) -> Generator[Vectors, None, None]:
+        """float32 blocks of at most ``size`` rows, in order from row ``start``."""
+        for first in range(start, len(self), size):
+            yield self.take(np.arange(first, min(first + size, len(self)), dtype=np.int64))
+
+
+class Embeddings:
+    """Stored embeddings, open for reading: row i of ``images``, ``captions`` and ``metadata``."""
+
+    def __init__(self, folder: Path, info: EmbeddingsInfo, shards: int) -> None:
+        self.folder, self.info, self.shards = folder, info, shards
+        self.metadata = _metadata(folder, shards)
+        self.images = Matrix([self._vectors(shard, 0) for shard in range(shards)], info.dimension)
+        self.captions = Matrix([self._vectors(shard, 1) for shard in range(shards)], info.dimension)
+        if not len(self.images) == len(self.captions) == self.rows:
+            raise WorkspaceError(
+                f"{folder} holds {len(self.images)} image and {len(self.captions)} caption vectors for "
+                f"{self.rows} rows; delete it and run captrawl embed"
+            )
+
+    @classmethod
+    def open(cls, folder: Path) -> Embeddings:
+        """The committed shards of ``folder``; WorkspaceError where there are none or they are damaged."""
+        info = EmbeddingsInfo.load(folder)
+        return cls(folder, info, count_shards(folder))
+
+    @property
+    def rows(self) -> int:
+        return self.metadata.num_rows
+
+    @property
+    def dimension(self) -> int:
+        return self.info.dimension
+
+    @cached_property
+    def uids(self) -> NDArray[np.int64]:
+        """The uid of each row. A uid whose image came anew stands twice; the later row holds."""
+        return self.metadata["uid"].to_numpy()
+
+    @cached_property
+    def _sorted(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        order = np.argsort(self.uids, kind="stable")
+        ordered = self.uids[order]
+        last = np.append(ordered[1:] != ordered[:-1], True)[: len(ordered)]
+        return ordered[last], order[last]
+
+    def rows_of(self, uids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The row of each uid; -1 where it isn't embedded."""
+        ordered, rows = self._sorted
+        if not len(ordered):
+            return np.full(len(uids), -1, np.int64)
+        at = np.minimum(np.searchsorted(ordered, uids), len(ordered) - 1)
+        return np.where(ordered[at] == uids, rows[at], -1)
+
+    def _vectors(self, shard: int, which: int) -> NDArray[Any]:
+        path = shard_paths(self.folder, shard)[which]
+        try:
+            vectors: NDArray[Any] = np.load(path, mmap_mode="r")
+        except FileNotFoundError as error:
+            raise WorkspaceError(f"{path} is gone; captrawl embed makes it anew") from error
+        except (OSError, ValueError) as error:
+            raise WorkspaceError(f"can't read {path} ({error}); delete {self.folder}, embed again") from error
+        if vectors.ndim != 2 or vectors.shape[1] != self.dimension or vectors.dtype != self.info.precision:
+            raise ModelError(
+                f"{path} holds {vectors.dtype} vectors of shape {vectors.shape}, {INFO} says "
+                f"{self.info.precision} of {self.dimension} dimensions; delete {self.folder} and embed again"
+            )
+        return vectors
+
+
+def count_shards(folder: Path) -> int:
+    """How many shards are committed."""
+    shards = 0
+    while shards < SHARDS and shard_paths(folder, shards)[2].is_file():
+        shards += 1
+    return shards
+
+
+def whole_shards(folder: Path) -> int:
+    """How many shards are committed and still have all their files, up to the first that hasn't."""
+    committed = range(count_shards(folder))
+    gone = (s for s in committed if not all(path.is_file() for path in shard_paths(folder, s)))
+    return next(gone, len(committed))
+
+
+def drop_shards(folder: Path, first: int) -> None:
+    """Delete what there is of the shards from ``first`` on, the metadata first: it makes a shard count."""
+    for shard in range(first, SHARDS):
+        for path in reversed(shard_paths(folder, shard)):
+            path.unlink(missing_ok=True)
+
+
+def _metadata(folder: Path, shards: int) -> pa.Table:
+    tables: list[pa.Table] = []
+    for shard in range(shards):
+        path = shard_paths(folder, shard)[2]
+        try:
+            tables.append(pq.read_table(path, schema=EMBEDDED_SCHEMA))
+        except (OSError, pa.ArrowException) as error:
+            raise WorkspaceError(f"can't read {path} ({error}); delete {folder} and embed again") from error
+    return pa.concat_tables(tables).combine_chunks() if tables else EMBEDDED_SCHEMA.empty_table()

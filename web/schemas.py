@@ -1,0 +1,278 @@
+"""What the page's server takes and gives: the values of its OpenAPI description.
+
+Ids (uid, class id) are decimal strings: JSON numbers lose 64 bits. A missing value is null.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..search.api import Order
+from ..search.query import CaptionQuery, Filters, Safety
+
+WINDOW = 1000
+"""How many rows the orders relevance and random page through; corpus order pages through all."""
+
+Phrase = Annotated[str, Field(min_length=1, max_length=300)]
+Uid = Annotated[str, Field(pattern=r"^-?[0-9]{1,19}$", description="A signed 64-bit number.")]
+ClassId = Annotated[str, Field(pattern=r"^[0-9]{1,19}$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+SampleName = Annotated[str, Field(max_length=100)]
+
+
+class Given(BaseModel):
+    """Parameters: unknown ones are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Asked(Given):
+    """A question of the caption index: a row matches when it holds any of the phrases."""
+
+    phrase: Annotated[list[Phrase], Field(min_length=1, max_length=200, description="Synonyms of one class.")]
+    prefix: Annotated[str, Field(max_length=300)] = ""
+    exclude: Annotated[list[Phrase], Field(max_length=50)] = []
+    min_side: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    max_punsafe: Annotated[float, Field(ge=0, le=1)] | None = None
+    nsfw: Annotated[list[Phrase], Field(max_length=10, description="Allowed NSFW tags.")] = []
+    min_similarity: Annotated[float, Field(ge=-1, le=1)] | None = None
+    licence: Annotated[str, Field(max_length=300)] = ""
+    language: Annotated[str, Field(max_length=300)] = ""
+    keep_unknown: bool = False
+    safety: Safety = Safety.DEFAULT
+
+    def query(self) -> CaptionQuery:
+        """The question as the library asks it; QueryError where it can't be asked."""
+        filters = Filters(
+            min_side=self.min_side,
+            max_punsafe=self.max_punsafe,
+            nsfw=tuple(self.nsfw),
+            min_similarity=self.min_similarity,
+            licence=self.licence,
+            language=self.language,
+            keep_unknown=self.keep_unknown,
+            safety=self.safety,
+        )
+        return CaptionQuery(tuple(dict.fromkeys(self.phrase)), self.prefix, tuple(self.exclude), filters)
+
+
+class AskedPage(Asked):
+    """A question, and which of its rows to show."""
+
+    order: Order = Order.RELEVANCE
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1, description="Of the order random.")] = 0
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    cursor: Annotated[str, Field(max_length=2000, description="`next` of the page before.")] = ""
+
+
+class AskedExport(Asked):
+    """A question whose rows are all wanted."""
+
+    format: Literal["parquet", "csv"] = "parquet"
+
+
+class AskedSimilar(Given):
+    """What to look for: a text, or an embedded row's image or caption."""
+
+    text: Annotated[str, Field(max_length=1000)] = ""
+    uid: Uid | None = None
+    by: Literal["image", "caption"] = "image"
+    where: Literal["images", "captions"] = "images"
+    class_id: ClassId | None = None
+    k: Annotated[int, Field(ge=1, le=200)] = 24
+
+
+class AskedUpload(Given):
+    """Where to look for what is near an uploaded image."""
+
+    where: Literal["images", "captions"] = "images"
+    class_id: ClassId | None = None
+    k: Annotated[int, Field(ge=1, le=200)] = 24
+
+
+class AskedPool(Given):
+    """Which sample's scores to show, and which part of the pool."""
+
+    sample: SampleName = ""
+    limit: Annotated[int, Field(ge=1, le=5000)] = 2000
+    offset: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
+
+
+class Problem(BaseModel):
+    """Why there is no answer: one or two lines, with what to do."""
+
+    error: str
+
+
+class Safe(BaseModel):
+    """What the safety filter did: rows left out, rows kept without a value to judge by."""
+
+    left_out: int
+    unknown: int
+
+
+class Total(BaseModel):
+    """How many rows match any phrase, and each phrase by itself."""
+
+    total: int
+    synonyms: dict[str, int]
+
+
+class Counts(Total):
+    """The same, and what the safety filter did."""
+
+    safety: Safe
+
+
+class Row(BaseModel):
+    """A caption; ``marks`` are the (start, end) of matches in it, in Unicode code points."""
+
+    uid: Uid
+    url: str | None
+    caption: str | None
+    marks: list[tuple[int, int]]
+    synonym: str | None
+    width: int | None
+    height: int | None
+    similarity: float | None
+    nsfw: str | None
+    punsafe: float | None
+    licence: str | None
+    language: str | None
+    file: str
+    row: int
+    unsafe: bool
+    sha256: Sha256 | None
+    """Of the workspace's image of this row, where it has one."""
+
+
+class Page(Total):
+    """Counts, some rows, and the cursor of the page behind them."""
+
+    rows: list[Row]
+    next: str | None
+
+
+class Neighbour(Row):
+    """A row that is near, with its score and its class."""
+
+    score: float
+    class_id: ClassId
+    class_name: str | None
+
+
+class Neighbours(BaseModel):
+    """The nearest rows, the nearest first."""
+
+    rows: list[Neighbour]
+
+
+class ClassLine(BaseModel):
+    """A class of the workspace and how much there is of it."""
+
+    id: ClassId
+    name: str
+    pool: int
+    images: int
+    confirmed: int
+    rejected: int
+
+
+class Classes(BaseModel):
+    """The classes of the workspace, by id."""
+
+    classes: list[ClassLine]
+
+
+class Share(BaseModel):
+    """A synonym: the corpus rows that hold it, the pool's rows credited to it, and those with an image."""
+
+    text: str
+    match: bool
+    prompt: bool
+    reason: str
+    frequency: int | None
+    pool: int
+    images: int
+
+
+class ClassPage(ClassLine):
+    """One class: its synonyms with their shares, and the samples that it can be seen through."""
+
+    synonyms: list[Share]
+    samples: list[str]
+
+
+Scores = Annotated[list[float | None], Field(description="In the order of `Session.scores`.")]
+
+
+class PoolRow(BaseModel):
+    """A row of a class's pool with its scores and what the sample did with it."""
+
+    uid: Uid
+    url: str | None
+    caption: str | None
+    synonym: str
+    sha256: Sha256 | None
+    scores: Scores
+    kept: bool
+    rank: int | None
+    reason: str
+    meaning: Annotated[str, Field(description="The reason in words.")]
+    unsafe: bool
+    mark: Literal["rejected", "confirmed"] | None
+
+
+class Pool(BaseModel):
+    """A part of a class's pool, the sample's kept rows first, by rank."""
+
+    total: int
+    rows: list[PoolRow]
+    method: str
+    stale: bool
+    """Whether marks were changed since the sample was drawn."""
+
+
+class MarkGiven(Given):
+    """What the user says of an image in a class; null takes it back."""
+
+    mark: Literal["rejected", "confirmed"] | None
+
+
+class MarkTaken(MarkGiven):
+    """What is stored now, and how many of the class's images are marked."""
+
+    confirmed: int
+    rejected: int
+
+
+class Session(BaseModel):
+    """What this server serves, and the token that its own page writes with."""
+
+    version: str
+    token: str
+    index: str
+    rows: int
+    files: int
+    workspace: str | None
+    model: str | None
+    similar: bool
+    samples: list[str]
+    scores: list[str]
+    window: int
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Problem, "description": "Not a request that makes sense."},
+    403: {"model": Problem, "description": "Another host, site or token."},
+    404: {"model": Problem, "description": "Not there."},
+    405: {"model": Problem, "description": "Not with this method."},
+    409: {"model": Problem, "description": "The workspace lacks what this needs."},
+    413: {"model": Problem, "description": "Too large."},
+    415: {"model": Problem, "description": "Not an image that can be read."},
+    422: {"model": Problem, "description": "A value that can't be asked."},
+    503: {"model": Problem, "description": "Too busy, too slow, or the Elasticsearch server is down."},
+}
+"""The answers that every operation can give besides its own."""

@@ -1,0 +1,159 @@
+"""What users trip over, looked at before they do: extras, device, model, disk, open files, index."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import platform
+import resource
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from ..core.errors import CaptrawlError
+from .workspace import Workspace
+
+EXTRAS = {
+    "cpu or gpu": ("aiohttp", "faiss", "img2dataset", "open_clip", "sklearn", "torch"),
+    "web": ("fastapi", "uvicorn"),
+}
+"""The modules that each extra brings."""
+LOW_DISK = 10 * 2**30
+LOW_OPEN_FILES = 1024
+
+
+class Verdict(StrEnum):
+    """How a check ended; only BAD makes `doctor` fail."""
+
+    GOOD = "ok"
+    WARNING = "warning"
+    BAD = "problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: what was looked at, how it stands, and what to do."""
+
+    check: str
+    verdict: Verdict
+    text: str
+
+
+def examine(directory: Path, *, index: str = "") -> list[Finding]:
+    """Every finding for the workspace at ``directory``, where there is one, and the caption index."""
+    return list(_findings(directory, index))
+
+
+def _findings(directory: Path, index: str) -> Iterator[Finding]:
+    yield Finding("python", Verdict.GOOD, f"{platform.python_version()} on {platform.platform()}")
+    yield from _extras()
+    yield _faiss()
+    yield _device()
+    yield _disk(directory)
+    yield _open_files()
+    workspace = Workspace(directory)
+    if workspace.settings_path.exists():
+        try:
+            settings = workspace.settings()
+        except CaptrawlError as error:
+            yield Finding("settings", Verdict.BAD, str(error))
+            return
+        yield Finding("settings", Verdict.GOOD, f"{workspace.settings_path}")
+        yield _model(settings.model.name, settings.model.pretrained)
+        if not settings.download.contact:
+            yield Finding(
+                "contact",
+                Verdict.WARNING,
+                "[download] contact is empty: sites that want to reach you can't; give a URL or address",
+            )
+        if not index:
+            from ..indexer.match_stage import index_location
+
+            index = index_location(workspace)
+    if index:
+        yield _index(index)
+
+
+def _extras() -> Iterator[Finding]:
+    for extra, modules in EXTRAS.items():
+        missing = [name for name in modules if importlib.util.find_spec(name) is None]
+        name = extra.split(" ", maxsplit=1)[0]
+        if missing:
+            text = f"not installed ({', '.join(missing)} missing): pip install 'captrawl[{name}]'"
+            yield Finding(f"extra {extra}", Verdict.WARNING, text)
+        else:
+            yield Finding(f"extra {extra}", Verdict.GOOD, "installed")
+
+
+def _faiss() -> Finding:
+    found = sorted(
+        f"{name} {distribution.version}"
+        for distribution in importlib.metadata.distributions()
+        if (name := (distribution.metadata["Name"] or "").lower()).startswith("faiss")
+    )
+    if len(found) > 1:
+        text = (
+            f"{' and '.join(found)} share the module name faiss; pip uninstall all of them, then install one"
+        )
+        return Finding("faiss", Verdict.BAD, text)
+    return (
+        Finding("faiss", Verdict.GOOD, found[0])
+        if found
+        else Finding("faiss", Verdict.WARNING, "not installed")
+    )
+
+
+def _device() -> Finding:
+    if importlib.util.find_spec("torch") is None:
+        return Finding("device", Verdict.WARNING, "torch isn't installed, nothing can be embedded")
+    import torch
+
+    if torch.cuda.is_available():
+        return Finding("device", Verdict.GOOD, f"cuda: {torch.cuda.get_device_name(0)}")
+    if torch.backends.mps.is_available():
+        return Finding("device", Verdict.GOOD, "mps")
+    text = f"cpu with {torch.get_num_threads()} threads: embedding runs, at tens of images a second"
+    return Finding("device", Verdict.GOOD, text)
+
+
+def _disk(directory: Path) -> Finding:
+    place = next(p for p in (directory.resolve(), *directory.resolve().parents) if p.exists())
+    free = shutil.disk_usage(place).free
+    text = f"{free / 1e9:.1f} GB free at {place}"
+    if free < LOW_DISK:
+        return Finding("disk", Verdict.WARNING, f"{text}; 100 thousand images take about 10 GB")
+    return Finding("disk", Verdict.GOOD, text)
+
+
+def _open_files() -> Finding:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= soft < LOW_OPEN_FILES:
+        text = (
+            f"{soft} (at most {hard}); a download opens hundreds of sockets: ulimit -n {LOW_OPEN_FILES * 4}"
+        )
+        return Finding("open files", Verdict.WARNING, text)
+    return Finding("open files", Verdict.GOOD, "unlimited" if soft < 0 else str(soft))
+
+
+def _model(name: str, pretrained: str) -> Finding:
+    if importlib.util.find_spec("open_clip") is None:
+        return Finding("model", Verdict.WARNING, f"{name}: open_clip isn't installed")
+    from ..search.vectors.encoder import find_weights
+
+    try:
+        return Finding("model", Verdict.GOOD, find_weights(name, pretrained))
+    except CaptrawlError as error:
+        return Finding("model", Verdict.BAD, str(error))
+
+
+def _index(location: str) -> Finding:
+    from ..search.captions import open_captions
+
+    try:
+        with open_captions(location) as captions:
+            files = len(captions.files())
+            return Finding("index", Verdict.GOOD, f"{location}: {captions.rows():,} rows of {files:,} files")
+    except CaptrawlError as error:
+        return Finding("index", Verdict.BAD, str(error))

@@ -1,0 +1,228 @@
+"""A task's folder: paths, settings, atomic artefacts, locks, and the record of what made each stage.
+
+birds/
+  captrawl.toml  classes.json  matches.parquet  images/  images.parquet
+  embeddings/<model>/  vectors/<model>/  samples/  report/  captrawl.lock.json
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+from collections.abc import Generator, Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import WorkspaceError
+from ..core.files import write_json
+from ..core.version import __version__
+from .checksums import record_hashes
+
+if TYPE_CHECKING:
+    from ..classes.model import ClassList
+    from .settings import Settings
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class StageRecord:
+    """What a finished stage read (hashes by name) and what it counted."""
+
+    inputs: Mapping[str, str]
+    counts: Mapping[str, int]
+    details: Mapping[str, Any]
+    """Values worth keeping in the lock file (corpus fingerprints, versions, seeds); never compared."""
+
+
+class State(StrEnum):
+    """How a stage stands: `stale` read other values, `partial` the same values with rows missing."""
+
+    MISSING = "missing"
+    PARTIAL = "partial"
+    DONE = "done"
+    STALE = "stale"
+
+
+@dataclass(frozen=True, slots=True)
+class StageStatus:
+    """One line of `captrawl status`."""
+
+    stage: str
+    state: State
+    counts: Mapping[str, int]
+    reason: str = ""
+
+
+class Workspace:
+    """The folder of one task. Every path it gives lies inside ``root``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+
+    @classmethod
+    def open(cls, root: Path) -> Workspace:
+        """The workspace at ``root``; WorkspaceError where there is none."""
+        workspace = cls(root)
+        if not workspace.settings_path.is_file():
+            raise WorkspaceError(
+                f"{root} isn't a captrawl workspace (no captrawl.toml); make one with captrawl init DIR, "
+                "or name one with captrawl -C DIR …"
+            )
+        return workspace
+
+    @classmethod
+    def create(cls, root: Path, settings: Settings, classes: ClassList) -> Workspace:
+        """Make the folder with captrawl.toml and classes.json; WorkspaceError where one is already."""
+        from ..classes.files import save_classes
+        from .settings import save_settings
+
+        workspace = cls(root)
+        if workspace.settings_path.exists():
+            raise WorkspaceError(
+                f"{root} is a captrawl workspace already; edit its captrawl.toml, or choose another folder"
+            )
+        if workspace.root.exists() and not workspace.root.is_dir():
+            raise WorkspaceError(f"{root} is a file; choose another folder")
+        workspace.root.mkdir(parents=True, exist_ok=True)
+        save_classes(classes, workspace.root / settings.task.classes)
+        save_settings(settings, workspace.settings_path)  # last: a killed init leaves no half workspace
+        return workspace
+
+    # Paths ------------------------------------------------------------------------------------
+
+    @property
+    def settings_path(self) -> Path:
+        return self.root / "captrawl.toml"
+
+    @property
+    def lock_path(self) -> Path:
+        return self.root / "captrawl.lock.json"
+
+    @property
+    def matches_path(self) -> Path:
+        return self.root / "matches.parquet"
+
+    @property
+    def images_folder(self) -> Path:
+        return self.root / "images"
+
+    @property
+    def ledger_path(self) -> Path:
+        return self.images_folder / "ledger.sqlite"
+
+    @property
+    def images_path(self) -> Path:
+        return self.root / "images.parquet"
+
+    @property
+    def samples_folder(self) -> Path:
+        return self.root / "samples"
+
+    @property
+    def report_folder(self) -> Path:
+        return self.root / "report"
+
+    def embeddings_folder(self, model: str) -> Path:
+        """The embeddings of one model; ``model`` is a slug (search.encoder.ModelId.slug)."""
+        return self.root / "embeddings" / model
+
+    def vectors_folder(self, model: str) -> Path:
+        """The FAISS indices of one model."""
+        return self.root / "vectors" / model
+
+    def classes_path(self) -> Path:
+        """The class list that the settings name."""
+        return self.root / self.settings().task.classes
+
+    def relative(self, path: Path) -> str:
+        """``path`` as artefacts hold it: relative to the workspace, '/'-separated."""
+        return path.relative_to(self.root).as_posix()
+
+    # Settings, locks and records -----------------------------------------------------------------
+
+    def settings(self) -> Settings:
+        """captrawl.toml, read afresh; SettingsError where it isn't valid."""
+        from .settings import load_settings
+
+        return load_settings(self.settings_path)
+
+    @contextlib.contextmanager
+    def locked(self, what: str) -> Generator[None]:
+        """Hold the lock named ``what`` (a stage); WorkspaceError when another process holds it.
+
+        The kernel drops the lock when the process ends, however it ends.
+        """
+        folder = self.root / ".locks"
+        folder.mkdir(exist_ok=True)
+        with (folder / f"{what}.lock").open("a") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise WorkspaceError(
+                    f"another process is running {what!r} in {self.root}; wait for it, or stop it first"
+                ) from error
+            yield
+
+    def record(
+        self,
+        stage: str,
+        inputs: Mapping[str, str],
+        counts: Mapping[str, int],
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Note in captrawl.lock.json that ``stage`` is done, from which inputs and with which counts."""
+        from .provenance import made_by
+
+        with self._lock_file_held():
+            lock = self._read_lock()
+            record = StageRecord(dict(inputs), dict(counts), dict(details or {}))
+            settings = self.settings() if self.settings_path.is_file() else None
+            lock["stages"][stage] = {**asdict(record), "made_by": made_by(stage, settings)}
+            known = lock["artefacts"].get(stage, {})
+            lock["artefacts"][stage] = record_hashes(self.root, stage, known)
+            write_json(self.lock_path, lock)
+
+    def recorded(self, stage: str) -> StageRecord | None:
+        """What :meth:`record` noted of ``stage``, or None."""
+        entry = self._read_lock()["stages"].get(stage)
+        return StageRecord(entry["inputs"], entry["counts"], entry["details"]) if entry else None
+
+    def recorded_hashes(self) -> dict[str, dict[str, str]]:
+        """Stage → path → sha256 of the artefacts as the stages left them."""
+        return self._read_lock()["artefacts"]
+
+    def forget(self, stage: str) -> None:
+        """Drop the record of ``stage``; nothing happens where there is none."""
+        with self._lock_file_held():
+            lock = self._read_lock()
+            lock["artefacts"].pop(stage, None)
+            if lock["stages"].pop(stage, None) is not None:
+                write_json(self.lock_path, lock)
+
+    def _read_lock(self) -> dict[str, Any]:
+        if not self.lock_path.exists():
+            return {"format": FORMAT, "captrawl": __version__, "stages": {}, "artefacts": {}}
+        try:
+            lock = json.loads(self.lock_path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise WorkspaceError(
+                f"{self.lock_path} isn't readable ({error}); delete it and run again"
+            ) from error
+        if lock.get("format") != FORMAT:
+            raise WorkspaceError(
+                f"{self.lock_path} has format {lock.get('format')}, this captrawl reads {FORMAT}"
+            )
+        return {"artefacts": {}, **lock, "captrawl": __version__}
+
+    @contextlib.contextmanager
+    def _lock_file_held(self) -> Generator[None]:
+        """Serialise updates of captrawl.lock.json among processes; waits."""
+        folder = self.root / ".locks"
+        folder.mkdir(exist_ok=True)
+        with (folder / "lock-file.lock").open("a") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
