@@ -13,20 +13,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from .commands import (
-    ask,
-    choose,
-    class_lists,
-    corpus,
-    extras,
-    images,
-    report,
-    serve,
-    stages,
-    swat,
-    synonyms,
-    task,
-)
+from .commands.build import download, embed, index, init, match, run, sample, synonyms
+from .commands.explore import count, demo, doctor, query, serve, similar
+from .commands.share import classes, evaluate, export, import_swat, report, status
 from .core.errors import CaptrawlError, StorageError, UsageError
 from .core.version import __version__
 
@@ -70,8 +59,15 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="From class names to a training list: phrase match in web captions, download, embed, rank by k-NN.",
 )
-for theme in (corpus, ask, task, stages, class_lists, synonyms, images, choose, report, swat, serve, extras):
-    app.add_typer(theme.app)
+COMMANDS = (
+    *(index, query, count),
+    *(init, synonyms, match, download, embed, sample, run),
+    *(status, similar, serve, evaluate, report, export),
+    *(classes, import_swat, demo, doctor),
+)
+"""Every module of commands/, in the order of the help."""
+for command in COMMANDS:
+    app.add_typer(command.app)
 
 
 def show_version(asked: bool) -> None:

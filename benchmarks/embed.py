@@ -24,8 +24,9 @@ import open_clip
 import pyarrow.parquet as pq
 import torch
 from captrawl.search.vectors.decode import threads
-from captrawl.search.vectors.encoder import Encoder, ModelId
+from captrawl.search.vectors.encoder import Encoder
 from captrawl.search.vectors.loading import wrap
+from captrawl.search.vectors.models import ModelId
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""What is checked of every class list: defects, and what several classes share."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Class lists: the records, classes.json, and what is checked of every list.
+"""The records of a class list, and the name that most captions use for a class.
 
 A class is one label of the user's task; its identity is the id. A synonym matches captions, prompts, or both;
-a removed one does neither and says why. Foreign formats are in class_formats.py and class_metrics.py.
+a removed one does neither and says why.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""classes.json: the document of DESIGN 6, in and out."""
+"""classes.json, captrawl's own class list: the document, in and out (docs/formats.md)."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ def allow_private(workspace: Workspace) -> None:
 
 def model_values(name: str, pretrained: str) -> dict[str, Any]:
     """--model and --pretrained as [model] holds them; aliases resolved, empty where neither is given."""
-    from ..search.vectors.encoder import resolve
+    from ..search.vectors.models import resolve
 
     if not name:
         if pretrained:

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Files that are there whole or not at all: atomic writes, JSON, new folders, links; hashes of values."""
 
 from __future__ import annotations
 

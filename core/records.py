@@ -7,7 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+"""Embeddings, a row each: float32 (rows, dimension), unit length unless it says otherwise."""
 
 ROW_SCHEMA = pa.schema(
     [

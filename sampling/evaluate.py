@@ -19,7 +19,7 @@ from ..classes.files import load_classes
 from ..classes.model import ClassList
 from ..core.errors import MissingExtraError, WorkspaceError
 from ..core.files import write_json
-from ..core.records import Progress, silent
+from ..core.records import Progress, Vectors, silent
 from ..search.vectors.models import model_of
 from ..search.vectors.store import Embeddings
 from ..workspace.workspace import Workspace
@@ -39,7 +39,6 @@ NORM = 10.0
 PENALTY = 0.316
 """… CLIP's C (Radford et al. 2021, appendix A.3)."""
 
-Vectors = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
 

@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ..classes.model import ClassList
+from ..core.arrow import pc
 from ..core.errors import WorkspaceError
 from ..search.vectors.store import Embeddings
 from ..workspace.workspace import Workspace
 from .filters import Candidates, Reason
 from .scores import Scores
 
-pc: Any = pyarrow.compute  # its stubs lack most of the overloads used here
 BATCH_ROWS = 1 << 18
 PACKED = "packed"
 """The ledger's state of a usable image."""

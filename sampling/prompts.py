@@ -8,18 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..classes.model import ClassList
 from ..core.errors import MissingExtraError, SettingsError
 from ..core.files import digest
+from ..core.records import Vectors
 from ..workspace.settings import Settings
 from .vector_cache import cached
 
 if TYPE_CHECKING:
     from ..search.vectors.encoder import Encoder
 
-Vectors = NDArray[np.float32]
 TEXTS_AT_ONCE = 16384
 
 

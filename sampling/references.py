@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..classes.model import ClassList
 from ..core.errors import ModelError
-from ..core.records import Progress, silent
+from ..core.records import Progress, Vectors, silent
 from ..search.vectors.store import EmbeddingsInfo
 from ..workspace.settings import ModelSettings
 from ..workspace.workspace import Workspace
@@ -22,8 +22,6 @@ from .shots import Labelled, embed_labelled
 if TYPE_CHECKING:
     from ..search.vectors.encoder import Encoder
     from ..search.vectors.models import ModelId
-
-Vectors = NDArray[np.float32]
 
 
 class LazyEncoder:
@@ -36,7 +34,7 @@ class LazyEncoder:
     def __call__(self) -> Encoder:
         """The loaded model."""
         if self._encoder is None:
-            from ..search.vectors.encoder import load_encoder
+            from ..search.vectors.loading import load_encoder
 
             encoder = load_encoder(self._model, device=self._settings.device, batch=self._settings.batch)
             if (encoder.weights, encoder.dimension) != (self._info.weights, self._info.dimension):

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import WorkspaceError
+from ..core.records import Vectors
 from ..search.vectors.exact import exact_scores
 from ..search.vectors.neighbours import Neighbours
 from ..search.vectors.store import Embeddings
@@ -23,7 +24,6 @@ from .methods import Score
 logger = logging.getLogger(__name__)
 
 QUERIES = 16
-Vectors = NDArray[np.float32]
 Products = Callable[[Vectors], NDArray[np.float64]]
 """Scores of queries (queries, d) with all rows of a pool: (queries, rows), NaN where a vector is broken."""
 

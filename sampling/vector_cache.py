@@ -11,13 +11,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..core.files import atomic
+from ..core.records import Vectors
 
 logger = logging.getLogger(__name__)
 
-Vectors = NDArray[np.float32]
 FORMAT = 1
 
 

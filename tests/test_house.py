@@ -65,7 +65,7 @@ def test_help_and_a_folder_query_stay_light(tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "from captrawl.cli import app\n"
-        "import captrawl.search.captions, captrawl.search.tantivy.index, captrawl.commands.ask\n"
+        "import captrawl.search.captions, captrawl.search.tantivy.index, captrawl.commands.explore.query\n"
         "heavy = {'torch', 'faiss', 'img2dataset', 'elasticsearch', 'aiohttp', 'open_clip', 'pandas'}\n"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)\n"
     )

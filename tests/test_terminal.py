@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from captrawl.commands.counts import counts_text
+from captrawl.commands.results import counts_text
 from captrawl.core.terminal import bar, clean, highlighted, one_line
 
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from ..classes.files import load_classes
 from ..classes.model import ClassEntry, ClassList
+from ..core.arrow import pc
 from ..core.errors import CaptrawlError
 from ..sampling.files import SAMPLE_SCHEMA
 from ..sampling.filters import MEANINGS
@@ -24,7 +25,6 @@ from .explorer import Explorer, Fresh, is_unsafe
 from .files import NotServedError
 from .schemas import ClassLine, ClassPage, Pool, PoolRow, Share
 
-pc: Any = pyarrow.compute  # its stubs lack most of the overloads used here
 MATCHED = ["class_id", "synonym", "uid", "url", "caption", "nsfw", "punsafe"]
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet as pq
 
+from ..core.arrow import pc
 from ..core.errors import WorkspaceError
 from ..search.captions import CaptionIndex
 from ..search.query import DEFAULT_PUNSAFE, UNSAFE_TAG
@@ -20,7 +21,6 @@ from ..workspace.workspace import Workspace
 if TYPE_CHECKING:
     from ..search.vectors.similar import Similarity
 
-pc: Any = pyarrow.compute  # its stubs lack most of the overloads used here
 _Value = TypeVar("_Value")
 
 

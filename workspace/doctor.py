@@ -140,7 +140,7 @@ def _open_files() -> Finding:
 def _model(name: str, pretrained: str) -> Finding:
     if importlib.util.find_spec("open_clip") is None:
         return Finding("model", Verdict.WARNING, f"{name}: open_clip isn't installed")
-    from ..search.vectors.encoder import find_weights
+    from ..search.vectors.loading import find_weights
 
     try:
         return Finding("model", Verdict.GOOD, find_weights(name, pretrained))

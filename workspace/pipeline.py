@@ -53,7 +53,7 @@ def check(workspace: Workspace) -> None:
     InputError, WorkspaceError: a sample that can't be drawn as it is asked for (shots that aren't there).
     """
     from ..sampling.task import task_of
-    from ..search.vectors.encoder import find_weights
+    from ..search.vectors.loading import find_weights
 
     settings = workspace.settings()
     for spec in settings.sample:

@@ -12,11 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
+from ...core.arrow import pc
 from ...core.errors import CorpusError
 from ...core.records import ROW_SCHEMA
 from ...core.row_ids import priorities, uids
-
-pc: Any = pyarrow.compute  # its kernels take more than the stubs say
 
 logger = logging.getLogger(__name__)
 

@@ -10,14 +10,13 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet as pq
 
+from ...core.arrow import pc
 from ...core.errors import WorkspaceError
 from ...core.files import atomic
 from ...core.records import EMBEDDED_SCHEMA
 from ...search.vectors.decode import MISSING_FILE
 from ...search.vectors.store import Embeddings
 from ...workspace.workspace import Workspace
-
-pc: Any = pyarrow.compute  # its kernels take more than the stubs say
 
 PACKED = "packed"
 """The ledger's state of a usable image."""

@@ -10,24 +10,22 @@ import logging
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute
 
+from ...core.arrow import pc
 from ...core.errors import ModelError
 from ...core.files import digest
 from ...core.records import Progress, silent
 from ...core.version import __version__
-from ...search.vectors.encoder import load_encoder
+from ...search.vectors.loading import load_encoder
 from ...search.vectors.models import ModelId, fingerprint, model_of
 from ...search.vectors.store import INFO, Embeddings, EmbeddingsInfo, count_shards, drop_shards, whole_shards
 from ...workspace.workspace import StageStatus, State, Workspace
 from . import rows as usable
 from .verify import confirm_imported
 from .writer import Filler
-
-pc: Any = pyarrow.compute  # its kernels take more than the stubs say
 
 STAGE = "embed"
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute
 from numpy.typing import NDArray
 
+from ...core.arrow import pc
 from ...core.records import Progress
 from ...search.vectors.encoder import Encoder
 from ...search.vectors.store import (
@@ -32,8 +33,6 @@ from ...search.vectors.store import (
 )
 from ...workspace.workspace import Workspace
 from . import rows as usable
-
-pc: Any = pyarrow.compute  # its kernels take more than the stubs say
 
 log = logging.getLogger(__name__)
 

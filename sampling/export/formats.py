@@ -1,4 +1,4 @@
-"""TODO."""
+"""The formats of an export: ImageFolder, WebDataset, Hugging Face, and by name SWAT's and the URL lists."""
 
 from __future__ import annotations
 

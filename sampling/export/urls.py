@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet as pq
 
+from ...core.arrow import pc
 from ...core.files import write_json
 from ...core.records import Progress
 from ...core.version import __version__
@@ -18,7 +19,6 @@ from ..methods import Score
 if TYPE_CHECKING:
     from .sample import Sample
 
-pc: Any = pyarrow.compute  # its kernels take more than the stubs say
 
 ROWS = "images.parquet"
 DESCRIPTIONS = {

@@ -12,13 +12,13 @@ import pyarrow.compute
 import pyarrow.parquet as pq
 
 from ...classes.model import ClassList
+from ...core.arrow import pc
 from ...core.errors import WorkspaceError
 from ...core.records import IMAGE_SCHEMA
 from ...workspace.workspace import Workspace
 from ..pool import PACKED
 from .sample_counts import SampleNumbers
 
-pc: Any = pyarrow.compute  # its stubs lack most of the overloads used here
 BATCH_ROWS = 1 << 20
 NO_REASON = "unknown"
 WAITING = frozenset({"queued", "leased", "spooled"})

@@ -15,27 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.errors import InputError, ModelError
-from ...core.records import Progress, silent
+from ...core.records import Progress, Vectors, silent
 from .decode import Source, Undecodable, decoded, split_transform
-from .models import MODELS, ModelId, fingerprint, model_of, resolve
+from .models import ModelId
 from .text_tower import TextTower, text_tower
-
-__all__ = [
-    "MODELS",
-    "Encoder",
-    "ImageBatch",
-    "ModelId",
-    "find_weights",
-    "fingerprint",
-    "load_encoder",
-    "model_of",
-    "resolve",
-]
 
 TEXT_BLOCK = 8192
 """Texts tokenized and sorted by length at a time: bounds the memory, and batches hardly get longer."""
-
-Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,24 +164,3 @@ class Encoder:
 
     def _empty(self) -> Vectors:
         return np.zeros((0, self.dimension), np.float32)
-
-
-def load_encoder(model: ModelId, *, device: str = "auto", batch: int = 64) -> Encoder:
-    """Load ``model`` for encoding; ``device`` is auto (cuda, else mps, else cpu) or a torch device.
-
-    Raises ModelError where the model isn't known, its activation differs from its weights' (QuickGELU), its
-    weights can't be had, or the device isn't there; MissingExtraError without open_clip.
-    """
-    from .loading import load
-
-    return load(model, device=device, batch=batch)
-
-
-def find_weights(name: str, pretrained: str = "") -> str:
-    """Where a model's weights are, in words: a local file, the cache, or the hub; ModelError if nowhere.
-
-    Checks name, tag and activation too; loads and fetches nothing.
-    """
-    from .loading import find
-
-    return find(resolve(name, pretrained))

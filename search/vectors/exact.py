@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.errors import MissingExtraError
+from ...core.records import Vectors
 
 DECIMALS = 6
 GPU_LIMIT = 2048
 """FAISS on a GPU returns so many neighbours of a query at most."""
-
-Vectors = NDArray[np.float32]
 
 
 def exact_scores(queries: Vectors, vectors: Vectors) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from ...core.errors import MissingExtraError, ModelError
 from .encoder import Encoder
-from .models import HUB, LOCAL, ModelId, fingerprint
+from .models import HUB, LOCAL, ModelId, fingerprint, resolve
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +31,12 @@ FETCH = (
 )
 
 
-def load(model: ModelId, *, device: str, batch: int) -> Encoder:
-    """See search.encoder.load_encoder."""
+def load_encoder(model: ModelId, *, device: str = "auto", batch: int = 64) -> Encoder:
+    """Load ``model`` for encoding; ``device`` is auto (cuda, else mps, else cpu) or a torch device.
+
+    Raises ModelError where the model isn't known, its activation differs from its weights' (QuickGELU), its
+    weights can't be had, or the device isn't there; MissingExtraError without open_clip.
+    """
     try:
         import open_clip
         import torch
@@ -81,9 +85,9 @@ def wrap(
 
 
 def check(model: ModelId) -> str:
-    """The fingerprint of a local model's weights, else ""; ModelError as :func:`load` would raise it.
+    """The fingerprint of a local model's weights, else ""; ModelError as :func:`load_encoder` would raise it.
 
-    Loads and fetches nothing: whether a hub has the weights is :func:`find`'s question.
+    Loads and fetches nothing: whether a hub has the weights is :func:`find_weights`'s question.
     """
     if importlib.util.find_spec("open_clip") is None:
         raise MissingExtraError("encoding texts and images", "cpu")
@@ -92,20 +96,24 @@ def check(model: ModelId) -> str:
     return fingerprint(model)
 
 
-def find(model: ModelId) -> str:
-    """See search.encoder.find_weights."""
+def find_weights(name: str, pretrained: str = "") -> str:
+    """Where a model's weights are, in words: a local file, the cache, or the hub; ModelError if nowhere.
+
+    Checks name, tag and activation too; loads and fetches nothing.
+    """
     try:
         import open_clip
         from huggingface_hub import constants, try_to_load_from_cache
     except ImportError as error:
         raise MissingExtraError("encoding texts and images", "cpu") from error
+    model = resolve(name, pretrained)
     if check(model):
         return f"{model}: weights there"
     config: Any = open_clip.get_pretrained_cfg(model.name, model.pretrained)
     place = model.name.removeprefix(HUB) if model.name.startswith(HUB) else config.get("hf_hub", "")
     repository, _, file = place.rpartition("/") if place.count("/") > 1 else (place, "", "")
-    for name in (file,) if file else HUB_WEIGHTS:
-        cached = try_to_load_from_cache(repository, name) if repository else None
+    for weights in (file,) if file else HUB_WEIGHTS:
+        cached = try_to_load_from_cache(repository, weights) if repository else None
         if isinstance(cached, str):
             return f"{model}: in the cache ({cached})"
     if constants.HF_HUB_OFFLINE:

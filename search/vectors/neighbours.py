@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ...core.errors import ModelError, WorkspaceError
 from ...core.files import write_json
+from ...core.records import Vectors
 from .exact import contiguous, exact_scores, has_gpu, import_faiss, rounded
 from .store import Embeddings
 
@@ -31,7 +32,6 @@ MORE = 4
 """An inexact index is asked for so many times the rows wanted, and those are scored exactly."""
 
 Where = Literal["images", "captions"]
-Vectors = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
 

@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 
 from ...classes.checks import meant
 from ...classes.files import load_classes
+from ...core.arrow import pc
 from ...core.errors import InputError, QueryError, WorkspaceError
 from ...core.records import MATCH_SCHEMA
 from ...workspace.workspace import Workspace
-from .encoder import Encoder, load_encoder, model_of
+from .encoder import Encoder
+from .loading import load_encoder
+from .models import model_of
 from .neighbours import Nearest, Neighbours, Vectors, Where
 from .store import Embeddings
-
-pc: Any = pyarrow.compute  # its kernels take more than the stubs say
 
 SIMILAR_SCHEMA = pa.schema(
     [

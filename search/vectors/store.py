@@ -27,15 +27,13 @@ from numpy.typing import NDArray
 
 from ...core.errors import ModelError, WorkspaceError
 from ...core.files import atomic, write_json
-from ...core.records import EMBEDDED_SCHEMA
+from ...core.records import EMBEDDED_SCHEMA, Vectors
 
 FORMAT = 1
 INFO = "model.json"
 SHARDS = 100
 _FIRST_SHARD = 256
 _LARGEST_SHARD = 1 << 20
-
-Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

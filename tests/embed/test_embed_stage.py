@@ -20,7 +20,9 @@ from captrawl.core.records import EMBEDDED_SCHEMA
 from captrawl.indexer.embed.rows import load_failed, usable_rows
 from captrawl.indexer.embed.stage import embed, embed_status
 from captrawl.search.vectors import store as layout
-from captrawl.search.vectors.encoder import Encoder, load_encoder, model_of
+from captrawl.search.vectors.encoder import Encoder
+from captrawl.search.vectors.loading import load_encoder
+from captrawl.search.vectors.models import model_of
 from captrawl.search.vectors.store import Embeddings
 from captrawl.workspace.workspace import State, Workspace
 from PIL import Image

@@ -9,16 +9,17 @@ import pyarrow.parquet as pq
 import pytest
 from captrawl.core.errors import InputError, ModelError
 from captrawl.search.vectors import decode
-from captrawl.search.vectors.encoder import (
-    MODELS,
-    Encoder,
-    ModelId,
+from captrawl.search.vectors.encoder import Encoder
+from captrawl.search.vectors.loading import (
+    check_activation,
+    check_name,
+    choose_device,
     find_weights,
-    fingerprint,
+    hash_state,
     load_encoder,
-    resolve,
+    wrap,
 )
-from captrawl.search.vectors.loading import check_activation, check_name, choose_device, hash_state, wrap
+from captrawl.search.vectors.models import MODELS, ModelId, fingerprint, resolve
 from captrawl.search.vectors.text_tower import text_tower
 from PIL import Image
 

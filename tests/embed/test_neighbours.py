@@ -11,7 +11,7 @@ import pytest
 from captrawl.core.errors import ModelError, WorkspaceError
 from captrawl.core.records import EMBEDDED_SCHEMA
 from captrawl.indexer.embed.faiss_index import build_vectors, choose_factory, content_of, vectors_status
-from captrawl.search.vectors.encoder import model_of
+from captrawl.search.vectors.models import model_of
 from captrawl.search.vectors.neighbours import Neighbours, VectorsInfo
 from captrawl.search.vectors.store import Embeddings, EmbeddingsInfo, write_shard
 from captrawl.workspace.workspace import State, Workspace

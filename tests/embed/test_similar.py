@@ -10,7 +10,8 @@ from captrawl.core.errors import InputError, QueryError, WorkspaceError
 from captrawl.core.records import MATCH_SCHEMA
 from captrawl.indexer.embed.faiss_index import build_vectors
 from captrawl.indexer.embed.stage import embed
-from captrawl.search.vectors.encoder import load_encoder, model_of
+from captrawl.search.vectors.loading import load_encoder
+from captrawl.search.vectors.models import model_of
 from captrawl.search.vectors.similar import similar
 from captrawl.workspace.workspace import Workspace
 from PIL import Image

@@ -146,7 +146,8 @@ def row_of(key: str, at: int, text: str | None, *, bare: bool) -> tuple[Any, ...
 
 def write_features(made: Swat, root: Path, dataset: str, captions: dict, images: Path) -> None:
     import torch
-    from captrawl.search.vectors.encoder import load_encoder, resolve
+    from captrawl.search.vectors.loading import load_encoder
+    from captrawl.search.vectors.models import resolve
 
     encoder = load_encoder(resolve(made.model), device="cpu")
     keys = list(made.arrived)

@@ -242,7 +242,8 @@ def test_a_task_of_two_lists_comes_back_from_its_export(make_swat, tmp_path: Pat
 def test_swats_sampler_goes_on_from_the_export(make_swat, tmp_path: Path) -> None:
     """Its T2T-rank, re-implemented over the exported files alone, draws the list that was exported."""
     import torch
-    from captrawl.search.vectors.encoder import load_encoder, resolve
+    from captrawl.search.vectors.loading import load_encoder
+    from captrawl.search.vectors.models import resolve
 
     swat = make_swat()
     import_swat(swat.root, tmp_path / "w", SwatChoices(model=swat.model))

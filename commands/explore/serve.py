@@ -1,4 +1,4 @@
-"""The command that serves the exploration page."""
+"""captrawl serve: the exploration page."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from ..core.errors import InputError, MissingExtraError
-from ..core.startup import settle_without_pandas
+from ...core.errors import InputError, MissingExtraError
+from ...core.startup import settle_without_pandas
 
 app = typer.Typer()
 
@@ -32,17 +32,17 @@ def serve(
     ] = None,
 ) -> None:
     """Explore an index and the workspace on a web page of this machine."""
-    from ..core.parallel import cores
-    from ..core.terminal import emit, say
-    from ..indexer.match_stage import index_location
-    from ..search.captions import open_captions
-    from ..workspace.workspace import Workspace
+    from ...core.parallel import cores
+    from ...core.terminal import emit, say
+    from ...indexer.match_stage import index_location
+    from ...search.captions import open_captions
+    from ...workspace.workspace import Workspace
 
     settle_without_pandas()
     try:
-        from ..web import serve as server
-        from ..web.app import Serving, create_app
-        from ..web.middleware import Hosts, is_loopback
+        from ...web import serve as server
+        from ...web.app import Serving, create_app
+        from ...web.middleware import Hosts, is_loopback
     except ImportError as error:
         raise MissingExtraError("captrawl serve", "web") from error
     directory: Path = context.obj
@@ -59,7 +59,7 @@ def serve(
 
 def _is_workspace(directory: Path, index: str) -> bool:
     """Whether there is a workspace to serve; InputError where there is neither that nor an index."""
-    from ..workspace.workspace import Workspace
+    from ...workspace.workspace import Workspace
 
     if Workspace(directory).settings_path.is_file():
         return True

@@ -1,10 +1,10 @@
-"""The command report."""
+"""captrawl report: one page, its charts and its numbers."""
 
 from __future__ import annotations
 
 import typer
 
-from . import options
+from .. import options
 
 app = typer.Typer()
 
@@ -12,10 +12,10 @@ app = typer.Typer()
 @app.command("report", short_help="Write the report: one page, its plots and its numbers.")
 def report(context: typer.Context, json: options.Json = False) -> None:
     """Write the report: one page on what was matched, downloaded and kept, its plots and its numbers."""
-    from ..core.terminal import emit, emit_json, progress_bars
-    from ..sampling.report.stage import page_path, read_numbers
-    from ..sampling.report.stage import report as make
-    from .counts import counts_text
+    from ...core.terminal import emit, emit_json, progress_bars
+    from ...sampling.report.stage import page_path, read_numbers
+    from ...sampling.report.stage import report as make
+    from ..results import counts_text
 
     workspace = options.workspace_of(context)
     with progress_bars() as progress:

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import InputError
+from ...core.errors import InputError
 
 if TYPE_CHECKING:
-    from ..classes.model import ClassList
-    from ..search.synonyms.review import ClassProposals, Review, SynonymReview
-    from ..search.synonyms.text_filter import TextEncoder
-    from ..workspace.workspace import Workspace
+    from ...classes.model import ClassList
+    from ...search.synonyms.review import ClassProposals, Review, SynonymReview
+    from ...search.synonyms.text_filter import TextEncoder
+    from ...workspace.workspace import Workspace
 
 
 def reviewed(workspace: Workspace, names: list[str], encoder: Callable[[], TextEncoder]) -> Review:
     """The review of the classes with these names or ids (none: all), saved in the workspace."""
-    from ..classes.files import load_classes
-    from ..core.terminal import progress_bars
-    from ..indexer.match_stage import index_location, task_of
-    from ..search.captions import open_captions
-    from ..search.synonyms.review import NAME, Plan, review, save_review
+    from ...classes.files import load_classes
+    from ...core.terminal import progress_bars
+    from ...indexer.match_stage import index_location, task_of
+    from ...search.captions import open_captions
+    from ...search.synonyms.review import NAME, Plan, review, save_review
 
     classes = load_classes(workspace.classes_path())
     plan = Plan(only=_chosen(classes, names))
@@ -33,7 +33,7 @@ def reviewed(workspace: Workspace, names: list[str], encoder: Callable[[], TextE
 
 
 def _chosen(classes: ClassList, names: list[str]) -> frozenset[int] | None:
-    from ..classes.checks import meant
+    from ...classes.checks import meant
 
     if not names:
         return None
@@ -48,8 +48,8 @@ def _chosen(classes: ClassList, names: list[str]) -> frozenset[int] | None:
 
 def show_review(found: Review, limit: int, min_rows: int) -> None:
     """The most doubtful synonyms with their captions, then the proposals."""
-    from ..core.terminal import emit, number, out, table
-    from ..search.synonyms.review import NAME
+    from ...core.terminal import emit, number, out, table
+    from ...search.synonyms.review import NAME
 
     judged = [one for one in found.synonyms if one.frequency >= min_rows]
     for one in judged[:limit]:
@@ -71,8 +71,8 @@ def show_review(found: Review, limit: int, min_rows: int) -> None:
 
 
 def _show_synonym(one: SynonymReview) -> None:
-    from ..core.terminal import emit, highlighted, number, out, table
-    from ..core.text import matching_spans
+    from ...core.terminal import emit, highlighted, number, out, table
+    from ...core.text import matching_spans
 
     emit(
         f"{one.synonym}  (class {one.class_id} {one.class_name}): {number(one.frequency)} rows, "
@@ -86,7 +86,7 @@ def _show_synonym(one: SynonymReview) -> None:
 
 
 def _proposal_cells(one: ClassProposals) -> tuple[str, str, str]:
-    from ..search.synonyms.proposals import listed
+    from ...search.synonyms.proposals import listed
 
     name = "all classes" if one.class_id is None else f"{one.class_id} {one.class_name}"
     return name, listed(one.prefixes), listed(one.exclusions)

@@ -1,4 +1,4 @@
-"""Commands for SWAT's users: import swat."""
+"""captrawl import swat: a workspace from what SWAT left."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from . import options
-from .counts import counts_text
+from .. import options
+from ..results import counts_text
 
 app = typer.Typer()
 import_app = typer.Typer(help="Make a workspace of what other tools left.", no_args_is_help=True)
@@ -36,9 +36,9 @@ def import_swat(
     json: options.Json = False,
 ) -> None:
     """Make a workspace of SWAT's files: matches, images (linked), embeddings."""
-    from ..core.terminal import emit, emit_json, progress_bars, say
-    from ..swat.importing import SwatChoices
-    from ..swat.importing import import_swat as run
+    from ...core.terminal import emit, emit_json, progress_bars, say
+    from ...swat.importing import SwatChoices
+    from ...swat.importing import import_swat as run
 
     say(options.CAUTION)
     with progress_bars() as progress:

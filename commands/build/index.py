@@ -1,4 +1,4 @@
-"""Commands that build an index: index captions."""
+"""captrawl index: fill a caption index."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..core.errors import UsageError
-from . import options
+from ...core.errors import UsageError
+from .. import options
 
 if TYPE_CHECKING:
-    from ..search.elastic.swap import Rebuild
+    from ...search.elastic.swap import Rebuild
 
 app = typer.Typer()
 index_app = typer.Typer(help="Build an index.", no_args_is_help=True)
@@ -45,10 +45,10 @@ def index_captions(
     json: options.Json = False,
 ) -> None:
     """Make captions searchable: corpus files into a caption index, resumable by file."""
-    from ..core.terminal import emit, emit_json, number, progress_bars
-    from ..indexer.captions import drop_others
-    from ..indexer.captions import index_captions as run
-    from ..indexer.corpora.files import find_files
+    from ...core.terminal import emit, emit_json, number, progress_bars
+    from ...indexer.captions import drop_others
+    from ...indexer.captions import index_captions as run
+    from ...indexer.corpora.files import find_files
 
     columns = {name: column for name, column in (("url", url), ("caption", caption)) if column}
     files = find_files(sources, preset=preset, corpus=corpus, columns=columns)
@@ -83,13 +83,13 @@ def index_captions(
 
 
 def _rebuilding(to: str, part: tuple[int, int] | None) -> contextlib.AbstractContextManager[Rebuild]:
-    from ..search.elastic.address import is_address
+    from ...search.elastic.address import is_address
 
     if not is_address(to):
         raise UsageError(
             f"--swap is for an Elasticsearch index, and {to} is a folder: "
             "there, use --replace, or build another folder"
         )
-    from ..search.elastic.swap import rebuilding
+    from ...search.elastic.swap import rebuilding
 
     return rebuilding(to, part=part)

@@ -1,4 +1,4 @@
-"""The command synonyms: ask, filter, review."""
+"""captrawl synonyms: ask a language model, filter, review."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..core.errors import InputError, LanguageModelError, MissingExtraError, UsageError
-from . import options
+from ...core.errors import InputError, LanguageModelError, MissingExtraError, UsageError
+from .. import options
 from .synonym_review import reviewed, show_review
 
 if TYPE_CHECKING:
-    from ..search.synonyms.llm import Server
-    from ..search.synonyms.questions import Question, Use
-    from ..search.vectors.encoder import Encoder
-    from ..workspace.workspace import Workspace
+    from ...search.synonyms.llm import Server
+    from ...search.synonyms.questions import Question, Use
+    from ...search.vectors.encoder import Encoder
+    from ...workspace.workspace import Workspace
 
 app = typer.Typer()
 
@@ -52,10 +52,10 @@ def synonyms(
     json: options.Json = False,
 ) -> None:
     """Ask a language model for synonyms, filter them with CLIP, and review them by their captions."""
-    from ..core.terminal import emit_json
-    from ..search.synonyms.ask import pending_questions
-    from ..search.synonyms.llm import Server
-    from ..search.synonyms.review import to_json
+    from ...core.terminal import emit_json
+    from ...search.synonyms.ask import pending_questions
+    from ...search.synonyms.llm import Server
+    from ...search.synonyms.review import to_json
 
     workspace = options.workspace_of(context)
     if shared not in {"keep", "drop"}:
@@ -112,13 +112,13 @@ def _domain(workspace: Workspace) -> str:
     name = workspace.settings().task.dataset
     if not name:
         return ""
-    from ..datasets import load_dataset
+    from ...datasets import load_dataset
 
     return load_dataset(name).domain
 
 
 def _price(given: str, server: Server) -> tuple[float, float] | None:
-    from ..search.synonyms.questions import PRICES
+    from ...search.synonyms.questions import PRICES
 
     if not given:
         return None if server.base_url else PRICES.get(server.model)
@@ -137,8 +137,8 @@ def _show_questions(
     asked: Sequence[Question], server: Server, price: tuple[float, float] | None, *, json: bool
 ) -> None:
     """The questions and an estimate of what their answers take."""
-    from ..core.terminal import emit, emit_json, number, say
-    from ..search.synonyms.questions import estimate
+    from ...core.terminal import emit, emit_json, number, say
+    from ...search.synonyms.questions import estimate
 
     use = estimate(asked)
     texts = [(question.class_id, question.name, question.structured[-1]["content"]) for question in asked]
@@ -163,7 +163,7 @@ def _show_questions(
 
 def _taken(use: Use, price: tuple[float, float] | None) -> str:
     """The tokens and the cost of answers, by the server's count."""
-    from ..core.terminal import number
+    from ...core.terminal import number
 
     if use.questions and not use.prompt_tokens:
         return "the server doesn't count tokens"
@@ -180,8 +180,8 @@ def _dollars(cost: float | None) -> str:
 def _ask(
     workspace: Workspace, server: Server, domain: str, *, again: bool, price: tuple[float, float] | None
 ) -> None:
-    from ..core.terminal import number, progress_bars, say
-    from ..search.synonyms.ask import synonyms as run
+    from ...core.terminal import number, progress_bars, say
+    from ...search.synonyms.ask import synonyms as run
 
     with progress_bars() as progress:
         outcome = run(workspace, server, domain=domain, again=again, progress=progress)
@@ -201,8 +201,8 @@ def _ask(
 
 
 def _filter(workspace: Workspace, *, everything: bool) -> None:
-    from ..core.terminal import progress_bars, say
-    from ..search.synonyms.text_filter import filter_synonyms
+    from ...core.terminal import progress_bars, say
+    from ...search.synonyms.text_filter import filter_synonyms
 
     with progress_bars() as progress:
         verdicts = filter_synonyms(workspace, _encoder(workspace), everything=everything, progress=progress)
@@ -211,7 +211,7 @@ def _filter(workspace: Workspace, *, everything: bool) -> None:
 
 
 def _encoder(workspace: Workspace) -> Encoder:
-    from ..search.vectors.encoder import load_encoder, resolve
+    from ...search.vectors.encoder import load_encoder, resolve
 
     settings = workspace.settings().model
     try:
@@ -223,10 +223,10 @@ def _encoder(workspace: Workspace) -> Encoder:
 
 
 def _finish(workspace: Workspace, *, drop: bool, json: bool) -> None:
-    from ..classes.checks import check_classes, drop_shared
-    from ..classes.files import load_classes, save_classes
-    from ..core.terminal import emit, emit_json, number, say
-    from ..search.synonyms.names import too_common
+    from ...classes.checks import check_classes, drop_shared
+    from ...classes.files import load_classes, save_classes
+    from ...core.terminal import emit, emit_json, number, say
+    from ...search.synonyms.names import too_common
 
     path = workspace.classes_path()
     classes = load_classes(path)

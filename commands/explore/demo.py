@@ -1,4 +1,4 @@
-"""The demo and the doctor."""
+"""captrawl demo: the whole job on a small web that is drawn here."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from . import options
+from .. import options
 
 if TYPE_CHECKING:
-    from ..demo.run import ClassResult
+    from ...demo.run import ClassResult
 
 app = typer.Typer()
 
@@ -24,9 +24,9 @@ def demo(
     json: options.Json = False,
 ) -> None:
     """Run the whole job on a small web that is drawn here; no network."""
-    from ..core.terminal import emit, emit_json, out, progress_bars, say, table
-    from ..demo.run import run_demo
-    from .counts import counts_text
+    from ...core.terminal import emit, emit_json, out, progress_bars, say, table
+    from ...demo.run import run_demo
+    from ..results import counts_text
 
     with progress_bars() as progress:
         result = run_demo(
@@ -78,29 +78,3 @@ def _demo_json(line: ClassResult) -> dict[str, object]:
         "failed": dict(line.failed),
         "precision": {name: share.precision for name, share in line.shares.items()},
     }
-
-
-@app.command("doctor", short_help="Check what users trip over.")
-def doctor(
-    context: typer.Context,
-    index: Annotated[
-        str, typer.Option(help="A caption index to open; the workspace's where not given.")
-    ] = "",
-    json: options.Json = False,
-) -> None:
-    """Check what users trip over: extras, device, model, disk, open-file limit, index."""
-    from ..core.terminal import emit_json, out, table
-    from ..workspace.doctor import Verdict, examine
-
-    directory: Path = context.obj
-    findings = examine(directory, index=index)
-    if json:
-        emit_json(
-            {"checks": [{"check": f.check, "verdict": f.verdict.value, "text": f.text} for f in findings]}
-        )
-    else:
-        marks = {Verdict.GOOD: "ok", Verdict.WARNING: "warning", Verdict.BAD: "problem"}
-        cells = [(f.check, marks[f.verdict], f.text) for f in findings]
-        out().print(table("", [("check", "left"), ("", "left"), ("", "left")], cells))
-    if any(f.verdict is Verdict.BAD for f in findings):
-        raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""Commands on class lists: classes convert."""
+"""captrawl classes: class lists from one format to another."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..core.errors import ClassListError, UsageError
+from ...core.errors import ClassListError, UsageError
 
 app = typer.Typer()
 classes_app = typer.Typer(help="Class lists.", no_args_is_help=True)
@@ -30,9 +30,9 @@ def convert(
     ] = None,
 ) -> None:
     """Write a class list in another format, saying what that can't hold."""
-    from ..classes import files as class_formats
-    from ..classes.files import load_classes
-    from ..core.terminal import say
+    from ...classes import files as class_formats
+    from ...classes.files import load_classes
+    from ...core.terminal import say
 
     try:
         class_formats.check_format(to, output)

@@ -1,4 +1,4 @@
-"""Commands that begin a task: init, match."""
+"""captrawl init: make a workspace."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..core.errors import InputError, MissingExtraError, ModelError, UsageError
-from . import options
-from .counts import counts_text
+from ...core.errors import InputError, MissingExtraError, ModelError, UsageError
+from .. import options
 
 if TYPE_CHECKING:
-    from ..classes.model import ClassList
-    from ..workspace.workspace import Workspace
+    from ...classes.model import ClassList
 
 app = typer.Typer()
 
@@ -37,10 +35,10 @@ def init(
     profile: Annotated[str, typer.Option(metavar="swat", help="Choose as SWAT's scripts do.")] = "",
 ) -> None:
     """Make a workspace: a class list, a caption index and settings to edit."""
-    from ..core.terminal import emit, number, say
-    from ..search.captions import open_captions
-    from ..search.query import CaptionQuery
-    from ..workspace.workspace import Workspace
+    from ...core.terminal import emit, number, say
+    from ...search.captions import open_captions
+    from ...search.query import CaptionQuery
+    from ...workspace.workspace import Workspace
 
     settings, entries, warnings = _task_of(directory, index, classes, dataset=dataset, profile=profile)
     task: dict[str, Any] = {
@@ -76,14 +74,14 @@ def init(
 def _check_thresholds(dataset: str) -> None:
     """InputError where the data set has a threshold of no method: told here, not after a download."""
     if dataset:
-        from ..sampling.task import thresholds_of
+        from ...sampling.task import thresholds_of
 
         thresholds_of(dataset)
 
 
 def _shot_warnings(shots: Path, root: Path, entries: ClassList) -> list[str]:
     """What is wrong with the few-shot list; the images may come to this machine later."""
-    from ..sampling.shots import read_labelled
+    from ...sampling.shots import read_labelled
 
     try:
         read_labelled(shots, root, entries)
@@ -94,8 +92,8 @@ def _shot_warnings(shots: Path, root: Path, entries: ClassList) -> list[str]:
 
 def _model_warnings(model: dict[str, Any]) -> list[str]:
     """What is wrong with the model: told here, not after a download; it may come to this machine later."""
-    from ..search.vectors.loading import check
-    from ..search.vectors.models import ModelId
+    from ...search.vectors.loading import check
+    from ...search.vectors.models import ModelId
 
     try:
         check(ModelId(**model))
@@ -110,11 +108,11 @@ def _task_of(
     directory: Path, index: str, classes: Path | None, *, dataset: str, profile: str
 ) -> tuple[Any, Any, list[str]]:
     """Settings, class list and warnings, from the class list, the preset, or both (the list's synonyms)."""
-    from ..classes.checks import check_classes
-    from ..classes.files import load_classes
-    from ..search.elastic.address import is_address
-    from ..swat.profile import CAUTIONS, with_profile
-    from ..workspace.settings import parse_settings
+    from ...classes.checks import check_classes
+    from ...classes.files import load_classes
+    from ...search.elastic.address import is_address
+    from ...swat.profile import CAUTIONS, with_profile
+    from ...workspace.settings import parse_settings
 
     if not classes and not dataset:
         raise UsageError(
@@ -124,7 +122,7 @@ def _task_of(
     named: dict[str, Any] = {"task": {"name": directory.resolve().name}, "captions": {"index": location}}
     data = with_profile(named, profile)
     if dataset:
-        from ..datasets import load_dataset
+        from ...datasets import load_dataset
 
         preset = load_dataset(dataset)
         settings = parse_settings(preset.settings(data), f"the preset {dataset}")
@@ -133,59 +131,3 @@ def _task_of(
         settings = parse_settings(data, f"{directory}/captrawl.toml")
         entries = load_classes(classes or Path())
     return settings, entries, [*CAUTIONS.get(profile, ()), *check_classes(entries)]
-
-
-@app.command("match", short_help="Find the rows whose captions name a class.")
-def match(
-    context: typer.Context,
-    everything: Annotated[bool, typer.Option("--all", help="Every matching row.")] = False,
-    sample: Annotated[int | None, typer.Option(help="Rows a class, uniformly.", min=1)] = None,
-    compare: Annotated[
-        Path | None,
-        typer.Option(metavar="METRICS.json", help="Only show our totals beside the file's actual_freq."),
-    ] = None,
-    json: options.Json = False,
-) -> None:
-    """Find the rows whose captions hold a class's synonyms → matches.parquet."""
-    from ..core.terminal import emit, emit_json, progress_bars
-    from ..indexer.match_stage import match as run
-
-    workspace = options.workspace_of(context)
-    if compare:
-        return _compare(workspace, compare, json)
-    if everything and sample is not None:
-        raise UsageError(f"--all and --sample {sample} contradict each other; give one of them")
-    if everything or sample is not None:
-        options.change_settings(workspace, "match", {"sample": "all" if everything else sample})
-    with progress_bars() as progress:
-        counts = run(workspace, progress=progress)
-    if json:
-        return emit_json({"counts": counts})
-    return emit(f"match: {counts_text(counts)}")
-
-
-def _compare(workspace: Workspace, metrics: Path, json: bool) -> None:
-    from ..core.terminal import emit, emit_json, number, out, table
-    from ..swat.comparing import compare
-
-    lines = compare(workspace, metrics)
-    if json:
-        emit_json(
-            {
-                "classes": [
-                    {"id": x.id, "name": x.name, "total": x.total, "actual_freq": x.theirs} for x in lines
-                ]
-            }
-        )
-        return
-    columns = [
-        ("id", "right"),
-        ("class", "left"),
-        ("total", "right"),
-        ("actual_freq", "right"),
-        ("ratio", "right"),
-    ]
-    cells = [(x.id, x.name, x.total, x.theirs, x.ratio_text) for x in lines]
-    out().print(table("our total against the file's actual_freq", columns, cells))
-    equal = sum(line.total == line.theirs for line in lines)
-    emit(f"{number(equal)} of {number(len(lines))} classes are equal")

@@ -1,0 +1,74 @@
+"""captrawl download: fetch the matched images and pack them."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ...core.errors import DownloadError, UsageError
+from .. import options
+from ..results import counts_text
+
+if TYPE_CHECKING:
+    from ...workspace.workspace import Workspace
+
+app = typer.Typer()
+
+
+@app.command("download", short_help="Fetch the matched images and pack them into images/.")
+def download(
+    context: typer.Context,
+    allow_private: Annotated[
+        bool, typer.Option("--allow-private", help="Fetch from private and loopback addresses too.")
+    ] = False,
+    resize: Annotated[
+        int | None, typer.Option(help="Shorter side in pixels; 0 = original size.", min=0)
+    ] = None,
+    plan_only: Annotated[
+        bool, typer.Option("--plan-only", help="Only write urls.parquet, fetch nothing.")
+    ] = False,
+    adopt: Annotated[
+        Path | None, typer.Option(help="Take over the output of img2dataset, or another workspace's images.")
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Fetch the matched images and pack them into images/, politely and resumably."""
+    from ...core.terminal import emit, emit_json, progress_bars
+    from ...indexer.download import stage
+
+    workspace = options.workspace_of(context)
+    if plan_only and adopt:
+        raise UsageError("--plan-only and --adopt contradict each other; give one of them")
+    if resize is not None:
+        _resize(workspace, resize)
+    if allow_private:
+        options.allow_private(workspace)
+    if plan_only:
+        options.caution(workspace)
+        plan = str(stage.plan_only(workspace))
+        return emit_json({"plan": plan}) if json else emit(plan)
+    if workspace.matches_path.exists():
+        options.caution(workspace)
+    with progress_bars() as progress:
+        fetch = partial(stage.adopt, folder=adopt) if adopt else stage.download
+        counts = fetch(workspace, progress=progress)
+    return emit_json({"counts": counts}) if json else emit(f"download: {counts_text(counts)}")
+
+
+def _resize(workspace: Workspace, resize: int) -> None:
+    """Note --resize, unless the packed images have another size: `run` would be refused from then on."""
+    from ...indexer.download.session import packed_otherwise
+    from ...indexer.ledger import Ledger
+
+    if workspace.ledger_path.is_file():
+        with Ledger(workspace.ledger_path) as ledger:
+            packed = packed_otherwise(ledger, resize)
+        if packed is not None:
+            raise DownloadError(
+                f"--resize {resize}: images/ was packed with resize={packed}; leave the option out, or move "
+                "images/ away to download everything again"
+            )
+    options.change_settings(workspace, "download", {"resize": resize})

@@ -1,0 +1,37 @@
+"""captrawl embed: vectors of images and captions, and their FAISS indices."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from .. import options
+from ..results import counts_text
+
+app = typer.Typer()
+
+
+@app.command("embed", short_help="Embed images and captions, build the FAISS indices.")
+def embed(
+    context: typer.Context,
+    model: Annotated[str, typer.Option(help="An open_clip model, local-dir:PATH or hf-hub:NAME.")] = "",
+    pretrained: Annotated[str, typer.Option(help="The model's weights, by open_clip's tag.")] = "",
+    precision: Annotated[str, typer.Option(help="float16 or float32, of the stored vectors.")] = "",
+    json: options.Json = False,
+) -> None:
+    """Embed the usable images and their captions, and build the FAISS indices."""
+    from ...core.terminal import emit, emit_json, progress_bars
+    from ...workspace.pipeline import embed_all
+
+    workspace = options.workspace_of(context)
+    changes: dict[str, Any] = options.model_values(model, pretrained)
+    if precision:
+        changes["precision"] = precision
+    with options.trying_model(workspace, changes), progress_bars() as progress:
+        counts = embed_all(workspace, progress)
+    if json:
+        return emit_json({"counts": {stage: dict(counted) for stage, counted in counts.items()}})
+    for stage, counted in counts.items():
+        emit(f"{stage}: {counts_text(counted)}")
+    return None

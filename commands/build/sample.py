@@ -1,0 +1,85 @@
+"""captrawl sample: choose the images of each class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .. import options
+from ..results import counts_text
+
+app = typer.Typer()
+
+_Keep = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CONDITION", help="Keep rows that meet it: 'T2I>=0.25'; repeatable."),
+]
+
+
+@app.command("sample", short_help="Choose each class's images and write the training list.")
+def sample(
+    context: typer.Context,
+    name: Annotated[str, typer.Option(help="The sample's name; its files are samples/NAME.*")] = "T2T500",
+    method: Annotated[str, typer.Option(help="A method by name; T2T-rank where nothing is given.")] = "",
+    n: Annotated[int, typer.Option("-n", help="Images a class.", min=1)] = 500,
+    rank: Annotated[str, typer.Option(help="The score to order by, instead of a method.")] = "",
+    keep: _Keep = None,
+    threshold: Annotated[float | None, typer.Option(help="The method's threshold, where it has one.")] = None,
+    dedup: Annotated[float | None, typer.Option(help="Drop images nearer than this to one kept.")] = None,
+    zeroshot: Annotated[
+        bool, typer.Option("--zeroshot", help="The nearest class must be the own one.")
+    ] = False,
+    leak_guard: Annotated[
+        Path | None, typer.Option(metavar="LIST", help="Test images: near copies of them are dropped.")
+    ] = None,
+    referee: Annotated[
+        str, typer.Option(metavar="margin|drop", help="Of images in several classes' pools.")
+    ] = "",
+    tail: Annotated[
+        bool, typer.Option("--tail", help="Conditions only where candidates are fewer than n.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of random orders.")] = 0,
+    prompt_name: Annotated[
+        str, typer.Option(metavar="synonyms|name|most_common_name", help="What prompts are made of.")
+    ] = "",
+    json: options.Json = False,
+) -> None:
+    """Choose each class's images and write the training list.
+
+    A name alone draws that [[sample]] as captrawl.toml has it; any option that chooses describes it anew.
+    """
+    from ...core.terminal import emit, emit_json, progress_bars
+    from ...sampling.sample import draw
+    from ...sampling.task import task_of
+    from ...workspace.settings import sample_settings
+
+    workspace = options.workspace_of(context)
+    spec = sample_settings(
+        name=name,
+        method=method,
+        n=n,
+        rank=rank,
+        keep=keep or [],
+        threshold=threshold,
+        dedup=dedup,
+        zeroshot=zeroshot,
+        leak_guard=str(leak_guard.resolve()) if leak_guard else "",
+        referee=referee,
+        tail=tail,
+        seed=seed,
+    )
+    if not options.given(context, besides=("name", "prompt_name", "json")):
+        spec = next((one for one in workspace.settings().sample if one.name == name), spec)
+    if prompt_name:
+        task_of(workspace, spec)  # what can't be drawn changes no settings
+        options.change_settings(workspace, "model", {"names": prompt_name})
+    with progress_bars() as progress:
+        counts = draw(workspace, spec, progress=progress)
+    options.save_sample(workspace, spec)  # only what could be drawn: run and status go by the settings
+    path = str(workspace.samples_folder / f"{name}.txt")
+    if json:
+        return emit_json({"sample": name, "counts": counts, "list": path})
+    emit(f"sample {name}: {counts_text(counts)}")
+    return emit(path)

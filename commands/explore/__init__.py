@@ -1,0 +1,1 @@
+"""Look around: the commands that only ask."""

@@ -1,0 +1,116 @@
+"""captrawl query: the captions that contain any of the phrases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ...core.errors import UsageError
+from ...core.startup import settle_without_pandas
+from .. import options
+from ..results import row_json, safety_json, say_safety
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ...search.api import Totals
+    from ...search.query import CaptionQuery
+
+app = typer.Typer()
+
+
+@app.command("query")
+def query(
+    context: typer.Context,
+    phrases: Annotated[list[str], typer.Argument(metavar="PHRASE...", help="Synonyms of one class.")],
+    index: options.Index,
+    prefix: options.Prefix = "",
+    exclude: options.Exclude = None,
+    min_side: options.MinSide = 0,
+    max_punsafe: options.MaxPunsafe = None,
+    nsfw: options.Nsfw = None,
+    min_similarity: options.MinSimilarity = None,
+    licence: options.Licence = "",
+    language: options.Language = "",
+    keep_unknown: options.KeepUnknown = False,
+    strict_safety: options.StrictSafety = False,
+    no_safety: options.NoSafety = False,
+    limit: Annotated[int, typer.Option(help="Rows to show.", min=0)] = 20,
+    order: Annotated[
+        str,
+        typer.Option(
+            metavar="relevance|random|corpus", help="Which rows come first.", autocompletion=options.orders
+        ),
+    ] = "relevance",
+    seed: Annotated[int, typer.Option(help="Of --order random.")] = 0,
+    json: options.Json = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="Stream every match into this .parquet or .csv file.")
+    ] = None,
+) -> None:
+    """Show captions that hold any of the phrases, and count them."""
+    from ...core.terminal import emit, emit_csv, emit_json, number, progress_bars
+    from ...search import api as explore
+    from ...search.captions import open_captions
+    from ...search.query import CaptionQuery
+
+    settle_without_pandas()
+    if json and csv:
+        raise UsageError("--json and --csv contradict each other; give one of them")
+    page = explore.Page(limit, explore.order_of(order), seed)
+    asked = CaptionQuery(tuple(phrases), prefix, tuple(exclude or ()), options.filters_of(context))
+    with open_captions(index) as captions:
+        counted = explore.totals(captions, asked)
+        if output:
+            with progress_bars() as progress:
+                written = explore.save_every(captions, asked, counted, output, progress)
+            if json:
+                return emit_json(
+                    {"rows": written, "output": str(output), "safety": safety_json(counted.safety)}
+                )
+            return emit(f"{number(written)} rows written to {output}")
+        rows = explore.found(captions, asked, counted, page)
+    if json:
+        shown = [row_json(row) for row in rows.to_pylist()]
+        return emit_json({"total": counted.total, "rows": shown, "safety": safety_json(counted.safety)})
+    if csv:
+        return emit_csv(rows)
+    _show_rows(rows, asked, counted)
+    return say_safety(counted.safety, asked.filters)
+
+
+def _show_rows(rows: pa.Table, asked: CaptionQuery, counted: Totals) -> None:
+    from ...core.terminal import NARROW, emit, highlighted, number, one_line, out, table
+    from ...core.text import matching_spans
+
+    emit(f"{number(counted.total)} rows match")
+    several = len(counted.synonyms) > 1
+    if several:
+        for phrase, count in sorted(counted.synonyms.items(), key=lambda item: -item[1]):
+            emit(f"  {number(count):>12}  {phrase}")
+    if not rows.num_rows:
+        return
+    phrases = [*asked.synonyms, *([asked.prefix] if asked.prefix else [])]
+    console = out()
+    columns = [("caption", "left"), ("size", "right"), ("url", "left")]
+    if console.is_terminal and console.width < NARROW:
+        columns = columns[:-1]
+    cells: list[list[object]] = []
+    for row in rows.to_pylist():
+        caption = row["caption"] or ""
+        spans = matching_spans(caption, phrases)
+        marked = highlighted(caption, spans)
+        size = f"{row['width']}×{row['height']}" if row["width"] and row["height"] else ""
+        line: list[object] = [marked, size]
+        if columns[-1][0] == "url":
+            line.append(one_line(row["url"] or ""))
+        cells.append([row["synonym"], *line] if several else line)
+    shown = table("", [("synonym", "left"), *columns] if several else columns, cells)
+    if console.is_terminal and columns[-1][0] == "url":
+        # the caption is what one reads; whole URLs are in --json and --csv
+        url = shown.columns[-1]
+        url.no_wrap, url.overflow, url.max_width = True, "ellipsis", max(16, console.width // 4)
+    console.print(shown)

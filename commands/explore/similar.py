@@ -1,0 +1,46 @@
+"""captrawl similar: the images or captions nearest to a text or an image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ...core.errors import UsageError
+from .. import options
+from ..results import row_json
+
+app = typer.Typer()
+
+
+@app.command("similar", short_help="Show the images or captions nearest to a text or image.")
+def similar(
+    context: typer.Context,
+    text: Annotated[str, typer.Option(help="What to look for, in words.")] = "",
+    image: Annotated[Path | None, typer.Option(help="What to look for, as an image file.")] = None,
+    where: Annotated[str, typer.Option("--in", help="images or captions.")] = "images",
+    class_name: Annotated[str, typer.Option("--class", help="Only this class's pool: its name or id.")] = "",
+    k: Annotated[int, typer.Option("-k", help="How many.", min=1)] = 20,
+    json: options.Json = False,
+) -> None:
+    """Show the images or captions nearest to a text or an image."""
+    from ...core.terminal import emit_json, highlighted, out, table
+    from ...search.vectors.similar import similar as run
+
+    workspace = options.workspace_of(context)
+    if bool(text) == (image is not None):
+        raise UsageError("give either --text or --image")
+    if where not in ("images", "captions"):
+        raise UsageError(f"--in {where}: choose images or captions")
+    found = run(workspace, text=text, image=image, where=where, class_name=class_name, k=k)
+    rows = found.to_pylist()
+    if json:
+        emit_json({"rows": [_similar_json(row) for row in rows]})
+        return
+    cells = [(f"{row['score']:.4f}", highlighted(row["caption"] or ""), row["path"]) for row in rows]
+    out().print(table("", [("score", "right"), ("caption", "left"), ("path", "left")], cells))
+
+
+def _similar_json(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row_json(row), "score": row["score"], "path": row["path"]}

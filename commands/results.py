@@ -1,0 +1,89 @@
+"""What several commands show of their results: counts in a line, rows, safety and stages as JSON values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..search.match import SafetyCount
+    from ..search.query import Filters
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..workspace.workspace import StageStatus
+
+KEPT = "kept"
+
+
+def counts_text(counts: Mapping[str, int]) -> str:
+    """Counts in a line: ``packed 1,843, no url 24, failed 86 (http_404 35, timeout 51)``.
+
+    A name ``a:b`` is a part of the count ``a``, and ``b`` a reason as files and report have it; zeros are
+    left out but for the first and for ``kept``: that a sample is empty is news.
+    """
+    parts: dict[str, list[str]] = {}
+    for name, value in counts.items():
+        whole, colon, part = name.partition(":")
+        if colon and value:
+            parts.setdefault(whole, []).append(f"{part} {value:,}")
+    shown = [(name, value) for name, value in counts.items() if ":" not in name]
+    texts: list[str] = []
+    for place, (name, value) in enumerate(shown):
+        if value or not place or name == KEPT:
+            inside = f" ({', '.join(parts[name])})" if name in parts else ""
+            texts.append(f"{_words(name)} {value:,}{inside}")
+    return ", ".join(texts)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def row_json(row: dict[str, Any]) -> dict[str, Any]:
+    """A matching row as --json prints it; the uid as text, since JSON numbers lose 64 bits."""
+    return {
+        "uid": str(row["uid"]),
+        "url": row["url"],
+        "caption": row["caption"],
+        "synonym": row["synonym"],
+        "width": row["width"],
+        "height": row["height"],
+        "similarity": row["similarity"],
+        "nsfw": row["nsfw"],
+        "licence": row["licence"],
+        "source": f"{row['file']}:{row['row']}",
+    }
+
+
+def safety_json(safety: SafetyCount) -> dict[str, int]:
+    """What safety did, as --json has it."""
+    return {"left_out": safety.left_out, "unknown": safety.unknown}
+
+
+def say_safety(safety: SafetyCount, filters: Filters) -> None:
+    """Say on stderr how many rows safety left out, or passed without a value."""
+    from ..core.terminal import number, say
+    from ..search.query import Safety
+
+    def rows(count: int, kind: str) -> str:
+        return f"{number(count)} {kind}{'row' if count == 1 else 'rows'}"
+
+    if safety.left_out:
+        bound = filters.max_punsafe
+        hint = "--no-safety shows them" if bound is None else f"tagged NSFW, or punsafe above {bound:g}"
+        kind = "unsafe or unjudged " if filters.safety is Safety.STRICT else "unsafe "
+        say(f"{rows(safety.left_out, kind)} left out ({hint})")
+    if safety.unknown:
+        say(f"{rows(safety.unknown, '')} without a safety value kept (--strict-safety drops them)")
+
+
+def status_json(stage: StageStatus) -> dict[str, object]:
+    """A line of `captrawl status` as --json has it."""
+    return {
+        "stage": stage.stage,
+        "state": stage.state.value,
+        "counts": dict(stage.counts),
+        "reason": stage.reason,
+    }

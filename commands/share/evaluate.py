@@ -1,0 +1,63 @@
+"""captrawl evaluate: which sample is worth training on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .. import options
+
+if TYPE_CHECKING:
+    from ...sampling.evaluate import Evaluation
+
+app = typer.Typer()
+
+
+@app.command("evaluate", short_help="Say which sample is worth training on.")
+def evaluate(
+    context: typer.Context,
+    labelled: Annotated[
+        Path, typer.Option(metavar="LIST", help="'path label flag' lines, or an ImageFolder.")
+    ],
+    root: Annotated[Path | None, typer.Option(help="The folder that the list's paths start from.")] = None,
+    name: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this sample; repeatable.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Probes a sample, each with a seed of its own.", min=1)] = 5,
+    json: options.Json = False,
+) -> None:
+    """Say which sample is worth training on: zero-shot and linear-probe accuracy on labelled images."""
+    from dataclasses import asdict
+
+    from ...core.terminal import emit_json, progress_bars
+    from ...sampling.evaluate import evaluate as run
+
+    workspace = options.workspace_of(context)
+    start = root or (labelled if labelled.is_dir() else labelled.parent)
+    with progress_bars() as progress:
+        found = run(workspace, labelled, start, samples=name or (), seeds=seeds, progress=progress)
+    if json:
+        emit_json(asdict(found))
+    else:
+        _show_evaluation(found)
+
+
+def _show_evaluation(found: Evaluation) -> None:
+    from ...core.terminal import out, table
+
+    cells = [
+        (
+            line.name,
+            f"{line.images:,}",
+            line.classes,
+            f"{line.accuracy:.1%}",
+            f"{line.low:.1%} – {line.high:.1%}",
+        )
+        for line in found.lines
+    ]
+    right = ("images", "classes", "accuracy", "95 % interval")
+    columns = [("trained on", "left"), *((name, "right") for name in right)]
+    title = f"accuracy on {found.labelled:,} labelled images of {found.classes:,} classes"
+    out().print(table(title, columns, cells))

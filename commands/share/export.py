@@ -1,0 +1,34 @@
+"""captrawl export: a sample for other tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .. import options
+from ..results import counts_text
+
+app = typer.Typer()
+
+
+@app.command("export", short_help="Write a sample for other tools.")
+def export(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new or empty folder.")],
+    to: Annotated[
+        str, typer.Option(metavar="FORMAT", help="swat, imagefolder, webdataset, huggingface or urls.")
+    ],
+    name: Annotated[str, typer.Option(help="The sample.")] = "T2T500",
+    json: options.Json = False,
+) -> None:
+    """Write a sample for other tools: hard links where possible, and the licence of every URL."""
+    from ...core.terminal import emit, emit_json, progress_bars
+    from ...sampling.export.formats import export as run
+
+    with progress_bars() as progress:
+        counts = run(options.workspace_of(context), name, to, folder, progress=progress)
+    if json:
+        return emit_json({"folder": str(folder), "counts": counts})
+    return emit(f"{folder}: {counts_text(counts)}")

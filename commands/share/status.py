@@ -1,0 +1,64 @@
+"""captrawl status: how every stage stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .. import options
+from ..results import counts_text, status_json
+
+if TYPE_CHECKING:
+    from ...workspace.checksums import Verdict
+    from ...workspace.workspace import Workspace
+
+app = typer.Typer()
+
+
+@app.command("status")
+def status(
+    context: typer.Context,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Hash every artefact again and say what changed since.")
+    ] = False,
+    json: options.Json = False,
+) -> None:
+    """Show how every stage stands."""
+    from ...core.terminal import emit_json, out, table
+    from ...workspace import pipeline
+
+    workspace = options.workspace_of(context)
+    states = pipeline.status(workspace)
+    verdicts = _verified(workspace) if verify else []
+    if json:
+        lines = [status_json(state) for state in states]
+        changes = [{"stage": v.stage, "path": v.path, "change": v.change.value} for v in verdicts]
+        emit_json({"stages": lines, **({"changes": changes} if verify else {})})
+        raise typer.Exit(1 if verdicts else 0)
+    cells = [(s.stage, s.state.value, counts_text(s.counts), s.reason) for s in states]
+    columns = [("stage", "left"), ("state", "left"), ("counts", "left"), ("reason", "left")]
+    out().print(table("", columns, cells))
+    if verify:
+        _show(workspace, verdicts)
+
+
+def _verified(workspace: Workspace) -> list[Verdict]:
+    from ...core.terminal import progress_bars
+    from ...workspace.checksums import verify
+
+    with progress_bars() as progress:
+        return verify(workspace.root, workspace.recorded_hashes(), progress=progress)
+
+
+def _show(workspace: Workspace, verdicts: list[Verdict]) -> None:
+    """The changes, or that there are none; exit code 1 where there are."""
+    from ...core.terminal import emit, number, out, table
+
+    recorded = sum(len(paths) for paths in workspace.recorded_hashes().values())
+    if not verdicts:
+        emit(f"verified: {number(recorded)} artefacts are as their stages left them")
+        return
+    cells = [(v.stage, v.change.value, v.path) for v in verdicts]
+    out().print(table("changed since", [("stage", "left"), ("", "left"), ("artefact", "left")], cells))
+    raise typer.Exit(1)
