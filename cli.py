@@ -13,8 +13,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from .commands.build import download, embed, index, init, match, run, sample, synonyms
 from .commands.explore import count, demo, doctor, query, serve, similar
+from .commands.make import download, embed, index, init, match, run, sample, synonyms
 from .commands.share import classes, evaluate, export, import_swat, report, status
 from .core.errors import CaptrawlError, StorageError, UsageError
 from .core.version import __version__

@@ -8,7 +8,6 @@ from typing import Any
 import mmh3
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute
 from numpy.typing import NDArray
 
 from .arrow import pc

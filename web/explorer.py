@@ -9,7 +9,6 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import pyarrow as pa
-import pyarrow.compute
 import pyarrow.parquet as pq
 
 from ..core.arrow import pc

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute
 
 from ...core.arrow import pc
 from ...core.errors import CorpusError

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute
 
 from ...core.arrow import pc
 from ...core.errors import ModelError

@@ -211,7 +211,8 @@ def _filter(workspace: Workspace, *, everything: bool) -> None:
 
 
 def _encoder(workspace: Workspace) -> Encoder:
-    from ...search.vectors.encoder import load_encoder, resolve
+    from ...search.vectors.loading import load_encoder
+    from ...search.vectors.models import resolve
 
     settings = workspace.settings().model
     try:
