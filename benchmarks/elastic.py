@@ -2,7 +2,7 @@
 
     python benchmarks/elastic.py CAPTIONS_FOLDER --lists CLASS_LISTS_FOLDER [--rows 300000] [--repeat 2]
 
-ELASTICSEARCH_URL names the server; else one is started from Maven Central (tests/elastic/local_server.py).
+ELASTICSEARCH_URL names the server; else one is started from Maven Central (tests/search/elastic/local_server.py).
 Whatever is measured makes and deletes indices of its own.
 
 load   rows a second of ElasticCaptions.add, with everything it does (reading, tokens, records, checks),
@@ -48,7 +48,7 @@ def server() -> Iterator[str]:
     if os.environ.get("ELASTICSEARCH_URL"):
         yield os.environ["ELASTICSEARCH_URL"].rstrip("/")
         return
-    path = Path(__file__).resolve().parents[1] / "tests" / "elastic" / "local_server.py"
+    path = Path(__file__).resolve().parents[1] / "tests" / "search" / "elastic" / "local_server.py"
     spec = importlib.util.spec_from_file_location("local_server", path)
     local = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = local

@@ -13,19 +13,27 @@ from types import ModuleType
 
 import pytest
 
-_SERVERS = Path(__file__).parent / "elastic" / "servers.py"
-_spec = importlib.util.spec_from_file_location("captrawl_tests_servers", _SERVERS)
-_servers = importlib.util.module_from_spec(_spec)
-sys.modules[_spec.name] = _servers
-_spec.loader.exec_module(_servers)
+
+def _load(place: str) -> ModuleType:
+    """The helper module at ``place`` below tests/."""
+    path = Path(__file__).parent / place
+    spec = importlib.util.spec_from_file_location(f"captrawl_tests_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+_servers = _load("search/elastic/servers.py")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Hear Ctrl-C, also where a shell started the tests in the background and had it ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    config.pluginmanager.register(_load("embedding.py"))  # fixtures of more than one folder
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +66,7 @@ def captrawl() -> Run:
 
 @pytest.fixture(scope="session")
 def elastic_modules() -> Callable[[str], ModuleType]:
-    """elastic_modules(name) → the helper module tests/elastic/NAME.py."""
+    """elastic_modules(name) → the helper module tests/search/elastic/NAME.py."""
     return _servers.load
 
 

@@ -17,6 +17,7 @@ from captrawl.search.synonyms.ask import JOURNAL, brought_names, merge, synonyms
 from captrawl.search.synonyms.journal import Journal
 from captrawl.search.synonyms.llm import Server
 from captrawl.search.synonyms.text_filter import Verdict, filter_synonyms, judge, query_name, with_verdicts
+from captrawl.search.vectors.models import resolve
 from captrawl.workspace.workspace import Workspace
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -220,10 +221,10 @@ def test_a_rerun_decides_the_same(task: Task) -> None:
 
 @pytest.mark.data
 def test_the_filter_with_a_real_model(data_folder: Path) -> None:
-    encoder_module = pytest.importorskip("captrawl.search.vectors.encoder")
+    encoder_module = pytest.importorskip("captrawl.search.vectors.loading")
     pytest.importorskip("open_clip")
     encoder = encoder_module.load_encoder(
-        encoder_module.resolve(f"local-dir:{data_folder}/models/captrawl-small", ""), device="cpu"
+        resolve(f"local-dir:{data_folder}/models/captrawl-small", ""), device="cpu"
     )
     classes = load_classes(data_folder / "data" / "swat" / "oxford_pets_metrics-LAION400M.json")
     verdicts = judge(classes, encoder)

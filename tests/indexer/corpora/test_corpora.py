@@ -347,5 +347,5 @@ def test_swats_rows_keep_their_numbers_when_some_are_deleted(tmp_path: Path) -> 
 
 
 def test_every_preset_is_documented() -> None:
-    text = (Path(__file__).resolve().parents[1] / "docs" / "corpora.md").read_text()
+    text = (Path(__file__).resolve().parents[3] / "docs" / "corpora.md").read_text()
     assert [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")] == list(CORPORA)

@@ -106,7 +106,7 @@ def test_a_build_begun_with_other_files_ends_with_just_these(place, corpus_folde
 
 def raw_queries():
     """The requests for Kibana's console in docs/elasticsearch.md, in their order: (path, body)."""
-    text = (Path(__file__).resolve().parents[2] / "docs" / "elasticsearch.md").read_text(encoding="utf-8")
+    text = (Path(__file__).resolve().parents[3] / "docs" / "elasticsearch.md").read_text(encoding="utf-8")
     console = text.split("```\n# how many", 1)[1].split("\n```", 1)[0]
     for request in console.split("\n\n"):
         _, line, body = request.split("\n", 2)

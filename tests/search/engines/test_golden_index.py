@@ -11,7 +11,7 @@ from captrawl.core.records import Fingerprint
 from captrawl.search.captions import open_captions
 from captrawl.search.query import CaptionQuery, Filters
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 
 QUERIES = [
     CaptionQuery(("golden retriever",)),

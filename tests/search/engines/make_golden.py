@@ -1,6 +1,6 @@
 """Writes tests/golden/captions-1: run once for each format version, never again for an old one.
 
-python tests/engine/make_golden.py tests/golden/captions-1
+python tests/search/engines/make_golden.py tests/golden/captions-1
 """
 
 from __future__ import annotations
