@@ -2,7 +2,8 @@
 
     python benchmarks/elastic.py CAPTIONS_FOLDER --lists CLASS_LISTS_FOLDER [--rows 300000] [--repeat 2]
 
-ELASTICSEARCH_URL names the server; else one is started from Maven Central (tests/search/elastic/local_server.py).
+ELASTICSEARCH_URL names the server; else one is started from Maven Central
+(tests/search/elastic/local_server.py).
 Whatever is measured makes and deletes indices of its own.
 
 load   rows a second of ElasticCaptions.add, with everything it does (reading, tokens, records, checks),

@@ -1,4 +1,4 @@
-"""The house rules of docs/development.md, checked."""
+"""The rules of docs/development.md on where code stands, checked."""
 
 from __future__ import annotations
 
@@ -6,59 +6,162 @@ import ast
 import subprocess
 import sys
 import tomllib
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-# What a folder may import from the package, besides the root's modules (errors, records, workspace …).
+NOT_THE_PACKAGE = {"tests", "benchmarks", "examples", "docs", "docker", "build", ".venv"}
+WIDEST = 20
+"""Modules that a folder holds at most."""
+
+GROUND = {"core"}
+RECORDS = {*GROUND, "classes", "datasets", "workspace"}
+ASKING = {*RECORDS, "search"}
+FILLING = {*ASKING, "indexer"}
+CHOOSING = {*ASKING, "sampling"}
 MAY_IMPORT = {
-    "search": {"search", "datasets"},
-    "indexer": {"indexer", "search", "datasets"},
-    "sampling": {"sampling", "search", "datasets"},
-    "datasets": {"datasets"},
-    "swat": {"swat", "indexer", "sampling", "search", "datasets"},
+    "core": GROUND,
+    "classes": {*GROUND, "classes"},
+    "datasets": RECORDS,
+    "workspace": RECORDS,
+    "search": ASKING,
+    "indexer": FILLING,
+    "sampling": CHOOSING,
+    "swat": {*FILLING, *CHOOSING, "swat"},
+    "web": {*FILLING, *CHOOSING, "swat", "web"},
+    "demo": {*FILLING, *CHOOSING, "swat", "demo"},
+    "commands": {*FILLING, *CHOOSING, "swat", "web", "demo", "commands"},
 }
-FOLDERS = {"indexer", "search", "sampling", "datasets", "swat", "demo", "web", "commands"}
+"""What the modules of a folder may import from the package, imports inside functions counted."""
+ROOT_MODULES = {"__init__", "__main__", "cli"}
+COLLECTS = {"workspace.pipeline", "workspace.doctor"}
+"""The modules of workspace/ that stand above the stages: they collect them, or look at everything."""
+ABOVE_STAGES = {"commands", "web", "demo", "cli"}
 
 
 def package_files() -> list[Path]:
-    return sorted(p for p in ROOT.glob("*.py")) + sorted(
-        p for folder in FOLDERS for p in (ROOT / folder).rglob("*.py")
+    return sorted(
+        path for path in ROOT.rglob("*.py") if path.relative_to(ROOT).parts[0] not in NOT_THE_PACKAGE
     )
+
+
+def name_of(path: Path) -> str:
+    """``search.query`` for search/query.py; a package by its folder, the root's own is ''."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(path): path for path in package_files()}
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
+
+
+def imports(name: str) -> set[str]:
+    """The modules of the package that ``name`` imports, wherever the import stands."""
+    package = name if MODULES[name].name == "__init__.py" else name.rpartition(".")[0]
+    found: set[str] = set()
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            parts = package.split(".") if package else []
+            base = parts[: len(parts) - node.level + 1]
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            for alias in node.names:
+                inner = f"{module}.{alias.name}" if module else alias.name
+                found.add(inner if inner in MODULES else module)
+    return found - {name}
+
+
+IMPORTS = {name: imports(name) for name in MODULES}
 
 
 def test_packages_are_the_folders() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     named = set(project["tool"]["setuptools"]["packages"])
-    found = {"captrawl"} | {
-        ".".join(["captrawl", *init.parent.relative_to(ROOT).parts])
-        for init in ROOT.rglob("__init__.py")
-        if init.parent != ROOT and not {"tests", "build", ".venv"} & set(init.relative_to(ROOT).parts)
+    folders = {"captrawl"} | {
+        ".".join(["captrawl", *path.parent.relative_to(ROOT).parts])
+        for path in package_files()
+        if path.name == "__init__.py" and path.parent != ROOT
     }
-    assert named == found
+    assert named == folders
+    assert {path.parent for path in package_files()} <= {
+        path.parent for path in package_files() if path.name == "__init__.py"
+    }
+
+
+def test_the_root_holds_the_entrances_only() -> None:
+    assert {path.stem for path in ROOT.glob("*.py")} == ROOT_MODULES
+
+
+def test_no_folder_is_wide() -> None:
+    counts = Counter(path.parent.relative_to(ROOT).as_posix() for path in package_files())
+    assert {folder: count for folder, count in counts.items() if count > WIDEST} == {}
+
+
+def test_every_folder_opens_with_its_map() -> None:
+    for path in package_files():
+        if path.name != "__init__.py" or path.parent == ROOT:
+            continue
+        text = ast.get_docstring(ast.parse(path.read_text())) or ""
+        modules = {other.stem for other in path.parent.glob("*.py")} - {"__init__"}
+        modules |= {folder.parent.name for folder in path.parent.glob("*/__init__.py")}
+        assert {name for name in modules if f"{name} " not in f"{text} ".replace("\n", " ")} == set(), path
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    reached: dict[str, set[str]] = {}
+    for name in MODULES:
+        seen: set[str] = set()
+        ahead = [*IMPORTS[name]]
+        while ahead:
+            module = ahead.pop()
+            if module not in seen:
+                seen.add(module)
+                ahead.extend(IMPORTS[module])
+        reached[name] = seen
+    assert sorted(name for name in MODULES if name in reached[name]) == []
 
 
 @pytest.mark.parametrize("folder", sorted(MAY_IMPORT))
 def test_dependencies_point_one_way(folder: str) -> None:
-    for path in (ROOT / folder).rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.level == 2:
-                target = (node.module or "").split(".")[0]
-                if target in FOLDERS:
-                    assert target in MAY_IMPORT[folder], f"{path.name} imports {target}"
+    names = [name for name in MODULES if name.split(".")[0] == folder]
+    assert names
+    allowed = MAY_IMPORT[folder]
+    if folder in ABOVE_STAGES:
+        allowed = {*allowed, *COLLECTS}
+    for name in names:
+        for target in IMPORTS[name]:
+            if name in COLLECTS:
+                assert target.split(".")[0] not in ABOVE_STAGES, f"{name} imports {target}"
+            elif target in COLLECTS:
+                assert folder in ABOVE_STAGES, f"{name} imports {target}"
+            else:
+                assert target.split(".")[0] in allowed, f"{name} imports {target}"
+
+
+def test_every_folder_has_its_line_in_the_table() -> None:
+    assert {name.split(".")[0] for name in MODULES} - ROOT_MODULES - {""} == set(MAY_IMPORT)
+
+
+def test_a_class_name_means_one_thing() -> None:
+    homes: dict[str, list[str]] = defaultdict(list)
+    for name, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes[node.name].append(name)
+    assert {name: places for name, places in homes.items() if len(places) > 1} == {}
 
 
 def test_nothing_heavy_is_imported_at_the_top() -> None:
     heavy = {"torch", "faiss", "img2dataset", "elasticsearch", "aiohttp", "open_clip", "pandas", "matplotlib"}
-    for path in package_files():
-        if path.name == "train.py":
+    for name, tree in TREES.items():
+        if name == "demo.train":
             continue
-        for node in ast.parse(path.read_text()).body:
+        for node in tree.body:
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and node.level == 0:
                 names = [node.module or ""]
-            assert not heavy & {name.split(".")[0] for name in names}, path
+            assert not heavy & {imported.split(".")[0] for imported in names}, name
 
 
 def test_help_and_a_folder_query_stay_light(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 The distribution that Elasticsearch publishes for integration tests holds the core server and security. It
 is fetched with Maven once, unpacked once a version under the temporary folder, and started as another user
-where we are root (Elasticsearch refuses to run as root). ``python tests/search/elastic/local_server.py 9.5.0``
+where we are root (Elasticsearch refuses to run as root).
+``python tests/search/elastic/local_server.py 9.5.0``
 runs one in the foreground and prints its address.
 """
 
