@@ -48,20 +48,11 @@ def filters_of(context: typer.Context) -> Filters:
     """The filters among the options of the command that is running."""
     from ..search.query import Filters, Safety
 
-    given = context.params
-    if given["strict_safety"] and given["no_safety"]:
+    strict, off = context.params["strict_safety"], context.params["no_safety"]
+    if strict and off:
         raise UsageError("--strict-safety and --no-safety contradict each other; give one of them")
-    safety = Safety.STRICT if given["strict_safety"] else Safety.OFF if given["no_safety"] else Safety.DEFAULT
-    return Filters(
-        min_side=given["min_side"],
-        max_punsafe=given["max_punsafe"],
-        nsfw=tuple(given["nsfw"] or ()),
-        min_similarity=given["min_similarity"],
-        licence=given["licence"],
-        language=given["language"],
-        keep_unknown=given["keep_unknown"],
-        safety=safety,
-    )
+    safety = Safety.STRICT if strict else Safety.OFF if off else Safety.DEFAULT
+    return Filters.of({**context.params, "safety": safety})
 
 
 def part_of(text: str) -> tuple[int, int] | None:

@@ -25,11 +25,16 @@ from ..core.records import MATCH_SCHEMA, Progress, silent
 from ..search.captions import CaptionIndex, open_captions
 from ..search.elastic.address import is_address
 from ..search.match import ClassCount, Scope, count_classes, count_safety, matches
-from ..search.query import Filters, Safety
+from ..search.query import Filters
 from ..workspace.settings import Settings
+from ..workspace.stages import Stage, StageFacts
 from ..workspace.workspace import StageStatus, State, Workspace
 
 logger = logging.getLogger(__name__)
+
+MATCH = StageFacts(
+    "match", ("matches.parquet",), ("tantivy", "elasticsearch", "pyarrow"), ("task", "captions", "match")
+)
 
 BATCH_ROWS = 1 << 15
 
@@ -70,17 +75,7 @@ def task_of(workspace: Workspace) -> MatchTask:
 
 def filters_of(settings: Settings) -> Filters:
     """[match.filters] as the query's filters."""
-    given = settings.match.filters
-    return Filters(
-        min_side=given.min_side,
-        max_punsafe=given.max_punsafe,
-        nsfw=tuple(given.nsfw),
-        min_similarity=given.min_similarity,
-        licence=given.licence,
-        language=given.language,
-        keep_unknown=given.keep_unknown,
-        safety=Safety(given.safety),
-    )
+    return Filters.of(settings.match.filters.model_dump())
 
 
 def match(workspace: Workspace, *, progress: Progress = silent) -> dict[str, int]:
@@ -118,27 +113,26 @@ def match(workspace: Workspace, *, progress: Progress = silent) -> dict[str, int
             "sample": task.sample,
             "seed": task.seed,
         }
-        workspace.record("match", inputs, counts, details)
+        MATCH.record(workspace, inputs, counts, details)
         shutil.rmtree(parts.parent)
     return counts
 
 
 def match_status(workspace: Workspace) -> StageStatus:
     """Whether matches.parquet is what the settings, the class list and the index would give now."""
-    recorded = workspace.recorded("match")
-    if recorded is None or not workspace.matches_path.exists():
+    record = workspace.recorded(MATCH.name)
+    if record is None or not workspace.matches_path.exists():
         begun = (workspace.root / ".matches").is_dir()
-        return StageStatus("match", State.PARTIAL if begun else State.MISSING, {})
+        return StageStatus(MATCH.name, State.PARTIAL, {}) if begun else MATCH.missing()
     if workspace.settings().captions.index:
         with open_captions(index_location(workspace)) as index:
             corpus = digest(corpus_of(index))
     else:  # imported matches: there is no index to compare them with
-        corpus = recorded.inputs["corpus"]
-    now = task_of(workspace).inputs(corpus)
-    changed = [name for name, value in now.items() if recorded.inputs.get(name) != value]
-    if changed:
-        return StageStatus("match", State.STALE, recorded.counts, f"{', '.join(changed)} changed since")
-    return StageStatus("match", State.DONE, recorded.counts)
+        corpus = record.inputs["corpus"]
+    return MATCH.compare(record, task_of(workspace).inputs(corpus))
+
+
+MATCH_STAGE = Stage(MATCH, match_status, lambda workspace, progress: match(workspace, progress=progress))
 
 
 def read_matches(workspace: Workspace, columns: Sequence[str] | None = None) -> pa.Table:

@@ -15,6 +15,7 @@ from ..core.errors import InputError
 from ..core.records import Progress, silent
 from ..search.vectors.store import Embeddings
 from ..workspace.settings import SampleSettings
+from ..workspace.stages import Stage
 from ..workspace.workspace import StageStatus, State, Workspace
 from .auto import Contest
 from .files import SAMPLE_SCHEMA, writing
@@ -25,7 +26,7 @@ from .pool import Pool, candidates_of, read_pools
 from .referee import Policy, Referee, judge
 from .references import References, Shots, shots_of
 from .scores import ORDER, PoolScorer, Scores
-from .task import SampleTask, inputs_of, paths_of, stage_name, task_of
+from .task import SampleTask, inputs_of, paths_of, sample_facts, task_of
 
 
 def draw(workspace: Workspace, spec: SampleSettings, *, progress: Progress = silent) -> dict[str, int]:
@@ -33,8 +34,8 @@ def draw(workspace: Workspace, spec: SampleSettings, *, progress: Progress = sil
 
     Counts: classes, classes without a pool, pool rows, embedded rows, kept rows, and every reason of a drop.
     """
-    stage = stage_name(spec)
-    with workspace.locked(stage):
+    facts = sample_facts(spec.name)
+    with workspace.locked(facts.name):
         task = task_of(workspace, spec)
         embeddings = Embeddings.open(workspace.embeddings_folder(task.model.slug))
         inputs = inputs_of(workspace, task)
@@ -60,7 +61,7 @@ def draw(workspace: Workspace, spec: SampleSettings, *, progress: Progress = sil
                 _tally(tally, pool, kept, dropped)
                 progress(f"sample {spec.name}", index + 1, len(task.classes))
         counts = dict(tally)
-        workspace.record(stage, inputs, counts, {"method": str(method), "sample": spec.model_dump()})
+        facts.record(workspace, inputs, counts, {"method": str(method), "sample": spec.model_dump()})
     return counts
 
 
@@ -175,19 +176,25 @@ def _tally(tally: Counter[str], pool: Pool, kept: pa.Table, dropped: pa.Table) -
 
 def sample_status(workspace: Workspace, spec: SampleSettings) -> StageStatus:
     """How the sample stands: stale where it was made from other values, which the reason names."""
-    stage = stage_name(spec)
-    record = workspace.recorded(stage)
+    facts = sample_facts(spec.name)
+    record = workspace.recorded(facts.name)
     paths = paths_of(workspace, spec.name)
     if record is None or not paths.table.exists():
-        return StageStatus(stage, State.MISSING, {})
+        return facts.missing()
     lost = [path.name for path in paths.all() if not path.exists()]
     if lost:
-        return StageStatus(stage, State.PARTIAL, record.counts, f"{', '.join(lost)} not there")
+        return StageStatus(facts.name, State.PARTIAL, record.counts, f"{', '.join(lost)} not there")
     try:
         inputs = inputs_of(workspace, task_of(workspace, spec))
     except InputError as error:  # a list or a class that is gone is the next draw's error, not status's
-        return StageStatus(stage, State.STALE, record.counts, str(error))
-    other = [name for name, value in inputs.items() if record.inputs.get(name) != value]
-    if other:
-        return StageStatus(stage, State.STALE, record.counts, f"made from other {', '.join(other)}")
-    return StageStatus(stage, State.DONE, record.counts)
+        return StageStatus(facts.name, State.STALE, record.counts, str(error))
+    return facts.compare(record, inputs)
+
+
+def sample_stage(spec: SampleSettings) -> Stage:
+    """The stage of one [[sample]]."""
+    return Stage(
+        sample_facts(spec.name),
+        lambda workspace: sample_status(workspace, spec),
+        lambda workspace, progress: draw(workspace, spec, progress=progress),
+    )

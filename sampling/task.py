@@ -15,6 +15,7 @@ from ..core.files import digest
 from ..search.vectors.models import ModelId, model_of
 from ..search.vectors.store import EmbeddingsInfo, count_shards, shard_paths
 from ..workspace.settings import SampleSettings
+from ..workspace.stages import StageFacts
 from ..workspace.workspace import Workspace
 from .files import SamplePaths
 from .marks import Marks
@@ -39,9 +40,14 @@ class SampleTask:
     marks: Marks
 
 
-def stage_name(spec: SampleSettings) -> str:
-    """The stage of a sample in captrawl.lock.json and `captrawl status`."""
-    return f"sample:{spec.name}"
+SAMPLE_FILES = (".txt", ".parquet", "_num_imgs_sampled.json", "_sampled_list.txt", "_filtered_list.txt")
+"""How the names of a sample's artefacts end."""
+
+
+def sample_facts(name: str) -> StageFacts:
+    """The stage of the sample called ``name``."""
+    files = tuple(f"samples/{name}{ending}" for ending in SAMPLE_FILES)
+    return StageFacts(f"sample:{name}", files, ("faiss-cpu", "faiss-gpu", "numpy"))
 
 
 def paths_of(workspace: Workspace, name: str) -> SamplePaths:

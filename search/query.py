@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from math import isnan
+from typing import Any
 
 from ..core.errors import QueryError
 from ..core.text import tokens
@@ -103,6 +104,16 @@ class Filters:
         _within("the smallest similarity", self.min_similarity, -1, 1)
         if any(filter_key(tag) is None for tag in self.nsfw):
             raise QueryError(f"the allowed NSFW tags {list(self.nsfw)} hold an empty one; leave it out")
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Filters:
+        """Filters from options, settings or a question of the page: values by the fields' names."""
+        plain = {field.name: values[field.name] for field in fields(cls) if field.name in values}
+        plain["nsfw"], plain["safety"] = (
+            tuple(plain.get("nsfw") or ()),
+            Safety(plain.get("safety", "default")),
+        )
+        return cls(**plain)
 
     def conditions(self) -> tuple[Condition, ...]:
         """What a row must fulfil: all conditions of the tuple, and of each condition one test."""

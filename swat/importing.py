@@ -18,7 +18,7 @@ from ..core.files import atomic, digest, new_folder
 from ..core.records import MATCH_SCHEMA, Progress, silent
 from ..core.row_ids import uid_list
 from ..datasets import PRESETS, load_dataset
-from ..indexer.match_stage import task_of
+from ..indexer.match_stage import MATCH, task_of
 from ..search.vectors.models import resolve
 from ..workspace.settings import Settings, parse_settings
 from ..workspace.workspace import Workspace
@@ -153,7 +153,7 @@ def _write_matches(
     files = {path.name: _sha256(path) for path in read}
     recorded = {"classes": len(entries), **counts}
     details = {"imported": "swat", "files": files}
-    workspace.record("match", task_of(workspace).inputs(digest(details)), recorded, details)
+    MATCH.record(workspace, task_of(workspace).inputs(digest(details)), recorded, details)
     return counts
 
 

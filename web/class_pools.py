@@ -17,7 +17,7 @@ from ..sampling.files import SAMPLE_SCHEMA
 from ..sampling.filters import MEANINGS
 from ..sampling.marks import Mark, Marks
 from ..sampling.methods import Score, resolve
-from ..sampling.task import paths_of, stage_name, thresholds_of
+from ..sampling.task import paths_of, sample_facts, thresholds_of
 from ..workspace.settings import SampleSettings
 from ..workspace.workspace import Workspace
 from .explorer import Explorer, Fresh, is_unsafe
@@ -177,7 +177,7 @@ def _sampled(workspace: Workspace, class_id: int, sample: str) -> pa.Table:
 def _method(workspace: Workspace, sample: str) -> tuple[str, bool]:
     """The sample's method in words, and whether the marks changed since it was drawn."""
     spec = next(spec for spec in workspace.settings().sample if spec.name == sample)
-    record = workspace.recorded(stage_name(spec))
+    record = workspace.recorded(sample_facts(spec.name).name)
     stale = record is not None and record.inputs.get("marks", "") != Marks.load(workspace).fingerprint()
     return _method_text(workspace, spec), stale
 

@@ -9,23 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from ..core.records import Progress, silent
-
-PATTERNS: dict[str, tuple[str, ...]] = {
-    "match": ("matches.parquet",),
-    "download": ("images.parquet", "images/[0-9][0-9][0-9][0-9][0-9]*"),
-    "embed": ("embeddings/[!.]*/*.json", "embeddings/[!.]*/*.parquet", "embeddings/[!.]*/*_emb/*.npy",
-              "embeddings/[!.]*/metadata/*.parquet"),
-    "vectors": ("vectors/[!.]*/*.faiss", "vectors/[!.]*/index.json"),
-    "report": ("report/[!.]*",),
-}  # fmt: skip
-"""A stage's artefacts below the workspace; the ledger, the spool and caches are working files."""
 
 
 class Change(StrEnum):
@@ -37,7 +27,7 @@ class Change(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class FileChange:
     """An artefact that isn't what its stage left; ``path`` is relative to the workspace."""
 
     stage: str
@@ -45,65 +35,64 @@ class Verdict:
     change: Change
 
 
-def patterns_of(stage: str) -> tuple[str, ...]:
-    """The stage's artefacts as globs; () for a stage that has none of its own."""
-    if stage.startswith("sample:"):
-        name = stage.removeprefix("sample:")
-        endings = (".txt", ".parquet", "_num_imgs_sampled.json", "_sampled_list.txt", "_filtered_list.txt")
-        return tuple(f"samples/{name}{ending}" for ending in endings)
-    return PATTERNS.get(stage, ())
+def hashes(
+    root: Path, files: Sequence[str], *, progress: Progress = silent, doing: str = "verify"
+) -> dict[str, str]:
+    """The sha256 by path of the artefacts that ``files`` (globs) name and that are there, every byte read."""
+    paths = list(_artefacts(root, files))
+    by_path: dict[str, str] = {}
+    for number, path in enumerate(paths):
+        progress(doing, number, len(paths))
+        by_path[path.relative_to(root).as_posix()] = _sha256(path)
+    return by_path
 
 
-def hashes(root: Path, stage: str, *, progress: Progress = silent) -> dict[str, str]:
-    """The sha256 by path of the stage's artefacts that are there now, every byte read."""
-    found = list(_found(root, stage))
-    made: dict[str, str] = {}
-    for number, path in enumerate(found):
-        progress(f"verify: {stage}", number, len(found))
-        made[path.relative_to(root).as_posix()] = _sha256(path)
-    return made
-
-
-def record_hashes(root: Path, stage: str, known: Mapping[str, str]) -> dict[str, str]:
-    """:func:`hashes`, but what has the size and times that it was hashed with keeps its entry of ``known``.
+def record_hashes(root: Path, files: Sequence[str], before: Mapping[str, str]) -> dict[str, str]:
+    """:func:`hashes`, but what has the size and times that it was hashed with keeps its entry of ``before``.
 
     The caller holds the lock of captrawl.lock.json.
     """
     store = root / ".locks" / "stamps.json"
     stamps = _load_stamps(store)
-    made: dict[str, str] = {}
-    for path in _found(root, stage):
+    by_path: dict[str, str] = {}
+    for path in _artefacts(root, files):
         name, stamp = path.relative_to(root).as_posix(), _stamp(path)
-        made[name] = known[name] if name in known and stamps.get(name) == stamp else _sha256(path)
+        unchanged = name in before and stamps.get(name) == stamp
+        by_path[name] = before[name] if unchanged else _sha256(path)
         stamps[name] = stamp
     temporary = store.with_suffix(".tmp")
     temporary.write_text(json.dumps(stamps), encoding="utf-8")
     temporary.replace(store)
-    return made
+    return by_path
 
 
 def verify(
-    root: Path, recorded: Mapping[str, Mapping[str, str]], *, progress: Progress = silent
-) -> list[Verdict]:
+    root: Path,
+    recorded: Mapping[str, Mapping[str, str]],
+    files: Mapping[str, Sequence[str]],
+    *,
+    progress: Progress = silent,
+) -> list[FileChange]:
     """What differs from ``recorded`` (stage → path → sha256), by stage and path; [] where nothing does.
 
-    Where nothing is recorded (the lock file is gone) every artefact is one that no stage accounts for.
+    ``files`` has each stage's globs. Where nothing is recorded (the lock file is gone) every artefact is one
+    that no stage accounts for.
     """
-    verdicts: list[Verdict] = []
-    for stage, then in (recorded or {stage: dict[str, str]() for stage in PATTERNS}).items():
-        now = hashes(root, stage, progress=progress)
-        for path in sorted({*then, *now}):
+    changes: list[FileChange] = []
+    for stage, before in (recorded or {name: dict[str, str]() for name in files}).items():
+        now = hashes(root, files.get(stage, ()), progress=progress, doing=f"verify: {stage}")
+        for path in sorted({*before, *now}):
             if path not in now:
-                verdicts.append(Verdict(stage, path, Change.MISSING))
-            elif path not in then:
-                verdicts.append(Verdict(stage, path, Change.ADDED))
-            elif then[path] != now[path]:
-                verdicts.append(Verdict(stage, path, Change.CHANGED))
-    return verdicts
+                changes.append(FileChange(stage, path, Change.MISSING))
+            elif path not in before:
+                changes.append(FileChange(stage, path, Change.ADDED))
+            elif before[path] != now[path]:
+                changes.append(FileChange(stage, path, Change.CHANGED))
+    return changes
 
 
-def _found(root: Path, stage: str) -> Iterator[Path]:
-    for pattern in patterns_of(stage):
+def _artefacts(root: Path, files: Sequence[str]) -> Iterator[Path]:
+    for pattern in files:
         yield from sorted(root.glob(pattern))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -167,27 +167,20 @@ class Workspace:
                 ) from error
             yield
 
-    def record(
-        self,
-        stage: str,
-        inputs: Mapping[str, str],
-        counts: Mapping[str, int],
-        details: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Note in captrawl.lock.json that ``stage`` is done, from which inputs and with which counts."""
-        from .provenance import made_by
+    def note(self, stage: str, record: StageRecord, made_by: Mapping[str, Any], files: Sequence[str]) -> None:
+        """Write ``record`` of ``stage`` and the hashes of its ``files`` (globs) into captrawl.lock.json.
 
+        Stages call StageFacts.record, which knows ``made_by`` and ``files``.
+        """
         with self._lock_file_held():
             lock = self._read_lock()
-            record = StageRecord(dict(inputs), dict(counts), dict(details or {}))
-            settings = self.settings() if self.settings_path.is_file() else None
-            lock["stages"][stage] = {**asdict(record), "made_by": made_by(stage, settings)}
-            known = lock["artefacts"].get(stage, {})
-            lock["artefacts"][stage] = record_hashes(self.root, stage, known)
+            lock["stages"][stage] = {**asdict(record), "made_by": dict(made_by)}
+            before = lock["artefacts"].get(stage, {})
+            lock["artefacts"][stage] = record_hashes(self.root, files, before)
             write_json(self.lock_path, lock)
 
     def recorded(self, stage: str) -> StageRecord | None:
-        """What :meth:`record` noted of ``stage``, or None."""
+        """What :meth:`note` wrote of ``stage``, or None."""
         entry = self._read_lock()["stages"].get(stage)
         return StageRecord(entry["inputs"], entry["counts"], entry["details"]) if entry else None
 

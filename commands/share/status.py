@@ -10,7 +10,7 @@ from .. import options
 from ..results import counts_text, status_json
 
 if TYPE_CHECKING:
-    from ...workspace.checksums import Verdict
+    from ...workspace.checksums import FileChange
     from ...workspace.workspace import Workspace
 
 app = typer.Typer()
@@ -30,35 +30,35 @@ def status(
 
     workspace = options.workspace_of(context)
     states = pipeline.status(workspace)
-    verdicts = _verified(workspace) if verify else []
+    changes = _verified(workspace) if verify else []
     if json:
         lines = [status_json(state) for state in states]
-        changes = [{"stage": v.stage, "path": v.path, "change": v.change.value} for v in verdicts]
-        emit_json({"stages": lines, **({"changes": changes} if verify else {})})
-        raise typer.Exit(1 if verdicts else 0)
+        listed = [{"stage": v.stage, "path": v.path, "change": v.change.value} for v in changes]
+        emit_json({"stages": lines, **({"changes": listed} if verify else {})})
+        raise typer.Exit(1 if changes else 0)
     cells = [(s.stage, s.state.value, counts_text(s.counts), s.reason) for s in states]
     columns = [("stage", "left"), ("state", "left"), ("counts", "left"), ("reason", "left")]
     out().print(table("", columns, cells))
     if verify:
-        _show(workspace, verdicts)
+        _show(workspace, changes)
 
 
-def _verified(workspace: Workspace) -> list[Verdict]:
+def _verified(workspace: Workspace) -> list[FileChange]:
     from ...core.terminal import progress_bars
-    from ...workspace.checksums import verify
+    from ...workspace import pipeline
 
     with progress_bars() as progress:
-        return verify(workspace.root, workspace.recorded_hashes(), progress=progress)
+        return pipeline.verify(workspace, progress)
 
 
-def _show(workspace: Workspace, verdicts: list[Verdict]) -> None:
+def _show(workspace: Workspace, changes: list[FileChange]) -> None:
     """The changes, or that there are none; exit code 1 where there are."""
     from ...core.terminal import emit, number, out, table
 
     recorded = sum(len(paths) for paths in workspace.recorded_hashes().values())
-    if not verdicts:
+    if not changes:
         emit(f"verified: {number(recorded)} artefacts are as their stages left them")
         return
-    cells = [(v.stage, v.change.value, v.path) for v in verdicts]
+    cells = [(v.stage, v.change.value, v.path) for v in changes]
     out().print(table("changed since", [("stage", "left"), ("", "left"), ("artefact", "left")], cells))
     raise typer.Exit(1)

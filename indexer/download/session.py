@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ...core.errors import DownloadError, MissingExtraError, WorkspaceError
 from ...core.files import digest
 from ...workspace.settings import DownloadSettings
+from ...workspace.stages import StageFacts
 from ...workspace.workspace import Workspace
 from ..fetch.blocklist import Blocklist, load_blocklist
 from ..fetch.fetcher import Rules, agent_name
@@ -23,7 +24,12 @@ from ..pack.spool import Spool
 from .enqueue import matches_digest, take_in
 from .requeue import review
 
-STAGE = "download"
+DOWNLOAD = StageFacts(
+    "download",
+    ("images.parquet", "images/[0-9][0-9][0-9][0-9][0-9]*"),
+    ("aiohttp", "img2dataset", "opencv-python", "opencv-python-headless", "Pillow"),
+    ("download",),
+)
 _NEEDED = ("PIL", "aiohttp", "img2dataset")
 
 
@@ -48,7 +54,7 @@ def opened(workspace: Workspace) -> Generator[Yard]:
         raise WorkspaceError(
             f"{workspace.root} holds no matches.parquet; run captrawl -C {workspace.root} match first"
         )
-    with workspace.locked(STAGE), Ledger(workspace.ledger_path) as ledger:
+    with workspace.locked(DOWNLOAD.name), Ledger(workspace.ledger_path) as ledger:
         settings = workspace.settings().download
         blocklist = blocklist_of(workspace, settings)
         rules = Rules(
@@ -91,13 +97,13 @@ def conclude(yard: Yard) -> dict[str, int]:
     """Write images.parquet, note the stage as done, and count."""
     workspace, counts = yard.workspace, yard.ledger.counts()
     yard.ledger.export(workspace.images_path)
-    workspace.record(STAGE, yard.inputs, counts, {"matches": _stamp(workspace)})
+    DOWNLOAD.record(workspace, yard.inputs, counts, {"matches": _stamp(workspace)})
     return counts
 
 
 def inputs_of(workspace: Workspace, settings: DownloadSettings) -> dict[str, str]:
     """Hashes of the values that a download reads, by name."""
-    record = workspace.recorded(STAGE)
+    record = workspace.recorded(DOWNLOAD.name)
     if record is not None and record.details.get("matches") == _stamp(workspace):
         urls = record.inputs["urls"]  # the same file as then: no need to read it again
     else:

@@ -12,13 +12,14 @@ import resource
 from concurrent.futures import ThreadPoolExecutor
 
 from ...core.records import Progress, silent
+from ...workspace.stages import Stage
 from ...workspace.workspace import StageStatus, State, Workspace
 from ..fetch.addresses import Resolver
 from ..fetch.fetcher import Fetcher, open_session
 from ..ledger import Ledger
 from .adopt import adopt
 from .crawl import Crawl, Pace, in_flight_limit
-from .session import STAGE, Yard, conclude, inputs_of, opened, pack_line
+from .session import DOWNLOAD, Yard, conclude, inputs_of, opened, pack_line
 from .url_plan import plan_only
 
 __all__ = ["adopt", "download", "download_status", "plan_only"]
@@ -47,20 +48,27 @@ def download(
 def download_status(workspace: Workspace) -> StageStatus:
     """How the download stands; nothing is fetched or changed."""
     if not workspace.ledger_path.is_file() or not workspace.matches_path.is_file():
-        return StageStatus(STAGE, State.MISSING, {})
-    record = workspace.recorded(STAGE)
+        return DOWNLOAD.missing()
+    record = workspace.recorded(DOWNLOAD.name)
     inputs = inputs_of(workspace, workspace.settings().download)
     with Ledger(workspace.ledger_path) as ledger:
         counts = ledger.counts()
     if record is None:
-        return StageStatus(STAGE, State.PARTIAL, counts, "begun and not finished")
-    changed = sorted(name for name in inputs if inputs[name] != record.inputs.get(name))
-    if changed:
-        return StageStatus(STAGE, State.STALE, counts, f"changed since: {', '.join(changed)}")
+        return StageStatus(DOWNLOAD.name, State.PARTIAL, counts, "begun and not finished")
+    standing = DOWNLOAD.compare(record, inputs, counts)
+    if standing.state is not State.DONE:
+        return standing
     waiting = counts.get("queued", 0) + counts.get("spooled", 0)
     if waiting or not workspace.images_path.is_file():
-        return StageStatus(STAGE, State.PARTIAL, counts, f"{waiting} URLs still to be asked or packed")
-    return StageStatus(STAGE, State.DONE, counts)
+        return StageStatus(
+            DOWNLOAD.name, State.PARTIAL, counts, f"{waiting} URLs still to be asked or packed"
+        )
+    return standing
+
+
+DOWNLOAD_STAGE = Stage(
+    DOWNLOAD, download_status, lambda workspace, progress: download(workspace, progress=progress)
+)
 
 
 def _download(workspace: Workspace, progress: Progress, resolver: Resolver | None) -> dict[str, int]:

@@ -22,11 +22,16 @@ from ...search.vectors.exact import has_gpu, import_faiss
 from ...search.vectors.models import model_of
 from ...search.vectors.neighbours import METRIC, WHERE, VectorsInfo
 from ...search.vectors.store import INFO, Embeddings, Matrix
+from ...workspace.stages import Stage, StageFacts
 from ...workspace.workspace import StageStatus, State, Workspace
 from .recall import inverted_lists, sample_queries, tune
 from .writer import drop_leftovers
 
-STAGE = "vectors"
+VECTORS = StageFacts(
+    "vectors",
+    ("vectors/[!.]*/*.faiss", "vectors/[!.]*/index.json"),
+    ("faiss-cpu", "faiss-gpu", "numpy"),
+)
 EXACT_ROWS = 1_000_000
 LISTED_ROWS = 10_000_000
 BLOCK = 65_536
@@ -56,7 +61,7 @@ def build_vectors(workspace: Workspace, *, factory: str = "", progress: Progress
     those are added; else all is built anew. ``factory`` overrides the choice by size. Raises WorkspaceError
     where nothing is embedded yet, ModelError where FAISS can't make such an index from these vectors.
     """
-    with workspace.locked(STAGE):
+    with workspace.locked(VECTORS.name):
         model = model_of(workspace)
         folder = workspace.vectors_folder(model.slug)
         stored = Embeddings.open(workspace.embeddings_folder(model.slug))
@@ -68,7 +73,7 @@ def build_vectors(workspace: Workspace, *, factory: str = "", progress: Progress
         counts = {"rows": info.rows}
         details = {"factory": info.factory, "recall": info.recall, "dimension": info.dimension}
         inputs = {"embeddings": digest([info.weights, info.precision, info.content])}
-        workspace.record(STAGE, inputs, counts, details)
+        VECTORS.record(workspace, inputs, counts, details)
         return counts
 
 
@@ -77,16 +82,21 @@ def vectors_status(workspace: Workspace) -> StageStatus:
     model = model_of(workspace)
     folder = workspace.vectors_folder(model.slug)
     if not (workspace.embeddings_folder(model.slug) / INFO).is_file():
-        return StageStatus(STAGE, State.MISSING, {}, "needs embed")
+        return VECTORS.missing("needs embed")
     if not (folder / "index.json").is_file():
-        return StageStatus(STAGE, State.MISSING, {})
+        return VECTORS.missing()
     stored = Embeddings.open(workspace.embeddings_folder(model.slug))
     counts = {"rows": VectorsInfo.load(folder).rows}
     reason = _misfit(folder, stored)
     if not reason:
-        return StageStatus(STAGE, State.DONE, counts)
+        return StageStatus(VECTORS.name, State.DONE, counts)
     state = State.PARTIAL if _is_extension(folder, stored) else State.STALE
-    return StageStatus(STAGE, state, counts, reason)
+    return StageStatus(VECTORS.name, state, counts, reason)
+
+
+VECTORS_STAGE = Stage(
+    VECTORS, vectors_status, lambda workspace, progress: build_vectors(workspace, progress=progress)
+)
 
 
 def content_of(stored: Embeddings, rows: int) -> str:

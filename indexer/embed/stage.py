@@ -21,12 +21,23 @@ from ...core.version import __version__
 from ...search.vectors.loading import load_encoder
 from ...search.vectors.models import ModelId, fingerprint, model_of
 from ...search.vectors.store import INFO, Embeddings, EmbeddingsInfo, count_shards, drop_shards, whole_shards
+from ...workspace.stages import Stage, StageFacts
 from ...workspace.workspace import StageStatus, State, Workspace
 from . import rows as usable
 from .verify import confirm_imported
 from .writer import Filler
 
-STAGE = "embed"
+EMBED = StageFacts(
+    "embed",
+    (
+        "embeddings/[!.]*/*.json",
+        "embeddings/[!.]*/*.parquet",
+        "embeddings/[!.]*/*_emb/*.npy",
+        "embeddings/[!.]*/metadata/*.parquet",
+    ),
+    ("torch", "open_clip_torch", "timm", "Pillow", "numpy"),
+    ("model",),
+)
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +75,7 @@ def embed(workspace: Workspace, *, replace: bool = False, progress: Progress = s
     put in their place at the end.
     """
     settings = workspace.settings().model
-    with workspace.locked(STAGE):
+    with workspace.locked(EMBED.name):
         target = Target(model_of(workspace), fingerprint(model_of(workspace)), settings.precision)
         folder = workspace.embeddings_folder(target.model.slug)
         staging = folder.with_name(f".{folder.name}.new")
@@ -104,28 +115,38 @@ def embed_status(workspace: Workspace) -> StageStatus:
     model = model_of(workspace)
     folder = workspace.embeddings_folder(model.slug)
     if not workspace.matches_path.is_file() or not workspace.images_path.is_file():
-        return StageStatus(STAGE, State.MISSING, {}, "needs match and download")
+        return EMBED.missing("needs match and download")
     if not (folder / INFO).is_file():
-        return StageStatus(STAGE, State.MISSING, {})
+        return EMBED.missing()
     weights = ""
     with contextlib.suppress(ModelError):  # a model that is gone can't have changed
         weights = fingerprint(model)
     whole = whole_shards(folder)
     if whole < count_shards(folder):
-        return StageStatus(STAGE, State.PARTIAL, {}, f"a file of shard {whole} is gone")
+        return StageStatus(EMBED.name, State.PARTIAL, {}, f"a file of shard {whole} is gone")
     counts = _counts(folder)
     misfit = Target(model, weights, workspace.settings().model.precision).misfit(folder)
     if misfit:
-        return StageStatus(STAGE, State.STALE, counts, misfit)
+        return StageStatus(EMBED.name, State.STALE, counts, misfit)
     stored = Embeddings.open(folder)
     if not stored.info.weights:
-        return StageStatus(STAGE, State.PARTIAL, counts, "imported, not yet compared with the model")
+        return StageStatus(EMBED.name, State.PARTIAL, counts, "imported, not yet compared with the model")
     wanted = usable.usable_rows(workspace)
     missing = usable.remaining_rows(wanted, stored, usable.load_failed(folder, stored.shards)).num_rows
     if missing:
         state = State.PARTIAL if stored.rows else State.MISSING
-        return StageStatus(STAGE, state, {**counts, "missing": missing}, f"{missing:,} rows aren't embedded")
-    return StageStatus(STAGE, State.DONE, counts)
+        return StageStatus(
+            EMBED.name, state, {**counts, "missing": missing}, f"{missing:,} rows aren't embedded"
+        )
+    return StageStatus(EMBED.name, State.DONE, counts)
+
+
+def _run(workspace: Workspace, progress: Progress) -> dict[str, int]:
+    # Vectors of other weights or another precision are made anew beside the old ones, then swapped.
+    return embed(workspace, replace=embed_status(workspace).state is State.STALE, progress=progress)
+
+
+EMBED_STAGE = Stage(EMBED, embed_status, _run)
 
 
 def _is_complete(workspace: Workspace, folder: Path, wanted: pa.Table) -> bool:
@@ -163,7 +184,7 @@ def _recorded(workspace: Workspace, folder: Path, target: Target) -> dict[str, i
         "precision": digest(info.precision),
     }
     details = {"model": str(target.model), "dimension": info.dimension, "captrawl": __version__}
-    workspace.record(STAGE, inputs, counts, details)
+    EMBED.record(workspace, inputs, counts, details)
     return counts
 
 

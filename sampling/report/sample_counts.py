@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ...workspace.settings import SampleSettings, sample_settings
 from ...workspace.workspace import StageRecord, Workspace
 from ..methods import AUTO, DEFAULT, Condition, Method, Score, compose, resolve
-from ..task import paths_of, stage_name, thresholds_of
+from ..task import paths_of, sample_facts, thresholds_of
 
 BINS = 48
 
@@ -76,7 +76,7 @@ def count_samples(workspace: Workspace) -> tuple[SampleNumbers, ...]:
 
 def count_sample(workspace: Workspace, spec: SampleSettings) -> SampleNumbers:
     """The numbers of one sample as it was drawn, whatever ``spec`` says by now; holds no text but reasons."""
-    record = workspace.recorded(stage_name(spec))
+    record = workspace.recorded(sample_facts(spec.name).name)
     if record and "sample" in record.details:
         spec = sample_settings(**record.details["sample"])
     method = method_of(workspace, spec, record)

@@ -16,7 +16,8 @@ from ...core.version import __version__
 from ...search.synonyms.review import NAME as REVIEW
 from ...search.synonyms.review import load_review
 from ...workspace.settings import Settings
-from ...workspace.workspace import StageStatus, State, Workspace
+from ...workspace.stages import Stage, StageFacts
+from ...workspace.workspace import StageStatus, Workspace
 from ..evaluate import evaluation_path, read_evaluation
 from ..task import file_digest, paths_of
 from .counts import Numbers, count
@@ -26,7 +27,7 @@ from .plots import save_plots
 from .sample_counts import SampleNumbers, count_samples
 from .thumbnails import BUDGET, Size, Thumbnails, size_for
 
-STAGE = "report"
+REPORT = StageFacts("report", ("report/[!.]*",))
 FORMAT = 1
 
 
@@ -46,7 +47,7 @@ def report(workspace: Workspace, *, budget: int = BUDGET, progress: Progress = s
     ``budget``: characters of all the page's pictures together. Counts: classes, samples, pictures, bytes of
     the page. WorkspaceError without matches.
     """
-    with workspace.locked(STAGE):
+    with workspace.locked(REPORT.name):
         inputs = inputs_of(workspace)
         classes = load_classes(workspace.classes_path())
         samples = count_samples(workspace)
@@ -78,7 +79,7 @@ def report(workspace: Workspace, *, budget: int = BUDGET, progress: Progress = s
             "pictures:lost": thumbnails.lost,
             "bytes": page_path(workspace).stat().st_size,
         }
-        workspace.record(STAGE, inputs, counts)
+        REPORT.record(workspace, inputs, counts)
     return counts
 
 
@@ -101,14 +102,13 @@ def _cell(size: Size) -> int:
 
 def report_status(workspace: Workspace) -> StageStatus:
     """How the report stands: stale where what it shows has changed, which the reason names."""
-    record = workspace.recorded(STAGE)
+    record = workspace.recorded(REPORT.name)
     if record is None or not page_path(workspace).exists():
-        return StageStatus(STAGE, State.MISSING, {})
-    inputs = inputs_of(workspace)
-    other = [name for name, value in inputs.items() if record.inputs.get(name) != value]
-    if other:
-        return StageStatus(STAGE, State.STALE, record.counts, f"made from other {', '.join(other)}")
-    return StageStatus(STAGE, State.DONE, record.counts)
+        return REPORT.missing()
+    return REPORT.compare(record, inputs_of(workspace))
+
+
+REPORT_STAGE = Stage(REPORT, report_status, lambda workspace, progress: report(workspace, progress=progress))
 
 
 def inputs_of(workspace: Workspace) -> dict[str, str]:

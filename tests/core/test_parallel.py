@@ -18,7 +18,7 @@ from captrawl.core.parallel import run_jobs
 
 JOBS = """
 import os, signal, time
-from captrawl.errors import CorpusError
+from captrawl.core.errors import CorpusError
 
 def square(job, told):
     for _ in range(job):

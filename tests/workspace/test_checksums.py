@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 from captrawl.classes.model import ClassEntry, Synonym
-from captrawl.workspace import checksums as artefacts
-from captrawl.workspace.checksums import Change, Verdict, verify
+from captrawl.sampling.report.stage import REPORT
+from captrawl.sampling.task import sample_facts
+from captrawl.workspace import checksums
+from captrawl.workspace.checksums import Change, FileChange
+from captrawl.workspace.pipeline import STAGES, verify
 from captrawl.workspace.settings import Settings
 from captrawl.workspace.workspace import Workspace
 
@@ -26,6 +29,12 @@ FILES = {
 WORKING = ["images/ledger.sqlite", "images/spool/x", "vectors/m/prompts.npz", "embeddings/.m.new/model.json"]
 
 
+FACTS = {name: stage.facts for name, stage in STAGES.items()} | {
+    "report": REPORT,
+    "sample:T2T500": sample_facts("T2T500"),
+}
+
+
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     made = Workspace.create(
@@ -38,13 +47,12 @@ def workspace(tmp_path: Path) -> Workspace:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
     for stage in FILES:
-        made.record(stage, {}, {})
+        FACTS[stage].record(made, {}, {})
     return made
 
 
 def changes(workspace: Workspace) -> list[tuple[str, str, str]]:
-    found = verify(workspace.root, workspace.recorded_hashes())
-    return [(verdict.stage, verdict.path, verdict.change.value) for verdict in found]
+    return [(one.stage, one.path, one.change.value) for one in verify(workspace)]
 
 
 def test_the_lock_file_holds_the_hash_of_every_artefact(workspace: Workspace) -> None:
@@ -71,11 +79,11 @@ def test_what_changed_is_named(workspace: Workspace) -> None:
     (root / "images/00002").mkdir()
     (root / "embeddings/m/img_emb/img_emb_00.npy").unlink()
     (root / "vectors/m/prompts.npz").write_text("a cache, no artefact")
-    assert verify(root, workspace.recorded_hashes()) == [
-        Verdict("match", "matches.parquet", Change.CHANGED),
-        Verdict("download", "images/00000", Change.CHANGED),
-        Verdict("download", "images/00002", Change.ADDED),
-        Verdict("embed", "embeddings/m/img_emb/img_emb_00.npy", Change.MISSING),
+    assert verify(workspace) == [
+        FileChange("match", "matches.parquet", Change.CHANGED),
+        FileChange("download", "images/00000", Change.CHANGED),
+        FileChange("download", "images/00002", Change.ADDED),
+        FileChange("embed", "embeddings/m/img_emb/img_emb_00.npy", Change.MISSING),
     ]
 
 
@@ -88,18 +96,18 @@ def test_artefacts_without_a_lock_file_are_not_called_verified(workspace: Worksp
 
 def test_a_stage_that_ends_again_reads_only_what_is_new(workspace: Workspace, monkeypatch) -> None:
     read: list[str] = []
-    plain = artefacts._sha256
+    plain = checksums._sha256
 
     def counting(path: Path) -> str:
         read.append(path.relative_to(workspace.root).as_posix())
         return plain(path)
 
-    monkeypatch.setattr(artefacts, "_sha256", counting)
-    workspace.record("download", {}, {})
+    monkeypatch.setattr(checksums, "_sha256", counting)
+    FACTS["download"].record(workspace, {}, {})
     assert read == []
     (workspace.root / "images/00002").mkdir()
     (workspace.root / "images.parquet").write_text("longer than before")
-    workspace.record("download", {}, {})
+    FACTS["download"].record(workspace, {}, {})
     assert read == ["images.parquet", "images/00002"]
     assert changes(workspace) == []
 
@@ -110,7 +118,7 @@ def test_damage_before_a_stage_ends_again_is_still_seen(workspace: Workspace) ->
     times = path.stat()
     path.write_text("images/00000/000000000.jpX")
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    workspace.record("download", {}, {})
+    FACTS["download"].record(workspace, {}, {})
     assert changes(workspace) == [("download", "images/00000", "changed")]
 
 

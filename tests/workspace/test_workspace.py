@@ -13,6 +13,10 @@ from captrawl.classes.model import ClassEntry, Synonym
 from captrawl.core.errors import SettingsError, StorageError, WorkspaceError
 from captrawl.core.files import atomic, digest, write_json
 from captrawl.core.version import __version__
+from captrawl.indexer.download.session import DOWNLOAD
+from captrawl.indexer.match_stage import MATCH
+from captrawl.sampling.report.stage import REPORT
+from captrawl.sampling.task import sample_facts
 from captrawl.workspace.settings import (
     Settings,
     load_settings,
@@ -104,8 +108,8 @@ def test_no_workspace_is_a_clear_error(tmp_path: Path) -> None:
 def test_stages_are_recorded_and_forgotten(tmp_path: Path) -> None:
     workspace = Workspace.create(tmp_path / "w", SETTINGS, CLASSES)
     assert workspace.recorded("match") is None
-    workspace.record("match", {"seed": digest(0)}, {"matches": 3}, {"index": "idx"})
-    workspace.record("download", {}, {"packed": 2})
+    MATCH.record(workspace, {"seed": digest(0)}, {"matches": 3}, {"index": "idx"})
+    DOWNLOAD.record(workspace, {}, {"packed": 2})
     assert workspace.recorded("match") == StageRecord({"seed": digest(0)}, {"matches": 3}, {"index": "idx"})
     workspace.forget("match")
     assert workspace.recorded("match") is None
@@ -114,8 +118,8 @@ def test_stages_are_recorded_and_forgotten(tmp_path: Path) -> None:
 
 def test_the_lock_file_says_what_made_a_stage(tmp_path: Path) -> None:
     workspace = Workspace.create(tmp_path / "w", SETTINGS, CLASSES)
-    for stage in ("match", "download", "sample:A", "report"):
-        workspace.record(stage, {}, {})
+    for facts in (MATCH, DOWNLOAD, sample_facts("A"), REPORT):
+        facts.record(workspace, {}, {})
     stages = json.loads(workspace.lock_path.read_text())["stages"]
     made = {stage: entry["made_by"] for stage, entry in stages.items()}
     assert made["match"]["versions"].items() >= {

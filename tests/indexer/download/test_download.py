@@ -186,7 +186,7 @@ def test_a_new_class_fetches_only_its_rows(web, make_workspace, tools) -> None:
     old = tools.images_of(workspace)
     make_workspace(urls[1:])
     status = download_status(workspace)
-    assert (status.state, status.reason) == (State.STALE, "changed since: urls")
+    assert (status.state, status.reason) == (State.STALE, "urls changed since")
     assert download(workspace) == {"packed": 3}
     assert [hit.target for hit in web.hits].count("/1") == 1
     new = tools.images_of(workspace)

@@ -154,7 +154,7 @@ BUILDER = """
     import sys, time
     from pathlib import Path
     import pyarrow as pa
-    from captrawl.records import ROW_SCHEMA, CorpusFile, Fingerprint
+    from captrawl.core.records import ROW_SCHEMA, CorpusFile, Fingerprint
     from captrawl.search.captions import open_captions
 
     def batches():
