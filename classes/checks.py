@@ -12,10 +12,10 @@ from ..core.text import LONGEST_RUN, tokens
 from .model import ClassEntry, ClassList, Synonym
 
 
-def meant(classes: ClassList, given: str) -> str:
+def meant(classes: ClassList, name_or_id: str) -> str:
     """``; did you mean …?`` for a name that no class has; empty where none is near."""
     names = {entry.name.lower(): entry.name for entry in classes}
-    near = difflib.get_close_matches(given.lower(), names, n=3, cutoff=0.6)
+    near = difflib.get_close_matches(name_or_id.lower(), names, n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(repr(names[one]) for one in near)}?" if near else ""
 
 
@@ -45,17 +45,17 @@ def _check_entry(entry: ClassEntry, where: str) -> None:
         raise ClassListError(f"{where} has an empty name")
     if not any(synonym.kept for synonym in entry.synonyms):
         raise ClassListError(f"{where} has no synonyms in use; give it one, or remove the class")
-    seen: set[str] = set()
+    texts: set[str] = set()
     for text in (entry.name, entry.most_common_name, *(synonym.text for synonym in entry.synonyms)):
         if any("\ud800" <= character <= "\udfff" for character in text):
             raise ClassListError(f"{where}: {text!r} isn't valid Unicode (half a surrogate pair)")
     for synonym in entry.synonyms:
-        if synonym.text in seen:
+        if synonym.text in texts:
             raise ClassListError(f"{where}: the synonym {synonym.text!r:.60} is given twice")
-        seen.add(synonym.text)
+        texts.add(synonym.text)
         if synonym.kept and not tokens(synonym.text):
-            said = any(map(str.isalnum, synonym.text))
-            lacking = f"word of {LONGEST_RUN} letters or fewer" if said else "letter or digit"
+            spells = any(map(str.isalnum, synonym.text))
+            lacking = f"word of {LONGEST_RUN} letters or fewer" if spells else "letter or digit"
             raise ClassListError(
                 f"{where}: the synonym {synonym.text!r:.60} holds no {lacking}, so no caption can match "
                 "it; remove it, or spell it out"
@@ -65,36 +65,36 @@ def _check_entry(entry: ClassEntry, where: str) -> None:
 def check_classes(classes: ClassList) -> list[str]:
     """Warnings, each naming the ids: equal names, then synonyms (token-equal) that several classes share."""
     warnings: list[str] = []
-    named: dict[tuple[str, ...], list[ClassEntry]] = {}
+    by_name: dict[tuple[str, ...], list[ClassEntry]] = {}
     for entry in classes:
-        named.setdefault(tuple(tokens(entry.name)) or (entry.name,), []).append(entry)
-    for entries in named.values():
+        by_name.setdefault(tuple(tokens(entry.name)) or (entry.name,), []).append(entry)
+    for entries in by_name.values():
         if len(entries) > 1:
-            listed = ", ".join(f"{entry.id} ({entry.name!r})" for entry in entries)
-            warnings.append(f"classes {listed} have one name")
+            which_classes = ", ".join(f"{entry.id} ({entry.name!r})" for entry in entries)
+            warnings.append(f"classes {which_classes} have one name")
     groups: dict[tuple[int, ...], list[str]] = {}
     shared = shared_synonyms(classes)
     for phrase, entries in shared.items():
         groups.setdefault(tuple(entry.id for entry in entries), []).append(phrase)
     for phrases in groups.values():
-        listed = " and ".join(f"{entry.id} ({entry.name!r})" for entry in shared[phrases[0]])
+        which_classes = " and ".join(f"{entry.id} ({entry.name!r})" for entry in shared[phrases[0]])
         what = f"the synonym {phrases[0]!r} is" if len(phrases) == 1 else f"{len(phrases)} synonyms are"
         which = f": {', '.join(phrases[:3])}{' …' if len(phrases) > 3 else ''}" if len(phrases) > 1 else ""
-        warnings.append(f"{what} shared by classes {listed}{which}; their rows go to each")
+        warnings.append(f"{what} shared by classes {which_classes}{which}; their rows go to each")
     return warnings
 
 
 def shared_synonyms(classes: ClassList) -> dict[str, list[ClassEntry]]:
     """Phrases (as first spelt) whose tokens are a kept synonym of several classes, with these classes."""
     holders: dict[tuple[str, ...], dict[int, ClassEntry]] = {}
-    spelt: dict[tuple[str, ...], str] = {}
+    spelling: dict[tuple[str, ...], str] = {}
     for entry in classes:
         for synonym in entry.synonyms:
             if synonym.kept:
                 key = tuple(tokens(synonym.text))
-                spelt.setdefault(key, synonym.text)
+                spelling.setdefault(key, synonym.text)
                 holders.setdefault(key, {})[entry.id] = entry
-    return {spelt[key]: list(entries.values()) for key, entries in holders.items() if len(entries) > 1}
+    return {spelling[key]: list(entries.values()) for key, entries in holders.items() if len(entries) > 1}
 
 
 def drop_shared(classes: ClassList) -> ClassList:
@@ -116,14 +116,14 @@ def _without_shared(
     shared: Mapping[tuple[str, ...], list[ClassEntry]],
     losing: Mapping[tuple[str, ...], set[int]],
 ) -> ClassEntry:
-    kept: list[Synonym] = []
+    synonyms: list[Synonym] = []
     for synonym in entry.synonyms:
         key = tuple(tokens(synonym.text))
         if synonym.kept and entry.id in losing.get(key, set()):
             others = ", ".join(str(holder.id) for holder in shared[key] if holder.id != entry.id)
             reason = f"shared with class {others}"
-            kept.append(replace(synonym, match=False, prompt=False, reason=reason))
+            synonyms.append(replace(synonym, match=False, prompt=False, reason=reason))
         else:
-            kept.append(synonym)
-    changed = replace(entry, synonyms=tuple(kept))
+            synonyms.append(synonym)
+    changed = replace(entry, synonyms=tuple(synonyms))
     return changed if changed.match_phrases() else entry

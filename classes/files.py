@@ -12,7 +12,7 @@ from ..core.files import atomic, write_json
 from .checks import validated
 from .json_lists import distinct, features_json, list_json, mapping_json, metrics_json, own_json, read_json
 from .model import ClassEntry, ClassList, Synonym, named
-from .native import check_own
+from .native import check_own, to_document
 from .tables import csv_text, names_text, read_names, read_table, tsv_text
 
 FORMATS: dict[str, Callable[[ClassList], str]] = {
@@ -64,12 +64,12 @@ def check_format(to: str, path: Path | None) -> None:
         return
     if to not in FORMATS:
         raise ClassListError(f"there is no class list format {to!r}; {nearest(to, [*FORMATS, IMAGE_FOLDER])}")
-    wanted = SUFFIXES.get(to, ".json")
-    if path is None or path.suffix.lower() == wanted:
+    suffix = SUFFIXES.get(to, ".json")
+    if path is None or path.suffix.lower() == suffix:
         return
     if to != "txt" or path.suffix.lower() in {".json", ".csv", ".tsv"}:
         raise ClassListError(
-            f"{path} wouldn't be read as {to!r}: the name's end says what a list is; end it in {wanted}"
+            f"{path} wouldn't be read as {to!r}: the name's end says what a list is; end it in {suffix}"
         )
 
 
@@ -102,10 +102,10 @@ def write(classes: ClassList, path: Path, to: str) -> None:
 
 def lost(before: ClassList, after: ClassList) -> list[str]:
     """What ``after`` (``before`` written in a format and read back) doesn't hold any more, a line each."""
-    found = {entry.id: entry for entry in after}
+    others = {entry.id: entry for entry in after}
     differing: list[str] = []
     for entry in before:
-        other = found.get(entry.id)
+        other = others.get(entry.id)
         differing += (
             ["names or ids"] if other is None or other.name != entry.name else _differing(entry, other)
         )
@@ -185,10 +185,10 @@ def _read_folder(path: Path) -> Iterable[ClassEntry]:
 
 def folder_name(name: str) -> str:
     """``name`` as one component of a path: slashes, controls and a leading dot as ``%XX``."""
-    shown = _UNSAFE.sub(lambda found: f"%{ord(found.group()):02X}", name)
-    if len(shown.encode()) > 255:
+    escaped = _UNSAFE.sub(lambda match: f"%{ord(match.group()):02X}", name)
+    if len(escaped.encode()) > 255:
         raise ClassListError(f"the class name {name!r:.60} is too long for a folder's name")
-    return shown
+    return escaped
 
 
 def _unescaped(folder: str) -> str:
@@ -197,7 +197,7 @@ def _unescaped(folder: str) -> str:
 
 
 def load_classes(path: str | Path) -> ClassList:
-    """The class list at ``path``, of any format of class_formats.FORMATS, told apart by suffix and content.
+    """The class list at ``path``, of any format that read() knows, by suffix and content.
 
     In SWAT's metrics JSON and in captrawl's own formats the synonyms are exactly those listed; in every other
     format the class name is the first synonym. ClassListError names the file, and the class or key.
@@ -206,12 +206,10 @@ def load_classes(path: str | Path) -> ClassList:
 
 
 def save_classes(classes: Iterable[ClassEntry], path: Path) -> None:
-    """Write classes.json (DESIGN 6) through a temporary name.
+    """Write classes.json (docs/formats.md) through a temporary name.
 
     ClassListError where the list isn't valid, or where ``path`` holds a list of another format: a person's
     names.txt is never written over.
     """
     check_own(path)
-    from .native import to_document
-
     write_json(path, to_document(validated(classes, str(path))))

@@ -58,7 +58,7 @@ def _read_list(values: list[Any], source: str) -> list[ClassEntry]:
             case {"name": str() as name}:
                 record = cast("dict[str, Any]", value)
                 class_id = whole(record.get("id", position), f"{where}: 'id'")
-                extra = {key: held for key, held in record.items() if key not in {"id", "name", "synonyms"}}
+                extra = {key: item for key, item in record.items() if key not in {"id", "name", "synonyms"}}
                 entries.append(named(class_id, name, _texts(record.get("synonyms", []), where), extra))
             case _:
                 raise ClassListError(f"{where} must be a name, a list of names, or an object with 'name'")
@@ -120,9 +120,9 @@ def _read_features(
     record: dict[str, Any], labels: list[tuple[str, list[Any]]], source: str
 ) -> Iterable[ClassEntry]:
     if any(names != labels[0][1] for _, names in labels):
-        listed = ", ".join(where for where, _ in labels)
+        places = ", ".join(where for where, _ in labels)
         raise ClassListError(
-            f"{source} has several ClassLabel features ({listed}); put one into a file of its own"
+            f"{source} has several ClassLabel features ({places}); put one into a file of its own"
         )
     names = _texts(labels[0][1], f"{source}: {labels[0][0]}")
     if OWN_KEY in record:

@@ -34,9 +34,9 @@ def read_metrics(record: Mapping[str, Any], source: str) -> list[ClassEntry]:
         elif value and "name" not in value and "alternates" not in value:
             others = _frequencies(value, where)
             base = named(position, key)
-            listed = tuple(synonym for synonym in others if synonym.text != key)
+            rest = tuple(synonym for synonym in others if synonym.text != key)
             own = next((synonym for synonym in others if synonym.text == key), base.synonyms[0])
-            entries.append(replace(base, synonyms=(own, *listed)))
+            entries.append(replace(base, synonyms=(own, *rest)))
         else:
             raise ClassListError(f"{where} has no 'name'")
     return entries
@@ -45,17 +45,17 @@ def read_metrics(record: Mapping[str, Any], source: str) -> list[ClassEntry]:
 def _metrics_entry(class_id: int, value: Mapping[str, Any], where: str) -> ClassEntry:
     name = value["name"]
     common = value.get("most_common_name")
-    taken = {"name", "alternates", OWN_KEY} | (
+    own_keys = {"name", "alternates", OWN_KEY} | (
         {"most_common_name"} if isinstance(common, str) and common else set()
     )
-    extra = {key: held for key, held in value.items() if key not in taken}
+    extra = {key: item for key, item in value.items() if key not in own_keys}
     if "alternates" in value:
         synonyms = _frequencies(value["alternates"], f"{where}: 'alternates'")
         if OWN_KEY in value:
             synonyms = _with_own(synonyms, value[OWN_KEY], f"{where}: {OWN_KEY!r}")
     else:
-        found = next((key for key in _LISTS if key in value), None)
-        others = _frequencies(value[found], f"{where}: {found!r}") if found else ()
+        list_key = next((key for key in _LISTS if key in value), None)
+        others = _frequencies(value[list_key], f"{where}: {list_key!r}") if list_key else ()
         synonyms = (Synonym(name), *(synonym for synonym in others if synonym.text != name))
     return ClassEntry(class_id, name, synonyms, common if isinstance(common, str) else "", extra)
 
@@ -68,24 +68,24 @@ def _frequencies(value: Any, where: str) -> tuple[Synonym, ...]:
         raise ClassListError(f"{where} must map synonyms to frequencies, got {value!r:.80}")
     pairs = cast("dict[str, Any]", value)
     return tuple(
-        Synonym(text, whole(held, f"{where}: the frequency of {text!r}")) for text, held in pairs.items()
+        Synonym(text, whole(count, f"{where}: the frequency of {text!r}")) for text, count in pairs.items()
     )
 
 
-def _with_own(listed: tuple[Synonym, ...], own: Any, where: str) -> tuple[Synonym, ...]:
-    """``listed`` (what alternates says now, a person's edits with it) with what captrawl noted beside it."""
+def _with_own(alternates: tuple[Synonym, ...], own: Any, where: str) -> tuple[Synonym, ...]:
+    """``alternates`` (as the file has them now, edits included) with what captrawl noted beside them."""
     if not isinstance(own, list):
         raise ClassListError(f"{where} must be a list of synonyms")
-    frequency = {synonym.text: synonym.frequency for synonym in listed}
-    noted: dict[str, Synonym] = {}
+    frequency = {synonym.text: synonym.frequency for synonym in alternates}
+    by_text: dict[str, Synonym] = {}
     for synonym in (synonym_of(value, where) for value in cast("list[Any]", own)):
         if synonym.text in frequency:
-            held = frequency[synonym.text]
-            unknown = synonym.frequency is None and held == 0
-            noted[synonym.text] = replace(synonym, frequency=None if unknown else held)
+            current = frequency[synonym.text]
+            unknown = synonym.frequency is None and current == 0
+            by_text[synonym.text] = replace(synonym, frequency=None if unknown else current)
         elif not synonym.kept:
-            noted[synonym.text] = synonym
-    return (*noted.values(), *(synonym for synonym in listed if synonym.text not in noted))
+            by_text[synonym.text] = synonym
+    return (*by_text.values(), *(synonym for synonym in alternates if synonym.text not in by_text))
 
 
 def _species(key: str, value: Mapping[str, Any], where: str) -> ClassEntry:
@@ -94,7 +94,7 @@ def _species(key: str, value: Mapping[str, Any], where: str) -> ClassEntry:
     common = value.get("common_name")
     if not isinstance(name, str) or not isinstance(common, str | None):
         raise ClassListError(f"{where}: 'species' and 'common_name' must be texts")
-    extra = {held: value[held] for held in value if held not in {"class_id", "species"}}
+    extra = {other_key: value[other_key] for other_key in value if other_key not in {"class_id", "species"}}
     return named(whole(value["class_id"], f"{where}: 'class_id'"), name, filter(None, [common]), extra)
 
 

@@ -53,15 +53,15 @@ class ClassEntry:
         A class without a prompting synonym is prompted by its name; without a most common name of its own by
         the one that SWAT's relaxed rule gives for the frequencies it has.
         """
-        chosen = {
+        texts = {
             "synonyms": tuple(synonym.text for synonym in self.synonyms if synonym.prompt) or (self.name,),
             "name": (self.name,),
             "most_common_name": (self.most_common_name or most_common_name(self),),
         }[names]
         if not distinct:
-            return chosen
+            return texts
         first: dict[tuple[str, ...], str] = {}
-        for name in chosen:
+        for name in texts:
             first.setdefault(tuple(tokens(name)) or (name,), name)
         return tuple(first.values())
 
@@ -94,14 +94,14 @@ Rule = Literal["relaxed", "strict"]
 
 
 def most_common_name(entry: ClassEntry, rule: Rule = "relaxed") -> str:
-    """The class's most common name by SWAT's rule (SWAT.md): the official name, or its most frequent synonym.
+    """The class's most common name by SWAT's rule (docs/from-swat.md): the official one, or a synonym.
 
     Official is ``changed_name`` where the file gives one, else the name. Only the most frequent synonym is a
     candidate (the first of equals), and only if it is more frequent than the official name: ``strict`` takes
     it; ``relaxed`` takes it unless its words are a proper subset of the official name's.
     """
-    changed = entry.extra.get("changed_name")
-    official = changed if isinstance(changed, str) and changed else entry.name
+    new_name = entry.extra.get("changed_name")
+    official = new_name if isinstance(new_name, str) and new_name else entry.name
     frequency = {synonym.text: synonym.frequency or 0 for synonym in entry.synonyms if synonym.kept}
     if not frequency:
         return official

@@ -6,12 +6,47 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, TypeVar, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..core.errors import ClassListError
 from .model import ClassEntry, ClassList, Synonym
 
 FORMAT = 1
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Synonym(_Record):
+    text: str
+    frequency: int | None = None
+    match: bool = True
+    prompt: bool = True
+    reason: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare(cls, value: Any) -> Any:
+        return {"text": value} if isinstance(value, str) else value
+
+
+class _Class(_Record):
+    id: int
+    name: str
+    most_common_name: str = ""
+    synonyms: list[_Synonym]
+    extra: dict[str, Any] = Field(default_factory=dict[str, Any])
+
+
+class _Document(_Record):
+    format: Literal[1]
+    classes: list[_Class]
+
+
+R = TypeVar("R", bound=_Record)
 
 
 def to_document(classes: Iterable[ClassEntry]) -> dict[str, Any]:
@@ -35,52 +70,49 @@ def from_document(document: Mapping[str, Any], source: str) -> ClassList:
         raise ClassListError(
             f"{source}: format {document.get('format')!r}, this captrawl reads format {FORMAT}"
         )
-    entries = document.get("classes")
-    if not isinstance(entries, list):
-        raise ClassListError(f"{source}: 'classes' must be a list")
-    return tuple(_entry(value, source, position) for position, value in enumerate(cast("list[Any]", entries)))
-
-
-def _entry(value: Any, source: str, position: int) -> ClassEntry:
-    where = f"{source}: class {position} of the list"
-    record = _keys(
-        value, where, {"id": int, "name": str, "most_common_name": str, "synonyms": list, "extra": dict}
-    )
-    for key in ("id", "name", "synonyms"):
-        if key not in record:
-            raise ClassListError(f"{where} has no {key!r}")
-    where = f"{source}: class {record['id']} ({record['name']!r})"
-    return ClassEntry(
-        record["id"],
-        record["name"],
-        tuple(synonym_of(synonym, where) for synonym in record["synonyms"]),
-        record.get("most_common_name", ""),
-        record.get("extra", {}),
+    return tuple(
+        ClassEntry(
+            record.id,
+            record.name,
+            tuple(Synonym(**dict(synonym)) for synonym in record.synonyms),
+            record.most_common_name,
+            record.extra,
+        )
+        for record in _validated(_Document, document, source).classes
     )
 
 
 def synonym_of(value: Any, where: str) -> Synonym:
     """A synonym's JSON object, or a bare text, as a record; ``where`` begins the error."""
-    if isinstance(value, str):
-        return Synonym(value)
-    kinds = {"text": str, "frequency": (int, type(None)), "match": bool, "prompt": bool, "reason": str}
-    record = _keys(value, f"{where}: a synonym", kinds)
-    if "text" not in record:
-        raise ClassListError(f"{where}: a synonym has no 'text'")
-    return Synonym(**record)
+    return Synonym(**dict(_validated(_Synonym, value, where)))
 
 
-def _keys(value: Any, where: str, kinds: Mapping[str, Any]) -> dict[str, Any]:
-    """``value`` as a dict with no other keys than ``kinds`` has, each of its type."""
-    if not isinstance(value, dict):
-        raise ClassListError(f"{where} must be an object, got {value!r:.80}")
-    record = cast("dict[str, Any]", value)
-    for key, held in record.items():
-        if key not in kinds:
-            raise ClassListError(f"{where}: unknown key {key!r}; known here: {', '.join(kinds)}")
-        if not isinstance(held, kinds[key]) or (isinstance(held, bool) and kinds[key] is not bool):
-            raise ClassListError(f"{where}: {key!r} can't be {held!r:.80}")
-    return record
+def _validated(model: type[R], value: Any, where: str) -> R:
+    """``value`` as ``model``; ClassListError names the first key that is wrong, and its class."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        unknown = [problem for problem in error.errors() if problem["type"] == "extra_forbidden"]
+        first = [*unknown, *error.errors()][0]
+        place, key = _place(value, first["loc"])
+        match first["type"]:
+            case "extra_forbidden":
+                wrong = f"unknown key {key}"
+            case "missing":
+                wrong = f"no {key}"
+            case _:
+                wrong = f"{key} can't be {first['input']!r:.80}: {first['msg'].partition(' or instance')[0]}"
+        raise ClassListError(f"{where}: {place}{wrong}") from error
+
+
+def _place(document: Any, location: tuple[int | str, ...]) -> tuple[str, str]:
+    """Where ``location`` lies in a document (its class, a list's place), and the key there."""
+    names, place = [part for part in location if isinstance(part, str)], ""
+    entry = document["classes"][location[1]] if location[:1] == ("classes",) and len(location) > 1 else None
+    if isinstance(entry, dict):
+        record = cast("dict[str, Any]", entry)
+        place = f"class {record.get('id')!r:.20} ({record.get('name')!r:.60}): "
+    return place, repr(names[-1]) if names else "it"
 
 
 def check_own(path: Path) -> None:

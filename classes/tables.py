@@ -106,15 +106,17 @@ def _read_own_table(rows: list[list[str]], header: list[str], source: str) -> li
 
 def _synonym(cells: Mapping[str, str], where: str) -> Synonym:
     flags = {"": True, "true": True, "1": True, "false": False, "0": False}
-    chosen: dict[str, bool] = {}
+    switches: dict[str, bool] = {}
     for key in ("match", "prompt"):
         value = cells.get(key, "").strip().lower()
         if value not in flags:
             raise ClassListError(f"{where}: {key} of {cells['synonym']!r} is {value!r}; give true or false")
-        chosen[key] = flags[value]
-    given = cells.get("frequency", "")
-    frequency = whole(given, f"{where}: the frequency of {cells['synonym']!r}") if given else None
-    return Synonym(cells["synonym"], frequency, chosen["match"], chosen["prompt"], cells.get("reason", ""))
+        switches[key] = flags[value]
+    count = cells.get("frequency", "")
+    frequency = whole(count, f"{where}: the frequency of {cells['synonym']!r}") if count else None
+    return Synonym(
+        cells["synonym"], frequency, switches["match"], switches["prompt"], cells.get("reason", "")
+    )
 
 
 def table(classes: ClassList, delimiter: str) -> str:

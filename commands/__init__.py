@@ -1,1 +1,8 @@
-"""The commands of the CLI, one module a theme: parse, call one library function, show the result."""
+"""The commands of the CLI, one module a command: parse, call one library function, show the result.
+
+explore  look around: the commands that only ask
+make     build a list: from a class list to a training list
+share    check and share
+options  options that several commands share, and the values made of them
+results  what several commands show of their results
+"""

@@ -43,9 +43,9 @@ class ClassNames(_Table):
         if bool(self.names) == bool(self.file):
             raise ValueError("[classes] needs either names or file")
         for key in ("common", "coarse"):
-            given = len(getattr(self, key))
-            if given not in {0, len(self.names)}:
-                raise ValueError(f"classes.{key} holds {given} names, classes.names {len(self.names)}")
+            count = len(getattr(self, key))
+            if count not in {0, len(self.names)}:
+                raise ValueError(f"classes.{key} holds {count} names, classes.names {len(self.names)}")
         return self
 
 
@@ -85,11 +85,11 @@ class Dataset(_Table):
 
     def settings(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """``data`` (the tables of captrawl.toml) with what this data set chooses where ``data`` is silent."""
-        chosen: dict[str, dict[str, Any]] = {
+        tables: dict[str, dict[str, Any]] = {
             "task": {"dataset": self.source, "prefix": self.prefix, "exclude": list(self.exclude)},
             "match": {"sample": self.sample},
         }
-        return {**data, **{key: {**table, **data.get(key, {})} for key, table in chosen.items()}}
+        return {**data, **{key: {**table, **data.get(key, {})} for key, table in tables.items()}}
 
     def classes(self) -> ClassList:
         """The data set's classes in label order: their names (and common and coarse ones) as synonyms."""
@@ -115,16 +115,16 @@ class Dataset(_Table):
         """
         if not source.is_dir() or not any((*self.lists.match, *self.lists.prompt)):
             return load_classes(source)
-        found = {file: self._found(source, file) for file in {*self.lists.match, *self.lists.prompt}}
-        if all(path is None for path in found.values()):
+        paths = {file: self._found(source, file) for file in {*self.lists.match, *self.lists.prompt}}
+        if all(path is None for path in paths.values()):
             return load_classes(source)
-        missing = [file for file, path in found.items() if path is None]
+        missing = [file for file, path in paths.items() if path is None]
         if missing:
             raise InputError(
                 f"{source} holds no {missing[0]}, which the data set {self.name} takes synonyms from"
             )
-        matching = [load_classes(path) for file, path in found.items() if path and file in self.lists.match]
-        prompting = [load_classes(path) for file, path in found.items() if path and file in self.lists.prompt]
+        matching = [load_classes(path) for file, path in paths.items() if path and file in self.lists.match]
+        prompting = [load_classes(path) for file, path in paths.items() if path and file in self.lists.prompt]
         return merge_lists(matching, prompting)
 
     def _found(self, folder: Path, file: str) -> Path | None:
@@ -165,8 +165,8 @@ def _first_problem(error: ValidationError) -> str:
         return wrong_value(error, first)
     key = ".".join(str(part) for part in first["loc"])
     section = {"classes": ClassNames, "lists": SynonymLists}.get(str(first["loc"][0]), Dataset)
-    known = sorted((field.alias or key) for key, field in section.model_fields.items() if key != "source")
-    return f"unknown key {key!r}; {nearest(str(first['loc'][-1]), known)}"
+    keys = sorted((field.alias or key) for key, field in section.model_fields.items() if key != "source")
+    return f"unknown key {key!r}; {nearest(str(first['loc'][-1]), keys)}"
 
 
 def merge_lists(matching: list[ClassList], prompting: list[ClassList]) -> ClassList:
@@ -178,19 +178,19 @@ def merge_lists(matching: list[ClassList], prompting: list[ClassList]) -> ClassL
     heads: dict[int, ClassEntry] = {}
     for lists, flag in ((matching, "match"), (prompting, "prompt")):
         for entry in (entry for classes in lists for entry in classes):
-            held = flags.setdefault(entry.id, {})
+            of_class = flags.setdefault(entry.id, {})
             head = heads.get(entry.id, entry)
             common = entry.most_common_name or head.most_common_name
             extra = {**head.extra, **entry.extra}
             heads[entry.id] = replace(entry, most_common_name=common, extra=extra)
             for synonym in entry.synonyms:
-                other = held.get(synonym.text, Synonym(synonym.text, match=False, prompt=False))
+                other = of_class.get(synonym.text, Synonym(synonym.text, match=False, prompt=False))
                 frequency = synonym.frequency if synonym.frequency is not None else other.frequency
-                held[synonym.text] = replace(
+                of_class[synonym.text] = replace(
                     other,
                     frequency=frequency,
                     match=other.match or (flag == "match" and synonym.match),
                     prompt=other.prompt or (flag == "prompt" and synonym.prompt),
                 )
-    merged = (replace(head, synonyms=tuple(flags[head.id].values())) for head in heads.values())
-    return validated(merged, "the merged class list")
+    union = (replace(head, synonyms=tuple(flags[head.id].values())) for head in heads.values())
+    return validated(union, "the merged class list")

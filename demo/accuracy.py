@@ -18,7 +18,7 @@ UNSEEN = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Accuracy:
+class ModelAccuracy:
     """Shares of 1. ``by_class`` in the order of CLASSES; ``pictures`` a class were drawn."""
 
     pictures: int
@@ -38,7 +38,7 @@ def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def measure(folder: Path, pictures: int = 40) -> Accuracy:
+def measure(folder: Path, pictures: int = 40) -> ModelAccuracy:
     """Load the model as any open_clip user does and try it on ``pictures`` unseen drawings a class.
 
     Zero-shot: the class prompts are the mean of its unambiguous synonyms in open_clip's ImageNet templates.
@@ -49,8 +49,8 @@ def measure(folder: Path, pictures: int = 40) -> Accuracy:
     import open_clip
     import torch
 
-    made: Any = open_clip.create_model_and_transforms(f"local-dir:{folder}")
-    model, _, transform = made
+    parts: Any = open_clip.create_model_and_transforms(f"local-dir:{folder}")
+    model, _, transform = parts
     tokenizer: Any = open_clip.get_tokenizer(f"local-dir:{folder}")
     model.eval()
 
@@ -73,7 +73,7 @@ def measure(folder: Path, pictures: int = 40) -> Accuracy:
         gap = (pairs * (texts(meant) - texts(beside))).sum(1)
     hits = (images @ prompts.T).argmax(1) == labels
     best = labels[np.argsort(-(captions @ images.T), axis=1)[:, :5]]
-    return Accuracy(
+    return ModelAccuracy(
         pictures=pictures,
         by_class=tuple(float(hits[labels == i].mean()) for i in range(len(CLASSES))),
         recall1=float((best[:, 0] == labels).mean()),
@@ -99,7 +99,7 @@ def _pairs(rng: np.random.Generator, count: int = 20) -> tuple[list[str], list[s
     return meant, [caption_beside(rng, c)[0] for c in CLASSES for _ in range(count)]
 
 
-def write_readme(figures: Accuracy, folder: Path) -> None:
+def write_readme(figures: ModelAccuracy, folder: Path) -> None:
     """Write README.md beside ``folder``, with the figures in it."""
     rows = "\n".join(
         f"| {c.name} | {share:.2f} |" for c, share in zip(CLASSES, figures.by_class, strict=True)

@@ -49,8 +49,8 @@ def caption_of(rng: np.random.Generator, drawing: str, nouns: Sequence[str] = ()
     about = _one(rng, talk.about) if rng.random() < 0.72 else ""
     if about and rng.random() < 0.2:
         about = f"{about}, {_one(rng, talk.about)}"
-    turned = about and rng.random() < 0.12
-    body = f"{about}: {noun}" if turned else f"{noun} {about}".strip()
+    reverse = about and rng.random() < 0.12
+    body = f"{about}: {noun}" if reverse else f"{noun} {about}".strip()
     return dress(rng, f"{_one(rng, PHRASES.openings)}{body}{_one(rng, PHRASES.endings)}")
 
 

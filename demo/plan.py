@@ -75,7 +75,7 @@ UNRELATED, MISSING = "", "placeholder"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class DrawnRow:
     """A row of the corpus. ``path`` is the link's, "" for a row without a URL; ``picture`` numbers the file
     behind it (rows may share it), and ``drawing`` is the truth: what that file shows.
     """
@@ -88,7 +88,7 @@ class Row:
     nsfw: str = SAFE
 
 
-def plan(seed: int, rows_per_class: int, captions: int) -> list[Row]:
+def plan(seed: int, rows_per_class: int, captions: int) -> list[DrawnRow]:
     """All rows in the corpus's order; the same for the same arguments. A class has at least 8 rows.
 
     Of a class's rows, 52 % show what they say, 6 % show something else, 6 % a placeholder, 36 % hold the
@@ -96,22 +96,22 @@ def plan(seed: int, rows_per_class: int, captions: int) -> list[Row]:
     """
     rng = np.random.default_rng([seed, rows_per_class, captions])
     rows = [row for entry in CLASSES for row in _shared(rng, list(_about(rng, entry, rows_per_class)))]
-    numbered: dict[tuple[int, str], int] = {}
+    numbers: dict[tuple[int, str], int] = {}
     rows = [
-        replace(row, picture=numbered.setdefault((row.picture, row.drawing), PLACEHOLDERS + len(numbered)))
+        replace(row, picture=numbers.setdefault((row.picture, row.drawing), PLACEHOLDERS + len(numbers)))
         if row.drawing != MISSING
         else row
         for row in rows
     ]
-    told = Counter(row.path for row in rows)
-    asked = [at for at, row in enumerate(rows) if told[row.path] == 1 and row.nsfw == SAFE]
-    for place, at in enumerate(rng.choice(asked, 2, replace=False)):
+    links = Counter(row.path for row in rows)
+    single = [at for at, row in enumerate(rows) if links[row.path] == 1 and row.nsfw == SAFE]
+    for place, at in enumerate(rng.choice(single, 2, replace=False)):
         rows[at] = replace(rows[at], kind=Kind.SLOW, path=f"/slow/{place}.jpg")
     rows += [_unrelated(rng, number) for number in range(max(captions - len(rows), 0))]
     return [rows[i] for i in rng.permutation(len(rows))]
 
 
-def _about(rng: np.random.Generator, entry: DemoClass, count: int) -> Iterator[Row]:
+def _about(rng: np.random.Generator, entry: DemoClass, count: int) -> Iterator[DrawnRow]:
     """``count`` rows whose captions hold a synonym of ``entry``; picture numbers are only distinct here."""
     sense = rng.permutation(np.linspace(0, 1, count, endpoint=False))
     for share in sense:
@@ -125,25 +125,25 @@ def _about(rng: np.random.Generator, entry: DemoClass, count: int) -> Iterator[R
             drawing, number, kind = MISSING, int(rng.integers(PLACEHOLDERS)), Kind.PICTURE
         elif share >= 0.52:
             drawing = str(rng.choice([name for name in DRAWINGS if name != entry.drawing]))
-        yield Row(caption, path, kind, drawing, number)
+        yield DrawnRow(caption, path, kind, drawing, number)
 
 
-def _shared(rng: np.random.Generator, rows: list[Row]) -> list[Row]:
+def _shared(rng: np.random.Generator, rows: list[DrawnRow]) -> list[DrawnRow]:
     """``rows`` and four: a picture under another link too, a link told of twice, an unsafe tag, no link."""
-    drawn = [replace(row, kind=Kind.PICTURE) for row in rows if row.drawing != MISSING]
+    pictures = [replace(row, kind=Kind.PICTURE) for row in rows if row.drawing != MISSING]
     kinds = {row.path: row.kind for row in rows}
-    copied, repeated, tagged, lost = (drawn[int(i)] for i in rng.choice(len(drawn), 4, replace=False))
+    copy, repeat, unsafe, unlinked = (pictures[int(i)] for i in rng.choice(len(pictures), 4, replace=False))
     return [
         *rows,
-        replace(copied, path=f"/mirror{copied.path}"),
-        replace(repeated, kind=kinds[repeated.path], caption=f"{repeated.caption} (repost)"),
-        replace(tagged, path=f"/adult{tagged.path}", nsfw="NSFW"),
-        replace(lost, path=""),
+        replace(copy, path=f"/mirror{copy.path}"),
+        replace(repeat, kind=kinds[repeat.path], caption=f"{repeat.caption} (repost)"),
+        replace(unsafe, path=f"/adult{unsafe.path}", nsfw="NSFW"),
+        replace(unlinked, path=""),
     ]
 
 
-def _unrelated(rng: np.random.Generator, number: int) -> Row:
+def _unrelated(rng: np.random.Generator, number: int) -> DrawnRow:
     """A row of the rest of the web; its link is dead, and nobody should ask it."""
     caption = None if rng.random() < 0.003 else caption_elsewhere(rng)
     path = "" if rng.random() < 0.01 else f"/rest/{number:06d}.jpg"
-    return Row(caption, path, Kind.GONE, UNRELATED, -1)
+    return DrawnRow(caption, path, Kind.GONE, UNRELATED, -1)

@@ -38,7 +38,7 @@ METHODS = {"Random": "Random", "T2T": "T2T-rank", "T2I": "T2I-rank"}
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class CorrectCount:
     """How many of the pictures chosen show their class."""
 
     right: int
@@ -61,7 +61,7 @@ class ClassResult:
     matched: int
     downloaded: int
     failed: Mapping[str, int]
-    shares: Mapping[str, Share]
+    shares: Mapping[str, CorrectCount]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +95,16 @@ def run_demo(
     from .server import serving
     from .web import draw_web
 
-    drawn = _web_of(folder, web)
+    site = _web_of(folder, web)
     location = captions or str(folder / "captions")
     if not is_address(location):
         location = str(Path(location).expanduser().resolve())
-    with serving(drawn):  # before the drawing: nobody else takes the port meanwhile
-        draw_web(drawn, progress=progress)
-        _index(drawn, location, progress)
-        workspace = _workspace_of(folder, drawn, location)
+    with serving(site):  # before the drawing: nobody else takes the port meanwhile
+        draw_web(site, progress=progress)
+        _index(site, location, progress)
+        workspace = _workspace_of(folder, site, location)
         pipeline.run(workspace, progress=progress, done=done)
-    return judge(workspace, drawn)
+    return judge(workspace, site)
 
 
 def demo_classes() -> ClassList:
@@ -146,7 +146,7 @@ def judge(workspace: Workspace, web: Web) -> DemoResult:
     samples = tuple(spec.name for spec in workspace.settings().sample)
     images = {row["url"]: row for row in pq.read_table(workspace.images_path).to_pylist()}
     matches = pq.read_table(workspace.matches_path, columns=["class_id", "url"]).to_pylist()
-    kept = {
+    sample_rows = {
         name: pq.read_table(
             workspace.samples_folder / f"{name}.parquet",
             columns=["class_id", "url"],
@@ -161,13 +161,13 @@ def judge(workspace: Workspace, web: Web) -> DemoResult:
         failed = Counter(
             _why(images.get(url)) for url in urls if url not in images or not images[url]["path"]
         )
-        chosen = {
+        urls_of = {
             RAW: usable,
-            **{name: [r["url"] for r in kept[name] if r["class_id"] == number] for name in samples},
+            **{name: [r["url"] for r in sample_rows[name] if r["class_id"] == number] for name in samples},
         }
         shares = {
-            name: Share(sum(truth[url] == entry.drawing for url in picked), len(picked))
-            for name, picked in chosen.items()
+            name: CorrectCount(sum(truth[url] == entry.drawing for url in links), len(links))
+            for name, links in urls_of.items()
         }
         results.append(ClassResult(entry.name, len(urls), len(usable), dict(failed.most_common()), shares))
     return DemoResult(workspace.root, samples, tuple(results), _total(results, (RAW, *samples)))
@@ -182,7 +182,9 @@ def _total(results: list[ClassResult], names: tuple[str, ...]) -> ClassResult:
     for result in results:
         failed.update(result.failed)
     shares = {
-        name: Share(sum(r.shares[name].right for r in results), sum(r.shares[name].chosen for r in results))
+        name: CorrectCount(
+            sum(r.shares[name].right for r in results), sum(r.shares[name].chosen for r in results)
+        )
         for name in names
     }
     return ClassResult(
@@ -194,7 +196,7 @@ def _total(results: list[ClassResult], names: tuple[str, ...]) -> ClassResult:
     )
 
 
-def _web_of(folder: Path, wanted: WebSettings | None) -> Web:
+def _web_of(folder: Path, size: WebSettings | None) -> Web:
     """The web in ``folder``, or a new one; WorkspaceError where that holds something else."""
     if any(character.isspace() for character in str(folder.resolve())):
         raise WorkspaceError(
@@ -204,15 +206,15 @@ def _web_of(folder: Path, wanted: WebSettings | None) -> Web:
     from .web import WebSettings, open_web, settings_of
 
     place = folder / "web"
-    held = settings_of(place)
-    if held is None:
+    current = settings_of(place)
+    if current is None:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise WorkspaceError(
                 f"{folder} isn't empty and holds no demo; choose a new folder, or empty this one"
             )
-        wanted = wanted or WebSettings()
-        return open_web(place, replace(wanted, port=free_port(wanted.port)))
-    return open_web(place, replace(wanted, port=held.port) if wanted else held)
+        size = size or WebSettings()
+        return open_web(place, replace(size, port=free_port(size.port)))
+    return open_web(place, replace(size, port=current.port) if size else current)
 
 
 def _index(web: Web, location: str, progress: Progress) -> None:
@@ -237,9 +239,9 @@ def _workspace_of(folder: Path, web: Web, location: str) -> Workspace:
     workspace = Workspace(folder)
     if not workspace.settings_path.exists():
         return Workspace.create(folder, demo_settings(web.settings, location), demo_classes())
-    held = workspace.settings().captions.index
-    if held != location:
+    index = workspace.settings().captions.index
+    if index != location:
         raise WorkspaceError(
-            f"the demo in {folder} uses the index {held}, not {location}; choose another folder"
+            f"the demo in {folder} uses the index {index}, not {location}; choose another folder"
         )
     return workspace

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from ..core.errors import MissingExtraError, WorkspaceError
-from .plan import Kind, Row
+from .plan import Kind, DrawnRow
 from .web import Web
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Ask:
     """One request: whose link, the step of its redirects, how often it was asked, and the picture's bytes."""
 
     request: BaseRequest
-    row: Row
+    row: DrawnRow
     step: int
     times: int
     body: bytes

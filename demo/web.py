@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -16,9 +15,10 @@ import pyarrow.parquet as pq
 
 from ..core.errors import WorkspaceError
 from ..core.files import atomic, write_json
+from ..core.parallel import cores
 from ..core.records import Progress, silent
 from .accuracy import UNSEEN
-from .plan import MISSING, Kind, Row, plan
+from .plan import MISSING, Kind, DrawnRow, plan
 
 FORMAT = 1
 SIDE = 224
@@ -41,7 +41,7 @@ class Web:
 
     folder: Path
     settings: WebSettings
-    rows: tuple[Row, ...]
+    rows: tuple[DrawnRow, ...]
 
     @property
     def corpus(self) -> Path:
@@ -74,12 +74,12 @@ def open_web(folder: Path, settings: WebSettings) -> Web:
     WorkspaceError where the folder holds another web.
     """
     marker = folder / "web.json"
-    wanted = {"format": FORMAT, **asdict(settings)}
+    expected = {"format": FORMAT, **asdict(settings)}
     if marker.exists():
-        _check(marker, wanted)
+        _check(marker, expected)
     else:
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(marker, wanted)
+        write_json(marker, expected)
     return Web(folder, settings, tuple(plan(settings.seed, settings.rows_per_class, settings.captions)))
 
 
@@ -97,17 +97,17 @@ def settings_of(folder: Path) -> WebSettings | None:
     marker = folder / "web.json"
     if not marker.exists():
         return None
-    held = json.loads(marker.read_text(encoding="utf-8"))
-    return WebSettings(**{key: held[key] for key in WebSettings.__slots__ if key in held})
+    data = json.loads(marker.read_text(encoding="utf-8"))
+    return WebSettings(**{key: data[key] for key in WebSettings.__slots__ if key in data})
 
 
-def _check(marker: Path, wanted: dict[str, int]) -> None:
-    held = json.loads(marker.read_text(encoding="utf-8"))
-    if held != wanted:
+def _check(marker: Path, expected: dict[str, int]) -> None:
+    current = json.loads(marker.read_text(encoding="utf-8"))
+    if current != expected:
         other = [
-            f"{key} {held.get(key)!r}, not {value!r}"
-            for key, value in wanted.items()
-            if held.get(key) != value
+            f"{key} {current.get(key)!r}, not {value!r}"
+            for key, value in expected.items()
+            if current.get(key) != value
         ]
         raise WorkspaceError(
             f"{marker.parent} holds a web of {'; '.join(other)}; choose another folder, or delete it"
@@ -117,17 +117,17 @@ def _check(marker: Path, wanted: dict[str, int]) -> None:
 def _draw_all(web: Web, progress: Progress) -> None:
     """Draw every picture that isn't there yet, in a process a core."""
     (web.folder / "pictures").mkdir(exist_ok=True)
-    wanted = {row.picture: row.drawing for row in web.rows if row.picture >= 0}
+    pictures = {row.picture: row.drawing for row in web.rows if row.picture >= 0}
     jobs = [
         (
             str(web.picture(number)),
             drawing,
             number if drawing == MISSING else UNSEEN + web.settings.seed * 1_000_000 + number,
         )
-        for number, drawing in sorted(wanted.items())
+        for number, drawing in sorted(pictures.items())
         if not web.picture(number).exists()
     ]
-    workers = min(os.cpu_count() or 1, 8)
+    workers = min(cores(), 8)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         for done, _ in enumerate(pool.map(draw_file, jobs, chunksize=24), 1):
             progress("drawing", done, len(jobs))
@@ -152,7 +152,7 @@ def _write(table: pa.Table, path: Path) -> None:
 def _corpus_table(web: Web, part: int) -> pa.Table:
     """One part of the corpus, with LAION-400M's columns and types, outliers included."""
     size = -(-len(web.rows) // PARTS)
-    rows: Sequence[Row] = web.rows[part * size : (part + 1) * size]
+    rows: Sequence[DrawnRow] = web.rows[part * size : (part + 1) * size]
     rng = np.random.default_rng([web.settings.seed, part])
     similarity = rng.uniform(0.3, 0.4, len(rows))
     similarity[rng.random(len(rows)) < 0.0005] = 6016.0

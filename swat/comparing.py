@@ -38,8 +38,8 @@ def compare(workspace: Workspace, metrics: Path) -> list[Compared]:
     task = task_of(workspace)
     theirs = load_classes(metrics)
     figures = {entry.id: entry.extra.get("actual_freq") for entry in theirs}
-    known = {key: value for key, value in figures.items() if isinstance(value, int)}
-    classes = tuple(entry for entry in task.classes if entry.id in known)
+    numbers = {key: value for key, value in figures.items() if isinstance(value, int)}
+    classes = tuple(entry for entry in task.classes if entry.id in numbers)
     if not classes:
         raise ClassListError(
             f"{metrics} has no actual_freq of any class of {workspace.root}; name a metrics JSON of SWAT's, "
@@ -48,7 +48,7 @@ def compare(workspace: Workspace, metrics: Path) -> list[Compared]:
     _check_names(metrics, theirs, classes)
     with open_captions(index_location(workspace)) as index:
         counts = count_classes(index, classes, task.scope)
-    return [Compared(count.id, count.name, count.total, known[count.id]) for count in counts]
+    return [Compared(count.id, count.name, count.total, numbers[count.id]) for count in counts]
 
 
 def _check_names(metrics: Path, theirs: ClassList, classes: ClassList) -> None:

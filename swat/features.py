@@ -40,8 +40,8 @@ def model_named(config: str, model: str) -> ModelId | None:
     """The model that SWAT's name ``config`` stands for; else ``model`` where its folder has that name."""
     if config in MODELS:
         return MODELS[config]
-    if model and (given := resolve(model)).slug == config:
-        return given
+    if model and (candidate := resolve(model)).slug == config:
+        return candidate
     return None
 
 
@@ -54,15 +54,15 @@ def load_features(path: Path) -> Features:
     import pickle
 
     try:
-        held: Any = torch.load(path, map_location="cpu", weights_only=True)
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path} isn't read: it is cut off, or holds more than tensors ({first})") from error
     names = {"image_features", "caption_features", "labels", "filepath"}
-    if not isinstance(held, dict) or not names <= set(cast("dict[Any, Any]", held)):
+    if not isinstance(content, dict) or not names <= set(cast("dict[Any, Any]", content)):
         raise InputError(f"{path} isn't SWAT's: it lacks one of {', '.join(sorted(names))}")
-    images, captions = (_vectors(path, held[name]) for name in ("image_features", "caption_features"))
-    keys = [_key(path, str(text)) for text in held["filepath"]]
+    images, captions = (_vectors(path, content[name]) for name in ("image_features", "caption_features"))
+    keys = [_key(path, str(text)) for text in content["filepath"]]
     if not len(images) == len(captions) == len(keys) or images.shape != captions.shape:
         raise InputError(
             f"{path} holds {images.shape} image and {captions.shape} caption vectors of {len(keys)} files"
@@ -85,34 +85,38 @@ def store_features(
         if (place := places.get(key)) is not None:
             of_url.setdefault(url, place)
             of_uid.setdefault(uid, place)
-    wanted = usable_rows(workspace)
-    found: list[NDArray[np.int64]] = []
-    for name, known in (("url", of_url), ("uid", of_uid)):
-        values = cast("list[Any]", wanted[name].to_pylist())
-        found.append(np.array([known.get(value, -1) for value in values], np.int64))
-    there = (found[0] >= 0) & (found[1] >= 0)
-    wanted, images, captions = wanted.filter(pa.array(there)), found[0][there], found[1][there]
+    rows_to_fill = usable_rows(workspace)
+    places_of: list[NDArray[np.int64]] = []
+    for name, place_of in (("url", of_url), ("uid", of_uid)):
+        values = cast("list[Any]", rows_to_fill[name].to_pylist())
+        places_of.append(np.array([place_of.get(value, -1) for value in values], np.int64))
+    there = (places_of[0] >= 0) & (places_of[1] >= 0)
+    rows_to_fill, images, captions = (
+        rows_to_fill.filter(pa.array(there)),
+        places_of[0][there],
+        places_of[1][there],
+    )
     folder = workspace.embeddings_folder(model.slug)
     EmbeddingsInfo(model.name, model.pretrained, "", features.images.shape[1], PRECISION).save(folder)
     start = shard = 0
-    while start < wanted.num_rows:
+    while start < rows_to_fill.num_rows:
         some = slice(start, start + shard_rows(shard))
         write_shard(
             folder,
             shard,
-            wanted.slice(start, shard_rows(shard)),
+            rows_to_fill.slice(start, shard_rows(shard)),
             images=features.images[images[some]],
             captions=features.captions[captions[some]],
         )
         start, shard = start + shard_rows(shard), shard + 1
-    return wanted.num_rows
+    return rows_to_fill.num_rows
 
 
-def _vectors(path: Path, held: Any) -> NDArray[np.float32]:
+def _vectors(path: Path, value: Any) -> NDArray[np.float32]:
     try:
-        vectors: NDArray[np.float32] = np.asarray(held.float().numpy(), np.float32)
+        vectors: NDArray[np.float32] = np.asarray(value.float().numpy(), np.float32)
     except (AttributeError, TypeError, RuntimeError) as error:
-        raise InputError(f"{path} holds {type(held).__name__} where vectors belong") from error
+        raise InputError(f"{path} holds {type(value).__name__} where vectors belong") from error
     if vectors.ndim != 2 or not np.isfinite(vectors).all():
         raise InputError(f"{path} holds vectors of shape {vectors.shape}, or not-a-numbers")
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

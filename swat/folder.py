@@ -1,4 +1,4 @@
-"""Which files of a folder are SWAT's (SWAT.md), told by their names."""
+"""Which files of a folder are SWAT's, by their names."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def find(source: Path, *, sampling: str = "") -> SwatFolder:
     """
     if not source.exists():
         raise InputError(f"{source}: no such file or folder")
-    found = [known for path in _candidates(source) if (known := _known(path)) is not None]
-    rows = [one for one in found if one.kind in ("mined", "meta", "captions", "urls", "images")]
+    files = [file for path in _candidates(source) if (file := _known(path)) is not None]
+    rows = [one for one in files if one.kind in ("mined", "meta", "captions", "urls", "images")]
     if not rows:
         raise InputError(
             f"{source} holds none of SWAT's files, such as NAME_mined_captions-LAION400M.pkl or "
@@ -79,18 +79,18 @@ def find(source: Path, *, sampling: str = "") -> SwatFolder:
         )
     dataset = _only({one.parts["dataset"] for one in rows}, source, "data sets", "name one data set's folder")
     samplings = {one.parts["sampling"] for one in rows if one.parts.get("sampling")}
-    chosen = sampling or _only(samplings or {""}, source, "samplings", "choose with --sampling")
+    one_sampling = sampling or _only(samplings or {""}, source, "samplings", "choose with --sampling")
     if sampling and samplings and sampling not in samplings:
         raise InputError(f"{source} holds {', '.join(sorted(samplings))}, not --sampling {sampling}")
-    folder = SwatFolder(source, dataset, chosen)
-    for one in found:
-        if one.parts.get("sampling") in (None, "", chosen) and one.kind != "features":
+    folder = SwatFolder(source, dataset, one_sampling)
+    for one in files:
+        if one.parts.get("sampling") in (None, "", one_sampling) and one.kind != "features":
             folder.files.setdefault(one.kind, one.path)
             if one.parts.get("prefix"):
                 folder = replace(folder, prefix=one.parts["prefix"])
     features = [
         (one.parts["dataset"].removeprefix(f"{dataset}_"), one.path)
-        for one in found
+        for one in files
         if one.kind == "features"
     ]
     return replace(folder, features=tuple(features))

@@ -93,16 +93,18 @@ def _warn(folder: SwatFolder, counts: Mapping[str, int]) -> None:
 
 def _classes(folder: SwatFolder, choices: SwatChoices) -> ClassList:
     """The class list: --classes, else the folder's metrics, else the preset's names."""
-    given = choices.classes or (folder.root if folder.get("metrics") and folder.root.is_dir() else None)
+    list_path = choices.classes or (folder.root if folder.get("metrics") and folder.root.is_dir() else None)
     if folder.preset in PRESETS:
         preset = load_dataset(folder.preset)
-        if given is None:
+        if list_path is None:
             logger.warning(
                 "no metrics JSON: classes of %s get their names as synonyms; give one with --classes",
                 preset.name,
             )
             return preset.classes()
-        return preset.classes_from(given if given.is_file() or choices.classes else _metrics(folder, given))
+        return preset.classes_from(
+            list_path if list_path.is_file() or choices.classes else _metrics(folder, list_path)
+        )
     metrics = folder.get("metrics")
     if choices.classes is None and metrics is None:
         raise InputError(
@@ -112,12 +114,12 @@ def _classes(folder: SwatFolder, choices: SwatChoices) -> ClassList:
     return load_classes(choices.classes or metrics or folder.root)
 
 
-def _metrics(folder: SwatFolder, given: Path) -> Path:
+def _metrics(folder: SwatFolder, folder_path: Path) -> Path:
     """The folder of metrics files where the preset's are all there, else the one file."""
     preset = load_dataset(folder.preset)
     names = {*preset.lists.match, *preset.lists.prompt}
-    found = folder.get("metrics")
-    return given if found is None or all((given / name).is_file() for name in names) else found
+    single = folder.get("metrics")
+    return folder_path if single is None or all((folder_path / name).is_file() for name in names) else single
 
 
 def _settings(folder: SwatFolder, choices: SwatChoices) -> Settings:
@@ -131,8 +133,8 @@ def _settings(folder: SwatFolder, choices: SwatChoices) -> Settings:
     if models:
         data["model"] = {"name": models[0].name, "pretrained": models[0].pretrained}
     elif choices.model:
-        given = resolve(choices.model)  # a relative local-dir: starts here, not in the workspace
-        data["model"] = {"name": given.name, "pretrained": given.pretrained}
+        model_id = resolve(choices.model)  # a relative local-dir: starts here, not in the workspace
+        data["model"] = {"name": model_id.name, "pretrained": model_id.pretrained}
     if folder.preset in PRESETS:
         data = load_dataset(folder.preset).settings(data)
     return parse_settings(with_profile(data, "swat"), f"the settings of {folder.dataset}")
@@ -149,8 +151,8 @@ def _write_matches(
             writer.write_table(table)
             counts["matches"] += table.num_rows
             counts["without_url"] += table["url"].null_count
-    read = [path for kind, path in folder.files.items() if kind not in ("images", "database")]
-    files = {path.name: _sha256(path) for path in read}
+    sources = [path for kind, path in folder.files.items() if kind not in ("images", "database")]
+    files = {path.name: _sha256(path) for path in sources}
     recorded = {"classes": len(entries), **counts}
     details = {"imported": "swat", "files": files}
     MATCH.record(workspace, task_of(workspace).inputs(digest(details)), recorded, details)
@@ -166,9 +168,9 @@ def _link(
 
     images = folder.files["images"]
     with opened(workspace) as yard:
-        linked = link_images(yard, _on_disk(images, rows, yard.rules.min_side), progress=progress)
+        images_count = link_images(yard, _on_disk(images, rows, yard.rules.min_side), progress=progress)
         conclude(yard)
-    return linked
+    return images_count
 
 
 def _on_disk(images: Path, rows: Mapping[int, Sequence[Mined]], min_side: int) -> Iterator[Any]:
@@ -183,11 +185,13 @@ def _on_disk(images: Path, rows: Mapping[int, Sequence[Mined]], min_side: int) -
             if path is None or row.url is None:
                 continue
             data = path.read_bytes()
-            seen = look(data, min_side=min_side)
-            body = hashed(data, seen.width, seen.height)
+            header = look(data, min_side=min_side)
+            body = hashed(data, header.width, header.height)
             consent = f"unchecked: imported from {images.name}"
-            size = (seen.width, seen.height)
-            yield OnDisk(row.url, path, size, body, consent, reason=seen.reason.value if seen.reason else "")
+            size = (header.width, header.height)
+            yield OnDisk(
+                row.url, path, size, body, consent, reason=header.reason.value if header.reason else ""
+            )
 
 
 def _numbered(folder: Path) -> dict[int, Path]:
@@ -201,22 +205,22 @@ def _store(
     workspace: Workspace, folder: SwatFolder, rows: Mapping[int, Sequence[Mined]], choices: SwatChoices
 ) -> dict[str, int]:
     """Embeddings of every _mined.pth whose model is known; how many rows have vectors."""
-    numbered = [
+    with_image = [
         ((class_id, row.number), row)
         for class_id, some in rows.items()
         for row in some
         if row.number >= 0 and row.url is not None
     ]
-    uids = uid_list([row.url for _, row in numbered], [row.caption for _, row in numbered])
-    known = {key: (row.url or "", uid) for (key, row), uid in zip(numbered, uids, strict=True)}
-    stored = 0
+    uids = uid_list([row.url for _, row in with_image], [row.caption for _, row in with_image])
+    by_number = {key: (row.url or "", uid) for (key, row), uid in zip(with_image, uids, strict=True)}
+    embedded = 0
     for config, path in folder.features:
         model = model_named(config, choices.model)
         if model is None:
             logger.warning("%s isn't read: %r is no model of SWAT's; name it with --model", path.name, config)
             continue
-        stored += store_features(workspace, load_features(path), model, known)
-    return {"embedded": stored} if folder.features else {}
+        embedded += store_features(workspace, load_features(path), model, by_number)
+    return {"embedded": embedded} if folder.features else {}
 
 
 def _sha256(path: Path) -> str:

@@ -86,8 +86,8 @@ class _Data:
     def refuse(self, name: str, argument: Any) -> NoReturn:
         """Say what an opcode would have done."""
         last = [*("?", "?"), *(repr(value).strip("'")[:60] for value in self.stack[-2:])][-2:]
-        said = str(argument).replace(" ", ".")[:120]
-        raise _Refused(_REFUSED.get(name, f"uses {name}").format(said, *last))
+        text = str(argument).replace(" ", ".")[:120]
+        raise _Refused(_REFUSED.get(name, f"uses {name}").format(text, *last))
 
     def push(self, value: Any) -> None:
         """Put ``value`` on the stack."""
@@ -124,8 +124,8 @@ class _Data:
 
     def call(self) -> None:
         """Call ``set`` with a list, as pickles before protocol 4 do."""
-        called, arguments = self.last(2)
-        if called is not set or type(arguments) is not tuple:
+        function, arguments = self.last(2)
+        if function is not set or type(arguments) is not tuple:
             self.refuse("REDUCE", None)
         (items,) = cast("tuple[Any, ...]", arguments)
         if type(items) is not list:
@@ -142,7 +142,8 @@ class _Data:
         """Add ``items`` to the set on top: scalars, and tuples of scalars."""
         for item in items:
             if type(item) not in _SCALARS and not (
-                type(item) is tuple and all(type(held) in _SCALARS for held in cast("tuple[Any, ...]", item))
+                type(item) is tuple
+                and all(type(value) in _SCALARS for value in cast("tuple[Any, ...]", item))
             ):
                 raise _Refused("holds a set of more than scalars and flat tuples")
         self.top(set).update(items)

@@ -34,11 +34,11 @@ def with_profile(data: Mapping[str, Any], profile: str) -> dict[str, Any]:
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
+    tables = dict(base)
     for key, value in over.items():
-        held = merged.get(key)
-        both = isinstance(held, dict) and isinstance(value, Mapping)
-        merged[key] = (
-            _merged(cast("dict[str, Any]", held), cast("Mapping[str, Any]", value)) if both else value
+        below = tables.get(key)
+        both = isinstance(below, dict) and isinstance(value, Mapping)
+        tables[key] = (
+            _merged(cast("dict[str, Any]", below), cast("Mapping[str, Any]", value)) if both else value
         )
-    return merged
+    return tables

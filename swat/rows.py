@@ -85,7 +85,7 @@ def match_table(entry: ClassEntry, rows: Sequence[Mined]) -> pa.Table:
     files = [row.file for row in rows]
     priority = np.zeros(len(rows), np.int64)
     for file in sorted(set(files)):
-        here = np.array([held == file for held in files])
+        here = np.array([name == file for name in files])
         priority[here] = priorities(uids[here], file, numbers[here])
     columns: dict[str, Any] = {
         "class_id": [entry.id] * len(rows),
@@ -143,33 +143,33 @@ def _captions(path: Path | None) -> dict[int, dict[int, str]]:
     ):
         raise InputError(f"{path} isn't a dict of classes to dicts of image numbers")
     return {
-        _class_id(path, key): {_class_id(path, n): str(text) for n, text in numbered.items()}
-        for key, numbered in cast("dict[Any, dict[Any, Any]]", value).items()
+        _class_id(path, key): {_class_id(path, n): str(text) for n, text in by_number.items()}
+        for key, by_number in cast("dict[Any, dict[Any, Any]]", value).items()
     }
 
 
 def _from_meta(path: Path, entry: tuple[Any, ...], captions: Mapping[int, str]) -> Mined:
     """([synonym,] shard, rowid, caption, …, url, nsfw[, n]); ``captions`` stand in where there is none."""
     number = entry[-1] if entry and _is_whole(entry[-1]) else -1
-    fixed = entry[:-1] if number >= 0 else entry
-    if len(fixed) < 4 or not isinstance(fixed[-2], str | None) or not isinstance(fixed[-1], str | None):
+    body = entry[:-1] if number >= 0 else entry
+    if len(body) < 4 or not isinstance(body[-2], str | None) or not isinstance(body[-1], str | None):
         raise InputError(
             f"{path}: {entry!r:.120} isn't ([synonym,] shard, rowid, caption, …, url, nsfw[, n])"
         )
-    row = _from_mined(path, fixed[:-2])
+    row = _from_mined(path, body[:-2])
     caption = row.caption if row.caption is not None else captions.get(number)
     caption = None if caption == NO_CAPTION else caption
-    return replace(row, caption=caption, url=fixed[-2], nsfw=fixed[-1], number=number)
+    return replace(row, caption=caption, url=body[-2], nsfw=body[-1], number=number)
 
 
 def _from_mined(path: Path, entry: tuple[Any, ...]) -> Mined:
     """([synonym,] shard, rowid[, caption, …]); a later text that is an address is its URL."""
-    named = len(entry) > 2 and _is_whole(entry[2])  # a synonym goes before, where the third is the rowid
-    head: tuple[Any, ...] = entry[:3] if named else ("", *entry, None, None)[:3]
+    leads = len(entry) > 2 and _is_whole(entry[2])  # a synonym goes before, where the third is the rowid
+    head: tuple[Any, ...] = entry[:3] if leads else ("", *entry, None, None)[:3]
     synonym, shard, row = head
     if not isinstance(synonym, str) or not isinstance(shard, str | int) or not _is_whole(row):
         raise InputError(f"{path}: {entry!r:.120} isn't ([synonym,] shard, rowid, caption, …)")
-    after = entry[3:] if named else entry[2:]
+    after = entry[3:] if leads else entry[2:]
     caption = after[0] if after and isinstance(after[0], str) and after[0] != NO_CAPTION else None
     url = next((e for e in after[1:] if isinstance(e, str) and e.startswith(_URL_STARTS)), None)
     return Mined(_file(shard), row, caption, url, synonym=synonym)
@@ -229,5 +229,5 @@ def _looked_up(connection: sqlite3.Connection, rows: Sequence[Mined]) -> Iterato
             yield row
             continue
         query = f"SELECT URL, NSFW FROM {table} WHERE rowid = ?"  # noqa: S608 - partNN, checked above
-        found = connection.execute(query, (row.row,)).fetchone()
-        yield replace(row, url=found[0], nsfw=found[1]) if found else row
+        record = connection.execute(query, (row.row,)).fetchone()
+        yield replace(row, url=record[0], nsfw=record[1]) if record else row

@@ -1,1 +1,12 @@
-"""Build a list: the commands from a class list to a training list, in their order."""
+"""Build a list: the commands from a class list to a training list, in their order.
+
+index           fill a caption index
+init            make a workspace
+synonyms        ask a language model, filter, review
+synonym_review  the review in the terminal
+match           find the rows whose captions name a class
+download        fetch the matched images and pack them
+embed           vectors of images and captions, and their FAISS indices
+sample          choose the images of each class
+run             every stage that isn't done
+"""

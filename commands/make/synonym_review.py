@@ -27,9 +27,9 @@ def reviewed(workspace: Workspace, names: list[str], encoder: Callable[[], TextE
     scope = task_of(workspace).scope
     judge = encoder()
     with open_captions(index_location(workspace)) as index, progress_bars() as progress:
-        found = review(index, classes, judge, scope=scope, plan=plan, progress=progress)
-    save_review(found, workspace.root / NAME)
-    return found
+        result = review(index, classes, judge, scope=scope, plan=plan, progress=progress)
+    save_review(result, workspace.root / NAME)
+    return result
 
 
 def _chosen(classes: ClassList, names: list[str]) -> frozenset[int] | None:
@@ -39,28 +39,28 @@ def _chosen(classes: ClassList, names: list[str]) -> frozenset[int] | None:
         return None
     ids: set[int] = set()
     for name in names:
-        held = [entry.id for entry in classes if name in {entry.name, str(entry.id)}]
-        if not held:
+        matches = [entry.id for entry in classes if name in {entry.name, str(entry.id)}]
+        if not matches:
             raise InputError(f"--class {name}: no class has this name or id{meant(classes, name)}")
-        ids.update(held)
+        ids.update(matches)
     return frozenset(ids)
 
 
-def show_review(found: Review, limit: int, min_rows: int) -> None:
+def show_review(result: Review, limit: int, min_rows: int) -> None:
     """The most doubtful synonyms with their captions, then the proposals."""
     from ...core.terminal import emit, number, out, table
     from ...search.synonyms.review import NAME
 
-    judged = [one for one in found.synonyms if one.frequency >= min_rows]
-    for one in judged[:limit]:
+    frequent = [one for one in result.synonyms if one.frequency >= min_rows]
+    for one in frequent[:limit]:
         _show_synonym(one)
-    few = number(sum(0 < one.frequency < min_rows for one in found.synonyms))
-    none = number(sum(not one.frequency for one in found.synonyms))
+    few = number(sum(0 < one.frequency < min_rows for one in result.synonyms))
+    none = number(sum(not one.frequency for one in result.synonyms))
     emit(
-        f"{number(len(judged))} synonyms, the lowest agreement first; {few} with fewer than {min_rows} rows "
-        f"and {none} without any are in {NAME}"
+        f"{number(len(frequent))} synonyms, the lowest agreement first; {few} with fewer than {min_rows} "
+        f"rows and {none} without any are in {NAME}"
     )
-    cells = [_proposal_cells(one) for one in found.proposals[:limit]]
+    cells = [_proposal_cells(one) for one in result.proposals[:limit]]
     if cells:
         emit(
             "Proposals, none of them applied (prefix and exclude are in captrawl.toml); in brackets the "
@@ -79,8 +79,8 @@ def _show_synonym(one: SynonymReview) -> None:
         f"agreement {one.agreement:.2f}, own class nearest in {one.own_share or 0:.0%}, else {one.other_name}"
     )
     cells: list[list[Any]] = [
-        [f"{shown.score:.2f}", highlighted(shown.caption, matching_spans(shown.caption, [one.synonym]))]
-        for shown in one.captions
+        [f"{example.score:.2f}", highlighted(example.caption, matching_spans(example.caption, [one.synonym]))]
+        for example in one.captions
     ]
     out().print(table("", [("T2T", "right"), ("caption", "left")], cells))
 

@@ -13,8 +13,8 @@ from .. import options
 from .synonym_review import reviewed, show_review
 
 if TYPE_CHECKING:
-    from ...search.synonyms.llm import Server
-    from ...search.synonyms.questions import Question, Use
+    from ...search.synonyms.llm import ModelServer
+    from ...search.synonyms.questions import SynonymQuestion, Use
     from ...search.vectors.encoder import Encoder
     from ...workspace.workspace import Workspace
 
@@ -54,7 +54,7 @@ def synonyms(
     """Ask a language model for synonyms, filter them with CLIP, and review them by their captions."""
     from ...core.terminal import emit_json
     from ...search.synonyms.ask import pending_questions
-    from ...search.synonyms.llm import Server
+    from ...search.synonyms.llm import ModelServer
     from ...search.synonyms.review import to_json
 
     workspace = options.workspace_of(context)
@@ -71,33 +71,33 @@ def synonyms(
     if classes and not review:
         raise UsageError(f"--class {classes[0]} goes with --review only; without it every class is asked")
     if review:
-        found = reviewed(workspace, classes or [], lambda: _encoder(workspace))
+        result = reviewed(workspace, classes or [], lambda: _encoder(workspace))
         if json:
-            emit_json(to_json(found))
+            emit_json(to_json(result))
         else:
-            show_review(found, limit, min_rows)
+            show_review(result, limit, min_rows)
         return
-    server = Server(model, base_url, concurrency, timeout, retries)
+    server = ModelServer(model, base_url, concurrency, timeout, retries)
     _check(server)
-    asked, rate = domain or _domain(workspace), _price(price, server)
+    wording, rate = domain or _domain(workspace), _price(price, server)
     if dry_run:
-        _show_questions(pending_questions(workspace, server, asked, again=again), server, rate, json=json)
+        _show_questions(pending_questions(workspace, server, wording, again=again), server, rate, json=json)
         return
     if not filter_only:
-        _ask(workspace, server, asked, again=again, price=rate)
+        _ask(workspace, server, wording, again=again, price=rate)
     if not no_filter:
         _filter(workspace, everything=filter_all)
     _finish(workspace, drop=shared == "drop", json=json)
 
 
-def _refuse_beside(chosen: str, others: Mapping[str, bool]) -> None:
-    """UsageError where an option is given that says nothing beside ``chosen``."""
-    for option, given in others.items():
-        if given:
-            raise UsageError(f"{chosen} and {option} contradict each other; give one of them")
+def _refuse_beside(flag: str, others: Mapping[str, bool]) -> None:
+    """UsageError where an option is given that says nothing beside ``flag``."""
+    for option, present in others.items():
+        if present:
+            raise UsageError(f"{flag} and {option} contradict each other; give one of them")
 
 
-def _check(server: Server) -> None:
+def _check(server: ModelServer) -> None:
     """UsageError where the options name no model, or an address that is none."""
     if not server.model.strip():
         raise UsageError("--model is empty; name the language model to ask")
@@ -117,31 +117,31 @@ def _domain(workspace: Workspace) -> str:
     return load_dataset(name).domain
 
 
-def _price(given: str, server: Server) -> tuple[float, float] | None:
+def _price(text: str, server: ModelServer) -> tuple[float, float] | None:
     from ...search.synonyms.questions import PRICES
 
-    if not given:
+    if not text:
         return None if server.base_url else PRICES.get(server.model)
     try:
-        into, out = (float(part) for part in given.split("/"))
+        into, out = (float(part) for part in text.split("/"))
         if not (0 <= into < math.inf and 0 <= out < math.inf):
-            raise ValueError(given)
+            raise ValueError(text)
     except ValueError as error:
         raise UsageError(
-            f"--price {given}: give US dollars a million tokens in and out, as 0.15/0.60"
+            f"--price {text}: give US dollars a million tokens in and out, as 0.15/0.60"
         ) from error
     return into, out
 
 
 def _show_questions(
-    asked: Sequence[Question], server: Server, price: tuple[float, float] | None, *, json: bool
+    batch: Sequence[SynonymQuestion], server: ModelServer, price: tuple[float, float] | None, *, json: bool
 ) -> None:
     """The questions and an estimate of what their answers take."""
     from ...core.terminal import emit, emit_json, number, say
     from ...search.synonyms.questions import estimate
 
-    use = estimate(asked)
-    texts = [(question.class_id, question.name, question.structured[-1]["content"]) for question in asked]
+    use = estimate(batch)
+    texts = [(question.class_id, question.name, question.structured[-1]["content"]) for question in batch]
     if json:
         emit_json(
             {
@@ -178,7 +178,7 @@ def _dollars(cost: float | None) -> str:
 
 
 def _ask(
-    workspace: Workspace, server: Server, domain: str, *, again: bool, price: tuple[float, float] | None
+    workspace: Workspace, server: ModelServer, domain: str, *, again: bool, price: tuple[float, float] | None
 ) -> None:
     from ...core.terminal import number, progress_bars, say
     from ...search.synonyms.ask import synonyms as run
@@ -206,8 +206,8 @@ def _filter(workspace: Workspace, *, everything: bool) -> None:
 
     with progress_bars() as progress:
         verdicts = filter_synonyms(workspace, _encoder(workspace), everything=everything, progress=progress)
-    removed = [verdict for verdict in verdicts if not verdict.kept]
-    say(f"{len(verdicts)} synonyms filtered, {len(removed)} removed (reasons in classes.json)")
+    unfit = [verdict for verdict in verdicts if not verdict.kept]
+    say(f"{len(verdicts)} synonyms filtered, {len(unfit)} removed (reasons in classes.json)")
 
 
 def _encoder(workspace: Workspace) -> Encoder:
@@ -240,10 +240,10 @@ def _finish(workspace: Workspace, *, drop: bool, json: bool) -> None:
                 say(f"warning: class {entry.id} ({entry.name}): the synonym {synonym.text!r} is {reason}")
     for warning in check_classes(classes):
         say(f"warning: {warning}")
-    kept = sum(synonym.kept for entry in classes for synonym in entry.synonyms)
+    in_use = sum(synonym.kept for entry in classes for synonym in entry.synonyms)
     total = sum(len(entry.synonyms) for entry in classes)
     if json:
-        emit_json({"classes": len(classes), "kept": kept, "removed": total - kept})
+        emit_json({"classes": len(classes), "kept": in_use, "removed": total - in_use})
         return
-    counts = f"{number(kept)} synonyms kept, {number(total - kept)} removed"
+    counts = f"{number(in_use)} synonyms kept, {number(total - in_use)} removed"
     emit(f"{path}: {number(len(classes))} classes, {counts}")

@@ -1,1 +1,9 @@
-"""Check and share: how a workspace stands, what it is worth, and its ways in and out."""
+"""Check and share: how a workspace stands, what it is worth, and its ways in and out.
+
+status       how every stage stands
+report       one page, its charts and its numbers
+evaluate     which sample is worth training on
+export       a sample for other tools
+classes      class lists from one format to another
+import_swat  a workspace from what SWAT left
+"""

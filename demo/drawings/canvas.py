@@ -99,8 +99,8 @@ class Canvas:
         """Fill the band from ``top`` to ``bottom`` (shares of the height) with colours running downwards."""
         first, last = round(top * self.height), max(round(bottom * self.height), round(top * self.height) + 1)
         places = np.linspace(0, 1, len(stops))
-        wanted = np.linspace(0, 1, last - first)
-        rows = np.stack([np.interp(wanted, places, [c[i] for c in stops]) for i in range(3)], axis=1)
+        key = np.linspace(0, 1, last - first)
+        rows = np.stack([np.interp(key, places, [c[i] for c in stops]) for i in range(3)], axis=1)
         band = np.repeat(rows[:, None, :].round().astype(np.uint8), self.width, axis=1)
         self.image.paste(Image.fromarray(band), (0, first))
 
@@ -121,8 +121,8 @@ class Canvas:
         """Roughen what is drawn so far with cloudy noise of ``coarse`` cells (paper, plaster, grass)."""
         cells = self.rng.normal(0, 1, (coarse, coarse)).astype(np.float32)
         noise = Image.fromarray(cells).resize(self.image.size, Image.Resampling.BICUBIC)
-        changed = np.asarray(self.image, dtype=np.float32) + np.asarray(noise)[..., None] * strength
-        self.show(Image.fromarray(np.clip(changed, 0, 255).astype(np.uint8)))
+        pixels = np.asarray(self.image, dtype=np.float32) + np.asarray(noise)[..., None] * strength
+        self.show(Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)))
 
     def blur(self, radius: float) -> None:
         """Put what is drawn so far out of focus; ``radius`` in hundredths of the shorter side."""

@@ -21,11 +21,11 @@ from ...core.records import Progress, silent
 from ...core.text import tokens
 from ...workspace.workspace import Workspace
 from .journal import Journal
-from .llm import Asker, Server, Unanswered
+from .llm import Asker, ModelServer, Unanswered
 from .names import LONGEST_NAME, clean_names, parse_answer, says_none
-from .questions import Question, Use, questions, spelt
+from .questions import SynonymQuestion, Use, questions, spelt
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 JOURNAL = "synonyms.jsonl"
 ANSWERED, UNNAMED, OWN, MERGED = "answer", "no names", "own", "merged"
@@ -50,7 +50,7 @@ class Outcome:
 
 def synonyms(
     workspace: Workspace,
-    server: Server,
+    server: ModelServer,
     *,
     domain: str = "",
     again: bool = False,
@@ -82,21 +82,21 @@ def synonyms(
 
 
 def pending_questions(
-    workspace: Workspace, server: Server, domain: str, *, again: bool = False
-) -> list[Question]:
+    workspace: Workspace, server: ModelServer, domain: str, *, again: bool = False
+) -> list[SynonymQuestion]:
     """The questions of the classes that have no answer in the journal, or of all (``again``)."""
     records = Journal(workspace.root / JOURNAL).records()
-    known = {record["key"] for record in records if record["kind"] == ANSWERED}
+    keys = {record["key"] for record in records if record["kind"] == ANSWERED}
     classes = load_classes(workspace.classes_path())
-    asked = questions(classes, server, domain, brought_names(records))
-    return [question for question in asked if again or question.key not in known]
+    every = questions(classes, server, domain, brought_names(records))
+    return [question for question in every if again or question.key not in keys]
 
 
 def _use(records: Iterable[Mapping[str, Any]]) -> Use:
     """What the answers among ``records`` took, those without names too."""
-    answered = [record for record in records if record["kind"] in {ANSWERED, UNNAMED}]
-    taken = [sum(int(record[key]) for record in answered) for key in ("prompt_tokens", "completion_tokens")]
-    return Use(len(answered), *taken)
+    replies = [record for record in records if record["kind"] in {ANSWERED, UNNAMED}]
+    sums = [sum(int(record[key]) for record in replies) for key in ("prompt_tokens", "completion_tokens")]
+    return Use(len(replies), *sums)
 
 
 def _with_use(stopped: LanguageModelError, use: Use) -> LanguageModelError:
@@ -110,7 +110,11 @@ def _with_use(stopped: LanguageModelError, use: Use) -> LanguageModelError:
 
 
 def _ask_all(
-    pending: Sequence[Question], server: Server, journal: Journal, failed: dict[int, str], progress: Progress
+    pending: Sequence[SynonymQuestion],
+    server: ModelServer,
+    journal: Journal,
+    failed: dict[int, str],
+    progress: Progress,
 ) -> None:
     """Ask ``pending``, several at once, each answer journaled as it comes; ``failed`` notes why one has none.
 
@@ -138,7 +142,7 @@ def _ask_all(
         except KeyboardInterrupt:
             waits = False  # a second Ctrl-C may come anywhere below
             asker.stop.set()
-            log.warning(
+            logger.warning(
                 "waiting %.0f s at most for answers under way, which are kept; Ctrl-C again leaves at once",
                 server.timeout,
             )
@@ -149,32 +153,32 @@ def _ask_all(
             pool.shutdown(waits, cancel_futures=True)
 
 
-def _answer(asker: Asker, question: Question, journal: Journal) -> None:
+def _answer(asker: Asker, question: SynonymQuestion, journal: Journal) -> None:
     """Ask, and put the answer into the journal; Unanswered where it holds no names and doesn't say so."""
     answers = [asker.ask(question.structured, question.plain)]
-    names, dropped = clean_names(parse_answer(answers[0].text))
+    names, unusable = clean_names(parse_answer(answers[0].text))
     if not names and not answers[0].refusal:
         answers.append(asker.ask_plainly(question.plain))
-        names, dropped = clean_names(parse_answer(answers[1].text))
+        names, unusable = clean_names(parse_answer(answers[1].text))
     last = answers[-1]
-    named = bool(names or last.refusal or says_none(answers[0].text))
+    complete = bool(names or last.refusal or says_none(answers[0].text))
     journal.append(
         {
-            "kind": ANSWERED if named else UNNAMED,
+            "kind": ANSWERED if complete else UNNAMED,
             "key": question.key,
             "class_id": question.class_id,
             "name": question.name,
             "model": asker.server.model,
             "server": asker.server.shown(),
             "names": names,
-            "dropped": [asdict(drop) for drop in dropped],
+            "dropped": [asdict(drop) for drop in unusable],
             "refusal": last.refusal,
             "text": last.text,
             "prompt_tokens": sum(answer.prompt_tokens for answer in answers),
             "completion_tokens": sum(answer.completion_tokens for answer in answers),
         }
     )
-    if not named:
+    if not complete:
         raise Unanswered(f"the answer holds no names: {last.text[:80]!r}", passing=False)
 
 
@@ -194,16 +198,16 @@ def merge(workspace: Workspace, journal: Journal) -> tuple[int, dict[int, str]]:
     before = merged_names(records)
     fresh = {id_: _offered(answer, before.get(id_, set())) for id_, answer in answers.items()}
     _note_own(classes, fresh, journal)
-    merged = [with_synonyms(entry, fresh.get(entry.id, ())) for entry in classes]
-    save_classes(merged, path)
+    union = [with_synonyms(entry, fresh.get(entry.id, ())) for entry in classes]
+    save_classes(union, path)
     journal.append(
         *(
-            {"kind": MERGED, "class_id": class_id, "names": [synonym.text for synonym in offered]}
-            for class_id, offered in fresh.items()
-            if offered
+            {"kind": MERGED, "class_id": class_id, "names": [synonym.text for synonym in new]}
+            for class_id, new in fresh.items()
+            if new
         )
     )
-    added = sum(len(entry.synonyms) for entry in merged) - sum(len(entry.synonyms) for entry in classes)
+    added = sum(len(entry.synonyms) for entry in union) - sum(len(entry.synonyms) for entry in classes)
     refusals = {id_: answer["refusal"] for id_, answer in answers.items() if not answer["names"]}
     return added, {id_: refusal for id_, refusal in refusals.items() if refusal}
 
@@ -221,14 +225,14 @@ def _note_own(classes: ClassList, fresh: Mapping[int, Sequence[Synonym]], journa
 
     Before the list is saved with the others; after a kill in between, what was noted first holds.
     """
-    noted = _of_kind(journal.records(), OWN, "names")
+    notes_before = _of_kind(journal.records(), OWN, "names")
     notes: list[dict[str, Any]] = []
     for entry in classes:
-        held = {spelt(synonym.text) for synonym in entry.synonyms}
-        known = noted.get(entry.id, set())
-        names = [s.text for s in fresh.get(entry.id, ()) if spelt(s.text) not in known]
+        own_words = {spelt(synonym.text) for synonym in entry.synonyms}
+        earlier = notes_before.get(entry.id, set())
+        names = [s.text for s in fresh.get(entry.id, ()) if spelt(s.text) not in earlier]
         if names:
-            own = [name for name in names if spelt(name) in held]
+            own = [name for name in names if spelt(name) in own_words]
             notes.append({"kind": OWN, "class_id": entry.id, "names": names, "own": own})
     journal.append(*notes)
 
@@ -238,12 +242,12 @@ def shown(name: str) -> bool:
     return 0 < len(tokens(name)) <= LONGEST_NAME
 
 
-def with_synonyms(entry: ClassEntry, offered: Iterable[Synonym]) -> ClassEntry:
-    """``entry`` with those of ``offered`` behind its synonyms whose tokens none of these has in any state."""
-    held = {spelt(synonym.text) for synonym in entry.synonyms}
+def with_synonyms(entry: ClassEntry, new: Iterable[Synonym]) -> ClassEntry:
+    """``entry`` with those of ``new`` behind its synonyms whose tokens none of these has in any state."""
+    words = {spelt(synonym.text) for synonym in entry.synonyms}
     fresh: dict[str, Synonym] = {}
-    for synonym in offered:
-        if spelt(synonym.text) not in held:
+    for synonym in new:
+        if spelt(synonym.text) not in words:
             fresh.setdefault(spelt(synonym.text), synonym)
     return replace(entry, synonyms=(*entry.synonyms, *fresh.values()))
 
@@ -261,8 +265,8 @@ def brought_names(records: Sequence[Mapping[str, Any]]) -> dict[int, set[str]]:
 
 def _of_kind(records: Iterable[Mapping[str, Any]], kind: str, key: str) -> dict[int, set[str]]:
     """Class id → the names (as tokens) under ``key`` of the records of ``kind``."""
-    found: dict[int, set[str]] = {}
+    names: dict[int, set[str]] = {}
     for record in records:
         if record["kind"] == kind:
-            found.setdefault(record["class_id"], set()).update(map(spelt, record[key]))
-    return found
+            names.setdefault(record["class_id"], set()).update(map(spelt, record[key]))
+    return names

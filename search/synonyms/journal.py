@@ -23,16 +23,16 @@ class Journal:
         """Every whole record, in the order written; a line that a kill cut off is not one."""
         if not self.path.exists():
             return []
-        found: list[dict[str, Any]] = []
+        records: list[dict[str, Any]] = []
         *lines, _ = self.path.read_bytes().split(b"\n")
         for number, line in enumerate(lines, start=1):
             try:
-                found.append(cast("dict[str, Any]", json.loads(line)))
+                records.append(cast("dict[str, Any]", json.loads(line)))
             except ValueError as error:
                 raise InputError(
                     f"{self.path}: line {number} isn't JSON ({error}); remove that line"
                 ) from error
-        return found
+        return records
 
     def append(self, *records: dict[str, Any]) -> None:
         """Add ``records``, if any; they are on the disk when this returns."""

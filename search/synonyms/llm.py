@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import email.utils
 import logging
+import math
 import os
 import random
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from ...core.errors import LanguageModelError
-from .replies import content_of, retry_after, tokens_of
 
 if TYPE_CHECKING:
     import openai
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Messages = Sequence[Mapping[str, str]]
 LONGEST_WAIT = 300.0
@@ -42,7 +45,7 @@ SCHEMA: dict[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class ModelServer:
     """Which server and model to ask, and how patiently. Times in seconds."""
 
     model: str = "gpt-4o-mini"
@@ -71,7 +74,7 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ModelAnswer:
     """What a server said: the ``text``, or the ``refusal``; the tokens it took, 0 where it doesn't say."""
 
     text: str
@@ -99,14 +102,14 @@ class _SchemaUnknown(Exception):  # noqa: N818
 class Asker:
     """Asks one server, from any number of threads; learns from the first answer whether it knows schemas."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: ModelServer) -> None:
         self.server = server
         self.stop = threading.Event()
         """Set: give up waiting, ask nothing more."""
         self._client = _client(server)
         self._structured = True
 
-    def ask(self, messages: Messages, plain: Messages) -> Answer:
+    def ask(self, messages: Messages, plain: Messages) -> ModelAnswer:
         """The answer to ``messages`` with a JSON schema, or to ``plain`` where the server knows none.
 
         Unanswered where this one question fails; LanguageModelError where every other one would too.
@@ -115,11 +118,11 @@ class Asker:
             try:
                 return self._patiently(messages, structured=True)
             except _SchemaUnknown:
-                log.info("%s takes no JSON schema; asking for numbered lists", self.server.shown())
+                logger.info("%s takes no JSON schema; asking for numbered lists", self.server.shown())
                 self._structured = False
         return self.ask_plainly(plain)
 
-    def ask_plainly(self, messages: Messages) -> Answer:
+    def ask_plainly(self, messages: Messages) -> ModelAnswer:
         """The answer to ``messages``, without a schema."""
         return self._patiently(messages, structured=False)
 
@@ -127,7 +130,7 @@ class Asker:
         """Let go of the connections."""
         self._client.close()
 
-    def _patiently(self, messages: Messages, *, structured: bool) -> Answer:
+    def _patiently(self, messages: Messages, *, structured: bool) -> ModelAnswer:
         """Ask until there is an answer, ``retries`` times more at most; waits double, or are Retry-After."""
         import openai
 
@@ -137,14 +140,18 @@ class Asker:
                 return self._once(messages, structured=structured)
             except openai.APIStatusError as error:
                 self._judge(error, structured=structured)
-                failure, asked = self._said(error), retry_after(error.response.headers)
+                failure, server_wait = self._said(error), retry_after(error.response.headers)
             except (openai.APIError, ValueError) as error:  # no connection, a time-out, a garbled answer
-                failure, asked = self._failure(error), None
+                failure, server_wait = self._failure(error), None
             if attempt >= self.server.retries:
                 often = f" ({attempt + 1} times)" if attempt else ""
                 raise Unanswered(f"{failure}{often}", passing=True)
-            wait = self.server.backoff * 2**attempt * random.uniform(0.5, 1.0) if asked is None else asked
-            log.info("asking again in %.1f s: %s", wait, failure)
+            wait = (
+                self.server.backoff * 2**attempt * random.uniform(0.5, 1.0)
+                if server_wait is None
+                else server_wait
+            )
+            logger.info("asking again in %.1f s: %s", wait, failure)
             self.stop.wait(wait)
             attempt += 1
         raise Unanswered("not asked: the run was stopped")
@@ -167,14 +174,14 @@ class Asker:
             raise _SchemaUnknown from error
         if status not in {408, 409, 429} and status < 500:
             raise Unanswered(self._said(error)) from error
-        asked = retry_after(error.response.headers)
-        if asked is not None and asked > LONGEST_WAIT:
+        wait = retry_after(error.response.headers)
+        if wait is not None and wait > LONGEST_WAIT:
             raise LanguageModelError(
-                f"{self.server.shown()} asks to come back in {asked:.0f} s; run the command again then, "
+                f"{self.server.shown()} asks to come back in {wait:.0f} s; run the command again then, "
                 "it goes on where it stopped"
             ) from error
 
-    def _once(self, messages: Messages, *, structured: bool) -> Answer:
+    def _once(self, messages: Messages, *, structured: bool) -> ModelAnswer:
         request: dict[str, Any] = {"model": self.server.model, "messages": list(messages)}
         if structured:
             request["response_format"] = SCHEMA
@@ -184,7 +191,7 @@ class Asker:
             raise ValueError("it has no choices")
         message: Any = getattr(choices[0], "message", None) if choices else None
         usage: Any = getattr(reply, "usage", None)
-        return Answer(
+        return ModelAnswer(
             text=self._kept(content_of(getattr(message, "content", None))),
             refusal=self._kept(str(getattr(message, "refusal", None) or "")),
             structured=structured,
@@ -205,8 +212,8 @@ class Asker:
 
     def _said(self, error: openai.APIStatusError) -> str:
         plain = f"Error code: {error.status_code}"
-        said = self._clean(error.message.removeprefix(plain).removeprefix(" - "))
-        return f"HTTP {error.status_code}" + (f": {said}" if said else f" from {self.server.shown()}")
+        message = self._clean(error.message.removeprefix(plain).removeprefix(" - "))
+        return f"HTTP {error.status_code}" + (f": {message}" if message else f" from {self.server.shown()}")
 
     def _clean(self, text: str) -> str:
         """``text`` on one line, without the key."""
@@ -218,7 +225,7 @@ class Asker:
         return _without(text, key) if len(key) >= SHORTEST_KEY else text
 
 
-def _client(server: Server) -> openai.OpenAI:
+def _client(server: ModelServer) -> openai.OpenAI:
     import openai
 
     key = _key()
@@ -237,8 +244,10 @@ def _client(server: Server) -> openai.OpenAI:
 
 def _about_schema(error: openai.APIStatusError) -> bool:
     """Whether a refused request was refused for its ``response_format``."""
-    said = f"{error.message} {error.body}".lower()
-    return any(word in said for word in ("response_format", "json_schema", "schema", "structured", "format"))
+    message = f"{error.message} {error.body}".lower()
+    return any(
+        word in message for word in ("response_format", "json_schema", "schema", "structured", "format")
+    )
 
 
 def _key() -> str:
@@ -256,3 +265,31 @@ def _is_address(url: str) -> bool:
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:  # half an IPv6 address, a port that is none
         return False
+
+
+def content_of(value: Any) -> str:
+    """A message's content as text; some servers give a list of parts."""
+    if isinstance(value, list):
+        parts = [part.get("text") for part in cast("list[Any]", value) if isinstance(part, dict)]
+        return "\n".join(part for part in parts if isinstance(part, str))
+    return str(value or "")
+
+
+def tokens_of(usage: Any, key: str) -> int:
+    """A count of a reply's usage; 0 where the server doesn't say, or not in a number."""
+    value = getattr(usage, key, 0)
+    return value if isinstance(value, int) else 0
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds that a reply's Retry-After (a number, or an HTTP date) asks for; None where it has none."""
+    for header, scale in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        with contextlib.suppress(KeyError, ValueError):
+            wait = float(headers[header]) / scale
+            if math.isfinite(wait):
+                return max(0.0, wait)
+    try:
+        when = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
+        return max(0.0, when.timestamp() - time.time())
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None

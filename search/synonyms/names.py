@@ -51,7 +51,7 @@ def parse_answer(text: str) -> tuple[str, ...]:
     """
     body = _FENCE.sub("", text.strip()).strip()
     start = min((place for place in (body.find("{"), body.find("[")) if place >= 0), default=-1)
-    items = [found["name"] for found in map(_ITEM.match, body.splitlines()) if found]
+    items = [match["name"] for match in map(_ITEM.match, body.splitlines()) if match]
     if start == 0 or (start > 0 and not items):
         return _from_json(body[start:])
     return tuple(items) if items else tuple(_from_lines(body))
@@ -63,8 +63,8 @@ def says_none(text: str) -> bool:
         value = json.loads(_FENCE.sub("", text.strip()))
     except (ValueError, RecursionError):
         return False
-    held = list(cast("dict[str, Any]", value).values()) if isinstance(value, dict) else [value]
-    return [] in held and not any(_texts(value))
+    values = list(cast("dict[str, Any]", value).values()) if isinstance(value, dict) else [value]
+    return [] in values and not any(_texts(value))
 
 
 def _from_json(text: str) -> tuple[str, ...]:
@@ -72,8 +72,8 @@ def _from_json(text: str) -> tuple[str, ...]:
     try:
         value, _ = json.JSONDecoder().raw_decode(text)
     except (ValueError, RecursionError):
-        found = _STRING.findall(text) or _SINGLE.findall(text)
-        return tuple(_unescaped(item) for item, key in found if not key)
+        strings = _STRING.findall(text) or _SINGLE.findall(text)
+        return tuple(_unescaped(item) for item, key in strings if not key)
     return tuple(_texts(value))
 
 
@@ -93,9 +93,9 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
     elif isinstance(value, dict):
         record = cast("dict[str, Any]", value)
-        named = record.get("name", record.get("synonym"))
-        if isinstance(named, str):
-            yield named
+        name = record.get("name", record.get("synonym"))
+        if isinstance(name, str):
+            yield name
             return
         lists = [held for held in record.values() if isinstance(held, list | dict)]
         for held in lists or record.values():
@@ -114,7 +114,7 @@ def _from_lines(body: str) -> Iterator[str]:
 
 def clean_names(raw: Iterable[str]) -> tuple[list[str], list[Dropped]]:
     """Names fit to be synonyms, token-equal ones once, and what was dropped and why; both in order."""
-    kept: dict[tuple[str, ...], str] = {}
+    names: dict[tuple[str, ...], str] = {}
     dropped: list[Dropped] = []
     for item in raw:
         name = clean_name(item)
@@ -122,12 +122,12 @@ def clean_names(raw: Iterable[str]) -> tuple[list[str], list[Dropped]]:
         reason = unfit(name)
         if reason:
             dropped.append(Dropped(name or item.strip(), reason))
-        elif words in kept:
-            if kept[words] != name:
-                dropped.append(Dropped(name, f"the same words as {kept[words]!r}"))
+        elif words in names:
+            if names[words] != name:
+                dropped.append(Dropped(name, f"the same words as {names[words]!r}"))
         else:
-            kept[words] = name
-    return list(kept.values()), dropped
+            names[words] = name
+    return list(names.values()), dropped
 
 
 def clean_name(raw: str) -> str:

@@ -47,15 +47,15 @@ def propose(
     words under three letters.
     """
     counts = [Counter(word for caption in side for word in set(tokens(caption))) for side in (near, far)]
-    found = [
+    proposals = [
         proposal
         for word in counts[0].keys() | counts[1].keys()
         if _telling(word) and word not in ignore
         for proposal in [_weighed(word, counts[0][word], len(near), counts[1][word], len(far))]
         if abs(proposal.z) >= SURE and max(proposal.near, proposal.far) >= FEWEST
     ]
-    found.sort(key=lambda proposal: (-abs(proposal.z), proposal.word))
-    return [p for p in found if p.z > 0][:most], [p for p in found if p.z < 0][:most]
+    proposals.sort(key=lambda proposal: (-abs(proposal.z), proposal.word))
+    return [p for p in proposals if p.z > 0][:most], [p for p in proposals if p.z < 0][:most]
 
 
 def _telling(word: str) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ...classes.model import ClassEntry, ClassList
 from ...core.files import digest
 from ...core.text import tokens
-from .llm import Messages, Server
+from .llm import Messages, ModelServer
 
 PRICES: dict[str, tuple[float, float]] = {
     "gpt-4.1": (2.00, 8.00),
@@ -24,7 +24,7 @@ ANSWER_TOKENS = 90
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class SynonymQuestion:
     """What is asked of a class; ``key`` tells it from questions of other names, domains and models."""
 
     class_id: int
@@ -50,16 +50,16 @@ class Use:
 
 
 def questions(
-    classes: ClassList, server: Server, domain: str, brought: Mapping[int, set[str]]
-) -> list[Question]:
+    classes: ClassList, server: ModelServer, domain: str, brought: Mapping[int, set[str]]
+) -> list[SynonymQuestion]:
     """One question a class. ``brought`` is what earlier answers added: those names are not asked with."""
-    asked: list[Question] = []
+    batch: list[SynonymQuestion] = []
     for entry in classes:
         own = [s.text for s in entry.synonyms if s.kept and spelt(s.text) not in brought.get(entry.id, set())]
         key = digest([entry.id, entry.name, domain, server.model])
         body = _body(entry, domain, own)
-        asked.append(
-            Question(
+        batch.append(
+            SynonymQuestion(
                 entry.id,
                 entry.name,
                 key,
@@ -67,23 +67,23 @@ def questions(
                 _messages(f"{body} Give me a numbered list only. Don't give any other text."),
             )
         )
-    return asked
+    return batch
 
 
 def _body(entry: ClassEntry, domain: str, own: Sequence[str]) -> str:
     what = f"{domain}, i.e. {entry.name}" if domain else entry.name
     common = entry.extra.get("common_name")
     others = [common, *own] if isinstance(common, str) and common else own
-    shown: dict[str, str] = {}
+    others_once: dict[str, str] = {}
     for other in others:
         if spelt(other) != spelt(entry.name):
-            shown.setdefault(spelt(other), other)
+            others_once.setdefault(spelt(other), other)
     definition = entry.extra.get("definition")
     parts = [f"What are some common ways of referring to {what}?"]
     if isinstance(definition, str) and definition:
         parts.append(f"It is defined as {definition}.")
-    if shown:
-        parts.append(f"It is also called {', '.join(shown.values())}.")
+    if others_once:
+        parts.append(f"It is also called {', '.join(others_once.values())}.")
     parts.append("Give English names only, and only names of exactly this, nothing broader or narrower.")
     return " ".join(parts)
 
@@ -95,9 +95,9 @@ def _messages(text: str) -> Messages:
     ]
 
 
-def estimate(asked: Iterable[Question]) -> Use:
-    """About what ``asked`` will take: four characters a token, and a usual answer."""
-    sizes = [sum(len(message["content"]) // 4 + 4 for message in question.structured) for question in asked]
+def estimate(batch: Iterable[SynonymQuestion]) -> Use:
+    """About what ``batch`` will take: four characters a token, and a usual answer."""
+    sizes = [sum(len(message["content"]) // 4 + 4 for message in question.structured) for question in batch]
     return Use(len(sizes), sum(sizes), ANSWER_TOKENS * len(sizes))
 
 

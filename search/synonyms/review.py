@@ -98,7 +98,7 @@ class Review:
 def class_prompts(
     classes: ClassList, encoder: TextEncoder, templates: Sequence[str] = (TEMPLATE,)
 ) -> NDArray[np.float32]:
-    """(classes, d) prompt vectors: the normalised mean over prompt names × templates (DESIGN 8)."""
+    """(classes, d) prompt vectors: the normalised mean over prompt names × templates (docs/sampling.md)."""
     texts = [[t.replace("{}", name) for name in entry.prompt_names() for t in templates] for entry in classes]
     flat = list(dict.fromkeys(text for some in texts for text in some))
     row = {text: position for position, text in enumerate(flat)}
@@ -123,12 +123,12 @@ def review(
     plan = plan or Plan()
     prompts = class_prompts(classes, encoder, plan.templates)
     places = [place for place, entry in enumerate(classes) if plan.only is None or entry.id in plan.only]
-    asked = [(place, phrase) for place in places for phrase in classes[place].match_phrases()]
-    frequencies = index.count([scope.query((phrase,)) for _, phrase in asked])
+    phrases = [(place, phrase) for place in places for phrase in classes[place].match_phrases()]
+    frequencies = index.count([scope.query((phrase,)) for _, phrase in phrases])
     samples: list[list[str]] = []
-    for done, ((_, phrase), frequency) in enumerate(zip(asked, frequencies, strict=True), start=1):
+    for done, ((_, phrase), frequency) in enumerate(zip(phrases, frequencies, strict=True), start=1):
         samples.append(_captions(index, scope.query((phrase,)), SAMPLED) if frequency else [])
-        progress("sample captions", done, len(asked))
+        progress("sample captions", done, len(phrases))
     size = max(FEWEST, min(POOL, POOLED // max(1, len(places))))
     pools = {
         place: list(dict.fromkeys(_captions(index, scope.query(classes[place].match_phrases()), size)))
@@ -138,7 +138,7 @@ def review(
     row = {caption: position for position, caption in enumerate(texts)}
     scores = encoder.encode_texts(texts, progress) @ prompts.T
     reviews: list[SynonymReview] = []
-    for (place, phrase), frequency, captions in zip(asked, frequencies, samples, strict=True):
+    for (place, phrase), frequency, captions in zip(phrases, frequencies, samples, strict=True):
         bare = SynonymReview(classes[place].id, classes[place].name, phrase, frequency)
         rows = scores[[row[caption] for caption in captions]]
         reviews.append(_reviewed(bare, captions, rows, place, classes) if captions else bare)
@@ -161,25 +161,25 @@ def _reviewed(
     """``bare`` with what ``scores`` (captions, classes) say; the class itself is column ``place``."""
     own = scores[:, place]
     others = np.delete(scores, place, axis=1)
-    shown = list(dict(zip(captions, own, strict=True)).items())[:SHOWN]
-    found = replace(
+    examples = list(dict(zip(captions, own, strict=True)).items())[:SHOWN]
+    result = replace(
         bare,
         agreement=round(float(own.mean()), 6),
         own_share=round(float((own >= others.max(axis=1, initial=-np.inf)).mean()), 6),
-        captions=tuple(ShownCaption(caption, round(float(score), 6)) for caption, score in shown),
+        captions=tuple(ShownCaption(caption, round(float(score), 6)) for caption, score in examples),
     )
     if not others.shape[1]:
-        return found
+        return result
     nearest = int(np.argmax(others.mean(axis=0)))
     other = classes[nearest + (nearest >= place)]
-    return replace(found, other_id=other.id, other_name=other.name)
+    return replace(result, other_id=other.id, other_name=other.name)
 
 
 def _proposals(
     classes: ClassList, pools: Mapping[int, list[str]], own: Mapping[int, NDArray[np.float32]]
 ) -> list[ClassProposals]:
     """The proposals of the whole list, then of every class that has any; keys are places in ``classes``."""
-    found: list[ClassProposals] = []
+    result: list[ClassProposals] = []
     near_all: list[str] = []
     far_all: list[str] = []
     ignored: set[str] = set()
@@ -192,25 +192,25 @@ def _proposals(
         ignore = {token for synonym in entry.synonyms for token in tokens(synonym.text)}
         prefixes, exclusions = propose(near, far, ignore=ignore)
         if prefixes or exclusions:
-            found.append(ClassProposals(entry.id, entry.name, tuple(prefixes), tuple(exclusions)))
+            result.append(ClassProposals(entry.id, entry.name, tuple(prefixes), tuple(exclusions)))
         near_all += near
         far_all += far
         ignored |= ignore
     if len(pools) > 1:
         prefixes, exclusions = propose(near_all, far_all, ignore=ignored)
         if prefixes or exclusions:
-            found.insert(0, ClassProposals(None, "", tuple(prefixes), tuple(exclusions)))
-    return found
+            result.insert(0, ClassProposals(None, "", tuple(prefixes), tuple(exclusions)))
+    return result
 
 
-def save_review(found: Review, path: Path) -> None:
+def save_review(result: Review, path: Path) -> None:
     """Write the review as JSON, for the report and for other tools."""
-    write_json(path, to_json(found))
+    write_json(path, to_json(result))
 
 
-def to_json(found: Review) -> dict[str, Any]:
+def to_json(result: Review) -> dict[str, Any]:
     """The review as plain values."""
-    return {"format": FORMAT, **asdict(found)}
+    return {"format": FORMAT, **asdict(result)}
 
 
 def load_review(path: Path) -> Review | None:
@@ -230,10 +230,13 @@ def load_review(path: Path) -> Review | None:
 
 
 def _synonym(one: dict[str, Any]) -> SynonymReview:
-    values: dict[str, Any] = {**one, "captions": tuple(ShownCaption(**held) for held in one["captions"])}
+    values: dict[str, Any] = {
+        **one,
+        "captions": tuple(ShownCaption(**caption) for caption in one["captions"]),
+    }
     return SynonymReview(**values)
 
 
 def _proposal(one: dict[str, Any]) -> ClassProposals:
-    words = {key: tuple(Proposal(**held) for held in one[key]) for key in ("prefixes", "exclusions")}
+    words = {key: tuple(Proposal(**word) for word in one[key]) for key in ("prefixes", "exclusions")}
     return ClassProposals(one["class_id"], one["class_name"], **words)

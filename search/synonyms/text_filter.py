@@ -1,4 +1,4 @@
-"""The text filter: a synonym stays where, among all classes' prompts, its own class's is nearest (SWAT.md).
+"""The text filter: a synonym stays where, among all classes' prompts, its own class's is nearest.
 
 One prompt a class, from its name, never from the synonyms under test: that would be circular.
 """
@@ -33,7 +33,7 @@ class TextEncoder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class FilterVerdict:
     """What the filter says of one synonym: cosines to its own class's prompt and to the nearest one's."""
 
     class_id: int
@@ -55,16 +55,16 @@ class Verdict:
 def query_name(entry: ClassEntry) -> str:
     """The name that stands for a class in the filter: SWAT's query_name, the common name, else the name."""
     for key in ("query_name", "common_name"):
-        held = entry.extra.get(key)
-        if isinstance(held, str) and held:
-            return held
+        value = entry.extra.get(key)
+        if isinstance(value, str) and value:
+            return value
     return entry.name
 
 
 def own_names(entry: ClassEntry) -> set[str]:
     """The class's own, scientific and common names as tokens; they always stay."""
-    held = (entry.extra.get(key) for key in ("query_name", "common_name", "changed_name", "species"))
-    return {spelt(name) for name in (entry.name, *held) if isinstance(name, str)}
+    others = (entry.extra.get(key) for key in ("query_name", "common_name", "changed_name", "species"))
+    return {spelt(name) for name in (entry.name, *others) if isinstance(name, str)}
 
 
 def judge(
@@ -73,7 +73,7 @@ def judge(
     *,
     candidates: Mapping[int, Iterable[str]] | None = None,
     progress: Progress = silent,
-) -> list[Verdict]:
+) -> list[FilterVerdict]:
     """The verdict on every kept synonym (or on ``candidates``, by class id), by class, then list order.
 
     Classes of one query name are one target, and so nearest together. The nearest of several equally near
@@ -84,25 +84,25 @@ def judge(
         targets.setdefault(query_name(entry), entry)
     names = list(targets)
     place = {name: position for position, name in enumerate(names)}
-    asked = [
+    pairs = [
         (entry, text)
         for entry in classes
         for text in (candidates.get(entry.id, ()) if candidates is not None else _kept(entry))
     ]
-    if not asked:
+    if not pairs:
         return []
-    texts = [TEMPLATE.format(text) for text in dict.fromkeys([*names, *(text for _, text in asked)])]
+    texts = [TEMPLATE.format(text) for text in dict.fromkeys([*names, *(text for _, text in pairs)])]
     row = {text: position for position, text in enumerate(texts)}
     vectors = encoder.encode_texts(texts, progress)
     prompts = vectors[[row[TEMPLATE.format(name)] for name in names]]
-    verdicts: list[Verdict] = []
-    for entry, text in asked:
+    verdicts: list[FilterVerdict] = []
+    for entry, text in pairs:
         cosines = prompts @ vectors[row[TEMPLATE.format(text)]]
         own, nearest = place[query_name(entry)], int(np.argmax(cosines))
-        kept = own == nearest or spelt(text) in own_names(entry)
+        stays = own == nearest or spelt(text) in own_names(entry)
         target = targets[names[nearest]]
         score = float(cosines[own]), float(cosines[nearest])
-        verdicts.append(Verdict(entry.id, text, kept, score[0], target.id, target.name, score[1]))
+        verdicts.append(FilterVerdict(entry.id, text, stays, score[0], target.id, target.name, score[1]))
     return verdicts
 
 
@@ -110,23 +110,25 @@ def _kept(entry: ClassEntry) -> list[str]:
     return [synonym.text for synonym in entry.synonyms if synonym.kept]
 
 
-def with_verdicts(classes: ClassList, verdicts: Iterable[Verdict]) -> ClassList:
+def with_verdicts(classes: ClassList, verdicts: Iterable[FilterVerdict]) -> ClassList:
     """``classes`` with the judged synonyms kept or removed, the reason with each removed one.
 
     A class that would be left with none gets its query name as its one synonym.
     """
-    said = {(verdict.class_id, verdict.text): verdict for verdict in verdicts}
+    by_synonym = {(verdict.class_id, verdict.text): verdict for verdict in verdicts}
     entries: list[ClassEntry] = []
     for entry in classes:
-        judged = tuple(_judged(synonym, said.get((entry.id, synonym.text))) for synonym in entry.synonyms)
-        if not any(synonym.match for synonym in judged):
+        synonyms = tuple(
+            _judged(synonym, by_synonym.get((entry.id, synonym.text))) for synonym in entry.synonyms
+        )
+        if not any(synonym.match for synonym in synonyms):
             name = query_name(entry)
-            judged = (*(synonym for synonym in judged if synonym.text != name), Synonym(name))
-        entries.append(replace(entry, synonyms=judged))
+            synonyms = (*(synonym for synonym in synonyms if synonym.text != name), Synonym(name))
+        entries.append(replace(entry, synonyms=synonyms))
     return tuple(entries)
 
 
-def _judged(synonym: Synonym, verdict: Verdict | None) -> Synonym:
+def _judged(synonym: Synonym, verdict: FilterVerdict | None) -> Synonym:
     if verdict is None:
         return synonym
     if verdict.kept:
@@ -136,7 +138,7 @@ def _judged(synonym: Synonym, verdict: Verdict | None) -> Synonym:
 
 def filter_synonyms(
     workspace: Workspace, encoder: TextEncoder, *, everything: bool = False, progress: Progress = silent
-) -> list[Verdict]:
+) -> list[FilterVerdict]:
     """Judge the synonyms that answers brought (or ``everything``) and save classes.json; gives the verdicts.
 
     What a person changed since the last verdict (put back, removed) isn't judged again.
@@ -151,7 +153,7 @@ def filter_synonyms(
         by_class: dict[int, dict[str, bool]] = {}
         for verdict in verdicts:
             by_class.setdefault(verdict.class_id, {})[verdict.text] = verdict.kept
-        journal.append(*({"kind": JUDGED, "class_id": key, "kept": said} for key, said in by_class.items()))
+        journal.append(*({"kind": JUDGED, "class_id": key, "kept": stays} for key, stays in by_class.items()))
         return verdicts
 
 
@@ -159,16 +161,16 @@ def _candidates(
     classes: ClassList, records: Sequence[Mapping[str, Any]], *, everything: bool
 ) -> dict[int, list[str]]:
     """The synonyms to judge by class id: kept ones, and those the filter removed, not a person's choices."""
-    answered = brought_names(records)
+    from_answers = brought_names(records)
     before: dict[tuple[int, str], bool] = {}
     for record in records:
         if record["kind"] == JUDGED:
             before.update({(record["class_id"], text): kept for text, kept in record["kept"].items()})
-    found: dict[int, list[str]] = {}
+    candidates: dict[int, list[str]] = {}
     for entry in classes:
         for synonym in entry.synonyms:
-            if not everything and spelt(synonym.text) not in answered.get(entry.id, set()):
+            if not everything and spelt(synonym.text) not in from_answers.get(entry.id, set()):
                 continue
             if synonym.kept == before.get((entry.id, synonym.text), True):
-                found.setdefault(entry.id, []).append(synonym.text)
-    return found
+                candidates.setdefault(entry.id, []).append(synonym.text)
+    return candidates

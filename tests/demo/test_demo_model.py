@@ -6,22 +6,22 @@ import json
 from pathlib import Path
 
 import pytest
-from captrawl.demo.accuracy import Accuracy, measure
+from captrawl.demo.accuracy import ModelAccuracy, measure
 from captrawl.demo.run import MODEL
 
 
 @pytest.fixture(scope="module")
-def figures() -> Accuracy:
+def figures() -> ModelAccuracy:
     return measure(MODEL, pictures=6)
 
 
-def test_it_knows_unseen_drawings(figures: Accuracy) -> None:
+def test_it_knows_unseen_drawings(figures: ModelAccuracy) -> None:
     assert figures.top1 >= 0.9
     assert figures.recall1 >= 0.9
     assert figures.homonyms >= 0.9
 
 
-def test_it_is_small(figures: Accuracy) -> None:
+def test_it_is_small(figures: ModelAccuracy) -> None:
     assert figures.megabytes <= 16
 
 

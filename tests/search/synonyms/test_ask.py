@@ -22,9 +22,9 @@ from captrawl.cli import app
 from captrawl.core.errors import ClassListError, InputError, LanguageModelError
 from captrawl.search.synonyms.ask import JOURNAL, Outcome, pending_questions, synonyms
 from captrawl.search.synonyms.journal import Journal
-from captrawl.search.synonyms.llm import Server
+from captrawl.search.synonyms.llm import ModelServer
 from captrawl.search.synonyms.questions import PRICES, Use, estimate, questions
-from captrawl.search.synonyms.replies import retry_after
+from captrawl.search.synonyms.llm import retry_after
 from captrawl.workspace.workspace import Workspace
 
 SECRET = "sk-secret-0123456789"
@@ -41,7 +41,7 @@ def removed(workspace: Workspace) -> dict[str, dict[str, str]]:
 
 
 def ask(workspace: Workspace, url: str, *, again: bool = False, **options: Any) -> Outcome:
-    server = Server("fake", url, **{"backoff": 0.01, "timeout": 5.0, "concurrency": 4, **options})
+    server = ModelServer("fake", url, **{"backoff": 0.01, "timeout": 5.0, "concurrency": 4, **options})
     return synonyms(workspace, server, domain="a fish", again=again)
 
 
@@ -290,7 +290,7 @@ def test_a_key_is_needed_for_openai_and_never_shown(
 ) -> None:
     workspace = task("tench")
     with pytest.raises(LanguageModelError, match="no OPENAI_API_KEY"):
-        synonyms(workspace, Server())
+        synonyms(workspace, ModelServer())
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
     body = json.dumps({"error": {"message": f"bad request with {SECRET}"}}).encode()
     server = language.start(lambda request: language.reply(status=400, body=body))
@@ -345,7 +345,7 @@ def test_an_address_that_is_none(task: Task, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_users_password_in_the_address_is_not_shown() -> None:
-    assert Server("m", "http://me:word@host:1/v1").shown() == "http://host:1/v1"
+    assert ModelServer("m", "http://me:word@host:1/v1").shown() == "http://host:1/v1"
 
 
 # Many classes, kills ------------------------------------------------------------------------------
@@ -392,9 +392,10 @@ def test_killed_and_resumed_no_answer_is_lost_and_none_asked_twice(language: Any
     workspace = task(*names_of)
     code = (
         "import sys\nfrom pathlib import Path\n"
-        "from captrawl.search.synonyms.llm import Server\nfrom captrawl.search.synonyms.ask import synonyms\n"
+        "from captrawl.search.synonyms.llm import ModelServer\n"
+        "from captrawl.search.synonyms.ask import synonyms\n"
         "from captrawl.workspace.workspace import Workspace\n"
-        "synonyms(Workspace.open(Path(sys.argv[1])), Server('fake', sys.argv[2], 4), domain='a fish')\n"
+        "synonyms(Workspace.open(Path(sys.argv[1])), ModelServer('fake', sys.argv[2], 4), domain='a fish')\n"
     )
     journal = workspace.root / JOURNAL
     kills = 0
@@ -451,7 +452,7 @@ def test_a_second_ctrl_c_counts_while_the_first_is_being_told(
     monkeypatch.setattr(logging.getLogger("captrawl.search.synonyms.ask"), "warning", interrupt)
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        synonyms(workspace, Server("fake", server.url), domain="a fish", progress=interrupt)
+        synonyms(workspace, ModelServer("fake", server.url), domain="a fish", progress=interrupt)
     assert time.monotonic() - started < 15
 
 
@@ -524,14 +525,14 @@ def test_what_is_asked_of_a_class() -> None:
         ),
         extra={"common_name": "tench", "definition": "a fish of still waters"},
     )
-    (question,) = questions((entry,), Server("m"), "a fish", {3: {"schlei"}})
+    (question,) = questions((entry,), ModelServer("m"), "a fish", {3: {"schlei"}})
     assert question.structured[-1]["content"] == (
         "What are some common ways of referring to a fish, i.e. Tinca tinca? It is defined as a fish of "
         "still waters. It is also called tench, doctor fish. Give English names only, and only names of "
         'exactly this, nothing broader or narrower. Answer with JSON: {"synonyms": ["…", "…"]}.'
     )
     assert question.plain[-1]["content"].endswith("Give me a numbered list only. Don't give any other text.")
-    (bare,) = questions((named(0, "tench"),), Server("m"), "", {})
+    (bare,) = questions((named(0, "tench"),), ModelServer("m"), "", {})
     assert bare.plain[-1]["content"].startswith(
         "What are some common ways of referring to tench? Give English"
     )
@@ -539,7 +540,7 @@ def test_what_is_asked_of_a_class() -> None:
 
 def test_other_models_names_and_domains_are_other_questions() -> None:
     keys = {
-        questions((named(class_id, name),), Server(model), domain, {})[0].key
+        questions((named(class_id, name),), ModelServer(model), domain, {})[0].key
         for class_id in (0, 1)
         for name in ("a", "b")
         for model in ("m", "n")
@@ -551,7 +552,7 @@ def test_other_models_names_and_domains_are_other_questions() -> None:
 def test_cost() -> None:
     assert Use(10, 1_000_000, 500_000).cost(PRICES["gpt-4o-mini"]) == pytest.approx(0.45)
     assert Use(10, 5, 5).cost(None) is None
-    use = estimate(questions((named(0, "tench"),), Server("m"), "a fish", {}))
+    use = estimate(questions((named(0, "tench"),), ModelServer("m"), "a fish", {}))
     assert use.questions == 1
     assert 50 < use.prompt_tokens < 120
 
@@ -569,7 +570,7 @@ def test_a_dry_run_asks_nothing(language: Any, task: Task, captrawl: Any) -> Non
     assert "$0.00" in captrawl(*line, "--price", "1/2").stderr
     assert server.requests == []
     assert not (workspace.root / JOURNAL).exists()
-    assert len(pending_questions(workspace, Server(), "a fish")) == 2
+    assert len(pending_questions(workspace, ModelServer(), "a fish")) == 2
 
 
 def test_a_dry_run_as_json(task: Task, captrawl: Any) -> None:

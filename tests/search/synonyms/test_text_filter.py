@@ -15,8 +15,14 @@ from captrawl.core.records import Progress, silent
 from captrawl.core.text import tokens
 from captrawl.search.synonyms.ask import JOURNAL, brought_names, merge, synonyms
 from captrawl.search.synonyms.journal import Journal
-from captrawl.search.synonyms.llm import Server
-from captrawl.search.synonyms.text_filter import Verdict, filter_synonyms, judge, query_name, with_verdicts
+from captrawl.search.synonyms.llm import ModelServer
+from captrawl.search.synonyms.text_filter import (
+    FilterVerdict,
+    filter_synonyms,
+    judge,
+    query_name,
+    with_verdicts,
+)
 from captrawl.search.vectors.models import resolve
 from captrawl.workspace.workspace import Workspace
 from hypothesis import given, settings
@@ -133,7 +139,7 @@ def test_classes_of_one_name_are_nearest_together() -> None:
 
 def test_a_class_never_loses_its_last_synonym() -> None:
     entry = ClassEntry(0, "kite (bird)", (Synonym("kite", 5),))
-    verdict = Verdict(0, "kite", False, 0.2, 1, "toy kite", 0.9)
+    verdict = FilterVerdict(0, "kite", False, 0.2, 1, "toy kite", 0.9)
     (changed,) = with_verdicts((entry,), [verdict])
     assert changed.match_phrases() == ("kite (bird)",)
     assert changed.synonyms[0].reason == "nearer to class 1 (toy kite): 0.900, own 0.200"
@@ -179,7 +185,7 @@ def test_a_name_of_the_users_own_is_not_judged_because_an_answer_has_it_too(
 ) -> None:
     reply = language.reply('{"synonyms": ["Tower Machine", "red crane bird"]}')
     workspace = task(named(0, "crane bird", ["tower machine"]), named(1, "tower machine"))
-    synonyms(workspace, Server("fake", language.start(lambda request: reply).url))
+    synonyms(workspace, ModelServer("fake", language.start(lambda request: reply).url))
     verdicts = filter_synonyms(workspace, HashedWords())
     assert [v.text for v in verdicts if v.class_id == 0] == ["red crane bird"]
     assert states(workspace)["tower machine"] is True
@@ -188,7 +194,7 @@ def test_a_name_of_the_users_own_is_not_judged_because_an_answer_has_it_too(
 def test_a_kill_before_the_merge_is_noted_makes_no_answer_the_users_own(language: Any, task: Task) -> None:
     reply = language.reply('{"synonyms": ["tower machine", "red crane bird"]}')
     workspace = task(named(0, "crane bird", ["lifting machine"]))
-    synonyms(workspace, Server("fake", language.start(lambda request: reply).url))
+    synonyms(workspace, ModelServer("fake", language.start(lambda request: reply).url))
     journal = Journal(workspace.root / JOURNAL)
     lines = journal.path.read_text().splitlines(keepends=True)
     journal.path.write_text("".join(line for line in lines if '"kind": "merged"' not in line))
