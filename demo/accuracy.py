@@ -121,9 +121,9 @@ README = """\
 # The drawn web and the small model
 
 `captrawl demo` draws a small web, serves it on loopback and runs the whole pipeline over it. Its pictures
-come from the modules here (`drawings.py` lists them; a name and a seed give one picture), its captions from
-`words.toml` and `captions.py`, its failures from `plan.py` and `server.py`. The truth about every picture is
-known, so precision can be counted.
+come from the modules of `drawings/` (`catalogue.py` lists them; a name and a seed give one picture), its
+captions from `words.toml` and `captions.py`, its failures from `plan.py` and `server.py`. The truth about
+every picture is known, so precision can be counted.
 
 `model/` is the small open_clip model it runs with: a ResNet for 80-pixel pictures and a three-layer text
 tower, in float16 ({megabytes:.1f} MB). It loads with plain open_clip as `local-dir:PATH`, and has seen

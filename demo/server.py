@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from ..core.errors import MissingExtraError, WorkspaceError
-from .plan import Kind, DrawnRow
+from .plan import DrawnRow, Kind
 from .web import Web
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from ..core.files import atomic, write_json
 from ..core.parallel import cores
 from ..core.records import Progress, silent
 from .accuracy import UNSEEN
-from .plan import MISSING, Kind, DrawnRow, plan
+from .plan import MISSING, DrawnRow, Kind, plan
 
 FORMAT = 1
 SIDE = 224

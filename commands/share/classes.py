@@ -19,12 +19,26 @@ def classes() -> None:
     """Class lists."""
 
 
+def formats() -> list[str]:
+    """What a shell completes after --to."""
+    from ...classes.files import FORMATS, IMAGE_FOLDER
+
+    return [*FORMATS, IMAGE_FOLDER]
+
+
 @classes_app.command("convert", short_help="Write a class list in another format.")
 def convert(
     source: Annotated[
         Path, typer.Argument(metavar="FILE", help="A class list of any format, or an ImageFolder.")
     ],
-    to: Annotated[str, typer.Option(metavar="FORMAT", help="json, metrics, txt, csv, tsv and others.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="FORMAT",
+            help="json, metrics, csv, tsv, huggingface, list, mapping, txt or imagefolder.",
+            autocompletion=formats,
+        ),
+    ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write a file instead of stdout.")
     ] = None,

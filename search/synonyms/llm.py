@@ -1,4 +1,8 @@
-"""One question to an OpenAI-compatible server: structured where it can be, retried where it helps."""
+"""One question to an OpenAI-compatible server: structured where it can be, retried where it helps.
+
+The client's own retries are off: they go on where the account is empty, give up on a garbled answer, and
+can't be stopped while they wait.
+"""
 
 from __future__ import annotations
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from captrawl.classes.checks import check_classes, drop_shared, shared_synonyms
 from captrawl.classes.files import (
     FORMATS,
+    IMAGE_FOLDER,
     convert,
     folder_name,
     load_classes,
@@ -458,6 +461,14 @@ def test_what_a_format_cannot_hold_is_refused(
     with pytest.raises(ClassListError, match=wanted):
         write(classes, tmp_path / "out.json", to)
     assert not (tmp_path / "out.json").exists()
+
+
+def test_help_and_docs_name_every_format(captrawl: Any) -> None:
+    help_text = " ".join(captrawl("classes", "convert", "--help").stdout.split())
+    assert f"--to FORMAT {', '.join(FORMATS)} or {IMAGE_FOLDER}." in help_text
+    table = (Path(__file__).parents[2] / "docs" / "synonyms.md").read_text().partition("| `--to` |")[2]
+    first_cells = [line.split("|")[1] for line in table.partition("\n\n")[0].splitlines()[2:]]
+    assert set(re.findall("`([a-z]+)`", "".join(first_cells))) == {*FORMATS, IMAGE_FOLDER}
 
 
 def test_every_format_is_written_as_text() -> None:

@@ -22,9 +22,8 @@ from captrawl.cli import app
 from captrawl.core.errors import ClassListError, InputError, LanguageModelError
 from captrawl.search.synonyms.ask import JOURNAL, Outcome, pending_questions, synonyms
 from captrawl.search.synonyms.journal import Journal
-from captrawl.search.synonyms.llm import ModelServer
+from captrawl.search.synonyms.llm import ModelServer, retry_after
 from captrawl.search.synonyms.questions import PRICES, Use, estimate, questions
-from captrawl.search.synonyms.llm import retry_after
 from captrawl.workspace.workspace import Workspace
 
 SECRET = "sk-secret-0123456789"
@@ -438,6 +437,20 @@ def test_ctrl_c_waits_for_answers_under_way_and_twice_for_none(language: Any, ta
     assert "answers under way" in first
     assert "Ctrl-C again" in first
     assert rest == "captrawl: interrupted; what was done stays\n"
+
+
+def test_ctrl_c_waits_for_no_retry_after(language: Any, task: Task) -> None:
+    busy = language.reply(status=429, headers={"retry-after": "100"}, body=b'{"error": {"message": "busy"}}')
+    server = language.by_class({"tench": busy, "eel": language.reply(names("elver"), delay=1.0)})
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        synonyms(task("tench", "eel"), ModelServer("fake", server.url), domain="a fish", progress=interrupt)
+    assert server.asked("tench") == 1  # and waited, when the answer for eel came
+    assert time.monotonic() - started < 50
 
 
 def test_a_second_ctrl_c_counts_while_the_first_is_being_told(
