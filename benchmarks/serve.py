@@ -26,9 +26,9 @@ from urllib.parse import urlencode
 
 from captrawl.classes.files import load_classes
 from captrawl.search.captions import open_captions
-from captrawl.web.caption_pages import Question, answer
+from captrawl.web.caption_pages import answer
 from captrawl.web.explorer import Explorer
-from captrawl.web.schemas import AskedPage
+from captrawl.web.schemas import PageParameters
 from peers import machine
 
 PAGE = ("index.html", "style.css", "icon.svg", "app.js", "dom.js", "rows.js", "captions.js", "similar.js",
@@ -120,7 +120,7 @@ def bare(index: Path, questions: list[tuple[str, ...]]) -> dict[str, float]:
         started = time.perf_counter()
         for phrases in questions:
             before = time.perf_counter()
-            answer(explorer, Question.PAGE, AskedPage(phrase=list(phrases)))
+            answer(explorer, PageParameters(phrase=list(phrases)))
             times.append(time.perf_counter() - before)
         return told(time.perf_counter() - started, times)
 

@@ -98,8 +98,7 @@ class Filters:
     safety: Safety = Safety.DEFAULT
 
     def __post_init__(self) -> None:
-        if self.min_side < 0:
-            raise QueryError(f"the minimum side is {self.min_side}; give a number of pixels from 0 up")
+        _within("the minimum side in pixels", self.min_side, 0, 2**31 - 1)
         _within("the largest punsafe", self.max_punsafe, 0, 1)
         _within("the smallest similarity", self.min_similarity, -1, 1)
         if any(filter_key(tag) is None for tag in self.nsfw):

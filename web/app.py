@@ -28,14 +28,14 @@ from ..workspace.workspace import Workspace
 from .caption_routes import CaptionRoutes
 from .class_pools import ClassPools
 from .class_routes import ClassRoutes
-from .executor import BusyError, Work
+from .executor import BusyError, Executor
 from .explorer import Explorer
 from .files import NotServedError, Static, static_files
 from .image_routes import UPLOAD, ImageRoutes
-from .middleware import Guard, Hosts, Limits
+from .middleware import AllowedHosts, Guard, Limits
 from .schemas import PROBLEMS, WINDOW, Session
 from .uploads import UnusableUploadError
-from .worker_pool import Answers
+from .worker_pool import WorkerPool
 
 STATUS: dict[type[Exception], int] = {
     NotServedError: 404,
@@ -56,11 +56,11 @@ STATUS: dict[type[Exception], int] = {
 class Serving:
     """How a server is guarded; the token is drawn anew for every server."""
 
-    hosts: Hosts = field(default_factory=Hosts)
+    hosts: AllowedHosts = field(default_factory=AllowedHosts)
     limits: Limits = field(default_factory=Limits)
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     processes: int = 0
-    """Processes that answer questions to the caption index; with none, threads of the server do."""
+    """Worker processes for questions about the caption index; with none, threads of the server answer."""
 
 
 def create_app(
@@ -76,14 +76,14 @@ def create_app(
     """
     serving = serving or Serving()
     explorer = Explorer(captions, location, workspace)
-    work = Work(serving.limits)
-    answers = Answers(explorer, work, serving.processes)
+    executor = Executor(serving.limits)
+    workers = WorkerPool(explorer, executor, serving.processes)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
         yield
-        await answers.close()
-        work.close()
+        await workers.close()
+        executor.close()
 
     app = FastAPI(
         title="captrawl",
@@ -95,13 +95,15 @@ def create_app(
         openapi_url="/api/openapi.json",
     )
     api = APIRouter(prefix="/api", responses=PROBLEMS)
-    api.add_api_route("/session", _session(explorer, work, serving), tags=["session"], response_model=Session)
-    api.include_router(CaptionRoutes(explorer, work, answers).router())
-    api.include_router(ImageRoutes(explorer, work, serving.limits).router())
-    api.include_router(ClassRoutes(explorer, work).router())
+    api.add_api_route(
+        "/session", _session(explorer, executor, serving), tags=["session"], response_model=Session
+    )
+    api.include_router(CaptionRoutes(explorer, executor, workers).router())
+    api.include_router(ImageRoutes(explorer, executor, serving.limits).router())
+    api.include_router(ClassRoutes(explorer, executor).router())
     app.include_router(api)
     _serve_page(app)
-    _tell_problems(app)
+    _answer_errors(app)
     uploads = frozenset({f"/api{UPLOAD}"})
     app.add_middleware(
         Guard, hosts=serving.hosts, token=serving.token, limits=serving.limits, uploads=uploads
@@ -110,7 +112,7 @@ def create_app(
 
 
 def _session(
-    explorer: Explorer, work: Work, serving: Serving
+    explorer: Explorer, executor: Executor, serving: Serving
 ) -> Callable[[], Coroutine[None, None, Session]]:
     pools = ClassPools(explorer)
 
@@ -119,7 +121,9 @@ def _session(
 
         workspace = explorer.workspace if explorer.has_workspace else None
         model = model_of(workspace) if workspace else None
-        built = bool(workspace and model and (workspace.vectors_folder(model.slug) / "index.json").is_file())
+        has_vectors = bool(
+            workspace and model and (workspace.vectors_folder(model.slug) / "index.json").is_file()
+        )
         return Session(
             version=__version__,
             token=serving.token,
@@ -128,7 +132,7 @@ def _session(
             files=len(explorer.captions.files()),
             workspace=str(workspace.root) if workspace else None,
             model=str(model) if model else None,
-            similar=built,
+            similar=has_vectors,
             samples=pools.samples() if workspace else [],
             scores=[score.value for score in Score],
             window=WINDOW,
@@ -136,7 +140,7 @@ def _session(
 
     async def session() -> Session:
         """What is served, and the token that writes need."""
-        return await work.do(read)
+        return await executor.run(read)
 
     return session
 
@@ -162,7 +166,7 @@ def _serve_page(app: FastAPI) -> None:
     app.add_api_route("/static/{name}", static, include_in_schema=False)
 
 
-def _tell_problems(app: FastAPI) -> None:
+def _answer_errors(app: FastAPI) -> None:
     """Every error as {"error": "…"}."""
 
     def problem(status: int, text: str) -> JSONResponse:
@@ -171,8 +175,8 @@ def _tell_problems(app: FastAPI) -> None:
 
     async def invalid(_: Request, error: Exception) -> JSONResponse:
         errors = error.errors() if isinstance(error, RequestValidationError) else []
-        told = [f"{'.'.join(map(str, e['loc'][1:])) or 'the request'}: {e['msg']}" for e in errors[:3]]
-        return problem(422, "; ".join(told)[:500])
+        texts = [f"{'.'.join(map(str, e['loc'][1:])) or 'the request'}: {e['msg']}" for e in errors[:3]]
+        return problem(422, "; ".join(texts)[:500])
 
     async def http(_: Request, error: Exception) -> JSONResponse:
         status, text = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, "")

@@ -7,20 +7,19 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
-from .caption_pages import Question
-from .executor import Work
+from .executor import Executor
 from .explorer import Explorer
 from .question_route import QuestionRoute
-from .schemas import Asked, AskedExport, AskedPage, Counts, Page
+from .schemas import CaptionPage, CaptionParameters, Counts, ExportParameters, PageParameters
 from .streams import TYPES, stream
-from .worker_pool import Answers
+from .worker_pool import WorkerPool
 
 
 class CaptionRoutes:
     """The operations on the caption index."""
 
-    def __init__(self, explorer: Explorer, work: Work, answers: Answers) -> None:
-        self._explorer, self._work, self._answers = explorer, work, answers
+    def __init__(self, explorer: Explorer, executor: Executor, workers: WorkerPool) -> None:
+        self._explorer, self._executor, self._workers = explorer, executor, workers
 
     def router(self) -> APIRouter:
         """The operations under their paths."""
@@ -28,7 +27,7 @@ class CaptionRoutes:
         router.add_api_route(
             "/query",
             self.query,
-            response_model=Page,
+            response_model=CaptionPage,
             summary="A page of captions, and how many there are",
         )
         router.add_api_route(
@@ -43,27 +42,23 @@ class CaptionRoutes:
         )
         return router
 
-    async def query(self, asked: Annotated[AskedPage, Query()]) -> Response:
+    async def query(self, question: Annotated[PageParameters, Query()]) -> Response:
         """Counts, a page of rows with their matches marked, and the cursor of the next page."""
-        return _json(await self._answers.ask(Question.PAGE, asked))
+        return Response(await self._workers.answer(question), media_type="application/json")
 
-    async def count(self, asked: Annotated[Asked, Query()]) -> Response:
+    async def count(self, question: Annotated[CaptionParameters, Query()]) -> Response:
         """The rows that match any phrase, each phrase by itself, and what safety left out."""
-        return _json(await self._answers.ask(Question.COUNTS, asked))
+        return Response(await self._workers.answer(question), media_type="application/json")
 
-    async def export(self, asked: Annotated[AskedExport, Query()]) -> StreamingResponse:
+    async def export(self, question: Annotated[ExportParameters, Query()]) -> StreamingResponse:
         """Streams every matching row once, as Parquet or CSV, in any order."""
-        query = asked.query()
-        self._work.check_exports()
-        made = await self._work.do(lambda: stream(self._explorer.captions, query, asked.format))
-        name = f'attachment; filename="captions.{asked.format}"'
+        query, kind = question.query(), question.format
+        self._executor.check_exports()
+        data = await self._executor.run(lambda: stream(self._explorer.captions, query, kind))
+        name = f'attachment; filename="captions.{kind}"'
         return StreamingResponse(
-            self._work.pieces(made), media_type=TYPES[asked.format], headers={"content-disposition": name}
+            self._executor.pieces(data), media_type=TYPES[kind], headers={"content-disposition": name}
         )
 
 
 _BINARY = {"type": "string", "format": "binary"}
-
-
-def _json(answer: bytes) -> Response:
-    return Response(answer, media_type="application/json")

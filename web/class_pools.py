@@ -22,7 +22,7 @@ from ..workspace.settings import SampleSettings
 from ..workspace.workspace import Workspace
 from .explorer import Explorer, Fresh, is_unsafe
 from .files import NotServedError
-from .schemas import ClassLine, ClassPage, Pool, PoolRow, Share
+from .schemas import ClassLine, ClassPage, PoolPage, PoolRow, SynonymShare
 
 MATCHED = ["class_id", "synonym", "uid", "url", "caption", "nsfw", "punsafe"]
 
@@ -59,7 +59,7 @@ class ClassPools:
         entry, tally = self.entry(class_id), self._tally.get()
         marks = Marks.load(self._explorer.workspace)
         shares = [
-            Share(
+            SynonymShare(
                 text=synonym.text,
                 match=synonym.match,
                 prompt=synonym.prompt,
@@ -89,22 +89,22 @@ class ClassPools:
     def samples(self) -> list[str]:
         """The samples that are there, in the settings' order."""
         workspace = self._explorer.workspace
-        named = [spec.name for spec in workspace.settings().sample]
-        return [name for name in named if paths_of(workspace, name).table.exists()]
+        names = [spec.name for spec in workspace.settings().sample]
+        return [name for name in names if paths_of(workspace, name).table.exists()]
 
-    def pool(self, class_id: int, sample: str, offset: int, limit: int) -> Pool:
+    def pool(self, class_id: int, sample: str, offset: int, limit: int) -> PoolPage:
         """Part of a class's pool with the scores of ``sample`` ("": without scores, before any sample)."""
         self.entry(class_id)
         workspace = self._explorer.workspace
         if sample and sample not in self.samples():
             raise NotServedError(f"there is no sample {sample!r}")
-        matched = _matches(workspace, class_id)
-        table = _sampled(workspace, class_id, sample) if sample else self._unsampled(matched)
+        matches = _matches(workspace, class_id)
+        table = _sampled(workspace, class_id, sample) if sample else self._unsampled(matches)
         marks = Marks.load(workspace).of(class_id)
         unsafe = {
             uid: is_unsafe(nsfw, punsafe)
             for uid, nsfw, punsafe in zip(
-                *(matched[name].to_pylist() for name in ("uid", "nsfw", "punsafe")), strict=True
+                *(matches[name].to_pylist() for name in ("uid", "nsfw", "punsafe")), strict=True
             )
         }
         rows = [
@@ -112,14 +112,14 @@ class ClassPools:
             for row in table.slice(offset, limit).to_pylist()
         ]
         method, stale = _method(workspace, sample) if sample else ("", False)
-        return Pool(total=table.num_rows, rows=rows, method=method, stale=stale)
+        return PoolPage(total=table.num_rows, rows=rows, method=method, stale=stale)
 
-    def _unsampled(self, matched: pa.Table) -> pa.Table:
+    def _unsampled(self, matches: pa.Table) -> pa.Table:
         pictures = self._explorer.pictures()
-        size = matched.num_rows
-        hashes = [pictures.sha256_of(url) for url in matched["url"].to_pylist()]
+        size = matches.num_rows
+        hashes = [pictures.sha256_of(url) for url in matches["url"].to_pylist()]
         columns: dict[str, Any] = {
-            **{name: matched[name] for name in ("class_id", "uid", "url", "caption", "synonym")},
+            **{name: matches[name] for name in ("class_id", "uid", "url", "caption", "synonym")},
             "sha256": pa.array(hashes, pa.string()),
             "kept": pa.array([False] * size, pa.bool_()),
             "reason": pa.array(["no sample yet"] * size, pa.string()),
@@ -165,8 +165,8 @@ def _line(entry: ClassEntry, pool: int, images: int, marks: Marks) -> ClassLine:
 def _matches(workspace: Workspace, class_id: int) -> pa.Table:
     if not workspace.matches_path.exists():
         return pa.table({name: [] for name in MATCHED})
-    chosen = pc.field("class_id") == class_id
-    return pq.read_table(workspace.matches_path, columns=MATCHED, filters=chosen)
+    of_class = pc.field("class_id") == class_id
+    return pq.read_table(workspace.matches_path, columns=MATCHED, filters=of_class)
 
 
 def _sampled(workspace: Workspace, class_id: int, sample: str) -> pa.Table:

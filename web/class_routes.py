@@ -8,11 +8,11 @@ from fastapi import APIRouter, Path, Query
 
 from ..sampling.marks import Mark, set_mark
 from .class_pools import ClassPools
-from .executor import Work
+from .executor import Executor
 from .explorer import Explorer
 from .files import NotServedError
 from .image_routes import uid_of
-from .schemas import AskedPool, Classes, ClassId, ClassPage, MarkGiven, MarkTaken, Pool, Uid
+from .schemas import Classes, ClassId, ClassPage, MarkCounts, MarkRequest, PoolPage, PoolParameters, Uid
 
 Id = Annotated[ClassId, Path()]
 
@@ -20,8 +20,8 @@ Id = Annotated[ClassId, Path()]
 class ClassRoutes:
     """The operations on classes."""
 
-    def __init__(self, explorer: Explorer, work: Work) -> None:
-        self._explorer, self._work = explorer, work
+    def __init__(self, explorer: Explorer, executor: Executor) -> None:
+        self._explorer, self._executor = explorer, executor
         self._pools = ClassPools(explorer)
 
     def router(self) -> APIRouter:
@@ -37,31 +37,31 @@ class ClassRoutes:
 
     async def classes(self) -> Classes:
         """Every class with its counts, by id."""
-        return await self._work.do(lambda: Classes(classes=self._pools.lines()))
+        return await self._executor.run(lambda: Classes(classes=self._pools.lines()))
 
     async def class_page(self, class_id: Id) -> ClassPage:
         """A class, how its synonyms share its pool, and the samples that were drawn."""
-        return await self._work.do(lambda: self._pools.page(int(class_id)))
+        return await self._executor.run(lambda: self._pools.page(int(class_id)))
 
-    async def pool(self, class_id: Id, asked: Annotated[AskedPool, Query()]) -> Pool:
+    async def pool(self, class_id: Id, part: Annotated[PoolParameters, Query()]) -> PoolPage:
         """The rows of the pool with the scores of a sample: its kept rows by rank, then the others."""
-        return await self._work.do(
-            lambda: self._pools.pool(int(class_id), asked.sample, asked.offset, asked.limit)
+        return await self._executor.run(
+            lambda: self._pools.pool(int(class_id), part.sample, part.offset, part.limit)
         )
 
-    async def mark(self, class_id: Id, uid: Annotated[Uid, Path()], given: MarkGiven) -> MarkTaken:
+    async def mark(self, class_id: Id, uid: Annotated[Uid, Path()], request: MarkRequest) -> MarkCounts:
         """Store what the user says of an image in this class; `captrawl sample` honours it."""
 
-        def store() -> MarkTaken:
+        def store() -> MarkCounts:
             workspace, number = self._explorer.workspace, uid_of(uid)
             entry = self._pools.entry(int(class_id))
             if not self._pools.holds(entry.id, number):
                 raise NotServedError(f"class {class_id} has no row with the uid {uid}")
-            marks = set_mark(workspace, entry.id, number, Mark(given.mark) if given.mark else None)
-            return MarkTaken(
-                mark=given.mark,
+            marks = set_mark(workspace, entry.id, number, Mark(request.mark) if request.mark else None)
+            return MarkCounts(
+                mark=request.mark,
                 confirmed=len(marks.uids(entry.id, Mark.CONFIRMED)),
                 rejected=len(marks.uids(entry.id, Mark.REJECTED)),
             )
 
-        return await self._work.do(store)
+        return await self._executor.run(store)

@@ -1,4 +1,4 @@
-"""Questions with a time limit each, run in a bounded pool of threads."""
+"""A bounded pool of threads that run what takes long, with a time limit for every answer."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _Answer = TypeVar("_Answer")
 
 
 class BusyError(Exception):
-    """The answer took too long, or too much is asked at once; its text says so."""
+    """An answer took too long, or too many downloads run; its text says which."""
 
 
 @dataclass(slots=True)
-class Work:
-    """The threads of one server. A question that is given up keeps its thread until it ends."""
+class Executor:
+    """The threads of one server. After a time limit a thread still runs to its end."""
 
     limits: Limits
     _questions: ThreadPoolExecutor = field(init=False)
@@ -30,40 +30,40 @@ class Work:
         self._questions = ThreadPoolExecutor(self.limits.queries, "web")
         self._exports = ThreadPoolExecutor(self.limits.exports, "export")
 
-    async def do(self, question: Callable[[], _Answer], *, model: bool = False) -> _Answer:
-        """What ``question()`` gives, in a thread; BusyError as :meth:`within`."""
-        return await self.within(
-            asyncio.get_running_loop().run_in_executor(self._questions, question), model=model
-        )
+    async def run(self, function: Callable[[], _Answer], *, model: bool = False) -> _Answer:
+        """The result of ``function()``, run in a thread; BusyError as :meth:`within`."""
+        loop = asyncio.get_running_loop()
+        return await self.within(loop.run_in_executor(self._questions, function), model=model)
 
     async def within(self, answer: Awaitable[_Answer], *, model: bool = False) -> _Answer:
         """The answer; BusyError where it takes too long. ``model``: it may load a model."""
-        seconds, what = self.limits.query_seconds, "ask for less"
+        seconds, advice = self.limits.query_seconds, "ask for less"
         if model:
-            seconds, what = self.limits.model_seconds, "the model may still be loading; ask again"
+            seconds, advice = self.limits.model_seconds, "the model may still be loading; ask again"
         try:
             async with asyncio.timeout(seconds):
                 return await answer
         except TimeoutError as error:
-            raise BusyError(f"this took longer than {seconds:g} seconds and was given up; {what}") from error
+            raise BusyError(
+                f"this took longer than {seconds:g} seconds and was given up; {advice}"
+            ) from error
 
     def check_exports(self) -> None:
         """BusyError where as many downloads run as may."""
         if self._exporting >= self.limits.exports:
             raise BusyError(f"{self._exporting} downloads are running already; wait for one of them to end")
 
-    async def pieces(self, made: Iterator[bytes]) -> AsyncIterator[bytes]:
-        """``made``, drawn from a thread of its own, no faster than it is sent."""
+    async def pieces(self, data: Iterator[bytes]) -> AsyncIterator[bytes]:
+        """The pieces of ``data``, each made in a thread once the one before was sent."""
+        loop = asyncio.get_running_loop()
         self._exporting += 1
         try:
-            while (
-                piece := await asyncio.get_running_loop().run_in_executor(self._exports, next, made, None)
-            ) is not None:
+            while (piece := await loop.run_in_executor(self._exports, next, data, None)) is not None:
                 yield piece
         finally:
             self._exporting -= 1
 
     def close(self) -> None:
-        """Let the threads end."""
+        """Start nothing more."""
         for pool in (self._questions, self._exports):
             pool.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""What a running server holds open: the caption index, the workspace, and what was read of its files."""
+"""The open caption index and workspace of a running server, with what was read of their files."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class Fresh(Generic[_Value]):
 
     def __init__(self, paths: Callable[[], Sequence[Path]], read: Callable[[], _Value]) -> None:
         self._paths, self._read = paths, read
-        self._held: tuple[object, _Value] | None = None
+        self._read_as: tuple[object, _Value] | None = None
         self._lock = Lock()
 
     def get(self) -> _Value:
         """The value as the files are now."""
         with self._lock:
             now = [_signature(path) for path in self._paths()]
-            if self._held is None or self._held[0] != now:
-                self._held = (now, self._read())
-            return self._held[1]
+            if self._read_as is None or self._read_as[0] != now:
+                self._read_as = (now, self._read())
+            return self._read_as[1]
 
 
 def _signature(path: Path) -> tuple[int, int, int] | None:
@@ -65,18 +65,18 @@ class Pictures:
 
     def sha256_of(self, url: str | None) -> str | None:
         """The image of a URL, or None."""
-        return None if url is None else _found(self._urls, url, self._hashes)
+        return None if url is None else _lookup(self._urls, url, self._hashes)
 
     def path_of(self, sha256: str) -> str | None:
         """Where an image is, relative to the workspace, or None."""
-        return _found(self._sha256, sha256, self._paths)
+        return _lookup(self._sha256, sha256, self._paths)
 
 
 def _column(table: pa.Table, name: str) -> Any:
     return table[name].combine_chunks()
 
 
-def _found(keys: Any, key: str, values: Any) -> str | None:
+def _lookup(keys: Any, key: str, values: Any) -> str | None:
     at = bisect_left(range(len(keys)), key, key=lambda place: keys[place].as_py())
     return values[at].as_py() if at < len(keys) and keys[at].as_py() == key else None
 

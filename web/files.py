@@ -42,13 +42,13 @@ class Static:
 def static_files() -> dict[str, Static]:
     """The page's files by name, read once: a request never names a path."""
     folder = Path(__file__).parent / "static"
-    found: dict[str, Static] = {}
+    files: dict[str, Static] = {}
     for path in sorted(folder.iterdir()):
         if path.suffix in TYPES:
             data = path.read_bytes()
             tag = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
-            found[path.name] = Static(data, TYPES[path.suffix], tag)
-    return found
+            files[path.name] = Static(data, TYPES[path.suffix], tag)
+    return files
 
 
 def read_inside(root: Path, relative: str, most: int) -> bytes:
@@ -73,8 +73,8 @@ def read_inside(root: Path, relative: str, most: int) -> bytes:
         raise NotServedError(f"{relative!r:.200} isn't a plain file of the workspace") from error
     finally:
         os.close(here)
-    seen = os.fstat(handle)
-    if not stat.S_ISREG(seen.st_mode) or seen.st_size > most:
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > most:
         os.close(handle)
         raise NotServedError(f"{relative!r:.200} isn't a plain file of at most {most} bytes")
     with open(handle, "rb") as file:  # noqa: PTH123 - a descriptor

@@ -10,13 +10,13 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from ..classes.files import load_classes
 from ..core.errors import InputError, QueryError
 from ..core.text import tokens
-from ..search.vectors.similar import Within
+from ..search.vectors.similar import SearchIn
 from .caption_pages import row_values
-from .executor import Work
+from .executor import Executor
 from .explorer import Explorer
 from .files import NotServedError, picture, read_inside
 from .middleware import Limits
-from .schemas import AskedSimilar, AskedUpload, Neighbour, Neighbours, Sha256
+from .schemas import Sha256, SimilarParameters, SimilarRow, SimilarRows, UploadParameters
 from .uploads import read_upload
 
 MAX_FILE = 100_000_000
@@ -28,8 +28,8 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
 class ImageRoutes:
     """The operations on vectors and images."""
 
-    def __init__(self, explorer: Explorer, work: Work, limits: Limits) -> None:
-        self._explorer, self._work, self._limits = explorer, work, limits
+    def __init__(self, explorer: Explorer, executor: Executor, limits: Limits) -> None:
+        self._explorer, self._executor, self._limits = explorer, executor, limits
 
     def router(self) -> APIRouter:
         """The operations under their paths."""
@@ -53,21 +53,23 @@ class ImageRoutes:
         )
         return router
 
-    async def similar(self, asked: Annotated[AskedSimilar, Query()]) -> Neighbours:
+    async def similar(self, question: Annotated[SimilarParameters, Query()]) -> SimilarRows:
         """The images or captions of the workspace nearest to a text or to a row's image or caption."""
-        if bool(asked.text.strip()) == (asked.uid is not None):
+        if bool(question.text.strip()) == (question.uid is not None):
             raise QueryError("give a text or a uid to look for, and just one of them")
-        return await self._work.do(lambda: self._near(asked), model=True)
+        return await self._executor.run(lambda: self._near(question), model=True)
 
-    async def similar_to_upload(self, request: Request, asked: Annotated[AskedUpload, Query()]) -> Neighbours:
+    async def similar_to_upload(
+        self, request: Request, question: Annotated[UploadParameters, Query()]
+    ) -> SimilarRows:
         """The images or captions of the workspace nearest to the image in the body."""
         data = await request.body()
 
-        def near() -> Neighbours:
-            opened, within = self._explorer.similarity(), self._within(asked)
-            return self._told(opened.by_image(read_upload(data, self._limits.pixels), within))
+        def near() -> SimilarRows:
+            similarity, scope = self._explorer.similarity(), self._scope(question)
+            return self._similar_rows(similarity.by_image(read_upload(data, self._limits.pixels), scope))
 
-        return await self._work.do(near, model=True)
+        return await self._executor.run(near, model=True)
 
     async def image(
         self,
@@ -87,7 +89,7 @@ class ImageRoutes:
             data = read_inside(root, path, MAX_FILE)
             return picture(data, side=side, max_pixels=self._limits.pixels)
 
-        data, kind = await self._work.do(read)
+        data, kind = await self._executor.run(read)
         headers = {
             "cache-control": "private, max-age=86400",
             "content-security-policy": "default-src 'none'; sandbox",
@@ -95,27 +97,27 @@ class ImageRoutes:
         }
         return Response(data, media_type=kind, headers=headers)
 
-    def _near(self, asked: AskedSimilar) -> Neighbours:
-        opened, within = self._explorer.similarity(), self._within(asked)
-        if asked.uid is None:
-            return self._told(opened.by_text(asked.text, within))
-        by = "images" if asked.by == "image" else "captions"
-        return self._told(opened.by_row(uid_of(asked.uid), by, within))
+    def _near(self, question: SimilarParameters) -> SimilarRows:
+        similarity, scope = self._explorer.similarity(), self._scope(question)
+        if question.uid is None:
+            return self._similar_rows(similarity.by_text(question.text, scope))
+        by = "images" if question.by == "image" else "captions"
+        return self._similar_rows(similarity.by_row(uid_of(question.uid), by, scope))
 
-    def _within(self, asked: AskedSimilar | AskedUpload) -> Within:
-        if asked.class_id is None:
-            return Within(asked.where, None, asked.k)
-        known = {entry.id for entry in load_classes(self._explorer.workspace.classes_path())}
-        if int(asked.class_id) not in known:
-            raise InputError(f"there is no class {asked.class_id}")
-        return Within(asked.where, int(asked.class_id), asked.k)
+    def _scope(self, question: SimilarParameters | UploadParameters) -> SearchIn:
+        if question.class_id is None:
+            return SearchIn(question.where, None, question.k)
+        ids = {entry.id for entry in load_classes(self._explorer.workspace.classes_path())}
+        if int(question.class_id) not in ids:
+            raise InputError(f"there is no class {question.class_id}")
+        return SearchIn(question.where, int(question.class_id), question.k)
 
-    def _told(self, found: pa.Table) -> Neighbours:
+    def _similar_rows(self, table: pa.Table) -> SimilarRows:
         names = {entry.id: entry.name for entry in load_classes(self._explorer.workspace.classes_path())}
         pictures = self._explorer.pictures()
 
-        def told(row: dict[str, Any]) -> Neighbour:
-            return Neighbour(
+        def similar_row(row: dict[str, Any]) -> SimilarRow:
+            return SimilarRow(
                 **row_values(row, [tokens(row["synonym"])]),
                 sha256=pictures.sha256_of(row["url"]),
                 score=row["score"],
@@ -123,7 +125,7 @@ class ImageRoutes:
                 class_name=names.get(row["class_id"]),
             )
 
-        return Neighbours(rows=[told(row) for row in found.to_pylist()])
+        return SimilarRows(rows=[similar_row(row) for row in table.to_pylist()])
 
 
 def uid_of(text: str) -> int:

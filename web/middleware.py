@@ -1,4 +1,4 @@
-"""Who may ask the page's server, and what its answers tell a browser: the first thing every request meets.
+"""What every request passes first: which hosts and sites are answered, limits, and security headers.
 
 A page on loopback is reachable by every web site that its user visits. So: the Host must be ours (DNS
 rebinding), nothing cross-site is answered but the page itself, every write needs the session's token, bodies
@@ -62,7 +62,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Hosts:
+class AllowedHosts:
     """Which Host headers are ours: ``names``, and any literal address where ``addresses``.
 
     A rebinding site always comes with its own name, so a literal address can't be one.
@@ -72,7 +72,7 @@ class Hosts:
     addresses: bool = False
 
     @classmethod
-    def serving(cls, host: str, others: Iterable[str] = ()) -> Hosts:
+    def serving(cls, host: str, others: Iterable[str] = ()) -> AllowedHosts:
         """The hosts of a server that listens on ``host``, besides ``others``."""
         names = {host.lower().strip("[]"), *LOOPBACK, *(name.lower() for name in others)}
         return cls(frozenset(names), addresses=not is_loopback(host))
@@ -121,7 +121,7 @@ class Guard:
     """An ASGI app around ``app``: checks, limits, headers, and a log line for every refusal."""
 
     app: App
-    hosts: Hosts
+    hosts: AllowedHosts
     token: str = field(repr=False)
     limits: Limits
     uploads: frozenset[str]
@@ -135,14 +135,14 @@ class Guard:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
-        guarded = self._guarded(scope, send)
+        answer = self._with_headers(scope, send)
         try:
             self._check(scope)
             body = await self._body(scope, receive)
         except _Refused as refusal:
-            await _answer(guarded, refusal)
+            await _answer(answer, refusal)
             return
-        await self.app(scope, _replayed(body, receive), guarded)
+        await self.app(scope, _replayed(body, receive), answer)
 
     def _check(self, scope: Message) -> None:
         headers = _single(scope["headers"])
@@ -160,16 +160,16 @@ class Guard:
         if site not in ("same-origin", "none") and not page:
             raise _Refused(403, "requests from other sites aren't answered")
         if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
-            given = headers.get(TOKEN_HEADER.encode(), "")
-            if not hmac.compare_digest(given.encode(), self.token.encode()):
+            token = headers.get(TOKEN_HEADER.encode(), "")
+            if not hmac.compare_digest(token.encode(), self.token.encode()):
                 raise _Refused(403, f"this needs the page's own token in the header {TOKEN_HEADER}")
 
     async def _body(self, scope: Message, receive: Receive) -> bytes:
         """The whole body; refused where it is too large or too slow."""
         most = self.limits.upload if scope["path"] in self.uploads else self.limits.body
-        told = _single(scope["headers"]).get(b"content-length", "0")
-        if told.isdecimal() and int(told) > most:
-            raise _Refused(413, f"the body has {told} bytes, this takes {most} at most")
+        length = _single(scope["headers"]).get(b"content-length", "0")
+        if length.isdecimal() and int(length) > most:
+            raise _Refused(413, f"the body has {length} bytes, this takes {most} at most")
         parts: list[bytes] = []
         size = 0
         try:
@@ -186,22 +186,22 @@ class Guard:
         except TimeoutError as error:
             raise _Refused(408, f"the body took longer than {self.limits.body_seconds:g} seconds") from error
 
-    def _guarded(self, scope: Message, send: Send) -> Send:
+    def _with_headers(self, scope: Message, send: Send) -> Send:
         """``send`` with our headers on every answer; refusals are logged."""
 
-        async def guarded(message: Message) -> None:
+        async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 if message["status"] in LOGGED:
                     _log(scope, message["status"])
-                present = {name for name, _ in message["headers"]}
+                names = {name for name, _ in message["headers"]}
                 policy = POLICY.format(remote=REMOTE if _wants_remote(scope) else "")
                 ours = [*HEADERS, (b"content-security-policy", policy.encode())]
                 if scope["path"].startswith("/api/"):
                     ours.append((b"cache-control", b"no-store"))
-                message["headers"] = [*message["headers"], *(pair for pair in ours if pair[0] not in present)]
+                message["headers"] = [*message["headers"], *(pair for pair in ours if pair[0] not in names)]
             await send(message)
 
-        return guarded
+        return answer
 
 
 def _log(scope: Message, status: int) -> None:
@@ -216,11 +216,11 @@ def _wants_remote(scope: Message) -> bool:
 
 def _single(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, str]:
     """The headers by name; one that is repeated is joined by commas, so that it equals nothing of ours."""
-    found: dict[bytes, str] = {}
+    values: dict[bytes, str] = {}
     for name, value in headers:
         text = value.decode("latin-1")
-        found[name] = f"{found[name]},{text}" if name in found else text
-    return found
+        values[name] = f"{values[name]},{text}" if name in values else text
+    return values
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -5,12 +5,13 @@ Ids (uid, class id) are decimal strings: JSON numbers lose 64 bits. A missing va
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from dataclasses import fields
+from typing import Annotated, Any, Literal, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from ..search.api import Order
-from ..search.query import CaptionQuery, Filters, Safety
+from ..search.query import CaptionQuery, Filters
 
 WINDOW = 1000
 """How many rows the orders relevance and random page through; corpus order pages through all."""
@@ -22,43 +23,34 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 SampleName = Annotated[str, Field(max_length=100)]
 
 
-class Given(BaseModel):
+class Parameters(BaseModel):
     """Parameters: unknown ones are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Asked(Given):
+_HINTS = get_type_hints(Filters, include_extras=True)
+_FILTERS: dict[str, Any] = {each.name: (_HINTS[each.name], each.default) for each in fields(Filters)}
+FilterParameters: type[Parameters] = create_model("FilterParameters", __base__=Parameters, **_FILTERS)
+"""A parameter for each field of Filters, which checks the values."""
+
+
+class CaptionParameters(FilterParameters):
     """A question of the caption index: a row matches when it holds any of the phrases."""
 
-    phrase: Annotated[list[Phrase], Field(min_length=1, max_length=200, description="Synonyms of one class.")]
+    phrase: Annotated[
+        tuple[Phrase, ...], Field(min_length=1, max_length=200, description="Synonyms of one class.")
+    ]
     prefix: Annotated[str, Field(max_length=300)] = ""
-    exclude: Annotated[list[Phrase], Field(max_length=50)] = []
-    min_side: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    max_punsafe: Annotated[float, Field(ge=0, le=1)] | None = None
-    nsfw: Annotated[list[Phrase], Field(max_length=10, description="Allowed NSFW tags.")] = []
-    min_similarity: Annotated[float, Field(ge=-1, le=1)] | None = None
-    licence: Annotated[str, Field(max_length=300)] = ""
-    language: Annotated[str, Field(max_length=300)] = ""
-    keep_unknown: bool = False
-    safety: Safety = Safety.DEFAULT
+    exclude: Annotated[tuple[Phrase, ...], Field(max_length=50)] = ()
 
     def query(self) -> CaptionQuery:
         """The question as the library asks it; QueryError where it can't be asked."""
-        filters = Filters(
-            min_side=self.min_side,
-            max_punsafe=self.max_punsafe,
-            nsfw=tuple(self.nsfw),
-            min_similarity=self.min_similarity,
-            licence=self.licence,
-            language=self.language,
-            keep_unknown=self.keep_unknown,
-            safety=self.safety,
-        )
-        return CaptionQuery(tuple(dict.fromkeys(self.phrase)), self.prefix, tuple(self.exclude), filters)
+        filters = Filters(**{name: getattr(self, name) for name in _FILTERS})
+        return CaptionQuery(tuple(dict.fromkeys(self.phrase)), self.prefix, self.exclude, filters)
 
 
-class AskedPage(Asked):
+class PageParameters(CaptionParameters):
     """A question, and which of its rows to show."""
 
     order: Order = Order.RELEVANCE
@@ -67,13 +59,13 @@ class AskedPage(Asked):
     cursor: Annotated[str, Field(max_length=2000, description="`next` of the page before.")] = ""
 
 
-class AskedExport(Asked):
+class ExportParameters(CaptionParameters):
     """A question whose rows are all wanted."""
 
     format: Literal["parquet", "csv"] = "parquet"
 
 
-class AskedSimilar(Given):
+class SimilarParameters(Parameters):
     """What to look for: a text, or an embedded row's image or caption."""
 
     text: Annotated[str, Field(max_length=1000)] = ""
@@ -84,7 +76,7 @@ class AskedSimilar(Given):
     k: Annotated[int, Field(ge=1, le=200)] = 24
 
 
-class AskedUpload(Given):
+class UploadParameters(Parameters):
     """Where to look for what is near an uploaded image."""
 
     where: Literal["images", "captions"] = "images"
@@ -92,7 +84,7 @@ class AskedUpload(Given):
     k: Annotated[int, Field(ge=1, le=200)] = 24
 
 
-class AskedPool(Given):
+class PoolParameters(Parameters):
     """Which sample's scores to show, and which part of the pool."""
 
     sample: SampleName = ""
@@ -106,7 +98,7 @@ class Problem(BaseModel):
     error: str
 
 
-class Safe(BaseModel):
+class SafetyCounts(BaseModel):
     """What the safety filter did: rows left out, rows kept without a value to judge by."""
 
     left_out: int
@@ -123,10 +115,10 @@ class Total(BaseModel):
 class Counts(Total):
     """The same, and what the safety filter did."""
 
-    safety: Safe
+    safety: SafetyCounts
 
 
-class Row(BaseModel):
+class CaptionRow(BaseModel):
     """A caption; ``marks`` are the (start, end) of matches in it, in Unicode code points."""
 
     uid: Uid
@@ -148,14 +140,14 @@ class Row(BaseModel):
     """Of the workspace's image of this row, where it has one."""
 
 
-class Page(Total):
+class CaptionPage(Total):
     """Counts, some rows, and the cursor of the page behind them."""
 
-    rows: list[Row]
+    rows: list[CaptionRow]
     next: str | None
 
 
-class Neighbour(Row):
+class SimilarRow(CaptionRow):
     """A row that is near, with its score and its class."""
 
     score: float
@@ -163,10 +155,10 @@ class Neighbour(Row):
     class_name: str | None
 
 
-class Neighbours(BaseModel):
+class SimilarRows(BaseModel):
     """The nearest rows, the nearest first."""
 
-    rows: list[Neighbour]
+    rows: list[SimilarRow]
 
 
 class ClassLine(BaseModel):
@@ -186,7 +178,7 @@ class Classes(BaseModel):
     classes: list[ClassLine]
 
 
-class Share(BaseModel):
+class SynonymShare(BaseModel):
     """A synonym: the corpus rows that hold it, the pool's rows credited to it, and those with an image."""
 
     text: str
@@ -201,7 +193,7 @@ class Share(BaseModel):
 class ClassPage(ClassLine):
     """One class: its synonyms with their shares, and the samples that it can be seen through."""
 
-    synonyms: list[Share]
+    synonyms: list[SynonymShare]
     samples: list[str]
 
 
@@ -225,7 +217,7 @@ class PoolRow(BaseModel):
     mark: Literal["rejected", "confirmed"] | None
 
 
-class Pool(BaseModel):
+class PoolPage(BaseModel):
     """A part of a class's pool, the sample's kept rows first, by rank."""
 
     total: int
@@ -235,13 +227,13 @@ class Pool(BaseModel):
     """Whether marks were changed since the sample was drawn."""
 
 
-class MarkGiven(Given):
+class MarkRequest(Parameters):
     """What the user says of an image in a class; null takes it back."""
 
     mark: Literal["rejected", "confirmed"] | None
 
 
-class MarkTaken(MarkGiven):
+class MarkCounts(MarkRequest):
     """What is stored now, and how many of the class's images are marked."""
 
     confirmed: int

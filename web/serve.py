@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from ..core.errors import InputError
 
 CONNECTIONS = 128
-"""At a time; more are told to come back."""
+"""At a time; more get a 503."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -20,29 +20,29 @@ def listen(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        opened = socket.socket(family, kind, protocol)
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            opened.bind(address)
+            listener.bind(address)
         except OSError:
-            opened.close()
+            listener.close()
             raise
     except OSError as error:
         raise InputError(
             f"can't listen on {host} port {port} ({error.strerror}); choose another with --host or --port"
         ) from error
-    return opened
+    return listener
 
 
-def address_of(opened: socket.socket) -> str:
+def address_of(listener: socket.socket) -> str:
     """The page's address as a browser on this machine takes it."""
-    host, port = opened.getsockname()[:2]
+    host, port = listener.getsockname()[:2]
     name = str({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host))  # noqa: S104 - what was listened on
     return f"http://[{name}]:{port}/" if ":" in name else f"http://{name}:{port}/"
 
 
-def serve(app: FastAPI, opened: socket.socket, ready: Callable[[], None]) -> None:
-    """Answer requests on ``opened`` until Ctrl-C; ``ready`` is called once the first can be answered."""
+def serve(app: FastAPI, listener: socket.socket, ready: Callable[[], None]) -> None:
+    """Answer requests on ``listener`` until Ctrl-C; ``ready`` is called once the first can be answered."""
     import uvicorn
     import uvloop
 
@@ -62,7 +62,7 @@ def serve(app: FastAPI, opened: socket.socket, ready: Callable[[], None]) -> Non
     server = uvicorn.Server(config)
 
     async def run() -> None:
-        answering = asyncio.create_task(server.serve(sockets=[opened]))
+        answering = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started and not answering.done():
             await asyncio.sleep(0.01)
         if server.started:

@@ -52,8 +52,8 @@ def stream(index: CaptionIndex, query: CaptionQuery, kind: Format) -> Iterator[b
 
     The counting is done, and its errors raised, before the first piece is asked for.
     """
-    counted = frequencies(index, query)
-    return _pieces(every(index, query, counted), kind)
+    totals = frequencies(index, query)
+    return _pieces(every(index, query, totals), kind)
 
 
 def _pieces(batches: Iterator[pa.RecordBatch], kind: Format) -> Iterator[bytes]:

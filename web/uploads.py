@@ -37,11 +37,11 @@ def read_upload(data: bytes, max_pixels: int) -> Image.Image:
         raise UnusableUploadError("this isn't an image; give a JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF file")
     if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > MOST_SCANS:
         raise UnusableUploadError(f"this JPEG has more than {MOST_SCANS} scans, as no camera makes them")
-    seen = look(data, min_side=1, max_pixels=max_pixels)
-    if seen.reason is Reason.TOO_MANY_PIXELS:
-        size = f"{seen.width} × {seen.height}" if seen.width else "far too many"
+    header = look(data, min_side=1, max_pixels=max_pixels)
+    if header.reason is Reason.TOO_MANY_PIXELS:
+        size = f"{header.width} × {header.height}" if header.width else "far too many"
         raise UnusableUploadError(f"the image has {size} pixels, this takes {max_pixels:,} at most")
-    if seen.reason is not None:
+    if header.reason is not None:
         raise UnusableUploadError("this image can't be read; is it whole?")
     try:
         plain = upright(data)

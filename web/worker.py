@@ -1,9 +1,8 @@
-"""A process that answers questions to the caption index, one at a time: ``python -m captrawl.web.worker``.
+"""A process that answers questions about the caption index, one after the other: ``captrawl.web.worker``.
 
-Over its stdin and stdout go frames, four bytes of length before each. It is told what is served (Served), and
-says that it is ready by a first answer; then a question (Question, Asked) is followed by its answer. An
-answer is a mark and the JSON text, or a mark and the error, pickled as all but JSON is. It ends with its
-stdin.
+Messages go over its stdin and stdout, each with its length in four bytes before it. The first says what to
+open (Sources); an empty answer says that it is ready. Then each question (CaptionParameters) is followed by
+its answer: ANSWER and JSON, or ERROR and the pickled error. It ends when its stdin does.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ LENGTH = struct.Struct("!I")
 ANSWER, ERROR = b"+", b"-"
 
 
-class Served(NamedTuple):
-    """The caption index and the workspace of a server."""
+class Sources(NamedTuple):
+    """Where the caption index and the workspace of a server are."""
 
     location: str
     workspace: Path | None
@@ -39,12 +38,12 @@ def framed(data: bytes) -> bytes:
 def main() -> None:
     """Answer until the server ends."""
     with contextlib.suppress(BrokenPipeError), os.fdopen(os.dup(1), "wb") as answers:
-        os.dup2(2, 1)  # whatever else may be printed is no answer
+        os.dup2(2, 1)  # what a library prints goes to stderr, not among the answers
         _serve(sys.stdin.buffer, answers)
 
 
 def _serve(questions: BinaryIO, answers: BinaryIO) -> None:
-    def give(data: bytes) -> None:
+    def send(data: bytes) -> None:
         answers.write(framed(data))
         answers.flush()
 
@@ -54,27 +53,27 @@ def _serve(questions: BinaryIO, answers: BinaryIO) -> None:
     from .caption_pages import answer
     from .explorer import Explorer
 
-    if not (told := _read(questions)):
+    if not (first := _read(questions)):
         return
-    served: Served = pickle.loads(told)  # noqa: S301 our own server's
+    sources: Sources = pickle.loads(first)  # noqa: S301 our own server's
     try:
-        with open_captions(served.location) as captions:
-            workspace = Workspace.open(served.workspace) if served.workspace else None
-            explorer = Explorer(captions, served.location, workspace)
-            give(ANSWER)
-            while frame := _read(questions):
+        with open_captions(sources.location) as captions:
+            workspace = Workspace.open(sources.workspace) if sources.workspace else None
+            explorer = Explorer(captions, sources.location, workspace)
+            send(ANSWER)
+            while message := _read(questions):
                 try:
-                    give(ANSWER + answer(explorer, *pickle.loads(frame)))  # noqa: S301 our own server's
-                except Exception as error:  # noqa: BLE001 the server tells it
-                    give(ERROR + _pickled(error))
+                    send(ANSWER + answer(explorer, pickle.loads(message)))  # noqa: S301 our own server's
+                except Exception as error:  # noqa: BLE001 the server raises it
+                    send(ERROR + _pickled(error))
     except CaptrawlError as error:
-        give(ERROR + _pickled(error))
+        send(ERROR + _pickled(error))
 
 
 def _read(questions: BinaryIO) -> bytes:
-    """The next frame; empty at the end."""
-    head = questions.read(LENGTH.size)
-    return questions.read(*LENGTH.unpack(head)) if len(head) == LENGTH.size else b""
+    """The next message; empty at the end."""
+    length = questions.read(LENGTH.size)
+    return questions.read(*LENGTH.unpack(length)) if len(length) == LENGTH.size else b""
 
 
 def _pickled(error: Exception) -> bytes:

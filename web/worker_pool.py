@@ -1,4 +1,8 @@
-"""Answers of the caption index, made in processes of their own: an interpreter that counts can't serve."""
+"""Worker processes that answer questions about the caption index.
+
+Counting keeps Python's global interpreter lock, so a server that counted in its own threads couldn't answer
+other requests meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -12,87 +16,86 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.errors import CaptrawlError
-from .caption_pages import Question, answer
-from .executor import BusyError, Work
+from .caption_pages import answer
+from .executor import BusyError, Executor
 from .explorer import Explorer
-from .schemas import Asked
-from .worker import ERROR, LENGTH, Served, framed
+from .schemas import CaptionParameters
+from .worker import ERROR, LENGTH, Sources, framed
 
 logger = logging.getLogger(__name__)
 
 
-class Answers:
-    """Asks at most ``processes`` processes, which start with the first question; until then, threads.
+class WorkerPool:
+    """At most ``processes`` workers, which start with the first question; until then, threads answer.
 
-    A question that is given up ends its process; another one takes its place.
+    A question that takes too long ends its worker, and a new one is started.
     """
 
-    def __init__(self, explorer: Explorer, work: Work, processes: int) -> None:
-        self._explorer, self._work = explorer, work
+    def __init__(self, explorer: Explorer, executor: Executor, processes: int) -> None:
+        self._explorer, self._executor = explorer, executor
         self._missing = processes
-        self._up: set[_Answerer] = set()
-        self._free: asyncio.Queue[_Answerer] = asyncio.Queue()
+        self._workers: set[_Worker] = set()
+        self._free: asyncio.Queue[_Worker] = asyncio.Queue()
         self._starting: set[asyncio.Task[None]] = set()
         self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    async def ask(self, question: Question, asked: Asked) -> bytes:
-        """The answer as JSON; BusyError where it takes too long, and whatever error the question has."""
-        self._start()
-        if self._up:
-            return await self._work.within(self._by_process(pickle.dumps((question, asked))))
-        return await self._work.do(lambda: answer(self._explorer, question, asked))
+    async def answer(self, question: CaptionParameters) -> bytes:
+        """The answer as JSON; BusyError where it takes too long, and whatever error the question raises."""
+        self._start_missing()
+        if self._workers:
+            return await self._executor.within(self._by_worker(pickle.dumps(question)))
+        return await self._executor.run(lambda: answer(self._explorer, question))
 
     async def close(self) -> None:
-        """End the processes."""
+        """End the workers."""
         self._closed = True
-        while self._up:
-            self._give_up(self._up.pop())
+        while self._workers:
+            self._discard(self._workers.pop())
         for task in self._starting:
             task.cancel()
         await asyncio.gather(*self._starting, *self._ending, return_exceptions=True)
 
-    def _start(self) -> None:
+    def _start_missing(self) -> None:
         while self._missing > 0 and not self._closed:
             self._missing -= 1
-            _keep(self._starting, self._begin())
+            _begin(self._starting, self._start())
 
-    def _give_up(self, answerer: _Answerer) -> None:
-        """Let another one take its place."""
-        self._up.discard(answerer)
+    def _discard(self, worker: _Worker) -> None:
+        """End ``worker`` and start another in its place."""
+        self._workers.discard(worker)
         self._missing += 1
-        _keep(self._ending, answerer.end())
-        self._start()
+        _begin(self._ending, worker.end())
+        self._start_missing()
 
-    async def _begin(self) -> None:
-        """Start a process, which is asked as soon as it is ready."""
+    async def _start(self) -> None:
         workspace = self._explorer.workspace.root.resolve() if self._explorer.has_workspace else None
         try:
-            answerer = await _Answerer.start(Served(self._explorer.location, workspace))
+            worker = await _Worker.start(Sources(self._explorer.location, workspace))
         except (OSError, EOFError, CaptrawlError) as error:
-            logger.warning("a process that answers questions didn't start (%s); threads do it", error)
+            logger.warning("a worker process didn't start (%s); threads answer instead", error)
             return
-        self._up.add(answerer)
-        self._free.put_nowait(answerer)
+        self._workers.add(worker)
+        self._free.put_nowait(worker)
 
-    async def _by_process(self, question: bytes) -> bytes:
-        answerer = await self._free.get()
-        whole = False
+    async def _by_worker(self, question: bytes) -> bytes:
+        worker = await self._free.get()
+        answered = False
         try:
-            reply = await answerer.ask(question)
-            whole = True
+            reply = await worker.ask(question)
+            answered = True
         except (OSError, EOFError) as error:
             raise BusyError("the process that looked for the answer was ended; ask again") from error
         finally:
-            if whole:
-                self._free.put_nowait(answerer)
+            if answered:
+                self._free.put_nowait(worker)
             else:
-                self._give_up(answerer)
-        return _checked(reply)
+                self._discard(worker)
+        return _unpacked(reply)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class _Answerer:
+class _Worker:
     """A process that is ready."""
 
     process: Process
@@ -100,45 +103,45 @@ class _Answerer:
     answers: asyncio.StreamReader
 
     @classmethod
-    async def start(cls, served: Served) -> _Answerer:
-        """A new one; OSError, EOFError or CaptrawlError where it can't serve."""
+    async def start(cls, sources: Sources) -> _Worker:
+        """A new one; OSError, EOFError or CaptrawlError where it can't open ``sources``."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", f"{__package__}.worker", stdin=PIPE, stdout=PIPE,
             start_new_session=True,  # a Ctrl-C is the server's
         )  # fmt: skip
         if process.stdin is None or process.stdout is None:
             raise OSError("no pipes")
-        answerer = cls(process, process.stdin, process.stdout)
+        worker = cls(process, process.stdin, process.stdout)
         try:
-            _checked(await answerer.ask(pickle.dumps(served)))
+            _unpacked(await worker.ask(pickle.dumps(sources)))
         except BaseException:
-            await answerer.end()
+            await worker.end()
             raise
-        return answerer
+        return worker
 
     async def ask(self, question: bytes) -> bytes:
-        """The answer's frame."""
+        """The answer as it was sent."""
         self.questions.write(framed(question))
         await self.questions.drain()
         return await self.answers.readexactly(*LENGTH.unpack(await self.answers.readexactly(LENGTH.size)))
 
     async def end(self) -> None:
-        """End it, whatever it does."""
+        """Kill the process."""
         if self.process.returncode is None:
             self.process.kill()
         self.questions.close()
         await self.process.wait()
 
 
-def _keep(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
-    """Begin ``work``, and hold it among ``tasks`` until it is done."""
+def _begin(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
+    """Begin ``work`` as one of ``tasks``, which refer to it until it is done."""
     task = asyncio.create_task(work)
     tasks.add(task)
     task.add_done_callback(tasks.discard)
 
 
-def _checked(reply: bytes) -> bytes:
-    """What was answered; the error, where it was one."""
+def _unpacked(reply: bytes) -> bytes:
+    """The JSON of a reply; raises the error where it is one."""
     if reply[:1] == ERROR:
         raise pickle.loads(reply[1:])  # noqa: S301 our own process's
     return reply[1:]

@@ -42,19 +42,21 @@ def serve(
     try:
         from ...web import serve as server
         from ...web.app import Serving, create_app
-        from ...web.middleware import Hosts, is_loopback
+        from ...web.middleware import AllowedHosts, is_loopback
     except ImportError as error:
         raise MissingExtraError("captrawl serve", "web") from error
     directory: Path = context.obj
     workspace = Workspace.open(directory) if _is_workspace(directory, index) else None
     location = index or (index_location(workspace) if workspace else "")
-    with contextlib.closing(server.listen(host, port)) as opened, open_captions(location) as captions:
-        serving = Serving(Hosts.serving(host, allow_host or ()), processes=min(cores(), _MOST_PROCESSES))
+    with contextlib.closing(server.listen(host, port)) as listener, open_captions(location) as captions:
+        serving = Serving(
+            AllowedHosts.serving(host, allow_host or ()), processes=min(cores(), _MOST_PROCESSES)
+        )
         page = create_app(captions, location, workspace=workspace, serving=serving)
         if not is_loopback(host):
             say(f"everyone who can reach {host} can look at this index and mark images")
         with contextlib.suppress(KeyboardInterrupt):
-            server.serve(page, opened, lambda: emit(f"{server.address_of(opened)} (Ctrl-C ends it)"))
+            server.serve(page, listener, lambda: emit(f"{server.address_of(listener)} (Ctrl-C ends it)"))
 
 
 def _is_workspace(directory: Path, index: str) -> bool:

@@ -33,8 +33,7 @@ def similar(
         raise UsageError("give either --text or --image")
     if where not in ("images", "captions"):
         raise UsageError(f"--in {where}: choose images or captions")
-    found = run(workspace, text=text, image=image, where=where, class_name=class_name, k=k)
-    rows = found.to_pylist()
+    rows = run(workspace, text=text, image=image, where=where, class_name=class_name, k=k).to_pylist()
     if json:
         emit_json({"rows": [_similar_json(row) for row in rows]})
         return

@@ -36,7 +36,7 @@ SIMILAR_SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True, slots=True)
-class Within:
+class SearchIn:
     """Where to look: the images or the captions, of all classes or of one, and for how many."""
 
     where: Where = "images"
@@ -61,15 +61,15 @@ class Similarity:
         """The vectors of the workspace's model; WorkspaceError before `captrawl embed`."""
         return cls(workspace, Embeddings.open(workspace.embeddings_folder(model_of(workspace).slug)))
 
-    def by_text(self, text: str, within: Within) -> pa.Table:
+    def by_text(self, text: str, scope: SearchIn) -> pa.Table:
         """The rows nearest to a text (SIMILAR_SCHEMA)."""
-        return self._nearest(lambda: self.encoder.encode_texts([text]), within)
+        return self._nearest(lambda: self.encoder.encode_texts([text]), scope)
 
-    def by_image(self, image: Any, within: Within) -> pa.Table:
+    def by_image(self, image: Any, scope: SearchIn) -> pa.Table:
         """The rows nearest to an image, a file or a PIL image (SIMILAR_SCHEMA); InputError: unreadable."""
-        return self._nearest(lambda: self.encoder.encode_images([image]), within)
+        return self._nearest(lambda: self.encoder.encode_images([image]), scope)
 
-    def by_row(self, uid: int, by: Where, within: Within) -> pa.Table:
+    def by_row(self, uid: int, by: Where, scope: SearchIn) -> pa.Table:
         """The rows nearest to the stored image or caption of ``uid``, itself left out (SIMILAR_SCHEMA).
 
         InputError where it isn't embedded.
@@ -78,7 +78,7 @@ class Similarity:
         if row < 0:
             raise InputError(f"the row {uid} has no vectors in this workspace")
         matrix = self.stored.images if by == "images" else self.stored.captions
-        return self._nearest(lambda: matrix.take(np.array([row])), within, but=int(row))
+        return self._nearest(lambda: matrix.take(np.array([row])), scope, but=int(row))
 
     @property
     def encoder(self) -> Encoder:
@@ -98,16 +98,16 @@ class Similarity:
                 self._indices[where] = Neighbours.open(folder, self.stored, where)
             return self._indices[where]
 
-    def _nearest(self, query: Any, within: Within, *, but: int = -1) -> pa.Table:
+    def _nearest(self, query: Any, scope: SearchIn, *, but: int = -1) -> pa.Table:
         """The rows nearest to the vectors that ``query()`` gives, which isn't called for an empty pool."""
-        neighbours = self._neighbours(within.where)
-        pool = self.stored.rows_of(_matched_uids(self._workspace, within.class_id))
+        neighbours = self._neighbours(scope.where)
+        pool = self.stored.rows_of(_matched_uids(self._workspace, scope.class_id))
         pool = pool[(pool >= 0) & (pool != but)]
         if not len(pool):
             return SIMILAR_SCHEMA.empty_table()
-        asked: Vectors = query()
-        nearest = neighbours.nearest(asked, within.k, rows=None if len(pool) == self.stored.rows else pool)
-        return _lines(self._workspace, self.stored, nearest, within.class_id)
+        vectors: Vectors = query()
+        nearest = neighbours.nearest(vectors, scope.k, rows=None if len(pool) == self.stored.rows else pool)
+        return _lines(self._workspace, self.stored, nearest, scope.class_id)
 
 
 def similar(
@@ -127,23 +127,23 @@ def similar(
     """
     if bool(text.strip()) == (image is not None):
         raise QueryError("give a text or an image to look for, and just one of them")
-    within = Within(where, find_class(workspace, class_name) if class_name else None, k)
-    opened = Similarity.open(workspace)
-    return opened.by_text(text, within) if image is None else opened.by_image(image, within)
+    scope = SearchIn(where, find_class(workspace, class_name) if class_name else None, k)
+    similarity = Similarity.open(workspace)
+    return similarity.by_text(text, scope) if image is None else similarity.by_image(image, scope)
 
 
-def find_class(workspace: Workspace, given: str) -> int:
-    """The id of the class with the name or id ``given``; InputError where there is none or several."""
+def find_class(workspace: Workspace, text: str) -> int:
+    """The id of the class with the name or id ``text``; InputError where there is none or several."""
     classes = load_classes(workspace.classes_path())
-    named = [entry.id for entry in classes if entry.name == given]
+    named = [entry.id for entry in classes if entry.name == text]
     if len(named) > 1:
-        raise InputError(f"classes {', '.join(map(str, named))} are all named {given!r}; give the id")
+        raise InputError(f"classes {', '.join(map(str, named))} are all named {text!r}; give the id")
     if named:
         return named[0]
-    if given.isdecimal() and any(entry.id == int(given) for entry in classes):
-        return int(given)
+    if text.isdecimal() and any(entry.id == int(text) for entry in classes):
+        return int(text)
     raise InputError(
-        f"no class of {workspace.classes_path()} has the name or id {given!r}{meant(classes, given)}"
+        f"no class of {workspace.classes_path()} has the name or id {text!r}{meant(classes, text)}"
     )
 
 
@@ -151,20 +151,22 @@ def _matched_uids(workspace: Workspace, class_id: int | None) -> NDArray[np.int6
     """The distinct uids matched, ascending."""
     if not workspace.matches_path.is_file():
         raise WorkspaceError(f"{workspace.matches_path} isn't there; run captrawl match first")
-    chosen: Any = None if class_id is None else pc.field("class_id") == class_id
-    return np.unique(pq.read_table(workspace.matches_path, columns=["uid"], filters=chosen)["uid"].to_numpy())
+    of_class: Any = None if class_id is None else pc.field("class_id") == class_id
+    return np.unique(
+        pq.read_table(workspace.matches_path, columns=["uid"], filters=of_class)["uid"].to_numpy()
+    )
 
 
 def _lines(workspace: Workspace, stored: Embeddings, nearest: Nearest, class_id: int | None) -> pa.Table:
     """The first query's rows with their first line of matches.parquet."""
     rows = nearest.rows[0][nearest.rows[0] >= 0]
-    found = stored.metadata.take(rows)
-    chosen = pc.field("uid").isin(found["uid"].to_pylist())
+    images = stored.metadata.take(rows)
+    matching = pc.field("uid").isin(images["uid"].to_pylist())
     if class_id is not None:
-        chosen &= pc.field("class_id") == class_id
-    lines = pq.read_table(workspace.matches_path, filters=chosen)
-    at = pc.index_in(found["uid"], value_set=lines["uid"])  # the first of a uid's lines
+        matching &= pc.field("class_id") == class_id
+    lines = pq.read_table(workspace.matches_path, filters=matching)
+    at = pc.index_in(images["uid"], value_set=lines["uid"])  # the first of a uid's lines
     table = lines.take(at)
     scores = pa.array(nearest.scores[0][: len(rows)])
-    columns = [scores, found["image_path"], *(table[name] for name in MATCH_SCHEMA.names)]
+    columns = [scores, images["image_path"], *(table[name] for name in MATCH_SCHEMA.names)]
     return pa.table(columns, schema=SIMILAR_SCHEMA)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from captrawl.web.files import NotServedError, read_inside, static_files
-from captrawl.web.middleware import Hosts, host_name, is_loopback
+from captrawl.web.middleware import AllowedHosts, host_name, is_loopback
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_host_name(header: str, name: str) -> None:
     ],
 )
 def test_hosts(listening: str, others: list[str], header: str, allowed: bool) -> None:
-    assert Hosts.serving(listening, others).allow(header) is allowed
+    assert AllowedHosts.serving(listening, others).allow(header) is allowed
 
 
 @pytest.mark.parametrize(

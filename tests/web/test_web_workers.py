@@ -20,21 +20,21 @@ import psutil
 import pytest
 from captrawl.core.errors import QueryError
 from captrawl.search.captions import open_captions
-from captrawl.web.caption_pages import Question, answer
-from captrawl.web.executor import BusyError, Work
+from captrawl.web.caption_pages import answer
+from captrawl.web.executor import BusyError, Executor
 from captrawl.web.explorer import Explorer
 from captrawl.web.middleware import Limits
-from captrawl.web.schemas import Asked, AskedPage
-from captrawl.web.worker_pool import Answers
+from captrawl.web.schemas import CaptionParameters, PageParameters
+from captrawl.web.worker_pool import WorkerPool
 
-CATS = Asked(phrase=["tabby cat"])
-QUESTIONS: list[tuple[Question, Asked]] = [
-    (Question.COUNTS, CATS),
-    (Question.COUNTS, Asked(phrase=["golden retriever", "tabby cat"], exclude=["red"], safety="off")),
-    (Question.PAGE, AskedPage(phrase=["golden retriever"])),
-    (Question.PAGE, AskedPage(phrase=["golden retriever", "tabby cat"], order="random", seed=3, limit=7)),
-    (Question.PAGE, AskedPage(phrase=["golden retriever"], order="corpus", limit=50)),
-    (Question.PAGE, AskedPage(phrase=["no such phrase"])),
+CATS = CaptionParameters(phrase=["tabby cat"])
+QUESTIONS: list[CaptionParameters] = [
+    CATS,
+    CaptionParameters(phrase=["golden retriever", "tabby cat"], exclude=["red"], safety="off"),
+    PageParameters(phrase=["golden retriever"]),
+    PageParameters(phrase=["golden retriever", "tabby cat"], order="random", seed=3, limit=7),
+    PageParameters(phrase=["golden retriever"], order="corpus", limit=50),
+    PageParameters(phrase=["no such phrase"]),
 ]
 
 
@@ -45,25 +45,25 @@ def explorer(site: Any) -> Iterator[Explorer]:
 
 
 @contextlib.asynccontextmanager
-async def started(explorer: Explorer, processes: int = 1, **limits: float) -> AsyncIterator[Answers]:
-    """Answers whose processes are up."""
-    work = Work(Limits(**limits))
-    answers = Answers(explorer, work, processes)
+async def started(explorer: Explorer, processes: int = 1, **limits: float) -> AsyncIterator[WorkerPool]:
+    """Workers whose processes are up."""
+    executor = Executor(Limits(**limits))
+    workers = WorkerPool(explorer, executor, processes)
     try:
-        assert await answers.ask(Question.COUNTS, CATS) == answer(explorer, Question.COUNTS, CATS)
-        await replaced(answers)
-        yield answers
+        assert await workers.answer(CATS) == answer(explorer, CATS)
+        await replaced(workers)
+        yield workers
     finally:
-        await answers.close()
-        work.close()
+        await workers.close()
+        executor.close()
 
 
-async def replaced(answers: Answers) -> None:
-    await asyncio.gather(*answers._starting, *answers._ending)
+async def replaced(workers: WorkerPool) -> None:
+    await asyncio.gather(*workers._starting, *workers._ending)
 
 
-def pids(answers: Answers) -> list[int]:
-    return [answerer.process.pid for answerer in answers._up]
+def pids(workers: WorkerPool) -> list[int]:
+    return [worker.process.pid for worker in workers._workers]
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
@@ -72,59 +72,59 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
 
 def test_processes_answer_as_threads_do(explorer: Explorer) -> None:
     async def test() -> None:
-        async with started(explorer, processes=2) as answers:
-            assert len(pids(answers)) == 2
+        async with started(explorer, processes=2) as workers:
+            assert len(pids(workers)) == 2
             asked = QUESTIONS * 3
-            given = await asyncio.gather(*(answers.ask(*one) for one in asked))
-            assert given == [answer(explorer, *one) for one in asked]
-            assert len({*pids(answers)}) == 2
-        assert not any(map(psutil.pid_exists, pids(answers)))
+            given = await asyncio.gather(*(workers.answer(one) for one in asked))
+            assert given == [answer(explorer, one) for one in asked]
+            assert len({*pids(workers)}) == 2
+        assert not any(map(psutil.pid_exists, pids(workers)))
 
     run(test)
 
 
 def test_a_question_that_cannot_be_asked_raises_its_own_error(explorer: Explorer) -> None:
     async def test() -> None:
-        async with started(explorer) as answers:
-            before = pids(answers)
+        async with started(explorer) as workers:
+            before = pids(workers)
             for wrong in ({"phrase": ["!!"]}, {"phrase": ["cat"], "cursor": "nonsense"}):
                 with pytest.raises(QueryError) as by_process:
-                    await answers.ask(Question.PAGE, AskedPage(**wrong))
+                    await workers.answer(PageParameters(**wrong))
                 with pytest.raises(QueryError) as here:
-                    answer(explorer, Question.PAGE, AskedPage(**wrong))
+                    answer(explorer, PageParameters(**wrong))
                 assert str(by_process.value) == str(here.value)
-            assert pids(answers) == before
+            assert pids(workers) == before
 
     run(test)
 
 
 def test_a_question_that_is_given_up_ends_its_process(explorer: Explorer) -> None:
     async def test() -> None:
-        async with started(explorer, query_seconds=5.0) as answers:
-            [stuck] = pids(answers)
+        async with started(explorer, query_seconds=5.0) as workers:
+            [stuck] = pids(workers)
             os.kill(stuck, signal.SIGSTOP)
             with pytest.raises(BusyError, match="longer than 5 seconds"):
-                await answers.ask(Question.COUNTS, CATS)
-            await replaced(answers)
+                await workers.answer(CATS)
+            await replaced(workers)
             assert not psutil.pid_exists(stuck)
-            assert len(pids(answers)) == 1
-            assert await answers.ask(Question.COUNTS, CATS) == answer(explorer, Question.COUNTS, CATS)
+            assert len(pids(workers)) == 1
+            assert await workers.answer(CATS) == answer(explorer, CATS)
 
     run(test)
 
 
 def test_a_process_that_is_killed_is_replaced(explorer: Explorer) -> None:
     async def test() -> None:
-        async with started(explorer) as answers:
-            [killed] = pids(answers)
+        async with started(explorer) as workers:
+            [killed] = pids(workers)
             os.kill(killed, signal.SIGSTOP)
-            waiting = [asyncio.create_task(answers.ask(Question.COUNTS, CATS)) for _ in range(2)]
+            waiting = [asyncio.create_task(workers.answer(CATS)) for _ in range(2)]
             await asyncio.sleep(0.1)
             os.kill(killed, signal.SIGKILL)
             with pytest.raises(BusyError, match="ask again"):
                 await waiting[0]
-            assert await waiting[1] == answer(explorer, Question.COUNTS, CATS)
-            assert killed not in pids(answers)
+            assert await waiting[1] == answer(explorer, CATS)
+            assert killed not in pids(workers)
 
     run(test)
 
@@ -135,9 +135,9 @@ def test_threads_answer_where_no_process_starts(
     elsewhere = Explorer(explorer.captions, str(tmp_path / "gone"), None)
 
     async def test() -> None:
-        async with started(elsewhere) as answers:
-            assert pids(answers) == []
-            assert await answers.ask(Question.COUNTS, CATS) == answer(explorer, Question.COUNTS, CATS)
+        async with started(elsewhere) as workers:
+            assert pids(workers) == []
+            assert await workers.answer(CATS) == answer(explorer, CATS)
 
     with caplog.at_level(logging.WARNING):
         run(test)
