@@ -48,11 +48,11 @@ _HOMES = {
     "Filters": "search.query",
     "Safety": "search.query",
     "Workspace": "workspace.workspace",
-    "count": "search.api",
-    "count_classes": "search.api",
+    "count": "search.api_library",
+    "count_classes": "search.api_library",
     "load_classes": "classes.files",
     "open_captions": "search.captions",
-    "query": "search.api",
+    "query": "search.api_library",
     "similar": "search.vectors.similar",
 }
 """Where each name comes from."""
