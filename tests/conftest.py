@@ -25,6 +25,7 @@ def _load(place: str) -> ModuleType:
 
 
 _servers = _load("search/elastic/servers.py")
+_embedding = _load("embedding.py")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -33,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Hear Ctrl-C, also where a shell started the tests in the background and had it ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    config.pluginmanager.register(_load("embedding.py"))  # fixtures of more than one folder
+    config.pluginmanager.register(_embedding)  # fixtures of more than one folder
 
 
 @pytest.fixture(scope="session")

@@ -310,9 +310,9 @@ MANY = [
 CHILD = """
 import sys, time
 from pathlib import Path
-from captrawl.indexer.embed import embed
+from captrawl.indexer.embed.stage import embed
 from captrawl.search import decode, embeddings
-from captrawl.workspace import Workspace
+from captrawl.workspace.workspace import Workspace
 embeddings._FIRST_SHARD = 8
 slow = decode._decode
 decode._decode = lambda source, prepare: (time.sleep(0.01), slow(source, prepare))[1]
