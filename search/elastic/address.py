@@ -29,7 +29,7 @@ _BAD_NAME = re.compile(r'[\\*?"<>|,#: \x00-\x1f]|^[-_+.]|[A-Z]')
 
 
 @dataclass(frozen=True, slots=True)
-class Making:
+class IndexOptions:
     """How an index is made. ``replicas`` "auto": one where there are two nodes or more, else none."""
 
     shards: int = 3
@@ -44,7 +44,7 @@ class Address:
     hosts: tuple[str, ...]
     """scheme://host:port/prefix, without a slash at the end."""
     name: str
-    making: Making = Making()
+    options: IndexOptions = IndexOptions()
 
     def __str__(self) -> str:
         return f"{self.hosts[0]}/{self.name}"
@@ -56,10 +56,12 @@ class Address:
         prefix = first.partition("/")[2]
         hosts = ",".join(host.split("://")[1].partition("/")[0] for host in self.hosts)
         path = f"{prefix}/{self.name}" if prefix else self.name
-        made = f"shards={self.making.shards}&replicas={self.making.replicas}&codec={self.making.codec}"
-        return f"{scheme}://{hosts}/{path}?{made}"
+        parameters = (
+            f"shards={self.options.shards}&replicas={self.options.replicas}&codec={self.options.codec}"
+        )
+        return f"{scheme}://{hosts}/{path}?{parameters}"
 
-    def named(self, name: str) -> Address:
+    def with_name(self, name: str) -> Address:
         """The index ``name`` on the same cluster."""
         return replace(self, name=name)
 
@@ -106,7 +108,7 @@ def parse_address(location: str) -> Address:
             "in it, none of - _ + . in front"
         )
     hosts = tuple(_host(parts.scheme, host, prefix, location) for host in parts.netloc.split(","))
-    return Address(hosts, name, _making(parts.query, location))
+    return Address(hosts, name, _options(parts.query, location))
 
 
 def credentials(environment: Mapping[str, str] | None = None) -> Credentials:
@@ -116,35 +118,35 @@ def credentials(environment: Mapping[str, str] | None = None) -> Credentials:
     isn't there.
     """
     env = os.environ if environment is None else environment
-    found = Credentials(
+    who = Credentials(
         env.get("ELASTICSEARCH_API_KEY", "").strip(),  # a secret's file tends to end in a newline
         env.get("ELASTICSEARCH_USERNAME", ""),
         env.get("ELASTICSEARCH_PASSWORD", ""),
         env.get("ELASTICSEARCH_CA_CERTS", ""),
         env.get("ELASTICSEARCH_CA_FINGERPRINT", ""),
     )
-    if not re.fullmatch(r"[!-~]*", found.api_key):
+    if not re.fullmatch(r"[!-~]*", who.api_key):
         raise ServerError(
             "ELASTICSEARCH_API_KEY holds a blank, a line break or a letter that no key has; set it to what "
             "the server gave as the key's `encoded` form"
         )
-    if not found.api_key and bool(found.user) != bool(found.password):
-        missing = "ELASTICSEARCH_PASSWORD" if found.user else "ELASTICSEARCH_USERNAME"
+    if not who.api_key and bool(who.user) != bool(who.password):
+        missing = "ELASTICSEARCH_PASSWORD" if who.user else "ELASTICSEARCH_USERNAME"
         raise ServerError(f"{missing} isn't set; a user and a password are needed together")
-    if found.ca_certs and not Path(found.ca_certs).is_file():
-        raise ServerError(f"ELASTICSEARCH_CA_CERTS names {found.ca_certs}, which isn't a file")
-    return found
+    if who.ca_certs and not Path(who.ca_certs).is_file():
+        raise ServerError(f"ELASTICSEARCH_CA_CERTS names {who.ca_certs}, which isn't a file")
+    return who
 
 
 def seconds(variable: str, environment: Mapping[str, str] | None = None) -> float:
     """What one of SECONDS says, or its default; ServerError where that is no number of seconds."""
-    said = (os.environ if environment is None else environment).get(variable) or SECONDS[variable]
+    text = (os.environ if environment is None else environment).get(variable) or SECONDS[variable]
     try:
-        value = float(said)
+        value = float(text)
     except ValueError:
         value = -1.0
     if not 0 < value < 1e6:
-        raise ServerError(f"{variable} is {said!r}; give a number of seconds")
+        raise ServerError(f"{variable} is {text!r}; give a number of seconds")
     return value
 
 
@@ -160,18 +162,18 @@ def _host(scheme: str, host: str, prefix: str, location: str) -> str:
     return f"{scheme}://{name}:{port}{prefix}"
 
 
-def _making(query: str, location: str) -> Making:
-    making = Making()
+def _options(query: str, location: str) -> IndexOptions:
+    options = IndexOptions()
     for key, value in parse_qsl(query, keep_blank_values=True):
         if key == "shards" and value.isdecimal() and 1 <= int(value) <= 1024:
-            making = replace(making, shards=int(value))
+            options = replace(options, shards=int(value))
         elif key == "replicas" and (value == "auto" or value.isdecimal()):
-            making = replace(making, replicas="auto" if value == "auto" else int(value))
+            options = replace(options, replicas="auto" if value == "auto" else int(value))
         elif key == "codec" and value in CODECS:
-            making = replace(making, codec=value)
+            options = replace(options, codec=value)
         else:
             raise CaptionIndexError(
                 f"{location}: {key}={value} isn't known; known are shards=1…1024, replicas=0… or auto, "
                 f"codec={'|'.join(CODECS)}"
             )
-    return making
+    return options

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import CaptionIndexError
-from .address import Making
+from .address import IndexOptions
 from .catalogue import Catalogue
 from .queries import Body
 from .records import CONTROL_ID
@@ -23,20 +23,20 @@ def existing(server: Server) -> str | None:
 
     CaptionIndexError: an alias of several indices, an index that isn't captrawl's or of another format.
     """
-    found = server.ask(lambda es: _mappings(es, server.address.name))
-    if found is None:
+    mappings = server.ask(lambda es: _mappings(es, server.address.name))
+    if mappings is None:
         return None
-    if len(found) > 1:
-        names = ", ".join(sorted(found))
+    if len(mappings) > 1:
+        names = ", ".join(sorted(mappings))
         raise CaptionIndexError(
-            f"{server.address} is an alias of {len(found)} indices ({names}); name one of them"
+            f"{server.address} is an alias of {len(mappings)} indices ({names}); name one of them"
         )
-    ((index, held),) = found.items()
-    if held and not is_ours(held["mappings"]):
-        told: Any = (held["mappings"].get("_meta") or {}).get("captrawl")
-        if told:
+    ((index, answer),) = mappings.items()
+    if answer and not is_ours(answer["mappings"]):
+        meta: Any = (answer["mappings"].get("_meta") or {}).get("captrawl")
+        if meta:
             raise CaptionIndexError(
-                f"{server.address} holds captrawl's index format {told}, this captrawl's is "
+                f"{server.address} holds captrawl's index format {meta}, this captrawl's is "
                 f"{mapping()['_meta']['captrawl']}; build a new index, or use the captrawl that made it"
             )
         raise CaptionIndexError(
@@ -45,34 +45,34 @@ def existing(server: Server) -> str | None:
     return index
 
 
-def make(server: Server, **noted: str) -> str:
+def make(server: Server, **extra: str) -> str:
     """Make the index that the address names, and return its name; another process may just have done so.
 
-    ``noted`` goes into the index's own record.
+    ``extra`` goes into the index's own record.
     """
     from elasticsearch import BadRequestError
 
     def create(es: Elasticsearch) -> None:
         try:
             es.indices.create(
-                index=server.address.name, mappings=mapping(), settings=settings(server.address.making)
+                index=server.address.name, mappings=mapping(), settings=settings(server.address.options)
             )
         except BadRequestError as error:
             if "resource_already_exists_exception" not in str(error.body):
                 raise
 
-    name, told = server.address.name, mapping()["_meta"]["captrawl"]
+    name, meta = server.address.name, mapping()["_meta"]["captrawl"]
     server.ask(create)
-    change_control(Catalogue(server, name), lambda detail: {**detail, **told, **noted})
+    change_control(Catalogue(server, name), lambda detail: {**detail, **meta, **extra})
     return name
 
 
-def settings(making: Making) -> Body:
+def settings(options: IndexOptions) -> Body:
     """The settings of a new index."""
-    index: Body = {"number_of_shards": making.shards, "codec": making.codec}
-    if making.replicas == "auto":
+    index: Body = {"number_of_shards": options.shards, "codec": options.codec}
+    if options.replicas == "auto":
         return {**index, "auto_expand_replicas": "0-1"}
-    return {**index, "number_of_replicas": making.replicas}
+    return {**index, "number_of_replicas": options.replicas}
 
 
 def _mappings(es: Elasticsearch, name: str) -> Mapping[str, Any] | None:
@@ -86,9 +86,9 @@ def _mappings(es: Elasticsearch, name: str) -> Mapping[str, Any] | None:
     except AuthorizationException:
         # The right to read alone: the index's own record tells.
         try:
-            found = es.get(index=name, id=CONTROL_ID).body
+            record = es.get(index=name, id=CONTROL_ID).body
         except NotFoundError as error:
             if dict(error.body).get("found") is False:
                 raise CaptionIndexError(f"index {name} wasn't made by captrawl; name another") from error
             return None
-        return {found["_index"]: {}}
+        return {record["_index"]: {}}

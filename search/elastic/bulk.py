@@ -46,8 +46,8 @@ class Bulk:
             try:
                 for chunk in chunks(operations):
                     if len(under_way) >= IN_FLIGHT:
-                        done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-                        _raise_first(done)
+                        ended, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+                        _raise_first(ended)
                     under_way.add(pool.submit(self.send, chunk))
                     sent += len(chunk)
                 _raise_first(under_way)
@@ -58,18 +58,18 @@ class Bulk:
 
     def send(self, operations: Sequence[bytes]) -> None:
         """Send one request's operations, again and again those that the server is too busy for."""
-        left, end, pause = list(operations), monotonic() + self.server.patience, 0.25
-        while left:
-            results = self._request(left)
+        waiting, end, pause = list(operations), monotonic() + self.server.patience, 0.25
+        while waiting:
+            results = self._request(waiting)
             busy = [
                 operation
-                for operation, result in zip(left, results, strict=True)
+                for operation, result in zip(waiting, results, strict=True)
                 if self._is_busy(result, patient=monotonic() < end and not self.stop.is_set())
             ]
             if busy:
                 self.stop.wait(pause)
                 pause = min(pause * 2, 15.0)
-            left = busy
+            waiting = busy
 
     def _request(self, operations: Sequence[bytes]) -> list[Mapping[str, Any]]:
         """The results that aren't plain success: none, or one an operation."""

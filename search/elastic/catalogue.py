@@ -79,18 +79,18 @@ class Catalogue:
         kinds = {"kinds": {"filter": {"exists": {"field": "kind"}}}}
         everything = {"size": 0, "track_total_hits": True, "aggs": kinds}
         searches = [header, records, header, everything]
-        known, total = self.server.ask(
+        of_files, of_all = self.server.ask(
             lambda es: checked(es.msearch(index=self.index, searches=searches).body)
         )
-        values = known["aggregations"]
+        values = of_files["aggregations"]
         rows = int(values["rows"]["value"])
-        found = total["hits"]["total"]["value"] - total["aggregations"]["kinds"]["doc_count"]
+        in_index = of_all["hits"]["total"]["value"] - of_all["aggregations"]["kinds"]["doc_count"]
         return View(
-            files=known["hits"]["total"]["value"],
+            files=of_files["hits"]["total"]["value"],
             rows=rows,
             marks=int(values["mark"]["value"]),
             pending=values["pending"]["doc_count"],
-            strays=found - rows,
+            strays=in_index - rows,
         )
 
     def committed(self) -> dict[str, FileRecord]:
@@ -169,6 +169,6 @@ def checked(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _record(source: Mapping[str, Any]) -> FileRecord:
     detail = source["detail"]
-    known = detail["committed"]
-    fingerprint = Fingerprint(known.get("rows", 0), known.get("size", 0), known.get("digest", ""))
+    committed = detail["committed"]
+    fingerprint = Fingerprint(committed.get("rows", 0), committed.get("size", 0), committed.get("digest", ""))
     return FileRecord(source["file"], source.get("load", ""), source.get("rows", 0), fingerprint)

@@ -15,18 +15,18 @@ BUSY = frozenset({429, 502, 503, 504})
 """Statuses of a request, or of one document of it, that is worth asking again."""
 
 
-def is_transient(error: ApiError | TransportError, *, waited_for: float, left: float) -> bool:
-    """Whether to ask again, with ``left`` seconds of patience; a time-out has cost ``waited_for`` already."""
+def is_transient(error: ApiError | TransportError, *, waited_for: float, seconds_left: float) -> bool:
+    """Whether to ask again, with ``seconds_left`` of patience; a time-out has cost ``waited_for`` already."""
     from elastic_transport import TlsError
     from elasticsearch import ApiError, ConnectionTimeout
     from elasticsearch import ConnectionError as NoConnection
 
-    if left <= 0:
+    if seconds_left <= 0:
         return False
     if isinstance(error, ApiError):
         return error.status_code in BUSY and not is_block(error.body)
     if isinstance(error, ConnectionTimeout):
-        return left > waited_for
+        return seconds_left > waited_for
     return isinstance(error, NoConnection) and not isinstance(error, TlsError)
 
 
@@ -148,5 +148,5 @@ def blocked(name: str, reason: str) -> ServerError:
 
 def _short(error: Exception) -> str:
     """What happened, as the client has it in its message: its str() is only "Connection error"."""
-    said: object = getattr(error, "message", "") or error
-    return re.sub(r"^HTTPS?Connection\(.*?\): ", "", " ".join(str(said).split()))[:200]
+    message: object = getattr(error, "message", "") or error
+    return re.sub(r"^HTTPS?Connection\(.*?\): ", "", " ".join(str(message).split()))[:200]

@@ -1,12 +1,6 @@
 """Captions in Elasticsearch: one index, shared by a team, filled by many machines.
 
-elastic_address    where, and who asks          elastic_schema     mapping, row ↔ document
-elastic_server     the client, asked patiently  elastic_queries    query bodies: pure functions
-elastic_errors     its errors, in clear lines   elastic_catalogue  which rows count, and reading them
-elastic_files      files in and out             elastic_bulk       bulk requests
-elastic_session    settings while loading       elastic_scan       every match once
-elastic_index      found, recognised, made      elastic_swap       a new index behind an alias
-elastic_ordered    the first rows in an order
+The questions of the caption protocol stand here; what they are put together from, in the folder's map.
 """
 
 from __future__ import annotations
@@ -25,8 +19,8 @@ from ..query import CaptionQuery, sample_start
 from .address import parse_address
 from .admin import existing, make
 from .catalogue import Catalogue
+from .first_rows import first_rows
 from .load import Files
-from .ordered import ordered
 from .queries import (
     CORPUS_ORDER,
     PRIORITY_ORDER,
@@ -100,7 +94,7 @@ class ElasticCaptions:
 
     def files(self) -> dict[str, Fingerprint]:
         """What is durably in: every corpus file's identity and fingerprint, bytewise."""
-        committed = self._asked(lambda catalogue: catalogue.committed())
+        committed = self._follow_alias(lambda catalogue: catalogue.committed())
         return {name: record.fingerprint for name, record in committed.items()}
 
     def loading(self) -> contextlib.AbstractContextManager[None]:
@@ -117,7 +111,7 @@ class ElasticCaptions:
 
     def rows(self) -> int:
         """How many rows are in."""
-        return self._asked(lambda catalogue: catalogue.view().rows)
+        return self._follow_alias(lambda catalogue: catalogue.view().rows)
 
     def count(self, queries: Sequence[CaptionQuery]) -> list[int]:
         """How many rows match each query."""
@@ -128,40 +122,40 @@ class ElasticCaptions:
             around = (query.prefix_tokens(), query.exclude_tokens(), query.filters)
             alike.setdefault(around, []).append(place)
         groups = list(alike.values())
-        return self._read(lambda catalogue, visible: _counted(catalogue, queries, groups, visible))
+        return self._over_committed(lambda catalogue, visible: _counts(catalogue, queries, groups, visible))
 
     def sample(self, query: CaptionQuery, size: int, seed: int) -> pa.Table:
         """At most ``size`` matching rows: ascending priority from sample_start(seed), wrapping round."""
         start = sample_start(seed)
 
-        def drawn(catalogue: Catalogue, visible: Visible) -> list[Mapping[str, Any]]:
+        def documents(catalogue: Catalogue, visible: Visible) -> list[Mapping[str, Any]]:
             ahead = [matching(part, visible, from_priority(start)) for part in parts(query)]
-            found = ordered(catalogue, ahead, PRIORITY_ORDER, size)
-            if len(found) < size:
+            sources = first_rows(catalogue, ahead, PRIORITY_ORDER, size)
+            if len(sources) < size:
                 behind = [matching(part, visible, below_priority(start)) for part in parts(query)]
-                found += ordered(catalogue, behind, PRIORITY_ORDER, size - len(found))
-            return found
+                sources += first_rows(catalogue, behind, PRIORITY_ORDER, size - len(sources))
+            return sources
 
-        return rows_table(self._read(drawn))
+        return rows_table(self._over_committed(documents))
 
     def first(self, query: CaptionQuery, size: int, after: RowId | None) -> pa.Table:
         """At most ``size`` matching rows behind ``after``, in corpus order."""
         start = list(after) if after else None
 
-        def found(catalogue: Catalogue, visible: Visible) -> list[Mapping[str, Any]]:
-            asked = [matching(part, visible) for part in parts(query)]
-            return ordered(catalogue, asked, CORPUS_ORDER, size, after=start)
+        def documents(catalogue: Catalogue, visible: Visible) -> list[Mapping[str, Any]]:
+            bodies = [matching(part, visible) for part in parts(query)]
+            return first_rows(catalogue, bodies, CORPUS_ORDER, size, after=start)
 
-        return rows_table(self._read(found))
+        return rows_table(self._over_committed(documents))
 
     def relevant(self, query: CaptionQuery, size: int) -> pa.Table:
         """At most ``size`` matching rows, the highest BM25 score first; equal scores in corpus order."""
 
-        def found(catalogue: Catalogue, visible: Visible) -> list[Mapping[str, Any]]:
-            asked = [scored(part, visible) for part in parts(query)]
-            return ordered(catalogue, asked, SCORE_ORDER, size)
+        def documents(catalogue: Catalogue, visible: Visible) -> list[Mapping[str, Any]]:
+            bodies = [scored(part, visible) for part in parts(query)]
+            return first_rows(catalogue, bodies, SCORE_ORDER, size)
 
-        return rows_table(self._read(found))
+        return rows_table(self._over_committed(documents))
 
     def scans(self, queries: Sequence[CaptionQuery]) -> Iterator[tuple[int, pa.RecordBatch]]:
         """:meth:`scan` of each query in their order, every batch behind the number of its query."""
@@ -170,8 +164,8 @@ class ElasticCaptions:
 
     def scan(self, query: CaptionQuery) -> Iterator[pa.RecordBatch]:
         """Every matching row once, in any order, in constant memory; raises rather than end early."""
-        asked = [matching(part) for part in parts(query)]
-        yield from self._asked(lambda catalogue: scan(catalogue, catalogue.committed(), asked))
+        bodies = [matching(part) for part in parts(query)]
+        yield from self._follow_alias(lambda catalogue: scan(catalogue, catalogue.committed(), bodies))
 
     def close(self) -> None:
         """Close the connections; closing twice does nothing."""
@@ -192,11 +186,11 @@ class ElasticCaptions:
             Files(self._catalogue).tidy()
             yield
 
-    def _read(self, question: Callable[[Catalogue, Visible], T]) -> T:
+    def _over_committed(self, question: Callable[[Catalogue, Visible], T]) -> T:
         """The answer of ``question`` over exactly the committed rows."""
-        return self._asked(lambda catalogue: catalogue.read(partial(question, catalogue)))
+        return self._follow_alias(lambda catalogue: catalogue.read(partial(question, catalogue)))
 
-    def _asked(self, question: Callable[[Catalogue], T]) -> T:
+    def _follow_alias(self, question: Callable[[Catalogue], T]) -> T:
         """The answer of ``question``; asked again of the new index where an alias was moved to it."""
         try:
             return question(self._catalogue)
@@ -211,22 +205,22 @@ class ElasticCaptions:
         return question(self._opened)
 
 
-def _counted(
+def _counts(
     catalogue: Catalogue, queries: Sequence[CaptionQuery], groups: Sequence[Sequence[int]], visible: Visible
 ) -> list[int]:
     """The counts of ``queries``; the places in one group differ in their synonyms only."""
-    counted = [0] * len(queries)
-    cut = [parts(query) for query in queries]
+    totals = [0] * len(queries)
+    pieces_of = [parts(query) for query in queries]
     for group in groups:
-        narrow = [place for place in group if len(cut[place]) == 1]
+        narrow = [place for place in group if len(pieces_of[place]) == 1]
         for start in range(0, len(narrow), COUNTED_AT_ONCE):
             part = narrow[start : start + COUNTED_AT_ONCE]
             answer = catalogue.search(counts([queries[place] for place in part], visible))
             for place, bucket in zip(part, answer["aggregations"]["queries"]["buckets"], strict=True):
-                counted[place] = bucket["doc_count"]
-    for place, pieces in enumerate(cut):
+                totals[place] = bucket["doc_count"]
+    for place, pieces in enumerate(pieces_of):
         if len(pieces) > 1:
             answer = catalogue.search(wide_count(pieces, visible))
             none = answer["aggregations"]["queries"]["buckets"][-1]["doc_count"]
-            counted[place] = answer["hits"]["total"]["value"] - none
-    return counted
+            totals[place] = answer["hits"]["total"]["value"] - none
+    return totals

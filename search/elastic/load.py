@@ -36,7 +36,7 @@ from .records import change_record, file_record_id, get_record
 from .scan import Snapshot
 from .schema import deletion, operations
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 DOOMED = ""
 _MOST_LOADS = 60_000
 _LOSSES = 5
@@ -59,8 +59,8 @@ class Entry:
         if document is None:
             return cls(file)
         record = document["record"]
-        known = (record.get("load", ""), record.get("rows", 0), record.get("mark", 0))
-        return cls(file, *known, record["detail"]["committed"], record["detail"]["pending"])
+        committed = (record.get("load", ""), record.get("rows", 0), record.get("mark", 0))
+        return cls(file, *committed, record["detail"]["committed"], record["detail"]["pending"])
 
     def document(self) -> Body | None:
         """As the index is to hold it; None where nothing is left to say."""
@@ -98,14 +98,14 @@ class Files:
 
     def remove(self, file: str) -> None:
         """Take a file's rows out; CaptionIndexError where it isn't in."""
-        taken: list[str] = []
+        loads: list[str] = []
 
         def out(entry: Entry) -> Entry:
             if not entry.load:
-                if taken:  # the first try did it, and its answer was lost
+                if loads:  # the first try did it, and its answer was lost
                     return entry
                 raise CaptionIndexError(f"{self.catalogue.server.address} doesn't hold {file}")
-            taken.append(entry.load)
+            loads.append(entry.load)
             return Entry(file, pending={**entry.pending, entry.load: DOOMED})
 
         self._change(file, out)
@@ -113,18 +113,18 @@ class Files:
 
     def _give_up(self, file: str, load: str) -> None:
         try:
-            if self._change(file, lambda entry: _doomed(entry, load)).load != load:
+            if self._change(file, lambda entry: _with_doomed(entry, load)).load != load:
                 self.delete_rows([load])
             self.clean(file)
         except CaptionIndexError as error:
-            log.warning("rows of %s are left behind, unseen, until it is indexed again: %s", file, error)
+            logger.warning("rows of %s are left behind, unseen, until it is indexed again: %s", file, error)
 
     def clean(self, file: str) -> None:
         """Delete the rows of the file's doomed loads, and the record where nothing is left of the file."""
-        doomed = [load for load, reads in self._entry(file).pending.items() if reads == DOOMED]
-        if doomed:
-            self.delete_rows(doomed)
-            self._change(file, lambda entry: _without(entry, doomed))
+        loads = [load for load, reads in self._entry(file).pending.items() if reads == DOOMED]
+        if loads:
+            self.delete_rows(loads)
+            self._change(file, lambda entry: _without(entry, loads))
 
     def tidy(self) -> None:
         """Delete what killed processes left: the rows of doomed loads, and of loads that no record names."""
@@ -133,13 +133,13 @@ class Files:
         if self.catalogue.view().strays <= 0:
             return
         loads: Body = {"size": 0, "aggs": {"loads": {"terms": {"field": "load", "size": _MOST_LOADS}}}}
-        found = self.catalogue.search(loads)["aggregations"]["loads"]["buckets"]
+        buckets = self.catalogue.search(loads)["aggregations"]["loads"]["buckets"]
         # Read behind the rows: a load notes itself before it writes its first.
-        named: set[str] = set()
+        in_records: set[str] = set()
         for document in self.catalogue.documents(of_kind("file")):
             entry = Entry.of(document["record"]["file"], document)
-            named |= {entry.load, *entry.pending}
-        self.delete_rows([bucket["key"] for bucket in found if bucket["key"] not in named])
+            in_records |= {entry.load, *entry.pending}
+        self.delete_rows([bucket["key"] for bucket in buckets if bucket["key"] not in in_records])
 
     def delete_rows(self, loads: list[str]) -> None:
         """Delete every row of ``loads``, which nobody may see any more."""
@@ -171,22 +171,22 @@ class Files:
         reads = _reading(file)
         fresh = str(10**14 + secrets.randbelow(9 * 10**14))
 
-        def begun(entry: Entry) -> Entry:
+        def with_load(entry: Entry) -> Entry:
             if reads in entry.pending.values():
                 return entry
             others = dict.fromkeys(entry.pending, DOOMED)
             return replace(entry, pending={**others, fresh: reads})
 
-        entry = self._change(file.file, begun)
+        entry = self._change(file.file, with_load)
         return next(load for load, reading in entry.pending.items() if reading == reads)
 
     def _commit(self, file: CorpusFile, load: str, rows: int) -> None:
         self._refresh()
-        found = self._rows_of([load])
-        if found != rows:
+        in_index = self._rows_of([load])
+        if in_index != rows:
             raise CaptionIndexError(
-                f"{file.file}: {rows} rows were written, but {self.catalogue.server.address} holds {found}; "
-                "run the same command again"
+                f"{file.file}: {rows} rows were written, but {self.catalogue.server.address} holds "
+                f"{in_index}; run the same command again"
             )
 
         def whole(entry: Entry) -> Entry:
@@ -217,25 +217,27 @@ class Files:
 
     def _change(self, file: str, change: Callable[[Entry], Entry]) -> Entry:
         """Put the file's record through ``change`` and return it."""
-        changed = change_record(
+        document = change_record(
             self.catalogue.server,
             self.catalogue.index,
             file_record_id(file),
             lambda document: change(Entry.of(file, document)).document(),
         )
-        return Entry.of(file, changed)
+        return Entry.of(file, document)
 
 
-def _doomed(entry: Entry, load: str) -> Entry:
+def _with_doomed(entry: Entry, load: str) -> Entry:
     return replace(entry, pending={**entry.pending, load: DOOMED}) if load in entry.pending else entry
 
 
 def _without(entry: Entry, loads: Iterable[str]) -> Entry:
-    gone = set(loads)
-    return replace(entry, pending={load: reads for load, reads in entry.pending.items() if load not in gone})
+    removed = set(loads)
+    return replace(
+        entry, pending={load: reads for load, reads in entry.pending.items() if load not in removed}
+    )
 
 
 def _reading(file: CorpusFile) -> str:
     """What a load of ``file`` writes: the same digest, the same documents."""
-    read = (ANALYZER_VERSION, file.fingerprint, file.preset, sorted(file.columns.items()))
-    return hashlib.sha256(repr(read).encode()).hexdigest()[:32]
+    inputs = (ANALYZER_VERSION, file.fingerprint, file.preset, sorted(file.columns.items()))
+    return hashlib.sha256(repr(inputs).encode()).hexdigest()[:32]

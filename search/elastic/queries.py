@@ -51,16 +51,16 @@ def parts(query: CaptionQuery) -> list[CaptionQuery]:
     room = MOST_CLAUSES - around - sum(map(len, query.filters.conditions()))
     if sum(map(len, query.synonym_tokens())) <= room:
         return [query]
-    made: list[list[str]] = []
-    left = 0
+    groups: list[list[str]] = []
+    room_left = 0
     for synonym in query.synonyms:
         size = len(tokens(synonym))
-        if size > left:
-            made.append([])
-            left = room
-        made[-1].append(synonym)
-        left -= size
-    return [replace(query, synonyms=tuple(part)) for part in made]
+        if size > room_left:
+            groups.append([])
+            room_left = room
+        groups[-1].append(synonym)
+        room_left -= size
+    return [replace(query, synonyms=tuple(part)) for part in groups]
 
 
 def synonyms(query: CaptionQuery) -> Body:
@@ -70,11 +70,11 @@ def synonyms(query: CaptionQuery) -> Body:
 
 def surroundings(query: CaptionQuery, visible: Visible = ()) -> Body:
     """What a query asks for besides its synonyms: the clauses of a bool query."""
-    wanted = [phrase(query.prefix_tokens())] if query.prefix_tokens() else []
-    wanted += [_condition(condition) for condition in query.filters.conditions()]
-    unwanted = [phrase(words) for words in query.exclude_tokens()]
-    clauses: Body = {"filter": [*wanted, *visible]} if wanted or visible else {}
-    return {**clauses, "must_not": unwanted} if unwanted else clauses
+    required = [phrase(query.prefix_tokens())] if query.prefix_tokens() else []
+    required += [_condition(condition) for condition in query.filters.conditions()]
+    excluded = [phrase(words) for words in query.exclude_tokens()]
+    clauses: Body = {"filter": [*required, *visible]} if required or visible else {}
+    return {**clauses, "must_not": excluded} if excluded else clauses
 
 
 def matching(query: CaptionQuery, visible: Visible = (), *more: Body) -> Body:

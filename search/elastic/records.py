@@ -39,24 +39,24 @@ def change_record(
     def attempt(es: Elasticsearch) -> tuple[bool, Body | None]:
         from elasticsearch import ConflictError
 
-        found, version = _get(es, index, identity)
-        wanted = change(found)
-        if wanted == found:
-            return True, wanted
+        document, version = _get(es, index, identity)
+        new = change(document)
+        if new == document:
+            return True, new
         try:
-            if wanted is not None:
-                es.index(index=index, id=identity, document=wanted, refresh=True, **version)
+            if new is not None:
+                es.index(index=index, id=identity, document=new, refresh=True, **version)
             else:
                 version.pop("op_type", None)
                 es.delete(index=index, id=identity, refresh=True, **version)
         except ConflictError:
             return False, None
-        return True, wanted
+        return True, new
 
     while True:
-        done, changed = server.ask(attempt, patience=server.patience)
-        if done:
-            return changed
+        written, document = server.ask(attempt, patience=server.patience)
+        if written:
+            return document
 
 
 def _get(es: Elasticsearch, index: str, identity: str) -> tuple[Body | None, Any]:
@@ -64,9 +64,9 @@ def _get(es: Elasticsearch, index: str, identity: str) -> tuple[Body | None, Any
     from elasticsearch import NotFoundError
 
     try:
-        found = es.get(index=index, id=identity).body
+        answer = es.get(index=index, id=identity).body
     except NotFoundError as error:
         if cast("Body", error.body).get("found") is not False:  # the index itself is gone
             raise
         return None, {"op_type": "create"}
-    return found["_source"], {"if_seq_no": found["_seq_no"], "if_primary_term": found["_primary_term"]}
+    return answer["_source"], {"if_seq_no": answer["_seq_no"], "if_primary_term": answer["_primary_term"]}

@@ -2,8 +2,8 @@
 
 A point in time is a snapshot of every shard, held by one copy of it. When that copy's node dies, so does the
 snapshot, and a new one orders its documents otherwise. So a scan goes by units, groups of committed files,
-and notes in a bit a row what it has given of the current one; after a loss it reads the unit again and leaves
-those rows out. A scan either gives every row of the files that were in when it began, or raises.
+and notes in a bit a row what it has returned of the current one; after a loss it reads the unit again and
+leaves those rows out. A scan either gives every row of the files that were in when it began, or raises.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .errors import is_lost
 from .queries import SCAN_ORDER, Body, in_loads
 from .schema import NOT_RETURNED, rows_table
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 PAGE = 10_000
 """Documents a request: the most that a server gives by default."""
@@ -39,16 +39,16 @@ Hits = list[Mapping[str, Any]]
 
 
 def scan(
-    catalogue: Catalogue, files: Mapping[str, FileRecord], asked: Sequence[Body]
+    catalogue: Catalogue, files: Mapping[str, FileRecord], queries: Sequence[Body]
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of ``files``, which are all that are in, that match one of ``asked``.
+    """The rows of ``files``, which are all that are in, that match one of ``queries``.
 
     They come once each, in batches of at most PAGE, in any order.
     """
     with contextlib.closing(Snapshot(catalogue)) as snapshot:
         snapshot.renew(list(files.values()))
         for unit in units(list(files.values())):
-            yield from _unit(snapshot, asked, unit)
+            yield from _unit(snapshot, queries, unit)
 
 
 def units(files: Sequence[FileRecord]) -> Iterator[list[FileRecord]]:
@@ -118,14 +118,14 @@ class Snapshot:
     def close(self) -> None:
         """Let the server drop the snapshot; a server that can't be asked drops it by itself."""
         if self.id:
-            held, self.id = self.id, ""
+            identity, self.id = self.id, ""
             with contextlib.suppress(CaptionIndexError):
-                self.catalogue.server.ask(lambda es: es.close_point_in_time(id=held), patience=0.0)
+                self.catalogue.server.ask(lambda es: es.close_point_in_time(id=identity), patience=0.0)
 
 
 @dataclass(slots=True)
-class _Given:
-    """Which rows of which files have been given: a bit each."""
+class _ReturnedRows:
+    """Which rows of which files the scan has returned: a bit each."""
 
     bits: dict[str, NDArray[np.uint8]] = field(default_factory=dict[str, NDArray[np.uint8]])
 
@@ -152,23 +152,25 @@ class _Given:
         return self.bits.get(file, np.zeros(0, np.uint8))
 
 
-def _unit(snapshot: Snapshot, asked: Sequence[Body], unit: Sequence[FileRecord]) -> Iterator[pa.RecordBatch]:
+def _unit(
+    snapshot: Snapshot, queries: Sequence[Body], unit: Sequence[FileRecord]
+) -> Iterator[pa.RecordBatch]:
     """Every match in ``unit`` once, over as many snapshots as it takes."""
     loads = in_loads([file.load for file in unit])
     sizes = {file.file: file.rows for file in unit}
-    given = _Given()
+    returned = _ReturnedRows()
     losses = 0
     while True:
         try:
-            for page in (page for query in asked for page in _pages(snapshot, _both(query, loads))):
-                rows = given.note(rows_table([hit["_source"] for hit in page]), sizes)
+            for page in (page for query in queries for page in _pages(snapshot, _both(query, loads))):
+                rows = returned.note(rows_table([hit["_source"] for hit in page]), sizes)
                 losses = losses if rows.num_rows == 0 else 0
                 yield from rows.to_batches()
         except CaptionIndexError as error:
             losses += 1
             if losses > _LOSSES or not is_lost(error):
                 raise
-            log.warning("the scan lost its snapshot (%s); going on with a new one", error)
+            logger.warning("the scan lost its snapshot (%s); going on with a new one", error)
             snapshot.renew(unit)
         else:
             return
@@ -179,17 +181,17 @@ def _both(query: Body, loads: Body) -> Body:
 
 
 def _pages(snapshot: Snapshot, query: Body) -> Iterator[Hits]:
-    """The pages of all slices as they come; each slice's next page is asked for while one is worked on."""
+    """The pages of all slices as they come; each slice's next page is requested while one is worked on."""
     with ThreadPoolExecutor(SLICES, thread_name_prefix="scan") as pool:
-        asked: dict[Future[Hits], int] = {
+        requests: dict[Future[Hits], int] = {
             pool.submit(snapshot.page, query, part, parts=SLICES): part for part in range(SLICES)
         }
-        while asked:
-            for future in wait(asked, return_when=FIRST_COMPLETED).done:
-                part = asked.pop(future)
+        while requests:
+            for future in wait(requests, return_when=FIRST_COMPLETED).done:
+                part = requests.pop(future)
                 page = future.result()
                 if len(page) == PAGE:
                     after = page[-1]["sort"]
-                    asked[pool.submit(snapshot.page, query, part, parts=SLICES, after=after)] = part
+                    requests[pool.submit(snapshot.page, query, part, parts=SLICES, after=after)] = part
                 if page:
                     yield page

@@ -2,7 +2,7 @@
 
 A row is one document: what the corpus said, as it said it (`caption`, `url`, …), and beside it what is
 searched: `tokens` (the one analyzer's, joined by blanks), `side`, and the keys that filters compare. `load`
-names the attempt that wrote it; readers see the loads that file records call committed (elastic_files).
+names the attempt that wrote it; readers see the loads that file records call committed (load.py).
 
 Records are documents with a `kind`: one `file` a corpus file, one `index` for the whole.
 
@@ -74,10 +74,10 @@ def mapping() -> dict[str, Any]:
     }
 
 
-def is_ours(found: _JSON) -> bool:
+def is_ours(answer: _JSON) -> bool:
     """Whether a mapping that the server gave is of this format, field by field."""
-    wanted = mapping()
-    return all(found.get(part) == wanted[part] for part in ("dynamic", "_meta", "properties"))
+    ours = mapping()
+    return all(answer.get(part) == ours[part] for part in ("dynamic", "_meta", "properties"))
 
 
 def row_id(load: str, row: int) -> str:

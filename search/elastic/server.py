@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
 T = TypeVar("T")
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 READ_PATIENCE = 15.0
 """Seconds that a question is asked again: long enough for a replica to take over from a dead node."""
@@ -74,12 +74,14 @@ class Server:
             try:
                 return call(self.client)
             except (ApiError, TransportError) as error:
-                left = 0.0 if stop.is_set() else end - time.monotonic()
-                if not is_transient(error, waited_for=self.timeout, left=left):
+                seconds_left = 0.0 if stop.is_set() else end - time.monotonic()
+                if not is_transient(error, waited_for=self.timeout, seconds_left=seconds_left):
                     raise translated(error, self.address, self.credentials, self.timeout) from error
-                told = logging.WARNING if patience - left > TOLD_AFTER else logging.INFO
-                log.log(told, "%s: %s; asking again for %.0f s", self.address, reason_of(error), left)
-            stop.wait(min(pause * random.uniform(0.5, 1.0), left))
+                level = logging.WARNING if patience - seconds_left > TOLD_AFTER else logging.INFO
+                logger.log(
+                    level, "%s: %s; asking again for %.0f s", self.address, reason_of(error), seconds_left
+                )
+            stop.wait(min(pause * random.uniform(0.5, 1.0), seconds_left))
             pause = min(pause * 2, 15.0)
 
     def close(self) -> None:
@@ -133,7 +135,7 @@ def _trust(address: Address, who: Credentials) -> dict[str, Any]:
     parts = [urlsplit(host) for host in address.hosts]
     if parts[0].scheme == "http":
         if (who.api_key or who.user) and any(part.hostname not in _LOOPBACK for part in parts):
-            log.warning("%s is plain http: the credentials travel unencrypted", address.hosts[0])
+            logger.warning("%s is plain http: the credentials travel unencrypted", address.hosts[0])
         return {}
     options: dict[str, Any] = {}
     if who.ca_certs:
@@ -154,8 +156,8 @@ def _check_version(server: Server, *, patience: float) -> None:
             return {}
 
     for node in server.ask(version, patience=patience).get("nodes", {}).values():
-        found = str(node["version"])
-        if not OLDEST <= tuple(int(part) for part in found.split(".")[:2]) < BEYOND:
+        number = str(node["version"])
+        if not OLDEST <= tuple(int(part) for part in number.split(".")[:2]) < BEYOND:
             raise ServerError(
-                f"{server.address.hosts[0]} is Elasticsearch {found}; captrawl speaks to 8.19 and 9.x"
+                f"{server.address.hosts[0]} is Elasticsearch {number}; captrawl speaks to 8.19 and 9.x"
             )

@@ -31,7 +31,7 @@ HEARTBEAT = 20.0
 SILENT = 120.0
 """Seconds without a heartbeat after which a loader on another machine counts as dead."""
 
-_KEPT = ("refresh_interval", "number_of_replicas", "auto_expand_replicas")
+_RESTORED = ("refresh_interval", "number_of_replicas", "auto_expand_replicas")
 
 
 @contextlib.contextmanager
@@ -64,24 +64,24 @@ class _Session:
         empty = self.catalogue.view().rows == 0
         current = self._settings()
 
-        def entered(detail: Body) -> Body:
+        def with_session(detail: Body) -> Body:
             others = living(detail)
-            restore = detail["restore"] or {name: current.get(name) for name in _KEPT}
+            restore = detail["restore"] or {name: current.get(name) for name in _RESTORED}
             return {**detail, "restore": restore, "sessions": {**others, self.id: _sign()}}
 
-        self._change(entered)
-        wanted: Body = {"refresh_interval": "-1"}
+        self._change(with_session)
+        settings: Body = {"refresh_interval": "-1"}
         if empty:
-            wanted |= {"auto_expand_replicas": False, "number_of_replicas": 0}
-        self._put(wanted)
+            settings |= {"auto_expand_replicas": False, "number_of_replicas": 0}
+        self._put(settings)
 
     @contextlib.contextmanager
     def beating(self) -> Generator[None]:
         """Say every now and then that this loader lives."""
-        done = threading.Event()
+        stop = threading.Event()
 
         def beat() -> None:
-            while not done.wait(HEARTBEAT):
+            while not stop.wait(HEARTBEAT):
                 with contextlib.suppress(CaptionIndexError):  # the load itself notices a lost server
                     self._change(
                         lambda detail: {**detail, "sessions": {**detail["sessions"], self.id: _sign()}}
@@ -92,7 +92,7 @@ class _Session:
         try:
             yield
         finally:
-            done.set()
+            stop.set()
             thread.join()
 
     def impatient(self) -> _Session:
@@ -131,23 +131,23 @@ def loaders(catalogue: Catalogue) -> int:
     return len(living(record["record"]["detail"])) if record else 0
 
 
-def restored(kept: Mapping[str, Any]) -> Body:
-    """The settings that put back what ``kept`` says; None sets the server's default."""
-    settings: Body = {"refresh_interval": kept.get("refresh_interval")}
-    expand = kept.get("auto_expand_replicas")
+def restored(before: Mapping[str, Any]) -> Body:
+    """The settings that put back what ``before`` says; None sets the server's default."""
+    settings: Body = {"refresh_interval": before.get("refresh_interval")}
+    expand = before.get("auto_expand_replicas")
     if expand and expand != "false":
         return {**settings, "auto_expand_replicas": expand}
-    return {**settings, "number_of_replicas": kept.get("number_of_replicas") or 0}
+    return {**settings, "number_of_replicas": before.get("number_of_replicas") or 0}
 
 
 def change_control(catalogue: Catalogue, change: Callable[[Body], Body]) -> Body:
     """Put the detail of the index's own record through ``change`` and return it."""
 
-    def changed(document: Body | None) -> Body:
+    def new_record(document: Body | None) -> Body:
         detail: Body = document["record"]["detail"] if document else {"restore": {}, "sessions": {}}
         return {"kind": "index", "record": {"detail": change(detail)}}
 
-    document = change_record(catalogue.server, catalogue.index, CONTROL_ID, changed)
+    document = change_record(catalogue.server, catalogue.index, CONTROL_ID, new_record)
     return document["record"]["detail"] if document else {}
 
 

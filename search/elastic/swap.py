@@ -22,7 +22,7 @@ from .queries import Body
 from .server import Server, connect
 from .session import change_control, living, loaders
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -43,19 +43,19 @@ def rebuilding(location: str, *, part: tuple[int, int] | None = None) -> Generat
     readers with the old index, and the build to be taken up.
     """
     address = parse_address(location)
-    with contextlib.closing(connect(address)) as reached:
-        server = reached.patient()
+    with contextlib.closing(connect(address)) as cluster:
+        server = cluster.patient()
         current = existing(server)
-        build = address.named(next_name(address.name, current))
+        build = address.with_name(next_name(address.name, current))
         target = replace(server, address=build)
         _begin(target, address.name, part)
         rebuild = Rebuild(build.location)
         yield rebuild
-        rebuild.missing = _note_done(target, part)
+        rebuild.missing = _note_part(target, part)
         if not rebuild.missing:
             _swap(server, current, build)
             rebuild.swapped = True
-            change_control(Catalogue(target, build.name), _finished)
+            change_control(Catalogue(target, build.name), _without_build)
 
 
 def next_name(name: str, current: str | None) -> str:
@@ -78,9 +78,9 @@ def _begin(target: Server, alias: str, part: tuple[int, int] | None) -> None:
     if existing(target) is None:
         make(target, build=alias)
     elif part is None:
-        log.warning("taking up the build of %s that is there already", target.address)
+        logger.warning("taking up the build of %s that is there already", target.address)
 
-    def begun(detail: Body) -> Body:
+    def with_build(detail: Body) -> Body:
         # no format yet: another process is just making it
         if detail.get("format") and detail.get("build") != alias:
             raise CaptionIndexError(
@@ -89,33 +89,33 @@ def _begin(target: Server, alias: str, part: tuple[int, int] | None) -> None:
             )
         if part is None and living(detail):
             raise IndexBusyError(f"another process is building {target.address}; let it end, then run again")
-        known: Any = detail.get("parts") or {}
+        parts_before: Any = detail.get("parts") or {}
         parts = {
-            **known,
-            "done": [number for number in known.get("done", ()) if (number, known["of"]) != part],
+            **parts_before,
+            "done": [n for n in parts_before.get("done", ()) if (n, parts_before["of"]) != part],
         }
         return {**detail, "build": alias, "parts": parts}
 
-    change_control(Catalogue(target, target.address.name), begun)
+    change_control(Catalogue(target, target.address.name), with_build)
 
 
-def _finished(detail: Body) -> Body:
+def _without_build(detail: Body) -> Body:
     return {name: value for name, value in detail.items() if name not in ("build", "parts")}
 
 
-def _note_done(target: Server, part: tuple[int, int] | None) -> tuple[int, ...]:
+def _note_part(target: Server, part: tuple[int, int] | None) -> tuple[int, ...]:
     """Note in the build that a part is done; the parts that aren't."""
     if part is None:
         return ()
     share, shares = part
 
-    def done(detail: Body) -> Body:
-        known: Any = detail.get("parts") or {}
-        finished = set(known.get("done", ())) if known.get("of") == shares else set[int]()
-        return {**detail, "parts": {"of": shares, "done": sorted({*finished, share})}}
+    def with_part(detail: Body) -> Body:
+        parts_before: Any = detail.get("parts") or {}
+        parts_done = set(parts_before.get("done", ())) if parts_before.get("of") == shares else set[int]()
+        return {**detail, "parts": {"of": shares, "done": sorted({*parts_done, share})}}
 
-    noted = change_control(Catalogue(target, target.address.name), done)["parts"]["done"]
-    return tuple(number for number in range(1, shares + 1) if number not in noted)
+    parts = change_control(Catalogue(target, target.address.name), with_part)["parts"]
+    return tuple(number for number in range(1, shares + 1) if number not in parts["done"])
 
 
 def _swap(server: Server, current: str | None, build: Address) -> None:
@@ -144,9 +144,9 @@ def _out_of_the_way(server: Server, current: str, build: Address) -> list[Body]:
     """
     alias = server.address.name
     if current != alias and not _number(alias, current):
-        log.warning("%s, which %s stood for until now, stays: it has a name of its own", current, alias)
+        logger.warning("%s, which %s stood for until now, stays: it has a name of its own", current, alias)
         return [{"remove": {"index": current, "alias": alias}}]
-    held = server.ask(lambda es: es.indices.get_alias(index=current).body)[current]["aliases"]
-    others = {name: how for name, how in held.items() if name != alias}
+    aliases = server.ask(lambda es: es.indices.get_alias(index=current).body)[current]["aliases"]
+    others = {name: how for name, how in aliases.items() if name != alias}
     passed_on = [{"add": {**how, "index": build.name, "alias": name}} for name, how in others.items()]
     return [*passed_on, {"remove_index": {"index": current}}]

@@ -9,7 +9,7 @@ import pytest
 from captrawl.core.errors import CaptionIndexError, ServerError
 from captrawl.core.records import Fingerprint
 from captrawl.search.captions import open_captions
-from captrawl.search.elastic.address import Making, credentials, is_address, parse_address, seconds
+from captrawl.search.elastic.address import IndexOptions, credentials, is_address, parse_address, seconds
 from captrawl.search.elastic.bulk import CHUNK_BYTES, CHUNK_DOCUMENTS, chunks
 from captrawl.search.elastic.catalogue import FileRecord
 from captrawl.search.elastic.queries import counts, in_loads, matching, scored
@@ -20,21 +20,21 @@ from captrawl.search.elastic.swap import next_name
 from captrawl.search.query import CaptionQuery, Filters, Safety
 
 ADDRESSES = [
-    ("http://host:9200/laion", ("http://host:9200",), "laion", Making()),
-    ("HTTP://host/laion", ("http://host:9200",), "laion", Making()),
-    ("http://host/laion/", ("http://host:9200",), "laion", Making()),
-    ("https://host/laion", ("https://host:443",), "laion", Making()),
-    ("https://a:1,b:2/x?shards=12&replicas=2", ("https://a:1", "https://b:2"), "x", Making(12, 2)),
-    ("http://h:9200/es/proxy/x", ("http://h:9200/es/proxy",), "x", Making()),
-    ("http://[::1]:92/x?codec=best_compression", ("http://[::1]:92",), "x", Making(codec="best_compression")),
+    ("http://host:9200/laion", ("http://host:9200",), "laion", IndexOptions()),
+    ("HTTP://host/laion", ("http://host:9200",), "laion", IndexOptions()),
+    ("http://host/laion/", ("http://host:9200",), "laion", IndexOptions()),
+    ("https://host/laion", ("https://host:443",), "laion", IndexOptions()),
+    ("https://a:1,b:2/x?shards=12&replicas=2", ("https://a:1", "https://b:2"), "x", IndexOptions(12, 2)),
+    ("http://h:9200/es/proxy/x", ("http://h:9200/es/proxy",), "x", IndexOptions()),
+    ("http://[::1]:92/x?codec=best_compression", ("http://[::1]:92",), "x", IndexOptions(codec="best_compression")),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("location", "hosts", "name", "making"), ADDRESSES)
-def test_addresses(location, hosts, name, making):
+@pytest.mark.parametrize(("location", "hosts", "name", "options"), ADDRESSES)
+def test_addresses(location, hosts, name, options):
     address = parse_address(location)
     assert is_address(location)
-    assert (address.hosts, address.name, address.making) == (hosts, name, making)
+    assert (address.hosts, address.name, address.options) == (hosts, name, options)
     assert parse_address(address.location) == address
 
 

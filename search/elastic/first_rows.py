@@ -8,39 +8,39 @@ from typing import Any
 from ...core.errors import QueryError
 from .catalogue import Catalogue
 from .queries import SCORE_ORDER, Body
-from .scan import PAGE
+from .scan import PAGE, Hits
 from .schema import NOT_RETURNED
 
 Hit = Mapping[str, Any]
 
 
-def ordered(
+def first_rows(
     catalogue: Catalogue,
-    asked: Sequence[Body],
+    queries: Sequence[Body],
     order: Sequence[Body],
     size: int,
     *,
     after: Sequence[Any] | None = None,
 ) -> list[Mapping[str, Any]]:
-    """The first ``size`` documents that match one of ``asked``, in ``order``, behind ``after`` (sort values).
+    """The first ``size`` documents that match one of ``queries``, in ``order``, behind ``after``.
 
-    A document that matches several has the place of the first.
+    ``after`` is sort values. A document that matches several queries has the place of the first.
     """
     if size < 0:
         raise QueryError(f"{size} rows were asked for; ask for 0 or more")
-    found = [hit for query in asked for hit in _hits(catalogue, query, order, size, after)]
-    if len(asked) > 1:
-        found = _together(found, highest_first=order is SCORE_ORDER)[:size]
-    return [hit["_source"] for hit in found]
+    hits = [hit for query in queries for hit in _hits(catalogue, query, order, size, after)]
+    if len(queries) > 1:
+        hits = _together(hits, highest_first=order is SCORE_ORDER)[:size]
+    return [hit["_source"] for hit in hits]
 
 
 def _hits(
     catalogue: Catalogue, query: Body, order: Sequence[Body], size: int, after: Sequence[Any] | None
-) -> list[Hit]:
-    found: list[Hit] = []
-    while len(found) < size:
+) -> Hits:
+    hits: Hits = []
+    while len(hits) < size:
         body: Body = {
-            "size": min(size - len(found), PAGE),
+            "size": min(size - len(hits), PAGE),
             "query": query,
             "sort": list(order),
             "track_total_hits": False,
@@ -48,15 +48,15 @@ def _hits(
         }
         if after:
             body["search_after"] = list(after)
-        hits = catalogue.search(body)["hits"]["hits"]
-        found += hits
-        if len(hits) < body["size"]:
+        page = catalogue.search(body)["hits"]["hits"]
+        hits += page
+        if len(page) < body["size"]:
             break
-        after = hits[-1]["sort"]
-    return found
+        after = page[-1]["sort"]
+    return hits
 
 
-def _together(found: list[Hit], *, highest_first: bool) -> list[Hit]:
+def _together(hits: Hits, *, highest_first: bool) -> Hits:
     """Hits in the order of their sort values, of which the last two are file and row; each row once."""
     sign = -1 if highest_first else 1
 
@@ -65,6 +65,6 @@ def _together(found: list[Hit], *, highest_first: bool) -> list[Hit]:
         return [sign * first, *rest] if rest[1:] else hit["sort"]
 
     once: dict[tuple[Any, ...], Hit] = {}
-    for hit in sorted(found, key=place):
+    for hit in sorted(hits, key=place):
         once.setdefault(tuple(hit["sort"][-2:]), hit)
     return list(once.values())
