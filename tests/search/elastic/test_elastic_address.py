@@ -26,7 +26,7 @@ ADDRESSES = [
     ("https://host/laion", ("https://host:443",), "laion", IndexOptions()),
     ("https://a:1,b:2/x?shards=12&replicas=2", ("https://a:1", "https://b:2"), "x", IndexOptions(12, 2)),
     ("http://h:9200/es/proxy/x", ("http://h:9200/es/proxy",), "x", IndexOptions()),
-    ("http://[::1]:92/x?codec=best_compression", ("http://[::1]:92",), "x", IndexOptions(codec="best_compression")),
+    ("http://[::1]:9/x?codec=best_compression", ("http://[::1]:9",), "x", IndexOptions(3, "auto", "best_compression")),
 ]  # fmt: skip
 
 
