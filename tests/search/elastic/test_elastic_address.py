@@ -19,6 +19,7 @@ from captrawl.search.elastic.session import restored
 from captrawl.search.elastic.swap import next_name
 from captrawl.search.query import CaptionQuery, Filters, Safety
 
+BEST = IndexOptions(codec="best_compression")
 ADDRESSES = [
     ("http://host:9200/laion", ("http://host:9200",), "laion", IndexOptions()),
     ("HTTP://host/laion", ("http://host:9200",), "laion", IndexOptions()),
@@ -26,7 +27,7 @@ ADDRESSES = [
     ("https://host/laion", ("https://host:443",), "laion", IndexOptions()),
     ("https://a:1,b:2/x?shards=12&replicas=2", ("https://a:1", "https://b:2"), "x", IndexOptions(12, 2)),
     ("http://h:9200/es/proxy/x", ("http://h:9200/es/proxy",), "x", IndexOptions()),
-    ("http://[::1]:9/x?codec=best_compression", ("http://[::1]:9",), "x", IndexOptions(3, "auto", "best_compression")),
+    ("http://[::1]:9/x?codec=best_compression", ("http://[::1]:9",), "x", BEST),
 ]  # fmt: skip
 
 
