@@ -11,8 +11,9 @@ from ..core.errors import ClassListError, nearest
 from ..core.files import atomic, write_json
 from .checks import validated
 from .json_lists import distinct, features_json, list_json, mapping_json, metrics_json, own_json, read_json
-from .model import ClassEntry, ClassList, Synonym, named
-from .native import check_own, to_document
+from .layouts import read_yaml
+from .model import ClassEntry, ClassList, Synonym, is_wnid, named
+from .native import check_own, is_own, to_document
 from .tables import csv_text, names_text, read_names, read_table, tsv_text
 
 FORMATS: dict[str, Callable[[ClassList], str]] = {
@@ -50,6 +51,8 @@ def _parsed(text: str, path: Path) -> Iterable[ClassEntry]:
             return read_json(text, str(path))
         case ".csv":
             return read_table(text, str(path), ",")
+        case ".yaml" | ".yml":
+            return read_yaml(text, str(path))
         case ".tsv":
             return read_table(text, str(path), "\t")
         case _:
@@ -87,7 +90,9 @@ def write(classes: ClassList, path: Path, to: str) -> None:
     if to != IMAGE_FOLDER:
         text = render(classes, to)
         check_format(to, path)
-        validated(_parsed(text, path), str(path))  # what can't be read again is not written
+        again = validated(_parsed(text, path), str(path))
+        if [(e.id, e.name) for e in again] != [(e.id, e.name) for e in classes]:
+            raise ClassListError(f"{path}: a list of these names can't be read again as it is; write json")
         with atomic(path) as temporary:
             temporary.write_text(text, encoding="utf-8", newline="")
         return
@@ -202,7 +207,15 @@ def load_classes(path: str | Path) -> ClassList:
     In SWAT's metrics JSON and in captrawl's own formats the synonyms are exactly those listed; in every other
     format the class name is the first synonym. ClassListError names the file, and the class or key.
     """
-    return validated(read(Path(path)), str(path))
+    path = Path(path)
+    classes = validated(read(path), str(path))
+    bare = [entry for entry in classes if is_wnid(entry.name) and len(entry.synonyms) == 1]
+    if bare and not is_own(path):
+        raise ClassListError(
+            f"{path}: class {bare[0].id} is called {bare[0].name}, a WordNet id, which stands in no caption; "
+            "give names beside the ids, as ImageNet's LOC_synset_mapping.txt does"
+        )
+    return classes
 
 
 def save_classes(classes: Iterable[ClassEntry], path: Path) -> None:

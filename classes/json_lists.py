@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 from ..core.errors import ClassListError
-from .metrics import OWN_KEY, metrics_document, read_metrics
+from .layouts import of_labels
+from .metrics import OWN_KEY, metrics_document, metrics_entry, read_metrics
 from .model import ClassEntry, ClassList, named, whole
 from .native import from_document, to_document
 
@@ -39,6 +40,13 @@ def read_json(text: str, source: str) -> Iterable[ClassEntry]:
     record = cast("dict[str, Any]", value)
     if "classes" in record and "format" in record:
         return from_document(record, source)
+    match record:
+        case {"id2label": dict() as names} if all(isinstance(v, str) for v in cast("Any", names).values()):
+            return of_labels(cast("dict[str, str]", names), f"{source}: 'id2label'")
+        case {"categories": [{"name": str()}, *_]}:  # COCO's annotations
+            return _read_list(record["categories"], f"{source}: 'categories'")
+        case _:
+            pass
     labels = list(_class_labels(record))
     if labels:
         return _read_features(record, labels, source)
@@ -55,6 +63,12 @@ def _read_list(values: list[Any], source: str) -> list[ClassEntry]:
                 entries.append(named(position, value))
             case [str(), *_]:
                 entries.append(_of_names(position, value, where))
+            case {"name": str(), "alternates": _}:
+                record = cast("dict[str, Any]", value)
+                rest = {key: item for key, item in record.items() if key != "id"}
+                entries.append(
+                    metrics_entry(whole(record.get("id", position), f"{where}: 'id'"), rest, where)
+                )
             case {"name": str() as name}:
                 record = cast("dict[str, Any]", value)
                 class_id = whole(record.get("id", position), f"{where}: 'id'")

@@ -30,7 +30,7 @@ def read_metrics(record: Mapping[str, Any], source: str) -> list[ClassEntry]:
         if "class_id" in value:
             entries.append(_species(key, value, where))
         elif isinstance(value.get("name"), str):
-            entries.append(_metrics_entry(whole(key, f"{source}: the class id"), value, where))
+            entries.append(metrics_entry(whole(key, f"{source}: the class id"), value, where))
         elif value and "name" not in value and "alternates" not in value:
             others = _frequencies(value, where)
             base = named(position, key)
@@ -42,7 +42,8 @@ def read_metrics(record: Mapping[str, Any], source: str) -> list[ClassEntry]:
     return entries
 
 
-def _metrics_entry(class_id: int, value: Mapping[str, Any], where: str) -> ClassEntry:
+def metrics_entry(class_id: int, value: Mapping[str, Any], where: str) -> ClassEntry:
+    """The class of one object of a metrics JSON; ``where`` begins its errors."""
     name = value["name"]
     common = value.get("most_common_name")
     own_keys = {"name", "alternates", OWN_KEY} | (

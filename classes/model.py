@@ -6,6 +6,7 @@ a removed one does neither and says why.
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -73,9 +74,20 @@ ClassList = tuple[ClassEntry, ...]
 def named(
     class_id: int, name: str, others: Iterable[str] = (), extra: Mapping[str, Any] | None = None
 ) -> ClassEntry:
-    """A class whose name is its first synonym; ``others`` follow, equal texts once."""
-    texts = dict.fromkeys([name, *others])
-    return ClassEntry(class_id, name, tuple(Synonym(text) for text in texts), extra=extra or {})
+    """A class whose name is its first synonym; ``others`` follow, equal texts once.
+
+    A WordNet id is no name: the first of ``others`` is, and the id stands among the other keys.
+    """
+    texts = list(dict.fromkeys([name, *others]))
+    if is_wnid(name) and len(texts) > 1:
+        extra = {"wnid": name, **(extra or {})}
+        texts = list(dict.fromkeys(text.replace("_", " ") for text in texts[1:]))
+    return ClassEntry(class_id, texts[0], tuple(Synonym(text) for text in texts), extra=extra or {})
+
+
+def is_wnid(name: str) -> bool:
+    """Whether ``name`` is a WordNet id, such as n02099601: ImageNet's folders, and in no caption."""
+    return re.fullmatch(r"n\d{8}", name) is not None
 
 
 def whole(value: Any, what: str) -> int:

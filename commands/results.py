@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ..classes.model import ClassList
     from ..search.match import SafetyCount
     from ..search.query import Filters
 
@@ -87,3 +88,13 @@ def status_json(stage: StageStatus) -> dict[str, object]:
         "counts": dict(stage.counts),
         "reason": stage.reason,
     }
+
+
+def first_classes(classes: ClassList) -> list[str]:
+    """The first three classes with their first synonyms, a line each: whether a list was read as meant."""
+    lines: list[str] = []
+    for entry in classes[:3]:
+        others = [text for text in entry.match_phrases() if text != entry.name]
+        more = " …" if len(others) > 5 else ""
+        lines.append(f"  {entry.id} {entry.name}{': ' if others else ''}{', '.join(others[:5])}{more}")
+    return [*lines, *([f"  … {len(classes) - 3:,} more"] if len(classes) > 3 else [])]

@@ -9,6 +9,7 @@ import typer
 
 from ...core.errors import InputError, MissingExtraError, ModelError, UsageError
 from .. import options
+from ..results import first_classes
 
 if TYPE_CHECKING:
     from ...classes.model import ClassList
@@ -69,6 +70,8 @@ def init(
         f"{workspace.root}: {number(len(entries))} classes with {number(synonyms)} synonyms over "
         f"{number(rows)} captions; settings in captrawl.toml, next: captrawl -C {directory} run"
     )
+    for line in first_classes(entries):
+        emit(line)
 
 
 def _check_thresholds(dataset: str) -> None:

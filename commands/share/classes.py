@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ...core.errors import ClassListError, UsageError
+from ..results import first_classes
 
 app = typer.Typer()
 classes_app = typer.Typer(help="Class lists.", no_args_is_help=True)
@@ -52,8 +53,11 @@ def convert(
         class_formats.check_format(to, output)
     except ClassListError as error:
         raise UsageError(str(error)) from error
+    classes = load_classes(source)
+    for line in (f"{source}: {len(classes):,} classes", *first_classes(classes)):
+        say(line)
     if output is None:
-        typer.echo(class_formats.render(load_classes(source), to), nl=False)
+        typer.echo(class_formats.render(classes, to), nl=False)
         return
     for loss in class_formats.convert(source, output, to):
         say(f"warning: {output} doesn't hold the {loss}")

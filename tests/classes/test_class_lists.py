@@ -61,6 +61,81 @@ READ = {
         [(0, "tench", ["tench", "Tinca tinca"])],
     ),
     "csv with a column synonym": ("a.csv", "name,synonym\ntench,a;b\n", [(0, "tench", ["tench", "a", "b"])]),
+    "a header label": ("a.csv", "label\ndog\ncat\n", [(0, "dog", ["dog"]), (1, "cat", ["cat"])]),
+    "a header of two words": (
+        "a.csv",
+        "class_id,class_name\n3,dog\n5,cat\n",
+        [(3, "dog", ["dog"]), (5, "cat", ["cat"])],
+    ),
+    "a header label that is an id": ("a.csv", "label,class\n3,dog\n", [(3, "dog", ["dog"])]),
+    "an id before the names": ("a.csv", "3,dog\n5,cat\n", [(3, "dog", ["dog"]), (5, "cat", ["cat"])]),
+    "an id beside another word": ("a.csv", "id,breed\n17,dog\n", [(17, "dog", ["dog"])]),
+    "a table of pandas": ("a.csv", ",name\n0,dog\n1,cat\n", [(0, "dog", ["dog"]), (1, "cat", ["cat"])]),
+    "semicolons": (
+        "a.csv",
+        'bus;"coach, minibus"\ncar;auto;motor\n',
+        [(0, "bus", ["bus", "coach", "minibus"]), (1, "car", ["car", "auto", "motor"])],
+    ),
+    "semicolons under a header": ("a.csv", "name;synonyms\ntench;a\n", [(0, "tench", ["tench", "a"])]),
+    "commas in a TSV": ("a.tsv", "dog,hound\n", [(0, "dog", ["dog", "hound"])]),
+    "commas in a cell": ("a.csv", 'bus,"coach, minibus"\n', [(0, "bus", ["bus", "coach", "minibus"])]),
+    "synonyms under no header": ("a.csv", "name,\ndog,hound\n", [(0, "dog", ["dog", "hound"])]),
+    "WordNet ids as ids": ("a.csv", "id,name\nn02099601,tench\n", [(0, "tench", ["tench"])]),
+    "WordNet ids before the names": ("a.csv", "n02099601,tench\n", [(0, "tench", ["tench"])]),
+    "data.yaml": (
+        "data.yaml",
+        "path: ../data\nnc: 2\nnames:\n  0: dog\n  1: no\n",
+        [(0, "dog", ["dog"]), (1, "no", ["no"])],
+    ),
+    "data.yaml with a list": ("data.yml", "names: [dog, cat]\n", [(0, "dog", ["dog"]), (1, "cat", ["cat"])]),
+    "Keras' class index": (
+        "a.json",
+        '{"0": ["n02099601", "golden_retriever"]}',
+        [(0, "golden retriever", ["golden retriever"])],
+    ),
+    "LOC_synset_mapping": (
+        "a.txt",
+        "n02099601 golden retriever\nn02123045 tabby, tabby cat\n",
+        [(0, "golden retriever", ["golden retriever"]), (1, "tabby", ["tabby", "tabby cat"])],
+    ),
+    "map_clsloc": ("a.txt", "n02119789 1 kit_fox\n", [(1, "kit fox", ["kit fox"])]),
+    "ImageNet's Python dict": (
+        "a.txt",
+        "{3: 'tench, Tinca tinca'}",
+        [(3, "tench", ["tench", "Tinca tinca"])],
+    ),
+    "CUB's classes.txt": (
+        "classes.txt",
+        "1 001.Black_footed_Albatross\n2 002.Laysan_Albatross\n",
+        [
+            (1, "Black footed Albatross", ["Black footed Albatross"]),
+            (2, "Laysan Albatross", ["Laysan Albatross"]),
+        ],
+    ),
+    "Places' categories": (
+        "a.txt",
+        "/a/airfield 0\n/a/apartment_building/outdoor 8\n",
+        [(0, "airfield", ["airfield"]), (8, "outdoor apartment building", ["outdoor apartment building"])],
+    ),
+    "number: name": ("a.txt", "0: dog\n7: cat\n", [(0, "dog", ["dog"]), (7, "cat", ["cat"])]),
+    "counted lines": ("a.txt", "1 dog\n2 cat\n", [(1, "dog", ["dog"]), (2, "cat", ["cat"])]),
+    "names that begin with numbers": ("a.txt", "707 320\n", [(0, "707 320", ["707 320"])]),
+    "tabs in a text": ("a.txt", "dog\thound\n", [(0, "dog", ["dog", "hound"])]),
+    "alternates in a list": (
+        "a.json",
+        '[{"name": "dog", "alternates": {"hound": 2}}]',
+        [(0, "dog", ["hound"])],
+    ),
+    "id2label": (
+        "config.json",
+        '{"id2label": {"0": "tench, Tinca tinca"}, "model_type": "vit"}',
+        [(0, "tench", ["tench", "Tinca tinca"])],
+    ),
+    "COCO's categories": (
+        "a.json",
+        '{"images": [], "categories": [{"id": 3, "name": "dog", "supercategory": "animal"}]}',
+        [(3, "dog", ["dog"])],
+    ),
     "no suffix": ("classes", "tench", [(0, "tench", ["tench"])]),
     "csv without header": (
         "a.csv",
@@ -241,7 +316,25 @@ BAD = {
         "several ClassLabel features (a, b)",
     ),
     "a quote that never ends": ("a.csv", 'name\n"tench\n', "isn't a table"),
-    "a table split otherwise": ("a.csv", "name;synonyms\ntench;a\n", "'name;synonyms' isn't split by ','"),
+    "a header whose names aren't clear": (
+        "a.csv",
+        "class,colour\ndog,brown\n",
+        "the first line (class, colour)",
+    ),
+    "a header of no known word": ("a.csv", "kind,freq\ndog,5\ncat,6\n", "the first line (kind, freq)"),
+    "a header alone": ("a.csv", "label\n", "has a header (label) and no classes"),
+    "a line unlike the others": ("a.txt", "0: dog\n1: cat\nbird\n", "line 3 ('bird') isn't 'number: name'"),
+    "a label map": ("a.pbtxt", "item {\n  id: 1\n}\n", "begins with 'item {', which isn't read"),
+    "a YAML file without names": ("a.yaml", "train: images\nnc: 2\n", "a key 'names'"),
+    "a YAML file that is none": ("a.yaml", "names: [dog\n", "isn't valid YAML"),
+    "a dict of other things": ("a.txt", "{0: ['dog']}", "must be a dict of ids and names"),
+    "a dict cut off": ("a.txt", "{0: 'dog',", "isn't one of ids and names"),
+    "WordNet ids alone": ("a.txt", "n02099601\nn02123045\n", "class 0 is called n02099601, a WordNet id"),
+    "WordNet ids as folders' names": (
+        "a.json",
+        '{"n02099601": 0}',
+        "a WordNet id, which stands in no caption",
+    ),
     "a long name without a word": (
         "a.txt",
         "n" * 300,
@@ -461,6 +554,47 @@ def test_what_a_format_cannot_hold_is_refused(
     with pytest.raises(ClassListError, match=wanted):
         write(classes, tmp_path / "out.json", to)
     assert not (tmp_path / "out.json").exists()
+
+
+def test_a_list_that_would_be_read_as_another_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ClassListError, match="can't be read again as it is"):
+        write((named(0, "1: a"), named(1, "2: b")), tmp_path / "names.txt", "txt")
+    assert not (tmp_path / "names.txt").exists()
+
+
+def test_the_first_classes_are_printed(tmp_path: Path, captrawl: Any) -> None:
+    source = put(tmp_path, "a.csv", "bus,coach;minibus\ncar\nbike,a1;a2;a3;a4;a5;a6\ntram\n")
+    done = captrawl("classes", "convert", source, "--to", "txt")
+    assert done.stdout == "bus\ncar\nbike\ntram\n"
+    assert done.stderr.splitlines() == [
+        f"{source}: 4 classes",
+        "  0 bus: coach, minibus",
+        "  1 car",
+        "  2 bike: a1, a2, a3, a4, a5 …",
+        "  … 1 more",
+    ]
+
+
+CORPUS = ("a dog", "a cat", "a golden retriever", "a black footed albatross", "an airfield", "a hound")
+
+
+def test_lists_of_data_sets_match_by_names_from_the_command(tmp_path: Path, captrawl: Any) -> None:
+    rows = "".join(f"http://a/{place}.jpg\t{caption}\n" for place, caption in enumerate(CORPUS))
+    index = tmp_path / "idx"
+    captrawl("index", "captions", put(tmp_path, "corpus.tsv", rows), "--to", index)
+    lists = {
+        "label.csv": "label\ndog\ncat\n",
+        "id_first.csv": "0,dog\n1,cat\n",
+        "data.yaml": "path: ../data\nnames:\n  0: dog\n  1: cat\n",
+        "cub_classes.txt": "1 001.Black_footed_Albatross\n2 002.A_hound\n",
+        "index.json": '{"0": ["n02099601", "golden_retriever"], "1": ["n02123045", "cat"]}',
+    }
+    for name, text in lists.items():
+        source = put(tmp_path, name, text)
+        said = json.loads(captrawl("count", "--classes", source, "--index", index, "--json").stdout)
+        assert [entry["total"] for entry in said["classes"]] == [1, 1], name
+    made = captrawl("init", tmp_path / "task", "--classes", tmp_path / "label.csv", "--index", index)
+    assert made.stdout.splitlines()[-2:] == ["  0 dog", "  1 cat"]
 
 
 def test_help_and_docs_name_every_format(captrawl: Any) -> None:
