@@ -311,9 +311,9 @@ CHILD = """
 import sys, time
 from pathlib import Path
 from captrawl.indexer.embed.stage import embed
-from captrawl.search import decode, embeddings
+from captrawl.search.vectors import decode, store
 from captrawl.workspace.workspace import Workspace
-embeddings._FIRST_SHARD = 8
+store._FIRST_SHARD = 8
 slow = decode._decode
 decode._decode = lambda source, prepare: (time.sleep(0.01), slow(source, prepare))[1]
 embed(Workspace.open(Path(sys.argv[1])))
