@@ -1,1 +1,21 @@
-"""Everything that chooses: scores, methods, filters, lists."""
+"""Everything that chooses: from a class's matches to a training list, and what is made of it.
+
+task          what one sample is made from, checked before any work and hashed
+methods       orders and conditions as values; SWAT's methods by name
+auto          the method that cross-validation on the shots likes best
+prompts       prompt embeddings: names × templates
+shots         the user's labelled images, found and embedded
+references    prompts, shots and test images of one task as vectors
+vector_cache  keeps such vectors by content
+pool          a class's matches joined with their images and vectors
+scores        the six scores of a pool's rows
+marks         what a person said of images
+referee       who gets an image that several classes matched
+filters       what is kept of a pool, and why the rest is not
+sample        the draw of a whole sample
+files         NAME.txt, its companions and NAME.parquet, written and read
+probe         linear probes, and the intervals of their accuracies
+evaluate      accuracy of each sample on labelled images
+export        a folder: a sample for other tools
+report        a folder: the page, its charts and numbers
+"""

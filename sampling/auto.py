@@ -79,8 +79,8 @@ def grid(t2i: NDArray[np.float64], i2i: NDArray[np.float64]) -> list[Method]:
         (Score.I2T_MAX, 0.25, None),
     ):
         usable = [] if values is None else values[~np.isnan(values)]
-        found = np.quantile(usable, QUANTILES).round(2).tolist() if len(usable) else []
-        for threshold in sorted({own, *found}):
+        quantiles = np.quantile(usable, QUANTILES).round(2).tolist() if len(usable) else []
+        for threshold in sorted({own, *quantiles}):
             keep = Condition(score, ">=", threshold)
             methods.append(Method(f"T2T-rank {keep}", Score.T2T, (keep,)))
             if score is not Score.I2T_MAX:
@@ -126,9 +126,9 @@ class Contest:
         }
         for index, pool in enumerate(pools):
             for fold in folds:
-                asked = [method for method in self.methods if (method, fold) in probes]
-                kept = choosing(pool, index, self.shots.where(self.folds != fold), asked)
-                for method, vectors in zip(asked, kept, strict=True):
+                methods = [method for method in self.methods if (method, fold) in probes]
+                kept = choosing(pool, index, self.shots.where(self.folds != fold), methods)
+                for method, vectors in zip(methods, kept, strict=True):
                     probes[method, fold].add(index, vectors)
             progress("try methods", index + 1, self.classes)
         fitted = {fold: self._fitted(fold) for fold in folds}
@@ -153,9 +153,9 @@ class Contest:
     def _fitted(self, fold: int) -> Probe:
         """A probe of the shots outside ``fold``."""
         probe = Probe(self.classes, self.shots.vectors.shape[1])
-        used = self.folds != fold
-        for index in np.unique(self.truth[used]):
-            probe.add(int(index), self.shots.vectors[used & (self.truth == index)])
+        outside = self.folds != fold
+        for index in np.unique(self.truth[outside]):
+            probe.add(int(index), self.shots.vectors[outside & (self.truth == index)])
         return probe
 
 

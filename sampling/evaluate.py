@@ -6,24 +6,23 @@ Zero-shot, and a linear probe (logistic regression) trained on the shots, on eac
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..classes.files import load_classes
 from ..classes.model import ClassList
-from ..core.errors import MissingExtraError, WorkspaceError
+from ..core.errors import WorkspaceError
 from ..core.files import write_json
 from ..core.records import Progress, Vectors, silent
 from ..search.vectors.models import model_of
 from ..search.vectors.store import Embeddings
 from ..workspace.workspace import Workspace
 from .files import read_sample
+from .probe import bootstrap, fitted_accuracy, student, wilson
 from .prompts import class_names, templates_of
 from .references import References, Shots, read_shots, shots_of
 from .shots import read_labelled
@@ -31,19 +30,10 @@ from .task import paths_of
 
 FORMAT = 1
 SEEDS = 5
-CONFIDENCE = 0.95
-MOST_IMAGES = 50_000
-"""A probe is trained on at most so many images, taken evenly from the classes."""
-NORM = 10.0
-"""Probes see the unit vectors at this length, about that of CLIP's own, and …"""
-PENALTY = 0.316
-"""… CLIP's C (Radford et al. 2021, appendix A.3)."""
-
-Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Accuracy:
+class AccuracyLine:
     """One line: top-1 accuracy on the labelled images, and its 95 % interval.
 
     Of a probe: mean and Student interval over seeds, each a bootstrap of the training images within their
@@ -67,7 +57,7 @@ class Evaluation:
 
     labelled: int
     classes: int
-    lines: tuple[Accuracy, ...]
+    lines: tuple[AccuracyLine, ...]
 
 
 def evaluation_path(workspace: Workspace) -> Path:
@@ -81,7 +71,7 @@ def read_evaluation(workspace: Workspace) -> Evaluation | None:
     if not path.exists():
         return None
     data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    lines = tuple(Accuracy(**line) for line in data["lines"])
+    lines = tuple(AccuracyLine(**line) for line in data["lines"])
     return Evaluation(data["labelled"], data["classes"], lines)
 
 
@@ -101,20 +91,20 @@ def evaluate(
     settings = workspace.settings()
     classes = load_classes(workspace.root / settings.task.classes)
     tests = read_labelled(labelled, root, classes)
-    named = list(samples) or [s.name for s in settings.sample if paths_of(workspace, s.name).table.exists()]
-    if not named:
+    names = list(samples) or [s.name for s in settings.sample if paths_of(workspace, s.name).table.exists()]
+    if not names:
         raise WorkspaceError(f"{workspace.root} has no sample yet; make one with captrawl sample")
     model = model_of(workspace)
     embeddings = Embeddings.open(workspace.embeddings_folder(model.slug))
     references = References(workspace, model, embeddings.info, progress=progress)
     test = shots_of(tests, references, embeddings.dimension)
     shots = shots_of(read_shots(workspace, classes), references, embeddings.dimension)
-    training = {name: sample_vectors(workspace, name, embeddings) for name in named}
+    training = {name: sample_vectors(workspace, name, embeddings) for name in names}
     if len(shots.labels):
         training = {
             "shots": shots,
             **training,
-            **{f"shots + {name}": shots.joined(training[name]) for name in named},
+            **{f"shots + {name}": shots.joined(training[name]) for name in names},
         }
     prompts = references.prompts(class_names(classes, settings), templates_of(settings))
     lines = [zero_shot(test, prompts, classes)]
@@ -141,84 +131,34 @@ def sample_vectors(workspace: Workspace, name: str, embeddings: Embeddings) -> S
     return Shots(embeddings.images.take(rows), kept.column("class_id").to_numpy())
 
 
-def zero_shot(test: Shots, prompts: Vectors, classes: ClassList) -> Accuracy:
-    """Accuracy of the nearest prompt; a class without a prompt is never predicted."""
+def zero_shot(test: Shots, prompts: Vectors, classes: ClassList) -> AccuracyLine:
+    """AccuracyLine of the nearest prompt; a class without a prompt is never predicted."""
     ids = np.array([entry.id for entry in classes])
     nearest = np.nan_to_num(test.vectors @ prompts.T, nan=-np.inf).argmax(axis=1)
     correct = int((ids[nearest] == test.labels).sum())
     low, high = wilson(correct, len(test.labels))
-    return Accuracy("zero-shot", 0, len(classes), correct / max(len(test.labels), 1), low, high)
+    return AccuracyLine("zero-shot", 0, len(classes), correct / max(len(test.labels), 1), low, high)
 
 
 def linear_probe(
     name: str, train: Shots, test: Shots, *, seeds: int, fitted: Callable[[int], None]
-) -> Accuracy:
-    """Accuracy of logistic regression on ``train``, over ``seeds`` bootstraps of it; no broken vectors.
+) -> AccuracyLine:
+    """AccuracyLine of logistic regression on ``train``, over ``seeds`` bootstraps of it; no broken vectors.
 
     ``fitted`` is told after each how many are done.
     """
     train = train.where(np.flatnonzero(np.isfinite(train.vectors.sum(axis=1))))
-    found: list[float] = []
+    accuracies: list[float] = []
     for seed in range(seeds):
-        found.append(fit(train.where(bootstrap(train.labels, seed)), test))
+        accuracies.append(fitted_accuracy(train.where(bootstrap(train.labels, seed)), test))
         fitted(seed + 1)
-    low, high = student(found) if len(found) > 1 else wilson(found[0] * len(test.labels), len(test.labels))
-    return Accuracy(
+    correct = round(accuracies[0] * len(test.labels))
+    low, high = student(accuracies) if len(accuracies) > 1 else wilson(correct, len(test.labels))
+    return AccuracyLine(
         name,
         len(train.labels),
         len(np.unique(train.labels)),
-        float(np.mean(found)),
+        float(np.mean(accuracies)),
         max(low, 0.0),
         min(high, 1.0),
     )
-
-
-def bootstrap(labels: Labels, seed: int) -> NDArray[np.int64]:
-    """As many rows of each class as it has, drawn with replacement; fewer beyond MOST_IMAGES."""
-    generator = np.random.default_rng(seed)
-    present, counts = np.unique(labels, return_counts=True)
-    most = MOST_IMAGES // max(len(present), 1)
-    drawn = [
-        generator.choice(np.flatnonzero(labels == label), min(int(count), max(most, 1)))
-        for label, count in zip(present, counts, strict=True)
-    ]
-    return np.concatenate([np.zeros(0, dtype=np.int64), *drawn])
-
-
-def fit(train: Shots, test: Shots) -> float:
-    """Train on ``train`` and give the accuracy on ``test``; a single class is always predicted."""
-    present = np.unique(train.labels)
-    if not len(test.labels) or not len(present):
-        return 0.0
-    if len(present) == 1:
-        return float((test.labels == present[0]).mean())
-    try:
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.linear_model import LogisticRegression
-    except ImportError as error:
-        raise MissingExtraError("a linear probe", "cpu") from error
-    probe = LogisticRegression(C=PENALTY, max_iter=300)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # near enough after 300 steps
-        probe.fit(train.vectors * NORM, train.labels)
-    return float(probe.score(test.vectors * NORM, test.labels))
-
-
-def student(values: Sequence[float]) -> tuple[float, float]:
-    """The 95 % interval of the mean of two values or more."""
-    from scipy.stats import t
-
-    mean = float(np.mean(values))
-    half = float(t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
-    return mean - half, mean + half
-
-
-def wilson(correct: float, total: int) -> tuple[float, float]:
-    """Wilson's 95 % score interval of correct / total; (0, 1) for none."""
-    if total == 0:
-        return 0.0, 1.0
-    z = 1.959963984540054
-    share = correct / total
-    middle = (share + z * z / (2 * total)) / (1 + z * z / total)
-    half = z / (1 + z * z / total) * np.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    return float(max(middle - half, 0.0)), float(min(middle + half, 1.0))

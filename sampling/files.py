@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from ..core.errors import InputError, WorkspaceError
 from ..core.files import atomic
-from .filters import Reason
+from .filters import DropReason
 from .methods import Method, Score
 
 SAMPLE_SCHEMA = pa.schema(
@@ -195,7 +195,7 @@ def shown_scores(method: Method) -> list[tuple[Score | None, float]]:
 
 def _is_judged(rows: pa.Table) -> pa.BooleanArray:
     """Which dropped rows had an image and a place before the list was full."""
-    unjudged = pa.array([Reason.NOT_EMBEDDED, Reason.BLANK_IN_PATH, Reason.BEYOND_N], pa.string())
+    unjudged = pa.array([DropReason.NOT_EMBEDDED, DropReason.BLANK_IN_PATH, DropReason.BEYOND_N], pa.string())
     passed_over = pc.is_in(rows.column("reason"), value_set=unjudged)
     return pc.and_not(pc.is_valid(rows.column("path")), passed_over)
 

@@ -1,6 +1,7 @@
 """What is kept of a pool and why the rest is not: conditions, leaks, agreement, uniqueness, near duplicates.
 
-Every filter gives booleans over the pool's rows, in their order; ``choose`` applies them in DESIGN 8's order.
+Every filter gives booleans over the pool's rows, in their order; ``choose`` applies them in the order of
+docs/sampling.md.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ LEAK = 0.95
 BLOCK = 512
 
 
-class Reason(StrEnum):
+class DropReason(StrEnum):
     """Why a row isn't in the sample; a failed condition has its own text, such as ``T2I<0.25``."""
 
     NO_IMAGE = "no_image"
@@ -40,19 +41,19 @@ class Reason(StrEnum):
 
 
 MEANINGS: Mapping[str, str] = {
-    Reason.NO_IMAGE: "no usable image; see Download",
-    Reason.NOT_EMBEDDED: "its image has no vectors",
-    Reason.NO_SCORE: "the score is missing",
-    Reason.BLANK_IN_PATH: "the path holds a blank",
-    Reason.LEAK: "too near to a test image",
-    Reason.ZEROSHOT: "another class's prompt is nearer",
-    Reason.OTHER_CLASS: "of several classes' pools; the referee gave it to another or to none",
-    Reason.SAME_UID: "the row repeats a better ranked one",
-    Reason.SAME_URL: "the URL repeats a better ranked one",
-    Reason.SAME_IMAGE: "the image file repeats a better ranked one",
-    Reason.NEAR_DUPLICATE: "nearly the same image as a better ranked one",
-    Reason.BEYOND_N: "the list was full",
-    Reason.REJECTED: "a person rejected it",
+    DropReason.NO_IMAGE: "no usable image; see Download",
+    DropReason.NOT_EMBEDDED: "its image has no vectors",
+    DropReason.NO_SCORE: "the score is missing",
+    DropReason.BLANK_IN_PATH: "the path holds a blank",
+    DropReason.LEAK: "too near to a test image",
+    DropReason.ZEROSHOT: "another class's prompt is nearer",
+    DropReason.OTHER_CLASS: "of several classes' pools; the referee gave it to another or to none",
+    DropReason.SAME_UID: "the row repeats a better ranked one",
+    DropReason.SAME_URL: "the URL repeats a better ranked one",
+    DropReason.SAME_IMAGE: "the image file repeats a better ranked one",
+    DropReason.NEAR_DUPLICATE: "nearly the same image as a better ranked one",
+    DropReason.BEYOND_N: "the list was full",
+    DropReason.REJECTED: "a person rejected it",
 }
 """What the reasons mean, for people; a failed condition speaks for itself."""
 
@@ -146,23 +147,23 @@ def choose(candidates: Candidates, method: Method, steps: Steps) -> Choice:
     confirmed = np.zeros(rows, dtype=bool) if steps.confirmed is None else steps.confirmed
     if steps.rejected is not None:
         images = candidates.identity[:, -1]
-        verdicts.drop_where(np.isin(images, images[steps.rejected]) & ~confirmed, Reason.REJECTED)
+        verdicts.drop_where(np.isin(images, images[steps.rejected]) & ~confirmed, DropReason.REJECTED)
     _apply(conditions, method, candidates.scores, verdicts, spared=confirmed)
     if steps.leaks is not None:
         left = verdicts.left
-        verdicts.drop(left[leaking(candidates.images[left], steps.leaks)], Reason.LEAK)
+        verdicts.drop(left[leaking(candidates.images[left], steps.leaks)], DropReason.LEAK)
     if steps.prompts is not None:
         left = verdicts.left[~confirmed[verdicts.left]]
-        verdicts.drop(left[~agreeing(candidates.images[left], steps.prompts, steps.own)], Reason.ZEROSHOT)
+        verdicts.drop(left[~agreeing(candidates.images[left], steps.prompts, steps.own)], DropReason.ZEROSHOT)
     if steps.keep is not None:
-        verdicts.drop_where(~steps.keep & ~confirmed, Reason.OTHER_CLASS)
+        verdicts.drop_where(~steps.keep & ~confirmed, DropReason.OTHER_CLASS)
     left = verdicts.left
     ranked = left[ranking(candidates, method, steps.seed, left)]
     ranked = np.concatenate([ranked[confirmed[ranked]], ranked[~confirmed[ranked]]])
     ranked = unique(ranked, candidates.identity, verdicts)
     if steps.dedup is not None:
         ranked = distinct(candidates.images, ranked, steps.dedup, n=steps.n, verdicts=verdicts)
-    verdicts.drop(ranked[steps.n :], Reason.BEYOND_N)
+    verdicts.drop(ranked[steps.n :], DropReason.BEYOND_N)
     return Choice(ranked[: steps.n], verdicts.reasons())
 
 
@@ -179,10 +180,10 @@ def _apply(
     ``spared`` (rows,) are left alone.
     """
     if method.order is not None:
-        verdicts.drop_where(np.isnan(scores.of(method.order)) & ~spared, Reason.NO_SCORE)
+        verdicts.drop_where(np.isnan(scores.of(method.order)) & ~spared, DropReason.NO_SCORE)
     for condition in conditions:
         values = scores.of(condition.score)
-        verdicts.drop_where(np.isnan(values) & ~spared, Reason.NO_SCORE)
+        verdicts.drop_where(np.isnan(values) & ~spared, DropReason.NO_SCORE)
         verdicts.drop_where(~condition.met(values) & ~spared, condition.failure)
 
 
@@ -210,10 +211,10 @@ def _splitmix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 def leaking(images: NDArray[np.float32], leaks: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Which images lie nearer than LEAK to a test image."""
-    found = np.zeros(len(images), dtype=bool)
+    near = np.zeros(len(images), dtype=bool)
     for start in range(0, len(leaks), BLOCK * 8):
-        found |= (rounded(images @ leaks[start : start + BLOCK * 8].T) > LEAK).any(axis=1)
-    return found
+        near |= (rounded(images @ leaks[start : start + BLOCK * 8].T) > LEAK).any(axis=1)
+    return near
 
 
 def agreeing(images: NDArray[np.float32], prompts: NDArray[np.float32], own: int) -> NDArray[np.bool_]:
@@ -229,21 +230,25 @@ def unique(ranked: NDArray[np.int64], identity: NDArray[np.int64], verdicts: Ver
     for column in range(identity.shape[1]):
         _, inverse, counts = np.unique(identity[ranked, column], return_inverse=True, return_counts=True)
         repeated |= counts[inverse] > 1
-    seen: tuple[set[int], ...] = tuple(set() for _ in UNIQUE)
+    codes_of: tuple[set[int], ...] = tuple(set() for _ in UNIQUE)
     gone = np.zeros(len(ranked), dtype=bool)
     for place in np.flatnonzero(repeated).tolist():
         codes: list[int] = identity[ranked[place]].tolist()
-        known = [reason for reason, code, held in zip(UNIQUE, codes, seen, strict=True) if code in held]
-        if known:
-            verdicts.drop(ranked[place : place + 1], known[0])
+        reasons = [
+            reason
+            for reason, code, codes_so_far in zip(UNIQUE, codes, codes_of, strict=True)
+            if code in codes_so_far
+        ]
+        if reasons:
+            verdicts.drop(ranked[place : place + 1], reasons[0])
             gone[place] = True
             continue
-        for code, held in zip(codes, seen, strict=True):
-            held.add(code)
+        for code, codes_so_far in zip(codes, codes_of, strict=True):
+            codes_so_far.add(code)
     return ranked[~gone]
 
 
-UNIQUE = (Reason.SAME_UID, Reason.SAME_URL, Reason.SAME_IMAGE)
+UNIQUE = (DropReason.SAME_UID, DropReason.SAME_URL, DropReason.SAME_IMAGE)
 
 
 def distinct(
@@ -269,7 +274,7 @@ def distinct(
             if len(kept) == n:
                 return np.concatenate([np.array(kept, dtype=np.int64), ranked[start + place :]])
             if near[place]:
-                verdicts.drop(block[place : place + 1], Reason.NEAR_DUPLICATE)
+                verdicts.drop(block[place : place + 1], DropReason.NEAR_DUPLICATE)
                 continue
             vectors[len(kept)] = here[place]
             kept.append(row)

@@ -63,7 +63,7 @@ class Marks:
 
     def uids(self, class_id: int, mark: Mark) -> list[int]:
         """The uids of a class with this mark, ascending."""
-        return sorted(uid for uid, given in self.of(class_id).items() if given is mark)
+        return sorted(uid for uid, one in self.of(class_id).items() if one is mark)
 
     @property
     def any_confirmed(self) -> bool:
@@ -94,14 +94,14 @@ def set_mark(workspace: Workspace, class_id: int, uid: int, mark: Mark | None) -
     Waits for another process or thread that is marking.
     """
     with _held(workspace):
-        known = Marks.load(workspace)
-        changed = {key: dict(value) for key, value in known.by_class.items()}
-        of_class = changed.setdefault(class_id, {})
+        before = Marks.load(workspace)
+        by_class = {key: dict(value) for key, value in before.by_class.items()}
+        of_class = by_class.setdefault(class_id, {})
         of_class.pop(uid, None)
         if mark is not None:
             of_class[uid] = mark
-        marks = Marks(changed)
-        if marks.fingerprint() != known.fingerprint():
+        marks = Marks(by_class)
+        if marks.fingerprint() != before.fingerprint():
             marks.save(workspace)
         return marks
 

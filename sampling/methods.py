@@ -6,23 +6,24 @@
 from __future__ import annotations
 
 import math
+import operator
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..core.errors import QueryError, nearest
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ..workspace.settings import SampleSettings
 
 
 class Score(StrEnum):
-    """The scores of a pool's rows (DESIGN 8); mean and max are over the class's shots."""
+    """The scores of a pool's rows (docs/sampling.md); mean and max are over the class's shots."""
 
     T2T = "T2T"
     T2I = "T2I"
@@ -65,11 +66,11 @@ class Condition:
         return f"{self.score}{self.operator}{self.value:g}"
 
 
-COMPARE: dict[Operator, np.ufunc] = {
-    ">=": np.greater_equal,
-    ">": np.greater,
-    "<=": np.less_equal,
-    "<": np.less,
+COMPARE: dict[Operator, Callable[[Any, Any], Any]] = {
+    ">=": operator.ge,
+    ">": operator.gt,
+    "<=": operator.le,
+    "<": operator.lt,
 }
 OPPOSITE: dict[Operator, Operator] = {">=": "<", ">": "<=", "<=": ">", "<": ">="}
 
@@ -84,15 +85,15 @@ class Method:
 
     @property
     def needs_shots(self) -> bool:
-        used = [condition.score for condition in self.conditions] + ([self.order] if self.order else [])
-        return self.name == AUTO or any(score.needs_shots for score in used)
+        scores = [condition.score for condition in self.conditions] + ([self.order] if self.order else [])
+        return self.name == AUTO or any(score.needs_shots for score in scores)
 
     def __str__(self) -> str:
         return " ".join([f"--rank {self.order or 'Random'}", *(f"--keep '{c}'" for c in self.conditions)])
 
 
 @dataclass(frozen=True, slots=True)
-class Preset:
+class NamedMethod:
     """A named method: its order, the score its threshold is on, and the threshold where none is given.
 
     ``threshold`` None: without one given there is no condition, or, where ``required``, an error.
@@ -104,19 +105,19 @@ class Preset:
     required: bool = False
 
 
-METHODS: dict[str, Preset] = {
-    "Random": Preset(None, Score.T2I, None),
-    "Random-I2I": Preset(None, Score.I2I_MEAN, None, required=True),
-    "T2T-rank": Preset(Score.T2T, Score.T2T, 0.0),
-    "T2I-rank": Preset(Score.T2I, Score.T2I, 0.0),
-    "I2I-rank": Preset(Score.I2I_MEAN, Score.I2I_MEAN, 0.0),
-    "I2T-rank": Preset(Score.I2T_MEAN, Score.I2T_MEAN, 0.0),
-    "T2T-rank-T2I-tshd": Preset(Score.T2T, Score.T2I, 0.25),
-    "T2T-rank-I2T-tshd": Preset(Score.T2T, Score.I2T_MAX, 0.25),
-    "T2T-rank-I2I-tshd": Preset(Score.T2T, Score.I2I_MAX, 0.5),
-    "I2T-tshd": Preset(Score.I2T_MEAN, Score.I2T_MEAN, 0.25),
+METHODS: dict[str, NamedMethod] = {
+    "Random": NamedMethod(None, Score.T2I, None),
+    "Random-I2I": NamedMethod(None, Score.I2I_MEAN, None, required=True),
+    "T2T-rank": NamedMethod(Score.T2T, Score.T2T, 0.0),
+    "T2I-rank": NamedMethod(Score.T2I, Score.T2I, 0.0),
+    "I2I-rank": NamedMethod(Score.I2I_MEAN, Score.I2I_MEAN, 0.0),
+    "I2T-rank": NamedMethod(Score.I2T_MEAN, Score.I2T_MEAN, 0.0),
+    "T2T-rank-T2I-tshd": NamedMethod(Score.T2T, Score.T2I, 0.25),
+    "T2T-rank-I2T-tshd": NamedMethod(Score.T2T, Score.I2T_MAX, 0.25),
+    "T2T-rank-I2I-tshd": NamedMethod(Score.T2T, Score.I2I_MAX, 0.5),
+    "I2T-tshd": NamedMethod(Score.I2T_MEAN, Score.I2T_MEAN, 0.25),
 }
-"""SWAT's methods by name (DESIGN 8)."""
+"""SWAT's methods by name; the table of docs/sampling.md, completion and `--help` follow them."""
 
 DEFAULT = "T2T-rank"
 AUTO = "auto"
@@ -172,8 +173,8 @@ def compose(rank: str, keep: Sequence[str]) -> Method:
     if rank:
         order = None if rank.lower() == "random" else _score(rank, "mean", "--rank", ["Random"])
     conditions = tuple(_condition(text) for text in keep)
-    shown = " ".join([f"--rank {order or 'Random'}", *(f"--keep {c}" for c in conditions)])
-    return Method(shown, order, conditions)
+    name = " ".join([f"--rank {order or 'Random'}", *(f"--keep {c}" for c in conditions)])
+    return Method(name, order, conditions)
 
 
 _CONDITION = re.compile(r"\s*([^<>=≤≥]*?)\s*(>=|<=|>|<|≥|≤)\s*(\S+)\s*")
@@ -181,30 +182,30 @@ _SPELLINGS: dict[str, Operator] = {">=": ">=", ">": ">", "<=": "<=", "<": "<", "
 
 
 def _condition(text: str) -> Condition:
-    found = _CONDITION.fullmatch(text)
-    if found is None:
+    parts = _CONDITION.fullmatch(text)
+    if parts is None:
         raise QueryError(f"--keep {text!r} isn't a condition; write SCORE>=NUMBER, such as 'T2I>=0.25'")
-    score = _score(found[1], "max", f"--keep {text!r}", [])
+    score = _score(parts[1], "max", f"--keep {text!r}", [])
     try:
-        value = float(found[3])
+        value = float(parts[3])
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
         raise QueryError(
-            f"--keep {text!r}: {found[3]!r} isn't a number; write SCORE>=NUMBER, such as 'T2I>=0.25'"
+            f"--keep {text!r}: {parts[3]!r} isn't a number; write SCORE>=NUMBER, such as 'T2I>=0.25'"
         )
-    return Condition(score, _SPELLINGS[found[2]], value)
+    return Condition(score, _SPELLINGS[parts[2]], value)
 
 
 def _score(text: str, over_shots: str, option: str, others: list[str]) -> Score:
-    wanted = text.upper().replace("_", ".")
-    if wanted in ("I2I", "I2T"):
-        wanted = f"{wanted}.{over_shots}"
+    value = text.upper().replace("_", ".")
+    if value in ("I2I", "I2T"):
+        value = f"{value}.{over_shots}"
     for score in Score:
-        if score.value.upper() == wanted.upper():
+        if score.value.upper() == value.upper():
             return score
     raise QueryError(f"{option}: there is no score {text!r}; {_nearest(text, [*others, *Score])}")
 
 
-def _nearest(text: str, known: Sequence[str]) -> str:
-    return nearest(text, known, cutoff=0.6, otherwise="choose one of")
+def _nearest(text: str, choices: Sequence[str]) -> str:
+    return nearest(text, choices, cutoff=0.6, otherwise="choose one of")

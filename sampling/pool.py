@@ -16,7 +16,7 @@ from ..core.arrow import pc
 from ..core.errors import WorkspaceError
 from ..search.vectors.store import Embeddings
 from ..workspace.workspace import Workspace
-from .filters import Candidates, Reason
+from .filters import Candidates, DropReason
 from .scores import Scores
 
 BATCH_ROWS = 1 << 18
@@ -53,26 +53,26 @@ def read_pools(workspace: Workspace, classes: ClassList, embeddings: Embeddings)
         if not path.exists():
             raise WorkspaceError(f"{path} isn't there; run captrawl {stage} first")
     images = pq.read_table(workspace.images_path, columns=["url", "state", "reason", "path", "sha256"])
-    wanted = [entry.id for entry in classes]
-    known = set(wanted)
-    given = 0
+    ids = [entry.id for entry in classes]
+    in_list = set(ids)
+    place = 0
     with pq.ParquetFile(workspace.matches_path) as source:
         empty = _with_images(source.schema_arrow.empty_table().select(COLUMNS), images)
         for class_id, table in _by_class(source, images):
-            if class_id not in known:
+            if class_id not in in_list:
                 continue
-            while wanted[given] != class_id:
-                yield _pool(wanted[given], empty, embeddings)
-                given += 1
+            while ids[place] != class_id:
+                yield _pool(ids[place], empty, embeddings)
+                place += 1
             yield _pool(class_id, table, embeddings)
-            given += 1
-    for class_id in wanted[given:]:
+            place += 1
+    for class_id in ids[place:]:
         yield _pool(class_id, empty, embeddings)
 
 
 def _by_class(source: pq.ParquetFile, images: pa.Table) -> Iterator[tuple[int, pa.Table]]:
     """(class id, its matches with their images) in the file's order, which is ascending by class id."""
-    held: list[pa.Table] = []
+    parts: list[pa.Table] = []
     current: int | None = None
     for batch in source.iter_batches(BATCH_ROWS, columns=COLUMNS):
         rows = _with_images(pa.Table.from_batches([batch]), images)
@@ -83,31 +83,31 @@ def _by_class(source: pq.ParquetFile, images: pa.Table) -> Iterator[tuple[int, p
             if current is not None and class_id < current:
                 raise WorkspaceError("matches.parquet isn't in class order; run captrawl match again")
             if current is not None and class_id != current:
-                yield current, pa.concat_tables(held).combine_chunks()
-                held = []
+                yield current, pa.concat_tables(parts).combine_chunks()
+                parts = []
             current = class_id
-            held.append(rows.slice(start, end - start))
+            parts.append(rows.slice(start, end - start))
     if current is not None:
-        yield current, pa.concat_tables(held).combine_chunks()
+        yield current, pa.concat_tables(parts).combine_chunks()
 
 
 def _with_images(rows: pa.Table, images: pa.Table) -> pa.Table:
     """``rows`` with path and sha256 of their URL's image, and ``missing``: why there is none, "" else."""
     at = pc.index_in(rows.column("url"), value_set=images.column("url"))
-    found: Any = images.select(["state", "reason", "path", "sha256"]).take(at)
+    image: Any = images.select(["state", "reason", "path", "sha256"]).take(at)
     usable = pc.fill_null(
-        pc.and_(pc.equal(found.column("state"), PACKED), pc.is_valid(found.column("path"))), False
+        pc.and_(pc.equal(image.column("state"), PACKED), pc.is_valid(image.column("path"))), False
     )
     why = pc.coalesce(
-        found.column("reason"),
-        found.column("state"),
+        image.column("reason"),
+        image.column("state"),
         pc.if_else(pc.is_null(rows.column("url")), "no_url", "not_asked"),
     )
     nothing = pa.scalar(None, pa.string())
-    missing = pc.if_else(usable, "", pc.binary_join_element_wise(Reason.NO_IMAGE.value, why, ": "))
+    missing = pc.if_else(usable, "", pc.binary_join_element_wise(DropReason.NO_IMAGE.value, why, ": "))
     return (
-        rows.append_column("path", pc.if_else(usable, found.column("path"), nothing))
-        .append_column("sha256", pc.if_else(usable, found.column("sha256"), nothing))
+        rows.append_column("path", pc.if_else(usable, image.column("path"), nothing))
+        .append_column("sha256", pc.if_else(usable, image.column("sha256"), nothing))
         .append_column("missing", missing)
     )
 
@@ -116,15 +116,15 @@ def _pool(class_id: int, table: pa.Table, embeddings: Embeddings) -> Pool:
     """Join the rows' vectors by uid; the vectors of another picture than the ledger's aren't the row's."""
     at = embeddings.rows_of(table.column("uid").to_numpy())
     if embeddings.rows:
-        held = embeddings.metadata.column("sha256").take(np.maximum(at, 0))
-        same = pc.fill_null(pc.equal(table.column("sha256"), held), False)
+        embedded = embeddings.metadata.column("sha256").take(np.maximum(at, 0))
+        same = pc.fill_null(pc.equal(table.column("sha256"), embedded), False)
         at = np.where(same.to_numpy(), at, -1)
     missing: Any = table.column("missing")
     blank = pc.fill_null(pc.match_substring_regex(table.column("path"), r"\s"), False)
-    missing = pc.if_else(blank, Reason.BLANK_IN_PATH.value, missing)
+    missing = pc.if_else(blank, DropReason.BLANK_IN_PATH.value, missing)
     at = np.where(blank.to_numpy(), -1, at)
     unknown = pc.and_(pc.equal(missing, ""), pa.array(at < 0))
-    missing = pc.if_else(unknown, Reason.NOT_EMBEDDED.value, missing)
+    missing = pc.if_else(unknown, DropReason.NOT_EMBEDDED.value, missing)
     place = table.column_names.index("missing")
     return Pool(class_id, table.set_column(place, "missing", missing), at)
 

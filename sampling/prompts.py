@@ -1,4 +1,4 @@
-"""Prompt embeddings: a class's mean text embedding over its names × templates, normalised (DESIGN 8)."""
+"""Prompt embeddings: a class's mean text embedding over its names × templates, normalised."""
 
 from __future__ import annotations
 

@@ -91,9 +91,9 @@ class Shots:
         """The class's shots (0 rows where it has none)."""
         return self.vectors[self.labels == class_id]
 
-    def where(self, used: NDArray[np.bool_] | NDArray[np.int64]) -> Shots:
-        """The shots where ``used`` holds, or at these rows."""
-        return Shots(self.vectors[used], self.labels[used])
+    def where(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Shots:
+        """The shots where ``rows`` holds, or at these rows."""
+        return Shots(self.vectors[rows], self.labels[rows])
 
     def joined(self, other: Shots) -> Shots:
         """These and then ``other``'s."""

@@ -61,11 +61,11 @@ def score(images: Products, captions: Products, *, prompt: Vectors, shots: Vecto
         (captions, Score.T2T, Score.I2T_MEAN, Score.I2T_MAX),
         (images, Score.T2I, Score.I2I_MEAN, Score.I2I_MAX),
     ):
-        found = ask(queries)
-        values[:, ORDER.index(to_prompt)] = found[0]
+        products_of = ask(queries)
+        values[:, ORDER.index(to_prompt)] = products_of[0]
         if len(shots):
-            values[:, ORDER.index(mean)] = found[1]
-            values[:, ORDER.index(largest)] = found[2:].max(axis=0)
+            values[:, ORDER.index(mean)] = products_of[1]
+            values[:, ORDER.index(largest)] = products_of[2:].max(axis=0)
     return Scores(values)
 
 

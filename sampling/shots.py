@@ -56,13 +56,13 @@ def read_labelled(source: Path, root: Path, classes: ClassList | None) -> Labell
         return _read_folder(source, classes)
     if not source.exists():
         raise InputError(f"{source} isn't there; give a `path label flag` list or a folder of class folders")
-    known = None if classes is None else {entry.id for entry in classes}
+    ids = None if classes is None else {entry.id for entry in classes}
     paths: list[Path] = []
     labels: list[int] = []
     for entry in read_list(source):
-        if known is not None and entry.label not in known:
+        if ids is not None and entry.label not in ids:
             raise InputError(
-                f"{source}:{entry.line}: label {entry.label} isn't the id of any of the {len(known)} classes"
+                f"{source}:{entry.line}: label {entry.label} isn't the id of any of the {len(ids)} classes"
             )
         path = root / entry.path
         if not path.is_file():
@@ -77,16 +77,16 @@ def read_labelled(source: Path, root: Path, classes: ClassList | None) -> Labell
 
 
 def _read_folder(folder: Path, classes: ClassList | None) -> Labelled:
-    found: list[tuple[int, Path]] = []
+    pairs: list[tuple[int, Path]] = []
     for sub in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
         label = -1 if classes is None else class_of_folder(sub, classes)
-        found += [(label, path) for path in sorted(sub.rglob("*")) if is_image(path)]
+        pairs += [(label, path) for path in sorted(sub.rglob("*")) if is_image(path)]
     if classes is None:
-        found += [(-1, path) for path in sorted(folder.iterdir()) if is_image(path)]
-    if not found:
+        pairs += [(-1, path) for path in sorted(folder.iterdir()) if is_image(path)]
+    if not pairs:
         raise InputError(f"{folder} holds no images in class folders, such as {folder}/sparrow/1.jpg")
-    found.sort(key=lambda pair: pair[0])
-    return Labelled(tuple(path for _, path in found), np.array([label for label, _ in found], dtype=np.int64))
+    pairs.sort(key=lambda pair: pair[0])
+    return Labelled(tuple(path for _, path in pairs), np.array([label for label, _ in pairs], dtype=np.int64))
 
 
 def is_image(path: Path) -> bool:

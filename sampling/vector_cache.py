@@ -35,8 +35,8 @@ def cached(
     ``keys`` of the missing ones, each key once, ``chunk`` at a time; every chunk is saved as it comes, so a
     killed run goes on where it was, with the same chunks.
     """
-    known, vectors = _load(path, weights, dimension)
-    place = {key: row for row, key in enumerate(known)}
+    stored, vectors = _load(path, weights, dimension)
+    place = {key: row for row, key in enumerate(stored)}
     missing: dict[str, int] = {}
     for position, key in enumerate(keys):
         if key not in place:
@@ -46,9 +46,9 @@ def cached(
         some = positions[start : start + chunk]
         vectors = np.concatenate([vectors, compute(some)])
         for position in some:
-            place[keys[position]] = len(known)
-            known.append(keys[position])
-        save(path, known, vectors, weights)
+            place[keys[position]] = len(stored)
+            stored.append(keys[position])
+        save(path, stored, vectors, weights)
     return vectors[[place[key] for key in keys]]
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ...sampling.methods import AUTO, DEFAULT, METHODS
 from .. import options
 from ..results import counts_text
 
@@ -22,7 +23,9 @@ _Keep = Annotated[
 def sample(
     context: typer.Context,
     name: Annotated[str, typer.Option(help="The sample's name; its files are samples/NAME.*")] = "T2T500",
-    method: Annotated[str, typer.Option(help="A method by name; T2T-rank where nothing is given.")] = "",
+    method: Annotated[
+        str, typer.Option(help=f"{', '.join([*METHODS, AUTO])}; {DEFAULT} where nothing is given.")
+    ] = "",
     n: Annotated[int, typer.Option("-n", help="Images a class.", min=1)] = 500,
     rank: Annotated[str, typer.Option(help="The score to order by, instead of a method.")] = "",
     keep: _Keep = None,

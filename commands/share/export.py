@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ...sampling.export.formats import FORMATS
 from .. import options
 from ..results import counts_text
 
@@ -17,9 +18,7 @@ app = typer.Typer()
 def export(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new or empty folder.")],
-    to: Annotated[
-        str, typer.Option(metavar="FORMAT", help="swat, imagefolder, webdataset, huggingface or urls.")
-    ],
+    to: Annotated[str, typer.Option(metavar="FORMAT", help=f"One of {', '.join(FORMATS)}.")],
     name: Annotated[str, typer.Option(help="The sample.")] = "T2T500",
     json: options.Json = False,
 ) -> None:

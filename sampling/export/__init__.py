@@ -1,1 +1,9 @@
-"""sampling/export."""
+"""A sample for other tools.
+
+formats        the formats by name, and the export into a new folder
+sample         what an export is made of
+class_folders  how folders are named after classes
+layouts        ImageFolder, WebDataset, Hugging Face
+urls           licences and Croissant metadata, no image
+swat           the folders and files of SWAT's scripts
+"""

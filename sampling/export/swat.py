@@ -1,4 +1,4 @@
-"""A workspace in SWAT's folders and files (SWAT.md), so that its own scripts go on from any step.
+"""A workspace in SWAT's folders and files (docs/from-swat.md), so that its own scripts go on from any step.
 
     DATASET/DATASET_retrieved_LAION400M-all_synonyms-SAMPLING/CLASS/N.jpg   every usable image of a pool
     DATASET/DATASET_mined_captions-….pkl, …_metadata-….meta and .map, …-urls-….parquet, counts as JSON
@@ -61,7 +61,7 @@ class Gathered:
 
 
 def write_swat(sample: Sample, folder: Path, progress: Progress) -> dict[str, int]:
-    """Everything of SWAT.md's tables in ``folder``; counts images and listed images.
+    """Everything of the table above in ``folder``; counts images and listed images.
 
     InputError where the folder's path holds a blank: SWAT's reader splits lists at blanks.
     """
@@ -71,9 +71,9 @@ def write_swat(sample: Sample, folder: Path, progress: Progress) -> dict[str, in
     if any(character.isspace() for character in str(final)):
         raise InputError(f"{final} holds a blank, at which SWAT's reader splits its lists; export elsewhere")
     settings = sample.workspace.settings()
-    named = settings.task.name or sample.workspace.root.name
+    task_name = settings.task.name or sample.workspace.root.name
     dataset = plain(
-        Path(settings.task.dataset).stem or named
+        Path(settings.task.dataset).stem or task_name
     )  # a path, where the user's own file is the preset
     sampling = "all" if settings.match.sample == "all" else "random"
     home = folder / dataset
@@ -100,10 +100,10 @@ def write_swat(sample: Sample, folder: Path, progress: Progress) -> dict[str, in
     lists |= {data / f"{dataset}_metrics-{DATABASE}.json": "prompt"}
     _write_metrics(sample.classes, gathered, lists)
     _write_urls(gathered, home / f"{dataset}-urls-{sampling}-0.0-{DATABASE}.parquet")
-    config = next((alias for alias, known in MODELS.items() if known == model), model.slug)
+    config = next((alias for alias, preset in MODELS.items() if preset == model), model.slug)
     _write_features(gathered, embeddings, home / f"{dataset}_{config}_mined.pth")
-    listed = _write_lists(sample, gathered, folder, dataset=dataset, config=config)
-    return {"images": len(gathered.files), "listed": listed}
+    lines = _write_lists(sample, gathered, folder, dataset=dataset, config=config)
+    return {"images": len(gathered.files), "listed": lines}
 
 
 def _gather(sample: Sample, pool: Pool, gathered: Gathered, folder: Path, final: str) -> None:
@@ -144,8 +144,10 @@ def _shard(file: str) -> int | str:
 
 
 def _write_counts(gathered: Gathered, names: Mapping[int, str], home: Path, downloaded: str) -> None:
-    found = {key: {"name": names[int(key)], "actual_freq": len(rows)} for key, rows in gathered.mined.items()}
-    ranked = dict(sorted(found.items(), key=lambda item: -len(gathered.mined[item[0]])))
+    counts_of = {
+        key: {"name": names[int(key)], "actual_freq": len(rows)} for key, rows in gathered.mined.items()
+    }
+    ranked = dict(sorted(counts_of.items(), key=lambda item: -len(gathered.mined[item[0]])))
     arrived = {key: len(captions) for key, captions in gathered.captions.items()}
     for name, counts in ((f"{home.name}_class_frequency-{DATABASE}", ranked), (downloaded, arrived)):
         (home / f"{name}.json").write_text(json.dumps(counts, indent=4), encoding="utf-8")
@@ -160,11 +162,11 @@ def _write_metrics(classes: ClassList, gathered: Gathered, lists: Mapping[Path, 
     """The metrics JSON at each of the paths: the synonyms that have its flag."""
     for path, flag in lists.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        used = (
+        flagged = (
             replace(entry, synonyms=tuple(one for one in entry.synonyms if getattr(one, flag)))
             for entry in classes
         )
-        document = metrics_document(tuple(used))
+        document = metrics_document(tuple(flagged))
         for entry in classes:
             record = document[str(entry.id)]
             record.setdefault("most_common_name", most_common_name(entry))
@@ -243,5 +245,5 @@ class Exported:
         path, _, caption = rest.partition(", ")
         parts = path.split("/")
         ends = ("/".join(parts[start:]) for start in range(len(parts)))
-        known = next((end for end in ends if (class_id, end) in self.numbers), path)
-        return f"{scores}, {self.copy_of(class_id, known)}, {caption}"
+        inside = next((end for end in ends if (class_id, end) in self.numbers), path)
+        return f"{scores}, {self.copy_of(class_id, inside)}, {caption}"

@@ -47,20 +47,20 @@ def write_urls(sample: Sample, folder: Path, progress: Progress) -> dict[str, in
     progress("export", rows.num_rows, rows.num_rows)
     digest = hashlib.sha256((folder / ROWS).read_bytes()).hexdigest()
     write_json(folder / "croissant.json", croissant(sample, digest))
-    known = rows.num_rows - licence.null_count
-    return {"urls": rows.num_rows, "with_licence": known, "without_licence": rows.num_rows - known}
+    licensed = rows.num_rows - licence.null_count
+    return {"urls": rows.num_rows, "with_licence": licensed, "without_licence": rows.num_rows - licensed}
 
 
 def licences(sample: Sample) -> pa.StringArray:
     """The licence of each row, from its match; LAION's ``?`` and empty ones are missing."""
     uids = sample.rows.column("uid").combine_chunks()
     with pq.ParquetFile(sample.workspace.matches_path) as source:
-        found = [source.schema_arrow.empty_table().select(["uid", "licence"])]
+        parts = [source.schema_arrow.empty_table().select(["uid", "licence"])]
         for batch in source.iter_batches(1 << 18, columns=["uid", "licence"]):
             unknown = pc.is_in(batch["licence"], value_set=pa.array([None, "", "?"]))
-            wanted = pc.and_not(pc.is_in(batch["uid"], value_set=uids), unknown)
-            found.append(pa.Table.from_batches([batch]).filter(wanted))
-    table: Any = pa.concat_tables(found).combine_chunks()
+            usable = pc.and_not(pc.is_in(batch["uid"], value_set=uids), unknown)
+            parts.append(pa.Table.from_batches([batch]).filter(usable))
+    table: Any = pa.concat_tables(parts).combine_chunks()
     return table["licence"].combine_chunks().take(pc.index_in(uids, value_set=table["uid"]))
 
 

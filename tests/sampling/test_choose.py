@@ -159,7 +159,7 @@ def oracle(case: Case, order: str | None, conditions: list, *, n: int, seed: int
     return kept, reasons
 
 
-METHOD_ORACLE = {  # from DESIGN 8's table: order, the condition's score, its default
+METHOD_ORACLE = {  # SWAT's table: order, the condition's score, its default
     "Random": (None, "T2I", None),
     "Random-I2I": (None, "I2I.mean", 0.5),
     "T2T-rank": ("T2T", "T2T", 0.0),

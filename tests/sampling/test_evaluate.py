@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from captrawl.core.errors import InputError, QueryError, WorkspaceError
 from captrawl.sampling.auto import folds_of
-from captrawl.sampling.evaluate import evaluate, read_evaluation, student, wilson
+from captrawl.sampling.evaluate import evaluate, read_evaluation
 from captrawl.sampling.files import read_sample
-from captrawl.sampling.probe import Probe
+from captrawl.sampling.probe import Probe, student, wilson
 from captrawl.sampling.references import Shots
 from captrawl.sampling.sample import draw
 from captrawl.sampling.task import paths_of
@@ -150,7 +150,7 @@ def test_evaluate_tells_good_samples_from_bad(polluted, tmp_path) -> None:
     assert read_evaluation(workspace) == result
     assert evaluate(workspace, shots / "list.txt", shots, seeds=3) == result
     one = evaluate(workspace, shots / "list.txt", shots, samples=["auto"], seeds=1)
-    assert all((line.low, line.high) == wilson(line.accuracy * 12, 12) for line in one.lines)
+    assert all((line.low, line.high) == wilson(round(line.accuracy * 12), 12) for line in one.lines)
     assert [line.name for line in one.lines] == ["zero-shot", "shots", "auto", "shots + auto"]
 
 

@@ -1,4 +1,4 @@
-"""The same lists as SWAT's sampler, from an independent re-implementation of SWAT.md in numpy.
+"""The same lists as SWAT's sampler, from an independent re-implementation of its scripts' rules in numpy.
 
 What SWAT does: prompts are means over every spelling of a synonym times templates; scores are products; each
 method sorts (stably, descending) and keeps what passes its threshold until n; lists as its scripts write
@@ -32,7 +32,7 @@ def four(score: np.floating) -> float:
 
 
 class SwatSampler:
-    """SWAT.md's table `Methods as coded`, one class at a time, over lists of (path, caption, features)."""
+    """SWAT's methods as coded, one class at a time, over lists of (path, caption, features)."""
 
     def __init__(self, features, prompts, fewshot) -> None:
         self.features, self.prompts, self.fewshot = features, prompts, fewshot
