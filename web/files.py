@@ -6,9 +6,9 @@ import hashlib
 import io
 import os
 import stat
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from ..core.errors import InputError
@@ -91,22 +91,13 @@ def picture(data: bytes, *, side: int, max_pixels: int) -> tuple[bytes, str]:
         raise NotServedError("the file isn't a JPEG or PNG image")
     if not side or len(data) <= _PLAIN_BYTES:
         return data, kind
-    try:
-        from PIL import Image
-    except ImportError:  # captrawl[web] alone: unscaled is slower and as good
+    if find_spec("PIL") is None:  # captrawl[web] alone: unscaled is slower and as good
         return data, kind
-    from ..indexer.pack.sniff import DECODER_ERRORS, known_formats
+    from ..sampling.report.thumbnails import UNREADABLE, small
 
+    out = io.BytesIO()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=known_formats()) as image:
-                if image.width * image.height > max_pixels:
-                    raise NotServedError(f"the image has {image.width} × {image.height} pixels")
-                image.draft("RGB", (side, side))
-                image.thumbnail((side, side))
-                out = io.BytesIO()
-                image.convert("RGB").save(out, "JPEG", quality=85)
-    except DECODER_ERRORS as error:
-        raise NotServedError("the image can't be decoded") from error
+        small(data, side, max_pixels=max_pixels).save(out, "JPEG", quality=85)
+    except UNREADABLE as error:
+        raise NotServedError(f"the image can't be shown: {error}") from error
     return out.getvalue(), "image/jpeg"

@@ -1,4 +1,4 @@
-"""The numbers of a report, counted from a workspace's artefacts: classes, synonyms, failures, samples."""
+"""What a report counts, counted from a workspace's artefacts: classes, synonyms, failures, samples."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...core.errors import WorkspaceError
 from ...core.records import IMAGE_SCHEMA
 from ...workspace.workspace import Workspace
 from ..pool import PACKED
-from .sample_counts import SampleNumbers
+from .sample_counts import SampleCounts
 
 BATCH_ROWS = 1 << 20
 NO_REASON = "unknown"
@@ -25,7 +25,7 @@ WAITING = frozenset({"queued", "leased", "spooled"})
 
 
 @dataclass(frozen=True, slots=True)
-class SynonymNumbers:
+class SynonymCounts:
     """A synonym of a class, and how many rows are credited to it. ``frequency`` is the class list's."""
 
     text: str
@@ -35,7 +35,7 @@ class SynonymNumbers:
 
 
 @dataclass(frozen=True, slots=True)
-class ClassNumbers:
+class ClassCounts:
     """Rows of one class: matched, with a usable image, and kept by each sample (in the samples' order).
 
     ``synonyms``: those that have matches or are in use, by matches, then the list's order.
@@ -46,7 +46,7 @@ class ClassNumbers:
     matched: int
     downloaded: int
     kept: tuple[int, ...]
-    synonyms: tuple[SynonymNumbers, ...]
+    synonyms: tuple[SynonymCounts, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class HostFailures:
 
 
 @dataclass(frozen=True, slots=True)
-class DownloadNumbers:
+class DownloadCounts:
     """Unique URLs asked for, those packed, the distinct image files, and why the others gave none.
 
     ``failures`` by URLs, then name; ``hosts``: those with the most failures, at most MOST_HOSTS.
@@ -91,18 +91,18 @@ MOST_HOSTS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
+class ReportCounts:
     """Everything a report counts. ``no_url``: matched rows without one."""
 
     matched: int
     no_url: int
-    classes: tuple[ClassNumbers, ...]
-    download: DownloadNumbers
-    samples: tuple[SampleNumbers, ...]
+    classes: tuple[ClassCounts, ...]
+    download: DownloadCounts
+    samples: tuple[SampleCounts, ...]
 
 
-def count(workspace: Workspace, classes: ClassList, samples: Sequence[SampleNumbers]) -> Numbers:
-    """The numbers of ``workspace``; ``samples`` are counted already.
+def count(workspace: Workspace, classes: ClassList, samples: Sequence[SampleCounts]) -> ReportCounts:
+    """The counts of ``workspace``; ``samples`` are counted already.
 
     Streams matches.parquet and holds images.parquet, where there is one. WorkspaceError without matches.
     """
@@ -112,8 +112,8 @@ def count(workspace: Workspace, classes: ClassList, samples: Sequence[SampleNumb
     if workspace.images_path.exists():
         images = pq.read_table(workspace.images_path, columns=["url", "state", "reason", "sha256"])
     counted, no_url = _count_matches(workspace, images)
-    listed = tuple(_class_numbers(entry, counted.get(entry.id, {}), samples) for entry in classes)
-    return Numbers(sum(c.matched for c in listed), no_url, listed, downloads(images), tuple(samples))
+    counts = tuple(_class_counts(entry, counted.get(entry.id, {}), samples) for entry in classes)
+    return ReportCounts(sum(c.matched for c in counts), no_url, counts, downloads(images), tuple(samples))
 
 
 Credit = dict[str, tuple[int, int]]
@@ -141,16 +141,18 @@ def _count_matches(workspace: Workspace, images: pa.Table) -> tuple[dict[int, Cr
     return counted, no_url
 
 
-def _class_numbers(entry: Any, credit: Credit, samples: Sequence[SampleNumbers]) -> ClassNumbers:
+def _class_counts(entry: Any, credit: Credit, samples: Sequence[SampleCounts]) -> ClassCounts:
     """``entry`` is a ClassEntry; synonyms that matches name and the list doesn't hold any more come last."""
-    listed = {synonym.text: synonym for synonym in entry.synonyms}
-    texts = [text for text, synonym in listed.items() if synonym.match or text in credit]
-    texts += sorted(credit.keys() - listed.keys())
+    synonym_of = {synonym.text: synonym for synonym in entry.synonyms}
+    texts = [text for text, synonym in synonym_of.items() if synonym.match or text in credit]
+    texts += sorted(credit.keys() - synonym_of.keys())
     synonyms = [
-        SynonymNumbers(text, listed[text].frequency if text in listed else None, *credit.get(text, (0, 0)))
+        SynonymCounts(
+            text, synonym_of[text].frequency if text in synonym_of else None, *credit.get(text, (0, 0))
+        )
         for text in texts
     ]
-    return ClassNumbers(
+    return ClassCounts(
         entry.id,
         entry.name,
         sum(synonym.matched for synonym in synonyms),
@@ -160,7 +162,7 @@ def _class_numbers(entry: Any, credit: Credit, samples: Sequence[SampleNumbers])
     )
 
 
-def downloads(images: pa.Table) -> DownloadNumbers:
+def downloads(images: pa.Table) -> DownloadCounts:
     """What became of the URLs of ``images`` (IMAGE_SCHEMA's url, state, reason and sha256)."""
     packed = pc.equal(images.column("state"), PACKED)
     waiting = pc.is_in(images.column("state"), value_set=pa.array(sorted(WAITING)))
@@ -169,7 +171,7 @@ def downloads(images: pa.Table) -> DownloadNumbers:
     pairs = _pairs(lost.column("state"), reasons)
     failures = [Failure(state, reason, urls) for state, reason, urls in pairs]
     kept = images.filter(packed)
-    return DownloadNumbers(
+    return DownloadCounts(
         urls=images.num_rows,
         packed=kept.num_rows,
         waiting=int(np.count_nonzero(waiting.to_numpy())),
@@ -186,9 +188,9 @@ def _hosts(images: pa.Table, urls: Any, reasons: Any) -> tuple[HostFailures, ...
         failed.setdefault(host, {})[reason] = number
     worst = sorted(failed, key=lambda host: (-sum(failed[host].values()), host))[:MOST_HOSTS]
     everything = hosts_of(images.column("url"))
-    named = everything.filter(pc.is_in(everything, value_set=pa.array(worst, pa.string())))
-    asked = {line["values"]: line["counts"] for line in named.value_counts().to_pylist()}
-    return tuple(HostFailures(host, asked[host], _ordered(failed[host])) for host in worst)
+    mine = everything.filter(pc.is_in(everything, value_set=pa.array(worst, pa.string())))
+    urls_of = {line["values"]: line["counts"] for line in mine.value_counts().to_pylist()}
+    return tuple(HostFailures(host, urls_of[host], _ordered(failed[host])) for host in worst)
 
 
 def _pairs(first: Any, second: Any) -> list[tuple[str, str, int]]:
@@ -199,8 +201,8 @@ def _pairs(first: Any, second: Any) -> list[tuple[str, str, int]]:
 
 def hosts_of(urls: Any) -> Any:
     """The host (and port) of each URL, "" where it has none; user names are left out."""
-    found = pc.extract_regex(urls, r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#]*@)?(?P<host>[^/?#]*)")
-    return pc.utf8_lower(pc.fill_null(pc.struct_field(found, "host"), ""))
+    parts = pc.extract_regex(urls, r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#]*@)?(?P<host>[^/?#]*)")
+    return pc.utf8_lower(pc.fill_null(pc.struct_field(parts, "host"), ""))
 
 
 def _ordered(reasons: Mapping[str, int]) -> tuple[tuple[str, int], ...]:

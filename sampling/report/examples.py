@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ...workspace.workspace import Workspace
 from ..methods import Score
 from ..task import paths_of
-from .sample_counts import SampleNumbers
+from .sample_counts import SampleCounts
 
 EXAMPLES = 8
 """Examples shown of a reason, at most, of different classes where there are as many."""
@@ -22,7 +22,7 @@ SCORES = tuple(score.column for score in Score)
 
 
 @dataclass(frozen=True, slots=True)
-class Picked:
+class Example:
     """A row of a sample's pool; ``path`` is relative to the workspace, None without an image."""
 
     class_id: int
@@ -41,19 +41,19 @@ class Sheet:
     """
 
     class_id: int
-    most: tuple[Picked, ...]
-    least: tuple[Picked, ...]
+    most: tuple[Example, ...]
+    least: tuple[Example, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Picks:
-    """What is shown of one sample: a sheet for every class that kept rows, examples by reason."""
+class Examples:
+    """What is shown of one sample: a sheet for every class that kept rows, and dropped rows by reason."""
 
     sheets: dict[int, Sheet]
-    examples: dict[str, tuple[Picked, ...]]
+    dropped: dict[str, tuple[Example, ...]]
 
 
-def pick(workspace: Workspace, sample: SampleNumbers, *, each: int) -> Picks:
+def pick(workspace: Workspace, sample: SampleCounts, *, each: int) -> Examples:
     """The rows to show of ``sample``, ``each`` most and least certain ones of every class.
 
     Certain is a high score in the order's score (T2I of a random order; NULL is least); ties go by rank.
@@ -69,15 +69,15 @@ def pick(workspace: Workspace, sample: SampleNumbers, *, each: int) -> Picks:
     dropped = np.flatnonzero(~kept)
     by_reason = _groups(codes.indices.to_numpy(), dropped)
     names = codes.dictionary.to_pylist()
-    shown = {str(names[code]): _examples(rows, ids, certainty) for code, rows in by_reason}
-    wanted = [row for pair in ends.values() for rows in pair for row in rows]
-    wanted += [row for rows in shown.values() for row in rows]
-    found = read_rows(path, wanted)
+    nearest = {str(names[code]): _nearest(rows, ids, certainty) for code, rows in by_reason}
+    places = [row for pair in ends.values() for rows in pair for row in rows]
+    places += [row for rows in nearest.values() for row in rows]
+    at = read_rows(path, places)
     sheets = {
-        class_id: Sheet(class_id, tuple(found[r] for r in most), tuple(found[r] for r in least))
+        class_id: Sheet(class_id, tuple(at[r] for r in most), tuple(at[r] for r in least))
         for class_id, (most, least) in ends.items()
     }
-    return Picks(sheets, {reason: tuple(found[r] for r in rows) for reason, rows in shown.items()})
+    return Examples(sheets, {reason: tuple(at[r] for r in rows) for reason, rows in nearest.items()})
 
 
 def _groups(keys: NDArray[Any], rows: NDArray[np.int64]) -> list[tuple[int, NDArray[np.int64]]]:
@@ -95,7 +95,7 @@ def _ends(rows: NDArray[np.int64], certainty: NDArray[np.float64], each: int) ->
     return ordered[:each], ordered[: -each - 1 : -1]
 
 
-def _examples(rows: NDArray[np.int64], ids: NDArray[np.int64], certainty: NDArray[np.float64]) -> list[int]:
+def _nearest(rows: NDArray[np.int64], ids: NDArray[np.int64], certainty: NDArray[np.float64]) -> list[int]:
     """The rows that came nearest to being kept: the best of each class, spread evenly over the classes."""
     ordered = rows[np.lexsort((rows, -certainty[rows], ids[rows]))]
     place = np.arange(len(ordered))
@@ -107,23 +107,23 @@ def _examples(rows: NDArray[np.int64], ids: NDArray[np.int64], certainty: NDArra
     return ordered[np.lexsort((place, within))][:EXAMPLES].tolist()
 
 
-def read_rows(path: Path, rows: Iterable[int]) -> dict[int, Picked]:
+def read_rows(path: Path, rows: Iterable[int]) -> dict[int, Example]:
     """The rows of a NAME.parquet by their place, read one row group after the other."""
-    wanted = np.unique(np.fromiter(rows, dtype=np.int64))
+    places = np.unique(np.fromiter(rows, dtype=np.int64))
     columns = ["class_id", "path", "url", "caption", "synonym", *SCORES]
-    found: dict[int, Picked] = {}
+    examples: dict[int, Example] = {}
     with pq.ParquetFile(path) as source:
         start = 0
         for group in range(source.num_row_groups):
             size = source.metadata.row_group(group).num_rows
-            mine = wanted[(wanted >= start) & (wanted < start + size)]
+            mine = places[(places >= start) & (places < start + size)]
             if len(mine):
                 lines = source.read_row_group(group, columns=columns).take(mine - start).to_pylist()
-                found.update(zip(mine.tolist(), map(_picked, lines), strict=True))
+                examples.update(zip(mine.tolist(), map(_example, lines), strict=True))
             start += size
-    return found
+    return examples
 
 
-def _picked(line: dict[str, Any]) -> Picked:
+def _example(line: dict[str, Any]) -> Example:
     scores = tuple((score, line[score.column]) for score in Score if line[score.column] is not None)
-    return Picked(line["class_id"], line["path"], line["url"], line["caption"], line["synonym"], scores)
+    return Example(line["class_id"], line["path"], line["url"], line["caption"], line["synonym"], scores)

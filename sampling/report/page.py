@@ -1,82 +1,76 @@
-"""The report's page: sections under one header, self-contained, without script or network."""
+"""The report's page from its templates: self-contained, without script or network, everything escaped."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from ...search.synonyms.review import Review
-from ..evaluate import Evaluation
-from . import class_sections, download_section, filter_section, review_section, sections
-from .counts import Numbers
-from .examples import Picks
-from .markup import Html, foreign, join, tag
-from .style import CSS
+from ...core.errors import MissingExtraError
+from ...core.text import matching_spans
+from ...search.synonyms.proposals import listed
+from ...search.synonyms.review import FEW_ROWS, Review, ShownCaption, SynonymReview
+from ..filters import MEANINGS, DropReason
+from . import charts
+from .counts import ClassCounts, ReportCounts
+from .data import ReportData
+from .examples import Example
+from .sample_counts import SampleCounts
+from .svg import inline
 from .thumbnails import Thumbnails
 
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
-@dataclass(frozen=True, slots=True)
-class Story:
-    """What the page tells. ``facts``: what made this, by name; ``picks`` are aligned with the samples."""
-
-    title: str
-    facts: tuple[tuple[str, str], ...]
-    numbers: Numbers
-    picks: tuple[Picks, ...]
-    evaluation: Evaluation | None
-    review: Review | None
-
-
-def agreement(found: Review | None) -> Mapping[tuple[int, str], float]:
-    """(class id, synonym) → how near its captions are to the class prompt; empty without a review."""
-    return {
-        (one.class_id, one.synonym): one.agreement
-        for one in (found.synonyms if found else ())
-        if one.agreement is not None
-    }
+HOME = Path(__file__).parent
+JOINERS = "\u200c\u200d"  # part of ordinary writing and of emoji
+LONGEST_CAPTION = 300
+"""Characters of a reviewed caption that are shown, some of them before the phrase."""
+LOST_EXAMPLES = 3
+SECTIONS = {
+    "samples": "Samples",
+    "counts": "Classes",
+    "synonyms": "Synonyms",
+    "review": "Synonym review",
+    "download": "Download",
+    "filters": "Scores and filters",
+    "evaluation": "Evaluation",
+    "classes": "Every class",
+    "made": "What made this",
+}
+"""The sections in order; each is the template of its name."""
 
 
-def render(story: Story, thumbnails: Thumbnails, *, cell: int, each: int) -> str:
+def render(data: ReportData, thumbnails: Thumbnails, *, cell: int, each: int) -> str:
     """The whole page as HTML; ``cell`` is the width of a picture's place in pixels, ``each`` a sheet's."""
-    numbers = story.numbers
-    names = {entry.id: entry.name for entry in numbers.classes}
-    judged = agreement(story.review)
-    parts: list[tuple[str, str, Html | None]] = [
-        ("samples", "Samples", sections.samples(numbers, story.evaluation)),
-        ("counts", "Classes", sections.counts(numbers)),
-        ("synonyms", "Synonyms", sections.synonyms(numbers)),
-        ("review", "Synonym review", review_section.review(story.review)),
-        ("download", "Download", download_section.download(numbers, story.picks)),
-        ("filters", "Scores and filters", filter_section.filters(numbers, story.picks, names, thumbnails)),
-        ("evaluation", "Evaluation", sections.evaluation(story.evaluation)),
-        ("classes", "Every class", class_sections.classes(numbers, story.picks, judged, thumbnails)),
-    ]
-    present = [(anchor, title, body) for anchor, title, body in parts if body is not None]
-    links = [tag("li", tag("a", title, href=f"#{anchor}")) for anchor, title, _ in present]
-    heading = "Report" if not story.title else f"{story.title}: report"
-    body = [
-        tag("header", tag("div", tag("h1", foreign(heading)), _tiles(numbers))),
-        tag("nav", tag("ul", *links), aria_label="Sections"),
-        tag(
-            "main",
-            *(tag("section", tag("h2", title), body, id=anchor) for anchor, title, body in present),
-            _made_by(story.facts),
-        ),
-    ]
-    style = Html(f"{CSS}:root {{ --cell: {cell}px; --each: {each}; }}\n")
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=policy(style)),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="referrer", content="no-referrer"),
-        tag("meta", name="robots", content="noindex"),
-        tag("title", f"captrawl: {heading}"),
-        tag("style", style),
+    try:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+        from markupsafe import Markup
+    except ImportError as error:
+        raise MissingExtraError("a report", "cpu") from error
+    environment = Environment(
+        loader=FileSystemLoader(HOME / "templates"),
+        autoescape=True,
+        finalize=_legible,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    return "<!doctype html>\n" + tag("html", head, tag("body", *body), lang="en") + "\n"
+    filters = {"count": "{:,}".format, "share": _share, "foreign": foreign, "marked": _marked}
+    environment.filters |= {**filters, "listed": listed, "number": _number, "numeric": "#{}".format}
+    environment.globals |= {"series": lambda place: f"s{place % len(charts.SERIES)}"}  # pyright: ignore
+    style = (HOME / "report.css").read_text(encoding="utf-8")
+    style += f":root {{ --cell: {cell}px; --each: {each}; }}\n"
+    shown = {**_whole(data), **_of_classes(data), **_of_samples(data, thumbnails)}
+    hidden = {"review": not data.review, "download": not data.counts.download.urls}
+    hidden |= {"filters": not data.counts.samples, "evaluation": not data.evaluation}
+    sections = [(name, title) for name, title in SECTIONS.items() if not hidden.get(name)]
+    page = environment.get_template("page.html")
+    return page.render(shown, sections=sections, style=Markup(style), policy=policy(style)) + "\n"  # noqa: S704
 
 
 def policy(style: str) -> str:
@@ -87,34 +81,161 @@ def policy(style: str) -> str:
     )
 
 
-def _tiles(numbers: Numbers) -> Html:
-    download = numbers.download
-    share = f"{download.packed / download.urls:.0%} of {download.urls:,} URLs" if download.urls else ""
-    empty = sum(not entry.matched for entry in numbers.classes)
-    tiles: Sequence[tuple[str, int, str]] = [
-        ("classes", len(numbers.classes), f"{empty:,} without a match" if empty else ""),
-        ("matched rows", numbers.matched, f"{numbers.no_url:,} without URL" if numbers.no_url else ""),
-        ("URLs with an image", download.packed, share),
-        ("distinct images", download.images, ""),
+def _whole(data: ReportData) -> dict[str, Any]:
+    """What the templates say of the whole task."""
+    evaluation, review = data.evaluation, data.review
+    return {
+        "heading": f"{data.title}: report" if data.title else "Report",
+        "facts": data.facts,
+        "counts": data.counts,
+        "evaluation": evaluation,
+        "accuracies": {line.name: line.accuracy for line in evaluation.lines} if evaluation else {},
+        "review": review,
+        "judged_synonyms": _judged,
+        "few_rows": FEW_ROWS,
+        "meanings": MEANINGS,
+        "lost": _lost(data),
+    }
+
+
+def _of_classes(data: ReportData) -> dict[str, Any]:
+    """What they say of the classes: the chart, the index by letter, how synonyms agree with their prompts."""
+    classes = data.counts.classes
+    by_letter = sorted(classes, key=lambda entry: (_letter(entry), entry.name.casefold(), entry.id))
+    agreement = {
+        (one.class_id, one.synonym): one.agreement
+        for one in (data.review.synonyms if data.review else ())
+        if one.agreement is not None
+    }
+    return {
+        "classes_chart": _classes_chart(data.counts),
+        "ordered": charts.ordered(classes),
+        "letters": [(letter, list(entries)) for letter, entries in groupby(by_letter, _letter)],
+        "names": {entry.id: entry.name for entry in classes},
+        "agreement": agreement,
+        "judged_classes": {class_id for class_id, _ in agreement},
+        "ranks": [*((f"s{place}", text) for place, text in enumerate(charts.RANKS[:-1])), ("rest", "others")],
+    }
+
+
+def _of_samples(data: ReportData, thumbnails: Thumbnails) -> dict[str, Any]:
+    """What they say of the samples: histograms, how many classes are full, and their pictures."""
+
+    def filled(sample: SampleCounts) -> tuple[int, int, int]:
+        kept = [sample.kept_of.get(entry.id, 0) for entry in data.counts.classes]
+        full, empty = sum(number >= sample.n for number in kept), kept.count(0)
+        return full, len(kept) - full - empty, empty
+
+    return {
+        "samples_with_examples": list(zip(data.counts.samples, data.examples, strict=True)),
+        "filled": filled,
+        "histogram_chart": lambda sample, place: _histogram(data.counts.samples[sample], sample, place),
+        "picture": thumbnails.uri,
+    }
+
+
+def _classes_chart(counts: ReportCounts) -> Markup:
+    titles: dict[str, str] = {}
+    for entry in counts.classes:
+        kept = ", ".join(f"{s.name} {k:,}" for s, k in zip(counts.samples, entry.kept, strict=True))
+        title = f"{entry.name}: matched {entry.matched:,}, with image {entry.downloaded:,}"
+        titles[f"class-{entry.id}"] = f"{title}; {kept}" if kept else title
+    names = {f"name-{entry.id}": _short(entry.name, 24) for entry in counts.classes}
+    label = "Rows a class: matched, with an image, kept by each sample; the table below has them"
+    with charts.looks():
+        return _inline(charts.classes_chart(counts), "rows", label, titles, names)
+
+
+def _histogram(sample: SampleCounts, number: int, place: int) -> Markup:
+    histogram = sample.histograms[place]
+    rows, kept = sum(histogram.pool), sum(histogram.kept)
+    label = f"Histogram of {histogram.score}: {rows:,} rows, {kept:,} kept"
+    with charts.looks():
+        return _inline(charts.histogram_chart(histogram, number), f"scores-{number}-{place}", label)
+
+
+def _inline(
+    figure: Any,
+    name: str,
+    label: str,
+    titles: dict[str, str] | None = None,
+    texts: dict[str, str] | None = None,
+) -> Markup:
+    from markupsafe import Markup
+
+    clean = ({key: _legible(text) for key, text in (given or {}).items()} for given in (titles, texts))
+    shown, exchanged = clean
+    return Markup(inline(figure, name, label=label, titles=shown, texts=exchanged))  # noqa: S704
+
+
+def _letter(entry: ClassCounts) -> str:
+    first = next((c for c in entry.name if c.isalnum()), "")
+    return "#" if not first or first.isdigit() else first.upper()[:1]
+
+
+def _judged(review: Review) -> list[SynonymReview]:
+    return [one for one in review.synonyms if one.agreement is not None and one.frequency >= FEW_ROWS]
+
+
+def _lost(data: ReportData) -> list[tuple[str, Sequence[Example]]]:
+    """A few rows of the first sample's pool without an image, by the reason."""
+    dropped = data.examples[0].dropped if data.examples else {}
+    start = f"{DropReason.NO_IMAGE}: "
+    return [
+        (r.removeprefix(start), some[:LOST_EXAMPLES])
+        for r, some in sorted(dropped.items())
+        if r.startswith(start)
     ]
-    return tag(
-        "dl",
-        *(
-            tag("div", tag("dt", foreign(name)), tag("dd", f"{value:,} ", tag("small", note)))
-            for name, value, note in tiles
-        ),
-        class_="tiles",
-    )
 
 
-def _made_by(facts: Sequence[tuple[str, str]]) -> Html:
-    listed = join([join([tag("dt", name), tag("dd", foreign(value, 400))]) for name, value in facts])
-    return tag(
-        "footer",
-        tag("h2", "What made this"),
-        tag("dl", listed, class_="facts"),
-        tag(
-            "p",
-            "Captions, names and URLs are the web's own words. Nothing on this page is fetched.",
-        ),
-    )
+def _share(part: int, whole: int, decimals: int = 0) -> str:
+    return f"{part / whole:.{decimals}%}" if whole else "–"
+
+
+def _number(value: float, decimals: int = 2) -> str:
+    return f"{value:.{decimals}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _short(text: str, most: int) -> str:
+    """``text`` on one line, at most ``most`` characters of it."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= most else flat[: most - 1] + "…"
+
+
+def foreign(text: str | None, most: int = 200) -> Markup:
+    """Text from outside on one line, at most ``most`` characters of it, apart from the page's direction."""
+    from markupsafe import Markup
+
+    return Markup("<bdi>{}</bdi>").format(_legible(_short(text or "", most)))
+
+
+def _marked(shown: ShownCaption, phrase: str) -> Markup:
+    """The caption with the phrase marked; of a long one the part around it."""
+    from markupsafe import Markup
+
+    text = _legible(" ".join(shown.caption.split()))
+    spans = matching_spans(text, [phrase])
+    begin = max(min(spans[0][0] - LONGEST_CAPTION // 4, len(text) - LONGEST_CAPTION), 0) if spans else 0
+    stop = begin + LONGEST_CAPTION
+    parts: list[str] = ["…"] if begin else []
+    place = begin
+    for start, end in spans:
+        parts += [
+            text[place : min(start, stop)],
+            Markup("<mark>{}</mark>").format(text[start : min(end, stop)]),
+        ]
+        place = max(place, min(end, stop))
+    parts += [text[place:stop], "…" if stop < len(text) else ""]
+    return Markup("<bdi>{}</bdi>").format(Markup("").join(parts))
+
+
+def _legible(value: Any) -> Any:
+    """Text that isn't markup with controls and bidirectional overrides as ``�``; jinja2 escapes it then."""
+    if not isinstance(value, str) or hasattr(value, "__html__") or (value.isascii() and value.isprintable()):
+        return value
+    return "".join(c if c.isprintable() or c in "\n" + JOINERS else _visible(c) for c in value)
+
+
+def _visible(character: str) -> str:
+    kind = unicodedata.category(character)
+    return " " if kind in ("Zs", "Zl", "Zp") else "\N{REPLACEMENT CHARACTER}" if kind != "Cn" else character

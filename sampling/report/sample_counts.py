@@ -1,4 +1,4 @@
-"""The numbers of one sample, counted from its NAME.parquet: kept rows, drops by reason, score histograms."""
+"""The counts of one sample, made from its NAME.parquet: kept rows, drops by reason, score histograms."""
 
 from __future__ import annotations
 
@@ -33,9 +33,13 @@ class Histogram:
     kept: tuple[int, ...]
     thresholds: tuple[Condition, ...]
 
+    def shows(self, condition: Condition) -> bool:
+        """Whether the condition's value lies between the first edge and the last."""
+        return self.edges[0] <= condition.value <= self.edges[-1]
+
 
 @dataclass(frozen=True, slots=True)
-class SampleNumbers:
+class SampleCounts:
     """One sample. ``reasons``: dropped rows by reason, most first, as NAME.parquet gives them.
 
     ``kept_of``: kept rows by class id, classes with none left out. ``images``: distinct files kept.
@@ -58,6 +62,14 @@ class SampleNumbers:
         """The score that says how certain a kept image is: the order's, T2I for a random one."""
         return self.order or Score.T2I
 
+    @property
+    def removed(self) -> dict[str, int]:
+        """Dropped rows by reason, all that have no image together, most first."""
+        whole: Counter[str] = Counter()
+        for reason, rows in self.reasons:
+            whole[reason.partition(":")[0]] += rows
+        return dict(whole.most_common())
+
 
 def method_of(workspace: Workspace, spec: SampleSettings, record: StageRecord | None) -> Method:
     """The method the sample was drawn by, as the lock file has it; the settings' where it has none."""
@@ -68,13 +80,13 @@ def method_of(workspace: Workspace, spec: SampleSettings, record: StageRecord | 
     return resolve(spec, thresholds_of(workspace.settings().task.dataset))
 
 
-def count_samples(workspace: Workspace) -> tuple[SampleNumbers, ...]:
+def count_samples(workspace: Workspace) -> tuple[SampleCounts, ...]:
     """The samples of the settings that are drawn, in their order."""
     drawn = [spec for spec in workspace.settings().sample if paths_of(workspace, spec.name).table.exists()]
     return tuple(count_sample(workspace, spec) for spec in drawn)
 
 
-def count_sample(workspace: Workspace, spec: SampleSettings) -> SampleNumbers:
+def count_sample(workspace: Workspace, spec: SampleSettings) -> SampleCounts:
     """The numbers of one sample as it was drawn, whatever ``spec`` says by now; holds no text but reasons."""
     record = workspace.recorded(sample_facts(spec.name).name)
     if record and "sample" in record.details:
@@ -88,7 +100,7 @@ def count_sample(workspace: Workspace, spec: SampleSettings) -> SampleNumbers:
     ids, numbers = np.unique(table.column("class_id").to_numpy()[kept], return_counts=True)
     reasons = Counter({v["values"]: v["counts"] for v in table.column("reason").value_counts().to_pylist()})
     reasons.pop("", None)
-    return SampleNumbers(
+    return SampleCounts(
         name=spec.name,
         title=_title(spec, method),
         order=method.order,
@@ -107,36 +119,36 @@ def _title(spec: SampleSettings, method: Method) -> str:
     order = f"by {method.order}" if method.order else "random"
     how = f"{order}, {conditions}" if conditions else order
     name = spec.method or ("" if spec.rank or spec.keep else DEFAULT)
-    named = f"{name} ({how})" if name and how != "random" else name or how
+    text_of_method = f"{name} ({how})" if name and how != "random" else name or how
     extras = [
         text
-        for text, asked in (
+        for text, applies in (
             (f"dedup {spec.dedup or 0:g}", spec.dedup is not None),
             ("zeroshot", spec.zeroshot),
             ("leak guard", bool(spec.leak_guard)),
             (f"referee {spec.referee}", bool(spec.referee)),
             ("tail", spec.tail),
         )
-        if asked
+        if applies
     ]
     prefix = "chosen by cross-validation: " if spec.method == AUTO else ""
-    return ", ".join([prefix + named, *extras])
+    return ", ".join([prefix + text_of_method, *extras])
 
 
 def _histograms(table: Any, kept: NDArray[np.bool_], method: Method) -> list[Histogram]:
     """One of every score that any row has."""
-    found: list[Histogram] = []
+    histograms: list[Histogram] = []
     for score in Score:
         values = table.column(score.column).to_numpy()
-        known = np.isfinite(values)
-        if not known.any():
+        present = np.isfinite(values)
+        if not present.any():
             continue
-        low, high = float(values[known].min()), float(values[known].max())
+        low, high = float(values[present].min()), float(values[present].max())
         edges = np.linspace(low, high if high > low else low + 1e-3, BINS + 1)
-        pool, _ = np.histogram(values[known], edges)
-        chosen, _ = np.histogram(values[known & kept], edges)
+        pool, _ = np.histogram(values[present], edges)
+        chosen, _ = np.histogram(values[present & kept], edges)
         conditions = tuple(c for c in method.conditions if c.score == score)
-        found.append(
+        histograms.append(
             Histogram(score, tuple(edges.tolist()), tuple(pool.tolist()), tuple(chosen.tolist()), conditions)
         )
-    return found
+    return histograms

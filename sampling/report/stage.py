@@ -1,9 +1,8 @@
-"""The report of a workspace: one self-contained HTML page, its plots as PNG files, its numbers as JSON."""
+"""The report of a workspace: one self-contained HTML page, its charts as PNG files, its numbers as JSON."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,19 +11,17 @@ from ...classes.files import load_classes
 from ...core.errors import WorkspaceError
 from ...core.files import atomic, digest, write_json
 from ...core.records import Progress, silent
-from ...core.version import __version__
 from ...search.synonyms.review import NAME as REVIEW
-from ...search.synonyms.review import load_review
-from ...workspace.settings import Settings
 from ...workspace.stages import Stage, StageFacts
 from ...workspace.workspace import StageStatus, Workspace
-from ..evaluate import evaluation_path, read_evaluation
+from ..evaluate import evaluation_path
 from ..task import file_digest, paths_of
-from .counts import Numbers, count
-from .examples import EXAMPLES, Picks, pick
-from .page import Story, render
-from .plots import save_plots
-from .sample_counts import SampleNumbers, count_samples
+from .charts import save_charts
+from .counts import ReportCounts, count
+from .data import gather
+from .examples import EXAMPLES, Examples, pick
+from .page import render
+from .sample_counts import SampleCounts, count_samples
 from .thumbnails import BUDGET, Size, Thumbnails, size_for
 
 REPORT = StageFacts("report", ("report/[!.]*",))
@@ -42,7 +39,7 @@ def numbers_path(workspace: Workspace) -> Path:
 
 
 def report(workspace: Workspace, *, budget: int = BUDGET, progress: Progress = silent) -> dict[str, int]:
-    """Write report/: index.html, numbers.json and PNG plots, from whatever the workspace holds so far.
+    """Write report/: index.html, numbers.json and PNG charts, from whatever the workspace holds so far.
 
     ``budget``: characters of all the page's pictures together. Counts: classes, samples, pictures, bytes of
     the page. WorkspaceError without matches.
@@ -51,25 +48,18 @@ def report(workspace: Workspace, *, budget: int = BUDGET, progress: Progress = s
         inputs = inputs_of(workspace)
         classes = load_classes(workspace.classes_path())
         samples = count_samples(workspace)
-        numbers = count(workspace, classes, samples)
+        counted = count(workspace, classes, samples)
         size = size_for(sum(len(sample.kept_of) for sample in samples), _examples(samples), budget)
-        picks: list[Picks] = []
+        examples: list[Examples] = []
         for done, sample in enumerate(samples, start=1):
-            picks.append(pick(workspace, sample, each=size.each))
+            examples.append(pick(workspace, sample, each=size.each))
             progress("report: samples", done, len(samples))
-        pictures = sum(map(_pictures, picks))
+        pictures = sum(map(_pictures, examples))
         thumbnails = Thumbnails(workspace.root, size, expected=pictures, budget=budget)
-        story = Story(
-            title=workspace.settings().task.name,
-            facts=facts_of(workspace),
-            numbers=numbers,
-            picks=tuple(picks),
-            evaluation=read_evaluation(workspace),
-            review=load_review(workspace.root / REVIEW),
-        )
-        text = render(story, thumbnails, cell=_cell(size), each=size.each)
-        save_plots(numbers, workspace.report_folder)
-        write_json(numbers_path(workspace), to_json(numbers))
+        data = gather(workspace, counted, tuple(examples))
+        text = render(data, thumbnails, cell=_cell(size), each=size.each)
+        save_charts(counted, workspace.report_folder)
+        write_json(numbers_path(workspace), to_json(counted))
         with atomic(page_path(workspace)) as temporary:
             temporary.write_text(text, encoding="utf-8")
         counts = {
@@ -83,16 +73,16 @@ def report(workspace: Workspace, *, budget: int = BUDGET, progress: Progress = s
     return counts
 
 
-def _examples(samples: tuple[SampleNumbers, ...]) -> int:
+def _examples(samples: tuple[SampleCounts, ...]) -> int:
     """Pictures that examples of drops take, at most."""
     return EXAMPLES * sum(len(sample.reasons) for sample in samples)
 
 
-def _pictures(picks: Picks) -> int:
+def _pictures(examples: Examples) -> int:
     """Pictures that the page asks for."""
-    sheets = [row for sheet in picks.sheets.values() for row in (*sheet.most, *sheet.least)]
-    examples = [row for rows in picks.examples.values() for row in rows]
-    return sum(row.path is not None for row in [*sheets, *examples])
+    sheets = [row for sheet in examples.sheets.values() for row in (*sheet.most, *sheet.least)]
+    dropped = [row for rows in examples.dropped.values() for row in rows]
+    return sum(row.path is not None for row in [*sheets, *dropped])
 
 
 def _cell(size: Size) -> int:
@@ -120,15 +110,15 @@ def inputs_of(workspace: Workspace) -> dict[str, str]:
         "classes": file_digest(workspace.classes_path()),
         "matches": file_digest(workspace.matches_path),
         "images": file_digest(workspace.images_path),
-        "samples": digest({name: held for name, held in tables.items() if held}),
+        "samples": digest({name: table for name, table in tables.items() if table}),
         "evaluation": file_digest(evaluation_path(workspace)),
         "synonym review": file_digest(workspace.root / REVIEW),
     }
 
 
-def to_json(numbers: Numbers) -> dict[str, Any]:
-    """The numbers as plain values."""
-    plain = asdict(numbers)
+def to_json(counts: ReportCounts) -> dict[str, Any]:
+    """The counts as plain values."""
+    plain = asdict(counts)
     for sample in plain["samples"]:
         sample["kept_of"] = {str(class_id): kept for class_id, kept in sample["kept_of"].items()}
         sample["reasons"] = dict(sample["reasons"])
@@ -141,34 +131,3 @@ def read_numbers(workspace: Workspace) -> dict[str, Any]:
     if not path.exists():
         raise WorkspaceError(f"{path} isn't there; run captrawl report")
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def facts_of(workspace: Workspace) -> tuple[tuple[str, str], ...]:
-    """What made the artefacts, by name, from settings and lock file; nothing that is empty."""
-    settings = workspace.settings()
-    matched = workspace.recorded("match")
-    corpus: Mapping[str, str] = matched.details.get("corpus", {}) if matched else {}
-    facts = [
-        ("task", settings.task.name),
-        ("data set", settings.task.dataset),
-        ("classes", settings.task.classes),
-        ("few shots", settings.task.shots),
-        ("caption index", settings.captions.index),
-        ("corpus files", f"{len(corpus):,}: {', '.join(list(corpus)[:6])}" if corpus else ""),
-        ("match", _match_text(settings)),
-        ("model", f"{settings.model.name} {settings.model.pretrained}".strip()),
-        ("prompts", f"by {settings.model.names}"),
-        ("samples", ", ".join(f"{spec.name} (n {spec.n}, seed {spec.seed})" for spec in settings.sample)),
-        ("captrawl", __version__),
-    ]
-    return tuple((name, value) for name, value in facts if value)
-
-
-def _match_text(settings: Settings) -> str:
-    """Prefix, exclusions, filters and sample of the match, in a line."""
-    asked = settings.match.filters.model_dump(exclude_defaults=True)
-    parts = [f"{settings.match.sample} rows a class, seed {settings.match.seed}"]
-    parts += [f"prefix {settings.task.prefix!r}"] if settings.task.prefix else []
-    parts += [f"without {phrase!r}" for phrase in settings.task.exclude]
-    parts += [f"{name} {value}" for name, value in asked.items()]
-    return ", ".join(parts)

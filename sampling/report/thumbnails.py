@@ -1,18 +1,26 @@
-"""Small pictures of images as data: URIs, within a budget of bytes that all of them share."""
+"""Small pictures of images, and as data: URIs within a budget of bytes that all of them share."""
 
 from __future__ import annotations
 
 import base64
 import io
 import logging
+import struct
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...core.errors import MissingExtraError
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 log = logging.getLogger(__name__)
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+"""Pillow's names of what is opened; no other parser sees the bytes."""
+MAX_PIXELS = 50_000_000
 QUALITIES = (70, 45, 25)
 BUDGET = 18_000_000
 """Characters of all the data: URIs of a page together."""
@@ -62,7 +70,7 @@ class Thumbnails:
         self._side = size.side
         self._left = budget
         self._expected = max(expected, 1)
-        self._made: dict[str, str] = {}
+        self._uris: dict[str, str] = {}
         self.lost = 0
         """Pictures asked for and not given: the file is gone or broken, or the budget used up."""
 
@@ -70,40 +78,57 @@ class Thumbnails:
         """The data: URI of the image at ``path`` (relative), None where it can't be shown."""
         share = 2 * self._left // self._expected
         self._expected = max(self._expected - 1, 1)
-        found = self._made.get(path) or next((uri for uri in self._tries(path) if len(uri) <= share), None)
-        if found is None or len(found) > self._left:
+        uri = self._uris.get(path) or next((uri for uri in self._tries(path) if len(uri) <= share), None)
+        if uri is None or len(uri) > self._left:
             self.lost += 1
             return None
-        self._made[path] = found
-        self._left -= len(found)
-        return found
+        self._uris[path] = uri
+        self._left -= len(uri)
+        return uri
 
     def _tries(self, path: str) -> Iterator[str]:
         """The picture, ever more coarsely; nothing where it can't be opened."""
-        try:
-            from PIL import Image, ImageOps, UnidentifiedImageError
-        except ImportError as error:
-            raise MissingExtraError("a report", "cpu") from error
         file = (self._root / path).resolve()
         if not file.is_relative_to(self._root):
             log.warning("%s lies outside the workspace; not shown", path)
             return
         try:
-            with warnings.catch_warnings(action="ignore"), Image.open(file) as opened:
-                opened.draft("RGB", (2 * self._side, 2 * self._side))
-                picture = ImageOps.exif_transpose(opened)
-                picture.thumbnail((self._side, self._side), Image.Resampling.LANCZOS)
-                picture = picture.convert("RGB")
-        except (
-            OSError,
-            ValueError,
-            SyntaxError,
-            UnidentifiedImageError,
-            Image.DecompressionBombError,
-        ) as error:
+            picture = small(file.read_bytes(), self._side)
+        except UNREADABLE as error:
             log.warning("%s isn't shown: %s", path, error)
             return
         for quality in QUALITIES:
-            held = io.BytesIO()
-            picture.save(held, "WEBP", quality=quality, method=2)
-            yield "data:image/webp;base64," + base64.b64encode(held.getvalue()).decode()
+            encoded = io.BytesIO()
+            picture.save(encoded, "WEBP", quality=quality, method=2)
+            yield "data:image/webp;base64," + base64.b64encode(encoded.getvalue()).decode()
+
+
+UNREADABLE = (
+    *(OSError, SyntaxError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError),
+    *(EOFError, MemoryError, struct.error),
+)
+"""What Pillow's parsers raise on broken or hostile bytes."""
+
+
+def small(data: bytes, side: int, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """The picture in ``data``, upright, RGB, at most ``side`` pixels wide and high.
+
+    One of UNREADABLE where it can't be decoded, a ValueError where it has more than ``max_pixels``.
+    """
+    try:
+        from PIL import Image, ImageOps
+    except ImportError as error:
+        raise MissingExtraError("a thumbnail", "cpu") from error
+    try:
+        with (
+            warnings.catch_warnings(action="ignore"),
+            Image.open(io.BytesIO(data), formats=FORMATS) as picture,
+        ):
+            if picture.width * picture.height > max_pixels:
+                raise ValueError(f"it has {picture.width} × {picture.height} pixels")
+            picture.draft("RGB", (2 * side, 2 * side))
+            upright = ImageOps.exif_transpose(picture)
+            upright.thumbnail((side, side), Image.Resampling.LANCZOS)
+            return upright.convert("RGB")
+    except Image.DecompressionBombError as error:
+        raise ValueError(str(error)) from error

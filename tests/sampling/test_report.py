@@ -12,19 +12,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from captrawl.classes.files import load_classes
 from captrawl.core.errors import InputError, WorkspaceError
 from captrawl.core.records import IMAGE_SCHEMA, MATCH_SCHEMA
 from captrawl.sampling.evaluate import evaluation_path
 from captrawl.sampling.files import SAMPLE_SCHEMA
-from captrawl.sampling.filters import MEANINGS, Reason
-from captrawl.sampling.methods import Score
-from captrawl.sampling.report import figures
-from captrawl.sampling.report.counts import downloads, hosts_of
+from captrawl.sampling.filters import MEANINGS, DropReason
+from captrawl.sampling.methods import Condition, Score
+from captrawl.sampling.report.charts import classes_chart, histogram_chart, looks
+from captrawl.sampling.report.counts import count, downloads, hosts_of
 from captrawl.sampling.report.examples import pick
-from captrawl.sampling.report.markup import foreign, tag
+from captrawl.sampling.report.page import foreign
 from captrawl.sampling.report.sample_counts import BINS, Histogram, count_samples
 from captrawl.sampling.report.stage import page_path, read_numbers, report, report_status
-from captrawl.sampling.report.thumbnails import SIZES, Thumbnails, size_for
+from captrawl.sampling.report.svg import inline
+from captrawl.sampling.report.thumbnails import SIZES, Thumbnails, size_for, small
 from captrawl.sampling.sample import draw
 from captrawl.search.synonyms.proposals import Proposal
 from captrawl.search.synonyms.review import (
@@ -141,7 +143,7 @@ def test_picks_are_the_ends_of_the_kept_rows(made) -> None:
         everything = pick(made.workspace, ranked, each=5).sheets[class_id]
         assert [dict(p.scores)[Score.T2I] for p in everything.most] == scores
         assert everything.least == ()
-    examples = pick(made.workspace, random, each=1).examples
+    examples = pick(made.workspace, random, each=1).dropped
     drawn = pq.read_table(made.workspace.samples_folder / "random.parquet").to_pylist()
     for reason, shown in examples.items():
         pool = [r for r in drawn if r["reason"] == reason]
@@ -154,7 +156,7 @@ def test_picks_are_the_ends_of_the_kept_rows(made) -> None:
 
 
 def test_every_reason_has_a_meaning() -> None:
-    assert set(MEANINGS) == set(Reason)
+    assert set(MEANINGS) == set(DropReason)
 
 
 class Tags(HTMLParser):
@@ -322,7 +324,7 @@ def test_hosts_are_those_that_fail_most() -> None:
     [
         ("a\tb\n c", "<bdi>a b c</bdi>"),
         (None, "<bdi></bdi>"),
-        ("<&>\"'", "<bdi>&lt;&amp;&gt;&quot;&#x27;</bdi>"),
+        ("<&>\"'", "<bdi>&lt;&amp;&gt;&#34;&#39;</bdi>"),
         ("\u202eabc\x00", "<bdi>\ufffdabc\ufffd</bdi>"),
         ("👩\u200d👧", "<bdi>👩\u200d👧</bdi>"),
         ("x" * 300, f"<bdi>{'x' * 199}…</bdi>"),
@@ -330,10 +332,6 @@ def test_hosts_are_those_that_fail_most() -> None:
 )
 def test_foreign_text(text: str | None, shown: str) -> None:
     assert foreign(text) == shown
-
-
-def test_attributes_are_escaped() -> None:
-    assert tag("p", "<", title='"><script>') == '<p title="&quot;&gt;&lt;script&gt;">&lt;</p>'
 
 
 def test_thumbnails_stay_in_their_budget_and_in_the_workspace(tmp_path: Path) -> None:
@@ -364,21 +362,69 @@ def test_sizes_shrink_with_the_number_of_sheets() -> None:
     assert chosen[-1] == SIZES[-1]
 
 
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [(0, "0"), (5_000, "5,000"), (10_000, "10k"), (250_000, "250k"), (1_500_000, "1.5M"), (10**7, "10M")],
-)
-def test_counts_beside_an_axis(value: int, shown: str) -> None:
-    assert figures.short(value) == shown
+def test_a_picture_is_small_and_upright(tmp_path: Path) -> None:
+    lying = Image.new("RGB", (400, 200), "white")
+    lying.paste((255, 0, 0), (0, 0, 400, 100))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn a quarter to the right
+    lying.save(tmp_path / "phone.jpg", exif=exif)
+    upright = small((tmp_path / "phone.jpg").read_bytes(), 100)
+    assert (upright.size, upright.mode) == ((50, 100), "RGB")
+    assert [round(value / 255) for value in upright.getpixel((40, 50))] == [1, 0, 0]
+    with pytest.raises(ValueError, match="400 × 200 pixels"):
+        small((tmp_path / "phone.jpg").read_bytes(), 100, max_pixels=79_999)
 
 
-def test_the_labels_of_a_huge_pools_axis_fit_into_the_chart() -> None:
+def test_a_chart_inside_the_page_has_the_pages_colours_and_no_style_of_its_own() -> None:
     edges = tuple(n / BINS for n in range(BINS + 1))
     pool = (250_000, *[9] * (BINS - 1))
-    drawn = figures.histogram(Histogram(Score.T2I, edges, pool, pool, ()), 0)
-    labels = re.findall(r'<text x="([\d.]+)"[^>]*class="tick end">([^<]+)</text>', drawn)
-    assert [text for _, text in labels] == ["0", "100k", "200k"]
-    assert all(float(x) >= 7 * len(text) for x, text in labels)  # a digit of 11 pixels is 7 wide
+    condition = Condition(Score.T2I, ">=", 0.5)
+    with looks():
+        figure = histogram_chart(Histogram(Score.T2I, edges, pool, pool, (condition,)), 1)
+        drawn = inline(figure, "one", label="<&>", titles={}, texts={})
+        again = inline(figure, "two", label="<&>", titles={}, texts={})
+    tags = Tags(drawn).found
+    assert {"path", "text", "title", "svg"} <= {name for name, _ in tags}
+    assert not {"style", "metadata"} & {name for name, _ in tags}
+    assert all("style" not in attributes for _, attributes in tags)
+    assert '<title id="one-title">&lt;&amp;&gt;</title>' in drawn
+    colours = {attributes[key] for _, attributes in tags for key in ("fill", "stroke") if key in attributes}
+    assert {"var(--matched)", "var(--s1)", "var(--threshold)", "var(--ink)", "var(--line)"} <= colours
+    assert not [colour for colour in colours if colour.startswith("#")]
+    text = "".join(Tags(drawn).text)
+    assert "T2I, T2I>=0.5" in text
+    assert "250,000" in text
+    identities = {a["id"] for _, a in [*tags, *Tags(again).found] if "id" in a}
+    assert len(identities) == 2 * sum("id" in a for _, a in tags)
+    assert {name for _, a in tags for name in re.findall(r"#([\w-]+)", str(a.values()))} <= identities
+
+
+def test_the_page_names_the_classes_of_the_chart_in_full(make_workspace, make_row) -> None:
+    rows = [make_row(n % 2, n) for n in range(4)]
+    names = ["金毛寻回犬 $x$", "a <b>"]
+    vectors = {n: (np.eye(4)[n].astype(np.float32),) * 2 for n in range(4)}
+    made = make_workspace(rows, vectors, prompts=np.eye(4, dtype=np.float32)[:2], names=names)
+    report(made.workspace)
+    page = page_path(made.workspace).read_text()
+    chart = re.search(r"<svg[^>]*aria-labelledby=.rows-title.*?</svg>", page, re.DOTALL)
+    assert chart
+    text = Tags(chart[0]).text
+    assert [name for name in names if name in text] == names
+    assert "金毛寻回犬 $x$: matched 2, with image 2" in "".join(text)
+
+
+def test_samples_with_equal_counts_are_all_seen(made) -> None:
+    with looks():
+        axes = classes_chart(
+            count(made.workspace, load_classes(made.workspace.classes_path()), count_samples(made.workspace))
+        ).axes[0]
+    boxes = [
+        [bar.get_bbox() for bar in container]
+        for container in axes.containers
+        if container.get_label() != "_nolegend_"
+    ]
+    first, second = boxes[0], boxes[1]
+    assert all(left.x1 <= right.x0 + 1e-9 for left, right in zip(first, second, strict=True))
 
 
 def test_a_thousand_classes_make_a_page_of_bounded_size(tmp_path: Path) -> None:
