@@ -132,6 +132,6 @@ def test_marks_make_a_sample_stale(birds) -> None:
     assert sample_status(birds, spec).state is State.DONE
     set_mark(birds, 0, 1, Mark.REJECTED)
     stale = sample_status(birds, spec)
-    assert (stale.state, stale.reason) == (State.STALE, "made from other marks")
+    assert (stale.state, stale.reason) == (State.STALE, "marks changed since")
     set_mark(birds, 0, 1, None)
     assert sample_status(birds, spec).state is State.DONE

@@ -279,7 +279,7 @@ def test_status_says_what_changed(birds) -> None:
     done = sample_status(workspace, spec)
     assert (done.state, dict(done.counts)) == (State.DONE, counts)
     stale = sample_status(workspace, SampleSettings(n=4))
-    assert (stale.state, stale.reason) == (State.STALE, "made from other method")
+    assert (stale.state, stale.reason) == (State.STALE, "method changed since")
     assert sample_status(workspace, SampleSettings(n=3, seed=5)).state is State.DONE  # T2T-rank has no seed
     paths_of(workspace, "T2T500").listing.unlink()
     lost = sample_status(workspace, spec)
@@ -287,7 +287,7 @@ def test_status_says_what_changed(birds) -> None:
     draw(workspace, spec)
     matches = pq.read_table(workspace.matches_path)
     pq.write_table(matches.slice(0, 8), workspace.matches_path)
-    assert sample_status(workspace, spec).reason == "made from other matches"
+    assert sample_status(workspace, spec).reason == "matches changed since"
 
 
 def test_a_second_draw_gives_the_same_bytes(birds) -> None:

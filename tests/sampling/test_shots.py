@@ -144,7 +144,7 @@ def test_the_leak_guard_drops_copies_of_test_images(make_workspace, make_row, tm
     assert {row["uid"] for row in table if row["reason"] == "leak"} == {0, 1}
     assert sample_status(made.workspace, spec).state is State.DONE
     (root / "t.jpg").write_bytes(b"another")
-    assert sample_status(made.workspace, spec).reason == "made from other test images"
+    assert sample_status(made.workspace, spec).reason == "test images changed since"
     (root / "t.jpg").unlink()
     gone = sample_status(made.workspace, spec)
     assert gone.state is State.STALE
