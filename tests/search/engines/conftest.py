@@ -22,7 +22,11 @@ from captrawl.search.captions import CaptionIndex, open_captions
 from captrawl.search.tantivy.build import build_part, staged
 
 _servers = sys.modules["captrawl_tests_servers"]  # loaded by tests/conftest.py
-ENGINES = ["tantivy", *(pytest.param(f"elastic-{v}", marks=pytest.mark.elastic) for v in _servers.versions())]
+ENGINES = [
+    "tantivy",
+    "memory",
+    *(pytest.param(f"elastic-{v}", marks=pytest.mark.elastic) for v in _servers.versions()),
+]
 
 
 def corpus_file(file: str, rows: int, version: str = "1") -> CorpusFile:
@@ -130,14 +134,42 @@ class ElasticEngine:
                 client.indices.delete(index=index)
 
 
+class MemoryEngine:
+    """Fresh indexes in this process (memory.py)."""
+
+    name = "memory"
+    spreads = ("a list a file",)
+
+    def __init__(self) -> None:
+        self._number = count()
+
+    def place(self) -> str:
+        """Where no index is yet."""
+        return f"mem://index-{next(self._number)}"
+
+    @contextlib.contextmanager
+    def filled(self, rows: list[dict], spread: str = "") -> Iterator[CaptionIndex]:
+        """A fresh index of ``rows``."""
+        with open_captions(self.place(), create=True) as index:
+            for file, of_file in by_file(rows).items():
+                index.add(corpus_file(file, len(of_file)), batches(of_file))
+            yield index
+
+
 class _KilledError(BaseException):
     """No clean-up, as after SIGKILL."""
 
 
 @pytest.fixture(params=ENGINES)
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TantivyEngine | ElasticEngine]:
+def engine(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[TantivyEngine | MemoryEngine | ElasticEngine]:
     if request.param == "tantivy":
         yield TantivyEngine(tmp_path)
+        return
+    if request.param == "memory":
+        with module("memory").registered():
+            yield MemoryEngine()
         return
     servers = request.getfixturevalue("elastic_servers")
     made = ElasticEngine(servers.url(request.param.removeprefix("elastic-")))
@@ -148,11 +180,17 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TantivyEn
 @pytest.fixture(scope="session")
 def oracle() -> ModuleType:
     """The plain-Python caption index (oracle.py)."""
-    path = Path(__file__).with_name("oracle.py")
-    spec = importlib.util.spec_from_file_location("captrawl_oracle", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module("oracle")
+
+
+def module(name: str) -> ModuleType:
+    """The module ``name`` of this folder."""
+    spec = importlib.util.spec_from_file_location(
+        f"captrawl_tests_{name}", Path(__file__).with_name(f"{name}.py")
+    )
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
 
 
 @pytest.fixture

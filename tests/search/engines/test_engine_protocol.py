@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from captrawl.cli import app
 from captrawl.core.errors import CaptionIndexError, QueryError
 from captrawl.core.records import ROW_SCHEMA, RowId
 from captrawl.search.captions import open_captions
 from captrawl.search.query import CaptionQuery, Filters, Safety
+from typer.testing import CliRunner
 
 CASES = [
     ("A Golden-Retriever dog", "golden retriever", "", True),
@@ -215,6 +221,24 @@ def test_a_closed_index_says_so(engine, make_rows):
     index.close()
     with pytest.raises(CaptionIndexError, match="closed"):
         index.rows()
+
+
+def test_the_commands_take_its_address(engine, tmp_path):
+    corpus = tmp_path / "web" / "0.parquet"
+    corpus.parent.mkdir()
+    pq.write_table(pa.table({"url": ["http://a/1", "http://a/2"], "caption": ["a dog", "two dogs"]}), corpus)
+    place = engine.place()
+
+    def run(*arguments):
+        result = CliRunner().invoke(app, [*map(str, arguments), "--json"], catch_exceptions=False)
+        assert result.exit_code == 0
+        return json.loads(result.stdout)
+
+    counts = run("index", "captions", corpus, "--to", place, "--workers", 1)
+    assert (counts["rows_added"], counts["rows"]) == (2, 2)
+    assert run("index", "captions", corpus, "--to", place)["files_skipped"] == 1
+    assert [row["caption"] for row in run("query", "dog", "--index", place)["rows"]] == ["a dog"]
+    assert run("count", "dogs", "dog", "--index", place)["classes"][0]["total"] == 2
 
 
 def test_many_queries_are_scanned_in_their_order(engine, make_rows):
