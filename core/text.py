@@ -104,22 +104,22 @@ def token_spans(caption: str, phrases: Sequence[Sequence[str]]) -> list[tuple[in
     words = [token for token in ANALYZER.pre_tokenize(flat).tokens if _length(token) <= LONGEST_RUN]
     texts = [token.text for token in words]
     beginning: dict[str, list[list[str]]] = {}
-    for wanted in filter(None, map(list, phrases)):
-        beginning.setdefault(wanted[0], []).append(wanted)
-    found: set[tuple[int, int]] = set()
+    for phrase in filter(None, map(list, phrases)):
+        beginning.setdefault(phrase[0], []).append(phrase)
+    spans: set[tuple[int, int]] = set()
     for first, text in enumerate(texts):
-        for wanted in beginning.get(text, ()):
-            if texts[first : first + len(wanted)] == wanted:
+        for phrase in beginning.get(text, ()):
+            if texts[first : first + len(phrase)] == phrase:
                 start = words[first].char_offset_from
-                end = words[first + len(wanted) - 1].char_offset_to
-                found.add((origin[start][0], origin[end - 1][1]) if origin else (start, end))
-    joined: list[tuple[int, int]] = []
-    for start, end in sorted(found):
-        if joined and start < joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+                end = words[first + len(phrase) - 1].char_offset_to
+                spans.add((origin[start][0], origin[end - 1][1]) if origin else (start, end))
+    apart: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if apart and start < apart[-1][1]:
+            apart[-1] = (apart[-1][0], max(apart[-1][1], end))
         else:
-            joined.append((start, end))
-    return joined
+            apart.append((start, end))
+    return apart
 
 
 def _flattened(caption: str) -> tuple[str, list[tuple[int, int]] | None]:
@@ -129,7 +129,7 @@ def _flattened(caption: str) -> tuple[str, list[tuple[int, int]] | None]:
     """
     if _PLAIN.fullmatch(caption):
         return caption, None
-    made: list[str] = []
+    pieces: list[str] = []
     origin: list[tuple[int, int]] = []
     position = 0
     while position < len(caption):
@@ -142,9 +142,9 @@ def _flattened(caption: str) -> tuple[str, list[tuple[int, int]] | None]:
             flat = _QUOTES.sub("", _SURROGATES.sub(" ", _MARKS.sub(" ", flat)))
             flat = _QUOTES.sub("", unicodedata.normalize("NFKC", flat))
             origin += [(position, end)] * len(flat)
-        made.append(flat)
+        pieces.append(flat)
         position = end
-    return "".join(made), origin
+    return "".join(pieces), origin
 
 
 def _unit_end(caption: str, start: int) -> int:
@@ -166,13 +166,13 @@ def _without_long_runs(text: str) -> str:
     """``text`` with every run of more than LONGEST_RUN alphanumerics cut out."""
     if not _LONG_STRETCH.search(text):
         return text
-    kept: list[str] = []
+    pieces: list[str] = []
     position = 0
     for token in _RUNS.pre_tokenize(_SURROGATES.sub(" ", text)).tokens:
         if _length(token) > LONGEST_RUN:
-            kept.append(text[position : token.char_offset_from])
+            pieces.append(text[position : token.char_offset_from])
             position = token.char_offset_to
-    return "".join([*kept, text[position:]])
+    return "".join([*pieces, text[position:]])
 
 
 def _plain_strings(captions: pa.Array[Any] | pa.ChunkedArray[Any]) -> pa.Array[Any]:
@@ -202,11 +202,11 @@ def _holding_any(column: pa.Array[Any], characters: str) -> pa.Array[Any]:
     bytes_ = (
         np.frombuffer(data or b"", np.uint8)[bounds[0] : bounds[-1]] if len(column) else np.empty(0, np.uint8)
     )
-    found = np.zeros(len(bytes_), bool)
+    hits = np.zeros(len(bytes_), bool)
     for character in characters:
-        found |= bytes_ == ord(character)
+        hits |= bytes_ == ord(character)
     mask = np.zeros(len(column), bool)
-    mask[np.searchsorted(bounds[1:], np.flatnonzero(found) + bounds[0], side="right")] = True
+    mask[np.searchsorted(bounds[1:], np.flatnonzero(hits) + bounds[0], side="right")] = True
     return pa.array(mask)
 
 
@@ -221,5 +221,5 @@ def _ascii_words(column: pa.Array[Any]) -> pa.Array[Any]:
     column = pa.concat_arrays([column])
     _, offsets, data = cast("list[Any]", column.buffers())
     table = np.concatenate([_ASCII_WORDS, np.arange(128, 256, dtype=np.uint8)])
-    changed: Any = table[np.frombuffer(data or b"", np.uint8)]
-    return pa.StringArray.from_buffers(len(column), offsets, pa.py_buffer(changed), None, 0, column.offset)
+    lowered: Any = table[np.frombuffer(data or b"", np.uint8)]
+    return pa.StringArray.from_buffers(len(column), offsets, pa.py_buffer(lowered), None, 0, column.offset)

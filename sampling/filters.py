@@ -13,6 +13,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.row_ids import GOLDEN, splitmix
 from ..search.vectors.exact import DECIMALS, rounded
 from .methods import Condition, Method
 from .scores import Scores
@@ -197,16 +198,8 @@ def ranking(candidates: Candidates, method: Method, seed: int, rows: NDArray[np.
 
 def shuffle_keys(priority: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:
     """A fresh uniform key of each (priority, seed): a pool is an arc of the priority circle, this is not."""
-    start = _splitmix(np.array([seed % 2**64], dtype=np.uint64))
-    return _splitmix(priority.astype(np.uint64) ^ start)
-
-
-def _splitmix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Splitmix64's output function (Steele, Lea and Flood 2014): a bijection that mixes every bit."""
-    mixed = values + np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
+    start = splitmix(np.array([seed % 2**64], dtype=np.uint64) + GOLDEN)
+    return splitmix((priority.astype(np.uint64) ^ start) + GOLDEN)
 
 
 def leaking(images: NDArray[np.float32], leaks: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..core.errors import WorkspaceError
 from ..core.records import Vectors
 from ..search.vectors.exact import exact_scores
-from ..search.vectors.neighbours import Neighbours
+from ..search.vectors.neighbours import NeighbourIndex
 from ..search.vectors.store import Embeddings
 from .methods import Score
 
@@ -94,7 +94,7 @@ class PoolScorer:
         self._embeddings = embeddings
         try:
             indices = tuple(
-                Neighbours.open(vectors_folder, embeddings, where) for where in ("images", "captions")
+                NeighbourIndex.open(vectors_folder, embeddings, where) for where in ("images", "captions")
             )
         except WorkspaceError as error:
             logger.info("scoring from the stored vectors: %s", error)

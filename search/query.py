@@ -8,7 +8,10 @@ from enum import StrEnum
 from math import isnan
 from typing import Any
 
+import numpy as np
+
 from ..core.errors import QueryError
+from ..core.row_ids import splitmix
 from ..core.text import tokens
 
 DEFAULT_PUNSAFE = 0.45
@@ -116,18 +119,18 @@ class Filters:
 
     def conditions(self) -> tuple[Condition, ...]:
         """What a row must fulfil: all conditions of the tuple, and of each condition one test."""
-        asked: list[Test] = []
+        tests: list[Test] = []
         if self.min_side > 0:
-            asked.append(Bound("side", low=self.min_side))
+            tests.append(Bound("side", low=self.min_side))
         if self.min_similarity is not None:
-            asked.append(Bound("similarity", low=self.min_similarity))
+            tests.append(Bound("similarity", low=self.min_similarity))
         if self.nsfw:
-            asked.append(OneOf("nsfw", tuple(sorted(set(_keys(self.nsfw))))))
+            tests.append(OneOf("nsfw", tuple(sorted(set(_keys(self.nsfw))))))
         if start := filter_key(self.licence):
-            asked.append(StartsWith("licence", start))
+            tests.append(StartsWith("licence", start))
         if language := filter_key(self.language):
-            asked.append(OneOf("language", (language,)))
-        return (*self._safety(), *map(self._allowing_unknown, asked))
+            tests.append(OneOf("language", (language,)))
+        return (*self._safety(), *map(self._allowing_unknown, tests))
 
     def _allowing_unknown(self, test: Test) -> Condition:
         if self.keep_unknown and isinstance(test, Bound | OneOf | StartsWith):
@@ -136,8 +139,8 @@ class Filters:
 
     def _safety(self) -> tuple[Condition, ...]:
         if self.safety is Safety.OFF:
-            known = self.max_punsafe is not None
-            return (self._allowing_unknown(Bound("punsafe", high=self.max_punsafe)),) if known else ()
+            bounded = self.max_punsafe is not None
+            return (self._allowing_unknown(Bound("punsafe", high=self.max_punsafe)),) if bounded else ()
         bound = DEFAULT_PUNSAFE if self.max_punsafe is None else self.max_punsafe
         conditions: list[Condition] = [(Bound("punsafe", high=bound), Missing("punsafe"))]
         if not self.nsfw:
@@ -166,8 +169,8 @@ class CaptionQuery:
             raise QueryError("a query needs at least one phrase")
         phrases = (*self.synonyms, *self.exclude, *((self.prefix,) if self.prefix else ()))
         object.__setattr__(self, "_tokens", {phrase: tuple(tokens(phrase)) for phrase in phrases})
-        for phrase, made in self._tokens.items():
-            if not made:
+        for phrase, phrase_tokens in self._tokens.items():
+            if not phrase_tokens:
                 raise QueryError(
                     f"the phrase {phrase!r} holds no letter and no digit: no caption can match it"
                 )
@@ -191,15 +194,8 @@ def filter_key(text: str | None) -> str | None:
 
 
 def sample_start(seed: int) -> int:
-    """The signed 64-bit priority at which the sample with this seed starts; -2**63 for seed 0.
-
-    splitmix64's finaliser, from Steele, Lea and Flood, "Fast splittable pseudorandom number generators"
-    (2014).
-    """
-    mixed = seed % _BITS
-    mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) % _BITS
-    mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) % _BITS
-    return (mixed ^ (mixed >> 31)) - _BITS // 2
+    """The signed 64-bit priority at which the sample with this seed starts; -2**63 for seed 0."""
+    return int(splitmix(np.array([seed % _BITS], np.uint64))[0]) - _BITS // 2
 
 
 def _keys(texts: Iterable[str]) -> Iterable[str]:

@@ -7,7 +7,6 @@ copied between processes. What is in flight is bounded, and a file that can't be
 from __future__ import annotations
 
 import contextlib
-import os
 import struct
 import warnings
 import zlib
@@ -20,6 +19,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ...core.parallel import cores
 
 Source = Path | Any
 """An image file, or a PIL image that is already decoded."""
@@ -47,7 +48,7 @@ Prepare = Callable[[Any], NDArray[Any]]
 
 def threads() -> int:
     """How many threads decode: one a usable core, at most 32."""
-    return min(32, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    return min(32, cores())
 
 
 def decoded(images: Sequence[Source], prepare: Prepare, *, ahead: int) -> Generator[Decoded, None, None]:

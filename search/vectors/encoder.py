@@ -104,27 +104,27 @@ class Encoder:
         prepare, finish = split_transform(self.preprocess)
         arrays: list[NDArray[Any]] = []
         indices: list[int] = []
-        failed: dict[int, str] = {}
+        reasons: dict[int, str] = {}
 
         def encode() -> ImageBatch:
             pixels = finish(torch.from_numpy(np.stack(arrays)).to(self.device)) if arrays else None
             rows = self._empty() if pixels is None else self._features(self.network.encode_image, pixels)
-            result = ImageBatch(np.array(indices, np.int64), rows, dict(failed))
+            result = ImageBatch(np.array(indices, np.int64), rows, dict(reasons))
             arrays.clear()
             indices.clear()
-            failed.clear()
+            reasons.clear()
             return result
 
         with contextlib.closing(decoded(images, prepare, ahead=3 * self.batch)) as stream:
             for index, image in enumerate(stream):
                 if isinstance(image, Undecodable):
-                    failed[index] = image.reason
+                    reasons[index] = image.reason
                     continue
                 arrays.append(image)
                 indices.append(index)
                 if len(arrays) == self.batch:
                     yield encode()
-        if arrays or failed:
+        if arrays or reasons:
             yield encode()
 
     def _by_length(self, order: NDArray[np.int64], ends: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:

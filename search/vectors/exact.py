@@ -23,13 +23,13 @@ def exact_scores(queries: Vectors, vectors: Vectors) -> NDArray[np.float64]:
     """
     faiss = import_faiss()
     scores = np.full((len(queries), len(vectors)), np.nan)
-    for start, products, places in _found(faiss, contiguous(queries), contiguous(vectors)):
+    for start, products, places in _products(faiss, contiguous(queries), contiguous(vectors)):
         query, place = np.nonzero(places >= 0)
         scores[query, start + places[query, place]] = rounded(products[query, place])
     return scores
 
 
-def _found(faiss: Any, queries: Vectors, vectors: Vectors) -> list[tuple[int, Vectors, NDArray[np.int64]]]:
+def _products(faiss: Any, queries: Vectors, vectors: Vectors) -> list[tuple[int, Vectors, NDArray[np.int64]]]:
     """(first row, products, places from it) of one part of ``vectors`` after the other."""
     metric = faiss.METRIC_INNER_PRODUCT
     if not len(vectors) or not len(queries):
@@ -37,11 +37,11 @@ def _found(faiss: Any, queries: Vectors, vectors: Vectors) -> list[tuple[int, Ve
     if not has_gpu(faiss):
         return [(0, *faiss.knn(queries, vectors, len(vectors), metric=metric))]
     resources = _gpu_resources(faiss)
-    found: list[tuple[int, Vectors, NDArray[np.int64]]] = []
+    parts: list[tuple[int, Vectors, NDArray[np.int64]]] = []
     for start in range(0, len(vectors), GPU_LIMIT):
         part = vectors[start : start + GPU_LIMIT]
-        found.append((start, *faiss.knn_gpu(resources, queries, part, len(part), metric=metric)))
-    return found
+        parts.append((start, *faiss.knn_gpu(resources, queries, part, len(part), metric=metric)))
+    return parts
 
 
 _THREAD = threading.local()

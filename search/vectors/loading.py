@@ -20,7 +20,7 @@ from ...core.errors import MissingExtraError, ModelError
 from .encoder import Encoder
 from .models import HUB, LOCAL, ModelId, fingerprint, resolve
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 HUB_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 """What open_clip looks for in a hub's repository."""
@@ -47,7 +47,7 @@ def load_encoder(model: ModelId, *, device: str = "auto", batch: int = 64) -> En
     check_name(model)
     check_activation(model)
     weights = fingerprint(model)
-    log.info("loading %s on %s", model, where)
+    logger.info("loading %s on %s", model, where)
     local = model.name.startswith(LOCAL)
     with contextlib.nullcontext() if local else _hub(), _translated(model):
         network: Any = open_clip.create_model(
@@ -145,9 +145,9 @@ def check_name(model: ModelId) -> None:
         return
     import open_clip
 
-    known = open_clip.list_models()
-    if model.name not in known:
-        raise ModelError(f"open_clip has no model {model.name!r}{_nearest(model.name, known)}")
+    names = open_clip.list_models()
+    if model.name not in names:
+        raise ModelError(f"open_clip has no model {model.name!r}{_nearest(model.name, names)}")
     if not model.pretrained:
         raise ModelError(
             f"model {model.name} needs weights: set model.pretrained to a tag or a checkpoint's path"
@@ -197,9 +197,9 @@ def hash_state(network: Any) -> str:
     return total.hexdigest()
 
 
-def _nearest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(near)}?" if near else f"; known: {', '.join(known[:12])} …"
+def _nearest(name: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(near)}?" if near else f"; known: {', '.join(names[:12])} …"
 
 
 @contextlib.contextmanager

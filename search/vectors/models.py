@@ -54,9 +54,9 @@ class ModelId:
         """
         if _PLAIN_NAME.fullmatch(self.name) and _PLAIN_TAG.fullmatch(self.pretrained):
             return f"{self.name}.{self.pretrained}" if self.pretrained else self.name
-        shown = Path(self.name.removeprefix(LOCAL)).name if self.name.startswith(LOCAL) else self.name
+        readable = Path(self.name.removeprefix(LOCAL)).name if self.name.startswith(LOCAL) else self.name
         tag = Path(self.pretrained).name if self.pretrained else ""
-        safe = re.sub(r"[^A-Za-z0-9_-]+", "-", f"{shown.removeprefix(HUB)}-{tag}").strip("-")[:80]
+        safe = re.sub(r"[^A-Za-z0-9_-]+", "-", f"{readable.removeprefix(HUB)}-{tag}").strip("-")[:80]
         unique = hashlib.sha256(f"{self.name}\0{self.pretrained}".encode()).hexdigest()[:8]
         return f"{safe}.{unique}" if safe else unique
 
@@ -132,13 +132,13 @@ def _checkpoint(folder: Path) -> Path:
     for name in _CHECKPOINTS:
         if (folder / name).is_file():
             return folder / name
-    found = sorted(
+    checkpoints = sorted(
         (path for path in folder.iterdir() if path.suffix in {".safetensors", ".bin", ".pth"}),
         key=lambda path: (path.suffix != ".safetensors", str(path)),
     )
-    if not found:
+    if not checkpoints:
         raise ModelError(f"{folder} holds no weights (.safetensors, .bin or .pth); copy them beside {CONFIG}")
-    return found[0]
+    return checkpoints[0]
 
 
 def _tokenizer_files(folder: Path) -> list[Path]:

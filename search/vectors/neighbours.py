@@ -71,9 +71,9 @@ class VectorsInfo:
             raise WorkspaceError(f"{folder} holds no vectors; build them with captrawl embed") from error
         except ValueError as error:
             raise WorkspaceError(f"{path} isn't readable ({error}); run captrawl embed again") from error
-        found = data.pop("format", None)
-        if found != FORMAT:
-            raise WorkspaceError(f"{path} has format {found}, this captrawl reads {FORMAT}")
+        number = data.pop("format", None)
+        if number != FORMAT:
+            raise WorkspaceError(f"{path} has format {number}, this captrawl reads {FORMAT}")
         return cls(**data.pop("model"), **data)
 
 
@@ -85,7 +85,7 @@ class Nearest:
     scores: NDArray[np.float64]
 
 
-class Neighbours:
+class NeighbourIndex:
     """The vectors of one kind (``where``), asked by unit vectors of the model that made them."""
 
     def __init__(self, index: Any, info: VectorsInfo, embeddings: Embeddings, where: Where) -> None:
@@ -94,23 +94,27 @@ class Neighbours:
         self._index = index
 
     @classmethod
-    def open(cls, folder: Path, embeddings: Embeddings, where: Where) -> Neighbours:
+    def open(cls, folder: Path, embeddings: Embeddings, where: Where) -> NeighbourIndex:
         """The index of ``folder`` over ``embeddings``.
 
         Raises WorkspaceError where it isn't there or doesn't hold all the rows, ModelError where another
         model or precision made it, MissingExtraError without FAISS.
         """
         faiss = import_faiss()
-        info, made = VectorsInfo.load(folder), embeddings.info
-        for name, indexed, stored in (
-            ("model", f"{info.name} {info.pretrained}".strip(), f"{made.name} {made.pretrained}".strip()),
-            ("weights", info.weights[:12], made.weights[:12]),
-            ("dimension", info.dimension, made.dimension),
-            ("precision", info.precision, made.precision),
+        info, stored_info = VectorsInfo.load(folder), embeddings.info
+        for name, of_index, of_vectors in (
+            (
+                "model",
+                f"{info.name} {info.pretrained}".strip(),
+                f"{stored_info.name} {stored_info.pretrained}".strip(),
+            ),
+            ("weights", info.weights[:12], stored_info.weights[:12]),
+            ("dimension", info.dimension, stored_info.dimension),
+            ("precision", info.precision, stored_info.precision),
         ):
-            if indexed != stored:
+            if of_index != of_vectors:
                 raise ModelError(
-                    f"{folder} was built from {name} {indexed}, the embeddings have {stored}; "
+                    f"{folder} was built from {name} {of_index}, the embeddings have {of_vectors}; "
                     "rebuild it with captrawl embed"
                 )
         path = folder / f"{where}.faiss"
@@ -144,11 +148,11 @@ class Neighbours:
             scores = self.pool_scores(queries, rows)
             return self._ordered([rows] * len(queries), list(scores), min(k, len(rows)))
         total = len(self.matrix)
-        wanted = min(k, total)
-        if not wanted:
+        size = min(k, total)
+        if not size:
             return Nearest(np.zeros((len(queries), 0), np.int64), np.zeros((len(queries), 0)))
-        found, scores = zip(*(self._candidates(query, wanted) for query in queries), strict=True)
-        return self._ordered(list(found), list(scores), wanted)
+        candidates, scores = zip(*(self._candidates(query, size) for query in queries), strict=True)
+        return self._ordered(list(candidates), list(scores), size)
 
     def pool_scores(self, queries: Vectors, rows: Rows) -> NDArray[np.float64]:
         """The score of every query with every one of ``rows`` (distinct), (queries, rows), in their order.
@@ -164,46 +168,46 @@ class Neighbours:
         if not len(pool) or not len(queries):
             return scores
         selector = faiss.IDSelectorArray(pool)
-        chosen = faiss.SearchParameters(sel=selector)
-        products, found = self._index.search(contiguous(queries), len(pool), params=chosen)
+        among = faiss.SearchParameters(sel=selector)
+        products, rows_found = self._index.search(contiguous(queries), len(pool), params=among)
         order = np.argsort(pool)
-        places = order[np.minimum(np.searchsorted(pool, found, sorter=order), len(pool) - 1)]
-        query, place = np.nonzero(found >= 0)
+        places = order[np.minimum(np.searchsorted(pool, rows_found, sorter=order), len(pool) - 1)]
+        query, place = np.nonzero(rows_found >= 0)
         scores[query, places[query, place]] = rounded(products[query, place])
         return scores
 
     def pool_ranking(self, query: Vectors, rows: Rows) -> Nearest:
         """All of ``rows`` (distinct) by their score with one query (dimension,), as one line each."""
-        found = self.nearest(query[None], len(rows), rows=rows)
-        return Nearest(found.rows[0], found.scores[0])
+        nearest = self.nearest(query[None], len(rows), rows=rows)
+        return Nearest(nearest.rows[0], nearest.scores[0])
 
-    def _candidates(self, query: Vectors, wanted: int) -> tuple[Rows, NDArray[np.float64]]:
-        """Rows and scores that hold the ``wanted`` best and every tie of the last one.
+    def _candidates(self, query: Vectors, size: int) -> tuple[Rows, NDArray[np.float64]]:
+        """Rows and scores that hold the ``size`` best and every tie of the last one.
 
         An inexact index proposes rows; they are scored from the stored vectors.
         """
         total = len(self.matrix)
-        ask = min(total, wanted + 64 if self.info.exact else wanted * MORE + 64)
+        ask = min(total, size + 64 if self.info.exact else size * MORE + 64)
         while True:
-            products, found = self._index.search(contiguous(query[None]), ask)
-            rows = found[0][found[0] >= 0]
+            products, neighbours = self._index.search(contiguous(query[None]), ask)
+            rows = neighbours[0][neighbours[0] >= 0]
             if not self.info.exact:
                 scores = rounded(self.matrix.take(rows) @ contiguous(query))
                 return rows, scores
-            scores = rounded(products[0][found[0] >= 0])
-            if ask == total or len(rows) < ask or scores[-1] < scores[wanted - 1]:
+            scores = rounded(products[0][neighbours[0] >= 0])
+            if ask == total or len(rows) < ask or scores[-1] < scores[size - 1]:
                 return rows, scores
             ask = min(total, ask * 4)
 
-    def _ordered(self, rows: list[Rows], scores: list[NDArray[np.float64]], wanted: int) -> Nearest:
-        """The first ``wanted`` of each query's candidates in order."""
+    def _ordered(self, rows: list[Rows], scores: list[NDArray[np.float64]], size: int) -> Nearest:
+        """The first ``size`` of each query's candidates in order."""
         out = Nearest(
-            np.full((len(rows), wanted), -1, np.int64), np.full((len(rows), wanted), np.nan, np.float64)
+            np.full((len(rows), size), -1, np.int64), np.full((len(rows), size), np.nan, np.float64)
         )
         for at, (some, values) in enumerate(zip(rows, scores, strict=True)):
             real = np.flatnonzero(~np.isnan(values))
             some, values = some[real], values[real]  # noqa: PLW2901
-            order = np.lexsort((some, self.embeddings.uids[some], -values))[:wanted]
+            order = np.lexsort((some, self.embeddings.uids[some], -values))[:size]
             out.rows[at, : len(order)] = some[order]
             out.scores[at, : len(order)] = values[order]
         return out

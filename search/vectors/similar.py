@@ -22,7 +22,7 @@ from ...workspace.workspace import Workspace
 from .encoder import Encoder
 from .loading import load_encoder
 from .models import model_of
-from .neighbours import Nearest, Neighbours, Vectors, Where
+from .neighbours import Nearest, NeighbourIndex, Vectors, Where
 from .store import Embeddings
 
 SIMILAR_SCHEMA = pa.schema(
@@ -53,7 +53,7 @@ class Similarity:
     def __init__(self, workspace: Workspace, stored: Embeddings) -> None:
         self._workspace = workspace
         self.stored = stored
-        self._indices: dict[Where, Neighbours] = {}
+        self._indices: dict[Where, NeighbourIndex] = {}
         self._loading = RLock()
 
     @classmethod
@@ -91,11 +91,11 @@ class Similarity:
         settings = self._workspace.settings().model
         return load_encoder(model_of(self._workspace), device=settings.device, batch=settings.batch)
 
-    def _neighbours(self, where: Where) -> Neighbours:
+    def _neighbours(self, where: Where) -> NeighbourIndex:
         with self._loading:
             if where not in self._indices:
                 folder = self._workspace.vectors_folder(model_of(self._workspace).slug)
-                self._indices[where] = Neighbours.open(folder, self.stored, where)
+                self._indices[where] = NeighbourIndex.open(folder, self.stored, where)
             return self._indices[where]
 
     def _nearest(self, query: Any, scope: SearchIn, *, but: int = -1) -> pa.Table:

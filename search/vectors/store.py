@@ -62,9 +62,9 @@ class EmbeddingsInfo:
             raise WorkspaceError(f"{folder} holds no embeddings; make them with captrawl embed") from error
         except ValueError as error:
             raise WorkspaceError(f"{path} isn't readable ({error}); delete {folder}, embed again") from error
-        found = data.pop("format", None)
-        if found != FORMAT:
-            raise WorkspaceError(f"{path} has format {found}, this captrawl reads {FORMAT}")
+        number = data.pop("format", None)
+        if number != FORMAT:
+            raise WorkspaceError(f"{path} has format {number}, this captrawl reads {FORMAT}")
         return cls(**data)
 
 
@@ -109,12 +109,12 @@ class Matrix:
 
     def take(self, rows: NDArray[np.int64]) -> Vectors:
         """float32 (len(rows), dimension), in the order of ``rows``."""
-        taken = np.empty((len(rows), self.dimension), np.float32)
+        vectors = np.empty((len(rows), self.dimension), np.float32)
         owner = np.searchsorted(self._starts, rows, side="right") - 1
         for shard in np.unique(owner):
             mine = owner == shard
-            taken[mine] = self._shards[shard][rows[mine] - self._starts[shard]]
-        return taken
+            vectors[mine] = self._shards[shard][rows[mine] - self._starts[shard]]
+        return vectors
 
     def blocks(self, size: int, start: int = 0) -> Generator[Vectors, None, None]:
         """float32 blocks of at most ``size`` rows, in order from row ``start``."""
@@ -158,17 +158,17 @@ class Embeddings:
     @cached_property
     def _sorted(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         order = np.argsort(self.uids, kind="stable")
-        ordered = self.uids[order]
-        last = np.append(ordered[1:] != ordered[:-1], True)[: len(ordered)]
-        return ordered[last], order[last]
+        uids = self.uids[order]
+        last = np.append(uids[1:] != uids[:-1], True)[: len(uids)]
+        return uids[last], order[last]
 
     def rows_of(self, uids: NDArray[np.int64]) -> NDArray[np.int64]:
         """The row of each uid; -1 where it isn't embedded."""
-        ordered, rows = self._sorted
-        if not len(ordered):
+        sorted_uids, rows = self._sorted
+        if not len(sorted_uids):
             return np.full(len(uids), -1, np.int64)
-        at = np.minimum(np.searchsorted(ordered, uids), len(ordered) - 1)
-        return np.where(ordered[at] == uids, rows[at], -1)
+        at = np.minimum(np.searchsorted(sorted_uids, uids), len(sorted_uids) - 1)
+        return np.where(sorted_uids[at] == uids, rows[at], -1)
 
     def _vectors(self, shard: int, which: int) -> NDArray[Any]:
         path = shard_paths(self.folder, shard)[which]

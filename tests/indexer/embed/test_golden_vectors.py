@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from captrawl.indexer.embed.rows import load_failed
-from captrawl.search.vectors.neighbours import Neighbours, VectorsInfo
+from captrawl.search.vectors.neighbours import NeighbourIndex, VectorsInfo
 from captrawl.search.vectors.store import Embeddings, EmbeddingsInfo
 
 GOLDEN = Path(__file__).parent / "golden_v1"
@@ -69,7 +69,7 @@ def test_indices(name, factory):
     assert (info.factory, info.rows, info.dimension, info.exact) == (factory, ROWS, 16, name == "Flat")
     for where, seed in (("images", 0), ("captions", 1)):
         matrix = vectors(seed).astype(np.float16).astype(np.float32)
-        found = Neighbours.open(GOLDEN / name, stored, where).nearest(
+        found = NeighbourIndex.open(GOLDEN / name, stored, where).nearest(
             vectors(0)[2:3], 3, rows=np.arange(ROWS)
         )
         scores = matrix @ vectors(0)[2]

@@ -16,7 +16,7 @@ from captrawl.core.records import EMBEDDED_SCHEMA
 from captrawl.indexer.embed.faiss_index import build_vectors
 from captrawl.search.vectors.exact import exact_scores
 from captrawl.search.vectors.models import model_of
-from captrawl.search.vectors.neighbours import Neighbours
+from captrawl.search.vectors.neighbours import NeighbourIndex
 from captrawl.search.vectors.store import Embeddings, EmbeddingsInfo, write_shard
 
 
@@ -113,7 +113,7 @@ def test_a_gpu_searches_the_pools_rows_whatever_the_index(make_workspace, monkey
     write_shard(folder, 0, table, images=images, captions=images)
     stored = Embeddings.open(folder)
     build_vectors(workspace, factory=factory)
-    neighbours = Neighbours.open(workspace.vectors_folder(model_of(workspace).slug), stored, "images")
+    neighbours = NeighbourIndex.open(workspace.vectors_folder(model_of(workspace).slug), stored, "images")
     rows = np.random.default_rng(3).choice(400, 57, replace=False)
     on_cpu = neighbours.nearest(unit(3, seed=2), 10, rows=rows)
     gpu = install(monkeypatch)

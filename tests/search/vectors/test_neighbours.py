@@ -12,7 +12,7 @@ from captrawl.core.errors import ModelError, WorkspaceError
 from captrawl.core.records import EMBEDDED_SCHEMA
 from captrawl.indexer.embed.faiss_index import build_vectors, choose_factory, content_of, vectors_status
 from captrawl.search.vectors.models import model_of
-from captrawl.search.vectors.neighbours import Neighbours, VectorsInfo
+from captrawl.search.vectors.neighbours import NeighbourIndex, VectorsInfo
 from captrawl.search.vectors.store import Embeddings, EmbeddingsInfo, write_shard
 from captrawl.workspace.workspace import State, Workspace
 from hypothesis import HealthCheck, given, settings
@@ -61,8 +61,8 @@ def fill(workspace: Workspace, images: np.ndarray, **options: object) -> Embeddi
     return Embeddings.open(folder)
 
 
-def opened(workspace: Workspace, stored: Embeddings, where: str = "images") -> Neighbours:
-    return Neighbours.open(workspace.vectors_folder(model_of(workspace).slug), stored, where)
+def opened(workspace: Workspace, stored: Embeddings, where: str = "images") -> NeighbourIndex:
+    return NeighbourIndex.open(workspace.vectors_folder(model_of(workspace).slug), stored, where)
 
 
 def oracle(matrix: np.ndarray, uids: np.ndarray, query: np.ndarray, k: int) -> list[tuple[float, int]]:
@@ -135,7 +135,7 @@ def test_ties_are_settled_by_uid(tmp_path_factory, chosen, k, seed, factory):
     store(folder / "e", unit(5)[np.array(chosen, int)].reshape(-1, DIMENSION), shards=1)
     stored = Embeddings.open(folder / "e")
     _build(folder / "v", stored, factory, lambda *_: None)
-    neighbours = Neighbours.open(folder / "v", stored, "images")
+    neighbours = NeighbourIndex.open(folder / "v", stored, "images")
     query = unit(1, seed=seed)
     everything = np.arange(stored.rows)
     matrix = stored.images.take(everything)
