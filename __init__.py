@@ -21,7 +21,7 @@ from .core.version import __version__
 if TYPE_CHECKING:
     from .classes.files import load_classes
     from .core.errors import CaptrawlError
-    from .search.api_library import count, count_classes, query
+    from .search.api import count, count_classes, query
     from .search.captions import open_captions
     from .search.query import CaptionQuery, Filters, Safety
     from .search.vectors.similar import similar
@@ -48,11 +48,11 @@ _HOMES = {
     "Filters": "search.query",
     "Safety": "search.query",
     "Workspace": "workspace.workspace",
-    "count": "search.api_library",
-    "count_classes": "search.api_library",
+    "count": "search.api",
+    "count_classes": "search.api",
     "load_classes": "classes.files",
     "open_captions": "search.captions",
-    "query": "search.api_library",
+    "query": "search.api",
     "similar": "search.vectors.similar",
 }
 """Where each name comes from."""

@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import tantivy
+from captrawl.core.row_ids import priorities, uids
 from captrawl.core.text import ANALYZER, prepared_column
 from captrawl.indexer.captions import index_captions
-from captrawl.indexer.corpora.files import find_files, priorities, uids
+from captrawl.indexer.corpora.files import find_files
 from peers import LAION_ROWS, build_sqlite, data, folder_bytes, machine, measured
 
 HEAP = 128 << 20

@@ -13,16 +13,17 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .errors import CaptrawlError
 from .startup import settle_without_pandas
 
+if TYPE_CHECKING:
+    from .records import OnRows
+
 J = TypeVar("J")
 R = TypeVar("R")
 _PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
-Told = Callable[[int], None]
-"""Takes how many more units (rows) of a job are done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,9 @@ def cores() -> int:
 
 
 def run_jobs(
-    work: Callable[[J, Told], R], jobs: Iterable[J], *, workers: int, told: Told
+    work: Callable[[J, OnRows], R], jobs: Iterable[J], *, workers: int, on_units: OnRows
 ) -> Generator[R, None, None]:
-    """The results of ``work(job, told)`` for every job, as they come; a job is pulled when a worker is free.
+    """The results of ``work(job, on_units)`` for every job, as they come; a free worker pulls the next job.
 
     With one worker, or one job, in this process; else in freshly spawned ones (threads and fork don't mix),
     so ``work`` must be a function at the top of a module. A CaptrawlError in a worker is raised here; a
@@ -65,7 +66,7 @@ def run_jobs(
     first = list(itertools.islice(waiting, workers))
     if len(first) <= 1:
         for job in itertools.chain(first, waiting):
-            yield work(job, told)
+            yield work(job, on_units)
         return
     context = multiprocessing.get_context("spawn")
     running: dict[Connection, _Worker] = {}
@@ -82,7 +83,7 @@ def run_jobs(
                 worker = running[ready]  # pyright: ignore[reportArgumentType] - what was given comes back
                 message = _received(worker)
                 if isinstance(message, _Units):
-                    told(message.count)
+                    on_units(message.count)
                     continue
                 yield message.result
                 try:
@@ -129,7 +130,7 @@ def _death(worker: _Worker) -> CaptrawlError:
     )
 
 
-def _serve(connection: Connection, work: Callable[[J, Told], R], parent: int) -> None:
+def _serve(connection: Connection, work: Callable[[J, OnRows], R], parent: int) -> None:
     """A worker's life: jobs in, results out, until None, or until the parent is gone.
 
     Ctrl-C reaches the whole group: the parent alone answers it, by ending its workers.

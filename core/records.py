@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -100,6 +100,42 @@ class CorpusFile:
     preset: str
     fingerprint: Fingerprint
     columns: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+OnRows = Callable[[int], None]
+"""Takes how many more rows (or other units) are done."""
+
+
+class ReadBatches(Protocol):
+    """Reads a corpus file as record batches of ROW_SCHEMA, in order; ``row_groups`` only those of it."""
+
+    def __call__(self, file: CorpusFile, *, row_groups: range | None = None) -> Iterator[pa.RecordBatch]:
+        """The batches; CorpusError names the file, and what of it can't be read."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LoadJob:
+    """Corpus files to be put into a caption index: of ``files``, those named in ``missing``.
+
+    ``read`` and ``row_groups`` (the rows of each row group of a file, none of a text) are functions at the
+    top of a module, for worker processes. With ``replace`` the files take the place of other versions.
+    """
+
+    files: Sequence[CorpusFile]
+    missing: frozenset[str]
+    read: ReadBatches
+    row_groups: Callable[[Path], Sequence[int]]
+    workers: int
+    replace: bool
+    on_rows: OnRows
+
+
+def reported(batches: Iterator[pa.RecordBatch], on_rows: OnRows) -> Iterator[pa.RecordBatch]:
+    """``batches``, and ``on_rows`` hears how many rows each has once it was taken."""
+    for batch in batches:
+        yield batch
+        on_rows(batch.num_rows)
 
 
 class Progress(Protocol):

@@ -90,15 +90,13 @@ def run_demo(
     """
     if any(find_spec(name) is None for name in NEEDED):
         raise MissingExtraError("the demo", "cpu")
-    from ..search.elastic.address import is_address
+    from ..search.captions import absolute_location
     from ..workspace import pipeline
     from .server import serving
     from .web import draw_web
 
     site = _web_of(folder, web)
-    location = captions or str(folder / "captions")
-    if not is_address(location):
-        location = str(Path(location).expanduser().resolve())
+    location = absolute_location(captions or str(folder / "captions"))
     with serving(site):  # before the drawing: nobody else takes the port meanwhile
         draw_web(site, progress=progress)
         _index(site, location, progress)

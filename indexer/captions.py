@@ -5,21 +5,18 @@ A file is in when the engine says so (all its rows or none), so a killed build i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import mmh3
-import pyarrow as pa
 
 from ..core.errors import CaptionIndexError, InputError
-from ..core.parallel import Told, cores, run_jobs
-from ..core.records import CorpusFile, Fingerprint, Progress, silent
+from ..core.parallel import cores
+from ..core.records import CorpusFile, Fingerprint, LoadJob, Progress, silent
 from ..search.captions import open_captions
-from ..search.elastic.address import is_address
 from .corpora.files import expected_rows, read_batches
-from .corpora.grouping import plan
+from .corpora.readers import row_group_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +46,18 @@ def index_captions(
     CaptionIndexError, before anything is written, unless ``replace``; another process that is building the
     same files is an IndexBusyError. Whatever happens, what is in stays in.
     """
-    chosen = files_of_part(files, part)
+    share = files_of_part(files, part)
     with open_captions(location, create=True) as index:
-        wanted = _wanted(chosen, index.files(), replace=replace, location=str(location))
-    rows = 0
-    if wanted:
-        told = _Rows(progress, expected_rows(wanted))
-        workers = workers or cores()
-        if is_address(str(location)):
-            from ..search.elastic.index import ElasticCaptions
-
-            with ElasticCaptions.loading_at(str(location)):
-                rows = sum(run_jobs(partial(_add, str(location)), wanted, workers=workers, told=told))
-        else:
-            from .embedded import build_groups
-
-            names = {file.file for file in wanted}
-            groups = [left for group in plan(chosen, workers) if (left := group.only(names)).files]
-            rows = build_groups(Path(location), groups, workers=workers, replace=replace, told=told)
+        missing = _missing_files(share, index.files(), replace=replace, location=str(location))
     with open_captions(location, patient=True) as index:
-        return IndexedCounts(len(wanted), len(chosen) - len(wanted), rows, index.rows())
+        rows = 0
+        if missing:
+            names = frozenset(file.file for file in missing)
+            on_rows = _RowProgress(progress, expected_rows(missing))
+            rows = index.load(
+                LoadJob(share, names, read_batches, row_group_rows, workers or cores(), replace, on_rows)
+            )
+        return IndexedCounts(len(missing), len(share) - len(missing), rows, index.rows())
 
 
 def drop_others(location: str, files: Sequence[CorpusFile], part: tuple[int, int] | None) -> list[str]:
@@ -76,9 +65,9 @@ def drop_others(location: str, files: Sequence[CorpusFile], part: tuple[int, int
 
     A build that was begun with other files, and is taken up with these, then holds just these.
     """
-    known = {file.file for file in files}
+    names = {file.file for file in files}
     with open_captions(location, patient=True) as index:
-        others = [file for file in index.files() if file not in known and _in_part(file, part)]
+        others = [file for file in index.files() if file not in names and _in_part(file, part)]
         for file in others:
             index.remove(file)
     return others
@@ -101,21 +90,21 @@ def _in_part(file: str, part: tuple[int, int] | None) -> bool:
     return mmh3.hash64(file.encode(), signed=False)[0] % shares == share - 1
 
 
-def _wanted(
-    files: Sequence[CorpusFile], held: Mapping[str, Fingerprint], *, replace: bool, location: str
+def _missing_files(
+    files: Sequence[CorpusFile], fingerprints: Mapping[str, Fingerprint], *, replace: bool, location: str
 ) -> list[CorpusFile]:
     """The files that aren't in; CaptionIndexError for one that is in as another version."""
     for file in files:
-        if not replace and held.get(file.file, file.fingerprint) != file.fingerprint:
+        if not replace and fingerprints.get(file.file, file.fingerprint) != file.fingerprint:
             raise CaptionIndexError(
                 f"{location} holds another version of {file.file} than {file.path}; "
                 "index the new one with --replace, or give it another --corpus name"
             )
-    return [file for file in files if held.get(file.file) != file.fingerprint]
+    return [file for file in files if fingerprints.get(file.file) != file.fingerprint]
 
 
-class _Rows:
-    """Adds up what workers tell, for the progress."""
+class _RowProgress:
+    """Adds up the rows that workers report, for the progress."""
 
     def __init__(self, progress: Progress, total: int | None) -> None:
         self._progress = progress
@@ -126,14 +115,3 @@ class _Rows:
     def __call__(self, count: int) -> None:
         self._done += count
         self._progress("rows", self._done, self._total)
-
-
-def _add(location: str, file: CorpusFile, told: Told) -> int:
-    with open_captions(location, patient=True) as index:
-        return index.add(file, _telling(file, told))
-
-
-def _telling(file: CorpusFile, told: Told) -> Iterator[pa.RecordBatch]:
-    for batch in read_batches(file):
-        yield batch
-        told(batch.num_rows)

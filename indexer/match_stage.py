@@ -22,9 +22,8 @@ from ..classes.native import is_own
 from ..core.errors import WorkspaceError
 from ..core.files import atomic, digest
 from ..core.records import MATCH_SCHEMA, Progress, silent
-from ..search.captions import CaptionIndex, open_captions
-from ..search.elastic.address import is_address
-from ..search.match import ClassCount, Scope, count_classes, count_safety, matches
+from ..search.captions import CaptionIndex, absolute_location, open_captions
+from ..search.match import ClassCount, Scope, class_counts, count_safety, matches
 from ..search.query import Filters
 from ..workspace.settings import Settings
 from ..workspace.stages import Stage, StageFacts
@@ -89,21 +88,21 @@ def match(workspace: Workspace, *, progress: Progress = silent) -> dict[str, int
         corpus = corpus_of(index)
         inputs = task.inputs(digest(corpus))
         progress("match: counting", 0, None)
-        counted = count_classes(index, task.classes, task.scope)
+        counts_of_classes = class_counts(index, task.classes, task.scope)
         queries = [task.scope.query(phrases) for entry in task.classes if (phrases := entry.match_phrases())]
-        matching = sum(count.total for count in counted)
+        matching = sum(count.total for count in counts_of_classes)
         safety = count_safety(index, queries, matching)
         parts = workspace.root / ".matches" / digest(inputs)[:16]
         _drop_other_parts(parts)
         parts.mkdir(parents=True, exist_ok=True)
-        _write_classes(index, task, counted, parts, progress)
+        _write_classes(index, task, counts_of_classes, parts, progress)
         rows = _join(workspace, [_part(parts, entry.id) for entry in task.classes])
-        _save_frequencies(workspace, counted)
+        _save_frequencies(workspace, counts_of_classes)
         counts = {
             "classes": len(task.classes),
             "matching": matching,
             "matches": rows,
-            "classes_without_a_match": sum(count.total == 0 for count in counted),
+            "classes_without_a_match": sum(count.total == 0 for count in counts_of_classes),
             "unsafe_left_out": safety.left_out,
             "safety_unknown": safety.unknown,
         }
@@ -122,8 +121,8 @@ def match_status(workspace: Workspace) -> StageStatus:
     """Whether matches.parquet is what the settings, the class list and the index would give now."""
     record = workspace.recorded(MATCH.name)
     if record is None or not workspace.matches_path.exists():
-        begun = (workspace.root / ".matches").is_dir()
-        return StageStatus(MATCH.name, State.PARTIAL, {}) if begun else MATCH.missing()
+        unfinished = (workspace.root / ".matches").is_dir()
+        return StageStatus(MATCH.name, State.PARTIAL, {}) if unfinished else MATCH.missing()
     if workspace.settings().captions.index:
         with open_captions(index_location(workspace)) as index:
             corpus = digest(corpus_of(index))
@@ -159,9 +158,7 @@ def index_location(workspace: Workspace) -> str:
         raise WorkspaceError(
             f"{workspace.root} has no caption index; set [captions] index in captrawl.toml to match anew"
         )
-    if is_address(location):
-        return location
-    return str((workspace.root / Path(location).expanduser()).resolve())
+    return absolute_location(location, workspace.root)
 
 
 def _part(parts: Path, class_id: int) -> Path:
@@ -179,12 +176,12 @@ def _drop_other_parts(parts: Path) -> None:
 def _write_classes(
     index: CaptionIndex,
     task: MatchTask,
-    counted: Sequence[ClassCount],
+    counts_of_classes: Sequence[ClassCount],
     parts: Path,
     progress: Progress,
 ) -> None:
     """Write every class's part that isn't there yet."""
-    every = list(zip(task.classes, counted, strict=True))
+    every = list(zip(task.classes, counts_of_classes, strict=True))
     missing = [(entry, count) for entry, count in every if not _part(parts, entry.id).exists()]
     pools = matches(index, missing, task.scope, sample=task.sample, seed=task.seed)
     done = len(every) - len(missing)
@@ -216,21 +213,21 @@ def _join(workspace: Workspace, parts: Sequence[Path]) -> int:
 
 def _grouped(parts: Sequence[Path]) -> Iterator[pa.Table]:
     """The parts' rows in tables of about BATCH_ROWS, so that small classes share a row group."""
-    held: list[pa.RecordBatch] = []
+    batches: list[pa.RecordBatch] = []
     rows = 0
     for part in parts:
         with pq.ParquetFile(part) as file:
             for batch in file.iter_batches(BATCH_ROWS):
-                held.append(batch)
+                batches.append(batch)
                 rows += batch.num_rows
                 if rows >= BATCH_ROWS:
-                    yield pa.Table.from_batches(held, MATCH_SCHEMA)
-                    held, rows = [], 0
-    if held:
-        yield pa.Table.from_batches(held, MATCH_SCHEMA)
+                    yield pa.Table.from_batches(batches, MATCH_SCHEMA)
+                    batches, rows = [], 0
+    if batches:
+        yield pa.Table.from_batches(batches, MATCH_SCHEMA)
 
 
-def _save_frequencies(workspace: Workspace, counted: Sequence[ClassCount]) -> None:
+def _save_frequencies(workspace: Workspace, counts_of_classes: Sequence[ClassCount]) -> None:
     """Note each matching synonym's frequency in classes.json; everything else in it stays.
 
     A list of another format (names.txt) is the user's, and stays as it is.
@@ -238,11 +235,11 @@ def _save_frequencies(workspace: Workspace, counted: Sequence[ClassCount]) -> No
     path = workspace.classes_path()
     if not is_own(path):
         return
-    by_id: Mapping[int, ClassCount] = {count.id: count for count in counted}
+    by_id: Mapping[int, ClassCount] = {count.id: count for count in counts_of_classes}
     entries: list[ClassEntry] = []
     for entry in load_classes(path):
         count = by_id.get(entry.id)
-        known = count.synonyms if count else {}
-        synonyms = tuple(replace(s, frequency=known.get(s.text, s.frequency)) for s in entry.synonyms)
+        frequencies = count.synonyms if count else {}
+        synonyms = tuple(replace(s, frequency=frequencies.get(s.text, s.frequency)) for s in entry.synonyms)
         entries.append(replace(entry, synonyms=synonyms))
     save_classes(tuple(entries), path)

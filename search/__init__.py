@@ -1,1 +1,13 @@
-"""Everything that asks: text, queries, caption engines, matches, neighbours."""
+"""Everything that asks: captions for phrases, stored vectors for neighbours, a language model for synonyms.
+
+In reading order:
+
+query        what is asked: phrases, prefix, exclusions and filters, as values that every engine reads alike
+captions     the protocol of a caption engine, and the only place that tells a folder from an address
+tantivy      the engine in a folder
+elastic      the engine on an Elasticsearch cluster
+match        classes and synonyms over an engine: frequencies, credit, matches
+api          counts and rows of ad-hoc phrases, for the terminal, the page and notebooks
+vectors      CLIP models, stored embeddings, exact and approximate neighbours
+synonyms     synonyms from a language model, filtered and reviewed
+"""

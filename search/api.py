@@ -1,8 +1,16 @@
-"""What would I get? Totals, rows and credit of ad-hoc phrases, for the terminal, the page and notebooks."""
+"""Counts and rows of ad-hoc phrases: the functions that the terminal, the page and notebooks share.
+
+    count(index, phrases)           how many rows match, each phrase by itself, and what safety left out
+    query(index, phrases)           some of the rows, with the phrase that each is credited to
+    count_classes(index, classes)   the same counts of a class list, as a table
+
+What the terminal and the page need besides: :func:`frequencies` (counts without safety), and rows of counts
+that are there already: :func:`rows_of_page`, :func:`all_rows`, :func:`save_rows`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -13,15 +21,31 @@ import pyarrow as pa
 from ..core.errors import InputError, UsageError
 from ..core.records import ROW_SCHEMA, Progress, RowId, silent
 from .captions import CaptionIndex
-from .match import Credit, SafetyCount, count_safety
+from .match import Credit, SafetyCount, Scope, class_counts, count_safety
 from .query import CaptionQuery
 
 if TYPE_CHECKING:
     from pyarrow.csv import CSVWriter
     from pyarrow.parquet import ParquetWriter
 
-FOUND_SCHEMA = pa.schema([pa.field("synonym", pa.string(), nullable=False), *ROW_SCHEMA])
+    from ..classes.model import ClassList
+
+Phrases = CaptionQuery | str | Sequence[str]
+"""A query, or just its phrases under the default filters."""
+
+CREDITED_SCHEMA = pa.schema([pa.field("synonym", pa.string(), nullable=False), *ROW_SCHEMA])
 """A matching row, and the phrase it is credited to."""
+
+COUNT_SCHEMA = pa.schema(
+    [
+        pa.field("class_id", pa.int64(), nullable=False),
+        pa.field("name", pa.string(), nullable=False),
+        pa.field("synonym", pa.string(), nullable=False),
+        pa.field("frequency", pa.int64(), nullable=False),  # rows that contain the synonym
+        pa.field("total", pa.int64(), nullable=False),  # rows of the class, each once
+    ]
+)
+"""A synonym of a class a line."""
 
 
 class Order(StrEnum):
@@ -56,7 +80,7 @@ class Totals(Frequencies):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PageOfRows:
     """Which rows to show: ``seed`` is for the random order, ``after`` for paging in corpus order."""
 
     size: int = 20
@@ -65,14 +89,49 @@ class Page:
     after: RowId | None = None
 
 
-def totals(index: CaptionIndex, query: CaptionQuery) -> Totals:
-    """Count ``query``, its phrases one by one, and the rows that safety concerns."""
-    counted = frequencies(index, query)
-    return Totals(counted.total, counted.synonyms, count_safety(index, [query], counted.total))
+def count(index: CaptionIndex, phrases: Phrases) -> Totals:
+    """How many rows of ``index`` match any phrase (``total``), and each phrase by itself (``synonyms``).
+
+    Raises QueryError where a phrase has no letter or digit.
+    """
+    query = as_query(phrases)
+    counts = frequencies(index, query)
+    return Totals(counts.total, counts.synonyms, count_safety(index, [query], counts.total))
+
+
+def query(
+    index: CaptionIndex,
+    phrases: Phrases,
+    *,
+    size: int = 20,
+    order: Order | str = Order.RELEVANCE,
+    seed: int = 0,
+) -> pa.Table:
+    """At most ``size`` matching rows (CREDITED_SCHEMA), with the phrase each is credited to.
+
+    ``order`` is relevance (BM25), random (``seed``; a smaller sample is a prefix of a larger one) or corpus.
+    """
+    asking = as_query(phrases)
+    page = PageOfRows(size, order_of(str(order)), seed)
+    return rows_of_page(index, asking, frequencies(index, asking), page)
+
+
+def count_classes(index: CaptionIndex, classes: ClassList, scope: Scope | None = None) -> pa.Table:
+    """The frequencies and totals of every class (COUNT_SCHEMA), in the list's order."""
+    lines = [
+        (counts.id, counts.name, phrase, frequency, counts.total)
+        for counts in class_counts(index, classes, scope or Scope())
+        for phrase, frequency in counts.synonyms.items()
+    ]
+    columns = list(zip(*lines, strict=True)) if lines else [[] for _ in COUNT_SCHEMA]
+    return pa.Table.from_arrays(
+        [pa.array(column, field.type) for column, field in zip(columns, COUNT_SCHEMA, strict=True)],
+        schema=COUNT_SCHEMA,
+    )
 
 
 def frequencies(index: CaptionIndex, query: CaptionQuery) -> Frequencies:
-    """:func:`totals` without what safety did."""
+    """:func:`count` without what safety did."""
     singles = [replace(query, synonyms=(phrase,)) for phrase in query.synonyms]
     if len(singles) == 1:
         [total] = index.count(singles)
@@ -81,56 +140,63 @@ def frequencies(index: CaptionIndex, query: CaptionQuery) -> Frequencies:
     return Frequencies(total, dict(zip(query.synonyms, counts, strict=True)))
 
 
-def found(index: CaptionIndex, query: CaptionQuery, counted: Frequencies, page: Page) -> pa.Table:
-    """The rows of ``page`` (FOUND_SCHEMA), at most its size."""
+def rows_of_page(index: CaptionIndex, query: CaptionQuery, counts: Frequencies, page: PageOfRows) -> pa.Table:
+    """The rows of ``page`` (CREDITED_SCHEMA), at most its size."""
     if page.order is Order.RELEVANCE:
         rows = index.relevant(query, page.size)
     elif page.order is Order.RANDOM:
         rows = index.sample(query, page.size, page.seed)
     else:
         rows = index.first(query, page.size, page.after)
-    credit = _credit(query, counted)(rows.column("caption"))
-    return pa.Table.from_arrays([credit, *rows.columns], schema=FOUND_SCHEMA)
+    credit = _credit(query, counts)(rows.column("caption"))
+    return pa.Table.from_arrays([credit, *rows.columns], schema=CREDITED_SCHEMA)
 
 
-def every(index: CaptionIndex, query: CaptionQuery, counted: Frequencies) -> Iterator[pa.RecordBatch]:
-    """Every matching row once (FOUND_SCHEMA), streamed."""
-    credit = _credit(query, counted)
+def all_rows(index: CaptionIndex, query: CaptionQuery, counts: Frequencies) -> Iterator[pa.RecordBatch]:
+    """Every matching row once (CREDITED_SCHEMA), streamed."""
+    credit = _credit(query, counts)
     for batch in index.scan(query):
         columns = [credit(batch.column("caption")), *batch.columns]
-        yield pa.RecordBatch.from_arrays(columns, schema=FOUND_SCHEMA)
+        yield pa.RecordBatch.from_arrays(columns, schema=CREDITED_SCHEMA)
 
 
-def _credit(query: CaptionQuery, counted: Frequencies) -> Callable[[Any], pa.Array[Any]]:
-    """The credited synonym of each caption of a column of matching rows."""
-    if len(query.synonym_tokens()) > 1:
-        return Credit(counted.synonyms)
-    only = pa.scalar(query.synonyms[0])
-    return lambda captions: pa.repeat(only, len(captions))
-
-
-def save_every(
-    index: CaptionIndex, query: CaptionQuery, counted: Totals, path: Path, progress: Progress = silent
+def save_rows(
+    index: CaptionIndex, query: CaptionQuery, counts: Frequencies, path: Path, progress: Progress = silent
 ) -> int:
     """Stream every matching row into ``path`` (.parquet, .csv) and return how many they were."""
     if path.suffix not in (".parquet", ".csv"):
         raise InputError(f"{path}: the file's name must end in .parquet or .csv")
     from ..core.files import atomic
 
-    written = 0
+    rows = 0
     with atomic(path) as temporary, _writer(temporary, path.suffix) as writer:
-        for batch in every(index, query, counted):
+        for batch in all_rows(index, query, counts):
             writer.write_batch(batch)
-            written += batch.num_rows
-            progress("writing rows", written, counted.total)
-    return written
+            rows += batch.num_rows
+            progress("writing rows", rows, counts.total)
+    return rows
+
+
+def as_query(phrases: Phrases) -> CaptionQuery:
+    """``phrases`` as a CaptionQuery with the default filters."""
+    if isinstance(phrases, CaptionQuery):
+        return phrases
+    return CaptionQuery((phrases,) if isinstance(phrases, str) else tuple(phrases))
+
+
+def _credit(query: CaptionQuery, counts: Frequencies) -> Callable[[Any], pa.Array[Any]]:
+    """The credited synonym of each caption of a column of matching rows."""
+    if len(query.synonym_tokens()) > 1:
+        return Credit(counts.synonyms)
+    only = pa.scalar(query.synonyms[0])
+    return lambda captions: pa.repeat(only, len(captions))
 
 
 def _writer(path: Path, suffix: str) -> ParquetWriter | CSVWriter:
     if suffix == ".csv":
         from pyarrow.csv import CSVWriter
 
-        return CSVWriter(str(path), FOUND_SCHEMA)
+        return CSVWriter(str(path), CREDITED_SCHEMA)
     from pyarrow.parquet import ParquetWriter
 
-    return ParquetWriter(path, FOUND_SCHEMA, compression="zstd")
+    return ParquetWriter(path, CREDITED_SCHEMA, compression="zstd")

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import pyarrow as pa
 
-from ..core.records import CorpusFile, Fingerprint, RowId
-from .elastic.address import is_address
+from ..core.errors import CaptionIndexError, UsageError
+from ..core.records import CorpusFile, Fingerprint, LoadJob, RowId
 from .query import CaptionQuery
+
+if TYPE_CHECKING:
+    from .elastic.swap import Rebuild
+
+_HALF_ADDRESS = re.compile(r"[a-z]+://|[\w.-]+:\d+/", re.IGNORECASE)
 
 
 class CaptionIndex(Protocol):
@@ -30,6 +37,13 @@ class CaptionIndex(Protocol):
 
         A file that is in already, with whatever fingerprint, is replaced: readers see the old rows or the
         new.
+        """
+        ...
+
+    def load(self, job: LoadJob) -> int:
+        """:meth:`add` each of the job's missing files, in worker processes where it can, and return the rows.
+
+        What is in stays in, whatever happens; a killed load is taken up by the next one of the same files.
         """
         ...
 
@@ -85,10 +99,65 @@ def open_captions(location: str | Path, *, create: bool = False, patient: bool =
     With ``create`` an index that isn't there is made, empty; else it is a CaptionIndexError. ``patient`` is
     for the middle of a load: a server that is gone or busy is waited for, where else it is soon an error.
     """
-    if is_address(str(location)):
-        from .elastic.index import ElasticCaptions
+    return ENGINES[_scheme(str(location))](str(location), create=create, patient=patient)
 
-        return ElasticCaptions.open(str(location), create=create, patient=patient)
+
+def is_path(location: str) -> bool:
+    """Whether ``location`` is a folder rather than an address; CaptionIndexError for half an address."""
+    return not _scheme(location)
+
+
+def absolute_location(location: str, base: Path | None = None) -> str:
+    """``location`` as it holds from everywhere: a relative folder lies below ``base`` (the current one)."""
+    if is_path(location):
+        return str(((base or Path.cwd()) / Path(location).expanduser()).resolve())
+    return location
+
+
+def rebuilding(location: str, *, part: tuple[int, int] | None) -> AbstractContextManager[Rebuild]:
+    """A new index that takes the place of the one at ``location`` once it is whole (elastic.swap).
+
+    UsageError where the engine can't: a folder's files are replaced one by one.
+    """
+    if not _scheme(location).startswith("http"):
+        raise UsageError(
+            f"--swap is for an Elasticsearch index, and {location} is a folder: "
+            "there, use --replace, or build another folder"
+        )
+    from .elastic import swap
+
+    return swap.rebuilding(location, part=part)
+
+
+def _open_folder(location: str, *, create: bool, patient: bool) -> CaptionIndex:  # noqa: ARG001
     from .tantivy.index import TantivyCaptions
 
     return TantivyCaptions.open(Path(location), create=create)
+
+
+def _open_elastic(location: str, *, create: bool, patient: bool) -> CaptionIndex:
+    from .elastic.index import ElasticCaptions
+
+    return ElasticCaptions.open(location, create=create, patient=patient)
+
+
+class OpenEngine(Protocol):
+    """Opens the index of one engine, as :func:`open_captions` does."""
+
+    def __call__(self, location: str, *, create: bool, patient: bool) -> CaptionIndex:
+        """The index at ``location``."""
+        ...
+
+
+ENGINES: dict[str, OpenEngine] = {"": _open_folder, "http": _open_elastic, "https": _open_elastic}
+"""The engine of each scheme that an index's address may have; a path has none."""
+
+
+def _scheme(location: str) -> str:
+    """The scheme of an address, "" of a path; CaptionIndexError for half an address."""
+    scheme, colon, _ = location.partition("://")
+    if colon and scheme.lower() in ENGINES:
+        return scheme.lower()
+    if _HALF_ADDRESS.match(location) and not Path(location).exists():
+        raise CaptionIndexError(f"{location} is neither a folder nor an address: http(s)://host:9200/name")
+    return ""

@@ -58,7 +58,7 @@ class Scope:
         return CaptionQuery(tuple(phrases), self.prefix, self.exclude, self.filters)
 
 
-def count_classes(index: CaptionIndex, classes: ClassList, scope: Scope) -> list[ClassCount]:
+def class_counts(index: CaptionIndex, classes: ClassList, scope: Scope) -> list[ClassCount]:
     """Frequencies and totals of every class under ``scope``, in their order.
 
     Raises ClassListError naming a synonym that holds no token.
@@ -144,21 +144,21 @@ class Credit:
         nothing, blank = (pa.repeat(pa.scalar(text), len(captions)) for text in ("", " "))
         padded = pc.binary_join_element_wise(nothing, token_column(captions), nothing, blank)
         credit: pa.Array[Any] = pa.nulls(len(captions), pa.string())
-        for joined, phrase in self._order:
+        for tokens_joined, phrase in self._order:
             if credit.null_count == 0:
                 break
-            hit = pc.match_substring(padded, f" {joined} ")
+            hit = pc.match_substring(padded, f" {tokens_joined} ")
             credit = pc.if_else(pc.and_(hit, pc.is_null(credit)), phrase, credit)
         return credit
 
     def _of(self, caption: str | None) -> str | None:
         padded = f" {' '.join(tokens(caption or ''))} "
-        return next((phrase for joined, phrase in self._order if f" {joined} " in padded), None)
+        return next((phrase for tokens_joined, phrase in self._order if f" {tokens_joined} " in padded), None)
 
 
 def matches(
     index: CaptionIndex,
-    counted: Sequence[tuple[ClassEntry, ClassCount]],
+    counts_of_classes: Sequence[tuple[ClassEntry, ClassCount]],
     scope: Scope,
     *,
     sample: int | None,
@@ -166,16 +166,16 @@ def matches(
 ) -> Iterator[tuple[ClassEntry, Iterator[pa.RecordBatch]]]:
     """Each class and its matches (MATCH_SCHEMA), in their order; take the matches before the next class.
 
-    ``sample`` of them in priority order, or all (None), streamed. ``counted`` are classes with their counts.
+    ``sample`` of them in priority order, or all (None), streamed.
     """
-    found = [(entry, count) for entry, count in counted if count.total]
-    queries = [scope.query(entry.match_phrases()) for entry, _ in found]
+    matching = [(entry, count) for entry, count in counts_of_classes if count.total]
+    queries = [scope.query(entry.match_phrases()) for entry, _ in matching]
     rows = index.scans(queries) if sample is None else _samples(index, queries, sample, seed)
     pools = groupby(rows, key=lambda numbered: numbered[0])
     ahead = next(pools, None)
-    for entry, count in counted:
+    for entry, count in counts_of_classes:
         mine: Iterable[tuple[int, pa.RecordBatch]] = ()
-        if ahead is not None and found[ahead[0]][0] is entry:
+        if ahead is not None and matching[ahead[0]][0] is entry:
             mine = ahead[1]
         credit = Credit(count.synonyms)
         yield entry, (_credited(batch, entry.id, credit) for _, batch in mine)

@@ -10,7 +10,7 @@ from ..classes.model import ClassList, cleaned
 from ..core.errors import ClassListError
 from ..indexer.match_stage import index_location, task_of
 from ..search.captions import open_captions
-from ..search.match import count_classes
+from ..search.match import class_counts
 from ..workspace.workspace import Workspace
 
 
@@ -47,7 +47,7 @@ def compare(workspace: Workspace, metrics: Path) -> list[Compared]:
         )
     _check_names(metrics, theirs, classes)
     with open_captions(index_location(workspace)) as index:
-        counts = count_classes(index, classes, task.scope)
+        counts = class_counts(index, classes, task.scope)
     return [Compared(count.id, count.name, count.total, numbers[count.id]) for count in counts]
 
 

@@ -88,7 +88,7 @@ def make_workspace(tmp_path: Path, tiny_model: Path) -> MakeWorkspace:
 
 def write_rows(workspace: Workspace, rows: Sequence[tuple[int, str, str | None, int | None]]) -> None:
     """Write matches.parquet, images.parquet and the pictures."""
-    from captrawl.indexer.corpora.files import uids
+    from captrawl.core.row_ids import uids
 
     keys = uids(
         pa.array([row[1] for row in rows], pa.string()), pa.array([row[2] for row in rows], pa.string())

@@ -10,7 +10,7 @@ import pyarrow as pa
 from ..core.errors import QueryError
 from ..core.records import RowId
 from ..core.text import token_spans, tokens
-from ..search import api as explore
+from ..search import api
 from ..search.api import Frequencies, Order
 from ..search.query import CaptionQuery
 from .explorer import Explorer, is_unsafe
@@ -29,11 +29,11 @@ def answer(explorer: Explorer, question: CaptionParameters) -> bytes:
 def page(explorer: Explorer, question: PageParameters) -> CaptionPage:
     """Counts, a page of rows with their matches marked, and the cursor of the next page."""
     query, captions = question.query(), explorer.captions
-    totals = explore.frequencies(captions, query)
+    totals = api.frequencies(captions, query)
     skip, after = read_cursor(question.cursor, question.order)
     size = question.limit if question.order is Order.CORPUS else min(skip + question.limit, WINDOW)
-    rows = explore.Page(size, question.order, question.seed, after)
-    table = explore.found(captions, query, totals, rows).slice(skip)
+    rows = api.PageOfRows(size, question.order, question.seed, after)
+    table = api.rows_of_page(captions, query, totals, rows).slice(skip)
     return CaptionPage(
         total=totals.total,
         synonyms=dict(totals.synonyms),
@@ -44,7 +44,7 @@ def page(explorer: Explorer, question: PageParameters) -> CaptionPage:
 
 def counts(explorer: Explorer, question: CaptionParameters) -> Counts:
     """The rows that match any phrase, each phrase by itself, and what safety left out."""
-    totals = explore.totals(explorer.captions, question.query())
+    totals = api.count(explorer.captions, question.query())
     safety = SafetyCounts(left_out=totals.safety.left_out, unknown=totals.safety.unknown)
     return Counts(total=totals.total, synonyms=dict(totals.synonyms), safety=safety)
 
@@ -55,7 +55,7 @@ def phrases_of(query: CaptionQuery) -> list[str]:
 
 
 def row_values(row: dict[str, Any], phrases: Sequence[Sequence[str]]) -> dict[str, Any]:
-    """The fields of CaptionRow, but for its image, of a line of FOUND_SCHEMA; ``phrases`` are tokens."""
+    """The fields of CaptionRow, but for its image, of a line of CREDITED_SCHEMA; ``phrases`` are tokens."""
     names = ("url", "caption", "synonym", "width", "height", "similarity", "nsfw", "punsafe", "licence",
              "language", "file", "row")  # fmt: skip
     caption = (row["caption"] or "")[:MARKED]

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from ..search.api import FOUND_SCHEMA, every, frequencies
+from ..search.api import CREDITED_SCHEMA, all_rows, frequencies
 from ..search.captions import CaptionIndex
 from ..search.query import CaptionQuery
 
@@ -48,12 +48,12 @@ class _Outbox(io.RawIOBase):
 
 
 def stream(index: CaptionIndex, query: CaptionQuery, kind: Format) -> Iterator[bytes]:
-    """The bytes of a Parquet or CSV file with every matching row once (explore.FOUND_SCHEMA).
+    """The bytes of a Parquet or CSV file with every matching row once (search.api.CREDITED_SCHEMA).
 
     The counting is done, and its errors raised, before the first piece is asked for.
     """
     totals = frequencies(index, query)
-    return _pieces(every(index, query, totals), kind)
+    return _pieces(all_rows(index, query, totals), kind)
 
 
 def _pieces(batches: Iterator[pa.RecordBatch], kind: Format) -> Iterator[bytes]:
@@ -70,5 +70,5 @@ def _pieces(batches: Iterator[pa.RecordBatch], kind: Format) -> Iterator[bytes]:
 def _writer(outbox: _Outbox, kind: Format) -> pq.ParquetWriter | pyarrow.csv.CSVWriter:
     sink: Any = outbox  # both take any file-like object, which their stubs don't say
     if kind == "csv":
-        return pyarrow.csv.CSVWriter(sink, FOUND_SCHEMA)
-    return pq.ParquetWriter(sink, FOUND_SCHEMA, compression="zstd")
+        return pyarrow.csv.CSVWriter(sink, CREDITED_SCHEMA)
+    return pq.ParquetWriter(sink, CREDITED_SCHEMA, compression="zstd")

@@ -41,7 +41,7 @@ def count(
     from ...classes.model import ClassEntry, Synonym
     from ...core.terminal import emit_json
     from ...search.captions import open_captions
-    from ...search.match import Scope, count_classes, count_safety
+    from ...search.match import Scope, class_counts, count_safety
 
     settle_without_pandas()
     if bool(phrases) == (classes is not None):
@@ -54,7 +54,7 @@ def count(
     scope = Scope(prefix, tuple(exclude or ()), options.filters_of(context))
     with open_captions(index) as captions:
         rows = captions.rows()
-        counts = count_classes(captions, entries, scope)
+        counts = class_counts(captions, entries, scope)
         asked = [scope.query(found) for entry in entries if (found := entry.match_phrases())]
         safety = count_safety(captions, asked, sum(c.total for c in counts))
     if json:

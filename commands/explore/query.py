@@ -53,26 +53,26 @@ def query(
 ) -> None:
     """Show captions that hold any of the phrases, and count them."""
     from ...core.terminal import emit, emit_csv, emit_json, number, progress_bars
-    from ...search import api as explore
+    from ...search import api
     from ...search.captions import open_captions
     from ...search.query import CaptionQuery
 
     settle_without_pandas()
     if json and csv:
         raise UsageError("--json and --csv contradict each other; give one of them")
-    page = explore.Page(limit, explore.order_of(order), seed)
+    page = api.PageOfRows(limit, api.order_of(order), seed)
     asked = CaptionQuery(tuple(phrases), prefix, tuple(exclude or ()), options.filters_of(context))
     with open_captions(index) as captions:
-        counted = explore.totals(captions, asked)
+        counted = api.count(captions, asked)
         if output:
             with progress_bars() as progress:
-                written = explore.save_every(captions, asked, counted, output, progress)
+                written = api.save_rows(captions, asked, counted, output, progress)
             if json:
                 return emit_json(
                     {"rows": written, "output": str(output), "safety": safety_json(counted.safety)}
                 )
             return emit(f"{number(written)} rows written to {output}")
-        rows = explore.found(captions, asked, counted, page)
+        rows = api.rows_of_page(captions, asked, counted, page)
     if json:
         shown = [row_json(row) for row in rows.to_pylist()]
         return emit_json({"total": counted.total, "rows": shown, "safety": safety_json(counted.safety)})

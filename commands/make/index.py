@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from ...core.errors import UsageError
 from .. import options
-
-if TYPE_CHECKING:
-    from ...search.elastic.swap import Rebuild
 
 app = typer.Typer()
 index_app = typer.Typer(help="Build an index.", no_args_is_help=True)
@@ -49,12 +45,13 @@ def index_captions(
     from ...indexer.captions import drop_others
     from ...indexer.captions import index_captions as run
     from ...indexer.corpora.files import find_files
+    from ...search.captions import rebuilding
 
     columns = {name: column for name, column in (("url", url), ("caption", caption)) if column}
     files = find_files(sources, preset=preset, corpus=corpus, columns=columns)
     share = options.part_of(part)
     with contextlib.ExitStack() as stack:
-        build = stack.enter_context(_rebuilding(to, share)) if swap else None
+        build = stack.enter_context(rebuilding(to, part=share)) if swap else None
         with progress_bars() as progress:
             target = build.location if build else to
             if build:  # what a build that failed may have left
@@ -80,16 +77,3 @@ def index_captions(
         waiting = ", ".join(map(str, build.missing))
         parts = f"part {waiting} is" if len(build.missing) == 1 else f"parts {waiting} are"
         emit("readers see it now" if build.swapped else f"readers see it once {parts} in too")
-
-
-def _rebuilding(to: str, part: tuple[int, int] | None) -> contextlib.AbstractContextManager[Rebuild]:
-    from ...search.elastic.address import is_address
-
-    if not is_address(to):
-        raise UsageError(
-            f"--swap is for an Elasticsearch index, and {to} is a folder: "
-            "there, use --replace, or build another folder"
-        )
-    from ...search.elastic.swap import rebuilding
-
-    return rebuilding(to, part=part)

@@ -113,7 +113,7 @@ def _task_of(
     """Settings, class list and warnings, from the class list, the preset, or both (the list's synonyms)."""
     from ...classes.checks import check_classes
     from ...classes.files import load_classes
-    from ...search.elastic.address import is_address
+    from ...search.captions import absolute_location
     from ...swat.profile import CAUTIONS, with_profile
     from ...workspace.settings import parse_settings
 
@@ -121,8 +121,10 @@ def _task_of(
         raise UsageError(
             "give --classes FILE or --dataset NAME (or both: the file's synonyms for the data set)"
         )
-    location = index if is_address(index) else str(Path(index).expanduser().resolve())
-    named: dict[str, Any] = {"task": {"name": directory.resolve().name}, "captions": {"index": location}}
+    named: dict[str, Any] = {
+        "task": {"name": directory.resolve().name},
+        "captions": {"index": absolute_location(index)},
+    }
     data = with_profile(named, profile)
     if dataset:
         from ...datasets import load_dataset

@@ -32,20 +32,20 @@ def canonical(
     outside [0, 1], an empty tag and an unknown licence ("?") are NULL; float32 values are rounded to 7
     decimals, so that 0.7 reads as 0.7. CorpusError names a column of an impossible type.
     """
-    made: dict[str, pa.Array[Any]] = {}
+    arrays: dict[str, pa.Array[Any]] = {}
     for name, convert in _CONVERT.items():
         column = columns.get(name)
         if column is None:
-            made[name] = pa.nulls(rows, ROW_SCHEMA.field(name).type)
+            arrays[name] = pa.nulls(rows, ROW_SCHEMA.field(name).type)
             continue
         try:
-            made[name] = convert(_plain(column))
+            arrays[name] = convert(_plain(column))
         except _NotUtf8Error as error:
             where = f"row {first_row + error.row}, {name} {error.value!r}"
             if error.count > rows * _BAD_TEXT_SHARE:
                 raise CorpusError(f"{path} isn't UTF-8: {where}; convert it first (iconv)") from error
             logger.warning("%s: replaced broken UTF-8 in %d texts, the first %s", path, error.count, where)
-            made[name] = error.repaired
+            arrays[name] = error.repaired
         except (pa.ArrowNotImplementedError, _TypeError) as error:
             raise CorpusError(
                 f"{path}: the column read as {name} is of type {column.type}, which can't be a {name}"
@@ -55,12 +55,12 @@ def canonical(
                 f"{path}: {name} of the rows from {first_row} can't be read ({error})"
             ) from error
     number = np.arange(first_row, first_row + rows, dtype=np.int64)
-    uid = uids(made["url"], made["caption"])
-    made["uid"] = pa.array(uid)
-    made["priority"] = pa.array(priorities(uid, file, number))
-    made["file"] = pa.repeat(pa.scalar(file, pa.string()), rows)
-    made["row"] = pa.array(number)
-    return pa.RecordBatch.from_arrays([made[name] for name in ROW_SCHEMA.names], schema=ROW_SCHEMA)
+    uid = uids(arrays["url"], arrays["caption"])
+    arrays["uid"] = pa.array(uid)
+    arrays["priority"] = pa.array(priorities(uid, file, number))
+    arrays["file"] = pa.repeat(pa.scalar(file, pa.string()), rows)
+    arrays["row"] = pa.array(number)
+    return pa.RecordBatch.from_arrays([arrays[name] for name in ROW_SCHEMA.names], schema=ROW_SCHEMA)
 
 
 class _TypeError(Exception):

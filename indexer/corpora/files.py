@@ -20,10 +20,9 @@ import pyarrow as pa
 
 from ...core.errors import CorpusError
 from ...core.records import CorpusFile
-from ...core.row_ids import priorities, uids
 from .columns import canonical
 from .fingerprints import UNKNOWN_ROWS, fingerprint
-from .presets import CORPORA, SQLITE, check_choice, detect, sources
+from .presets import SQLITE, check_choice, detect, sources
 from .readers import (
     Format,
     SourceBatch,
@@ -35,18 +34,6 @@ from .readers import (
     sqlite_columns,
 )
 from .tsv import text_batches, text_layout
-
-__all__ = [
-    "CORPORA",
-    "UNKNOWN_ROWS",
-    "expected_rows",
-    "find_files",
-    "fingerprint",
-    "priorities",
-    "read_batches",
-    "row_group_rows",
-    "uids",
-]
 
 _SUFFIXES = (".parquet", ".tsv", ".tsv.gz")
 """What is taken from a folder; anything else, SWAT's database too, must be named itself."""
@@ -81,8 +68,8 @@ def find_files(
                 )
     if not places:
         raise CorpusError("no corpus files given")
-    ordered = sorted(places.items(), key=lambda item: item[0].encode())
-    return [_corpus_file(identity, path, preset, columns) for identity, path in ordered]
+    by_identity = sorted(places.items(), key=lambda item: item[0].encode())
+    return [_corpus_file(identity, path, preset, columns) for identity, path in by_identity]
 
 
 def read_batches(file: CorpusFile, *, row_groups: range | None = None) -> Iterator[pa.RecordBatch]:
@@ -112,16 +99,16 @@ def _source_batches(file: CorpusFile, row_groups: range | None) -> Iterator[Sour
 def _corpus_file(identity: str, path: Path, preset: str, columns: Mapping[str, str]) -> CorpusFile:
     kind = format_of(path)
     if kind is Format.PARQUET:
-        found = parquet_columns(path)
-        detected = detect(found)
+        present = parquet_columns(path)
+        detected = detect(present)
     elif kind is Format.SQLITE:
-        found, detected = sqlite_columns(path), SQLITE
+        present, detected = sqlite_columns(path), SQLITE
     else:
         layout = text_layout(path, tuple(columns.values()))
-        found, detected = list(layout.columns), detect(layout.columns) if layout.header else layout.preset
-    chosen = preset or detected
-    sources(path, chosen, found, columns)
-    return CorpusFile(identity, path, chosen, fingerprint(path), dict(columns))
+        present, detected = list(layout.columns), detect(layout.columns) if layout.header else layout.preset
+    preset_name = preset or detected
+    sources(path, preset_name, present, columns)
+    return CorpusFile(identity, path, preset_name, fingerprint(path), dict(columns))
 
 
 def _files_of(argument: str, corpus: str) -> list[tuple[str, Path]]:
@@ -129,17 +116,17 @@ def _files_of(argument: str, corpus: str) -> list[tuple[str, Path]]:
     path = Path(os.path.abspath(Path(argument).expanduser()))  # noqa: PTH100 - keeps a symlink's own name
     if not path.exists() and _MAGIC_CHARACTERS.search(argument):
         matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - absolute patterns
-        wanted = [match for match in matches if Path(match).is_dir() or _is_corpus_name(Path(match))]
-        if not wanted:
+        readable = [match for match in matches if Path(match).is_dir() or _is_corpus_name(Path(match))]
+        if not readable:
             raise CorpusError(f"{argument} matches no corpus files ({', '.join(_SUFFIXES)})")
-        return [pair for match in wanted for pair in _files_of(match, corpus)]
+        return [pair for match in readable for pair in _files_of(match, corpus)]
     if path.is_dir():
-        found = [(_identity(corpus or path.name, path, file), file) for file in _below(path)]
-        if not found:
+        pairs = [(_identity(corpus or path.name, path, file), file) for file in _below(path)]
+        if not pairs:
             raise CorpusError(
                 f"{argument} holds no corpus files ({', '.join(_SUFFIXES)}; name others themselves)"
             )
-        return found
+        return pairs
     if not path.is_file():
         raise CorpusError(
             f"{argument} isn't there" if not path.exists() else f"{argument} is no file or folder"

@@ -27,7 +27,7 @@ PAIR = "url-caption"
 
 
 @dataclass(frozen=True, slots=True)
-class Preset:
+class CorpusPreset:
     """One corpus: what it is, its canonical columns' source columns, and the columns that tell it.
 
     A file is of this preset when it holds every column of one of the ``marks`` (lower case). Columns of a
@@ -55,8 +55,8 @@ _LAION = {
     "language": ("LANGUAGE",),
 }
 
-CORPORA: dict[str, Preset] = {
-    "img2dataset": Preset(
+CORPORA: dict[str, CorpusPreset] = {
+    "img2dataset": CorpusPreset(
         "img2dataset's output (the Parquet files beside the shards)",
         # original_*: the picture on the web; width and height are those after img2dataset's own resizing.
         {
@@ -68,7 +68,7 @@ CORPORA: dict[str, Preset] = {
         },
         _marks("url caption key status", "url text key status error_message"),
     ),
-    "commonpool": Preset(
+    "commonpool": CorpusPreset(
         "DataComp: CommonPool and DataComp-1B",
         {
             "url": ("url",),
@@ -79,7 +79,7 @@ CORPORA: dict[str, Preset] = {
         },
         _marks("url text original_width clip_b32_similarity_score", "uid url text original_width"),
     ),
-    "coyo700m": Preset(
+    "coyo700m": CorpusPreset(
         "COYO-700M",
         # ViT-B/32 is the model of LAION-400M's `similarity` too; opennsfw2 is a probability, as punsafe is.
         {
@@ -92,30 +92,34 @@ CORPORA: dict[str, Preset] = {
         },
         _marks("url text image_phash", "url text clip_similarity_vitb32"),
     ),
-    "relaion": Preset(
+    "relaion": CorpusPreset(
         "Re-LAION (research and research-safe)",
         {**_LAION, "url": ("url", "URL"), "caption": ("caption", "TEXT")},
         _marks("url caption punsafe", "url caption pwatermark", "url caption similarity nsfw"),
     ),
-    "laion5b-joined": Preset(
+    "laion5b-joined": CorpusPreset(
         "LAION-2B/5B joined with punsafe and pwatermark",
         _LAION,
         _marks("url text punsafe", "url text pwatermark", "url text hash similarity"),
     ),
-    "laion5b": Preset(
+    "laion5b": CorpusPreset(
         "LAION-2B/5B, multi and nolang (the originals), and their aesthetic subsets",
         _LAION,
         _marks("url text language", "url text similarity aesthetic", "url text aesthetic_score"),
     ),
-    "laion400m": Preset(
+    "laion400m": CorpusPreset(
         "LAION-400M (LAION-2B-en's originals have the same columns)",
         _LAION,
         _marks("sample_id url text", "url text nsfw similarity", "url text width height similarity"),
     ),
-    SQLITE: Preset("SWAT's laion400m.db: SQLite tables part0, part1, … with LAION-400M's columns", _LAION),
-    "cc12m": Preset("CC12M: TSV without a header, URL then caption", {"url": ("0",), "caption": ("1",)}),
-    "cc3m": Preset("CC3M: TSV without a header, caption then URL", {"url": ("1",), "caption": ("0",)}),
-    PAIR: Preset(
+    SQLITE: CorpusPreset(
+        "SWAT's laion400m.db: SQLite tables part0, part1, … with LAION-400M's columns", _LAION
+    ),
+    "cc12m": CorpusPreset(
+        "CC12M: TSV without a header, URL then caption", {"url": ("0",), "caption": ("1",)}
+    ),
+    "cc3m": CorpusPreset("CC3M: TSV without a header, caption then URL", {"url": ("1",), "caption": ("0",)}),
+    PAIR: CorpusPreset(
         "any Parquet or TSV (with a header) that has a URL and a caption column",
         {
             "url": ("url", "image_url", "img_url", "image_link", "uri"),
@@ -158,23 +162,23 @@ def sources(path: Path, preset: str, present: Sequence[str], columns: Mapping[st
     ``columns`` (named by the user) go before the preset's. CorpusError names the file, the column that is
     missing and those present.
     """
-    found: dict[str, str] = {}
+    source_of: dict[str, str] = {}
     for canonical in (*REQUIRED, *OPTIONAL):
-        named = columns.get(canonical)
-        names = (named,) if named is not None else CORPORA[preset].columns.get(canonical, ())
+        by_user = columns.get(canonical)
+        names = (by_user,) if by_user is not None else CORPORA[preset].columns.get(canonical, ())
         source = _first_present(names, present)
         if source is not None:
-            found[canonical] = source
-        elif named is not None:
+            source_of[canonical] = source
+        elif by_user is not None:
             raise CorpusError(
-                f"{path} has no column {named!r} (for {canonical}); it has {', '.join(present)}"
+                f"{path} has no column {by_user!r} (for {canonical}); it has {', '.join(present)}"
             )
         elif canonical in REQUIRED:
             raise CorpusError(
                 f"{path} has no {canonical} column (preset {preset} looks for {', '.join(names)}); it has "
                 f"{', '.join(present)}: name another --preset, or the columns"
             )
-    return found
+    return source_of
 
 
 def _first_present(names: Sequence[str], present: Sequence[str]) -> str | None:

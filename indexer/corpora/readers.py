@@ -100,9 +100,9 @@ def parquet_batches(
         row = sum(sizes[: groups.start])
         if not groups:
             return
-        wanted = sorted(set(sources.values()))
+        columns_read = sorted(set(sources.values()))
         for batch in source.iter_batches(
-            BATCH_ROWS, row_groups=list(groups), columns=wanted, use_threads=False
+            BATCH_ROWS, row_groups=list(groups), columns=columns_read, use_threads=False
         ):
             columns = {name: batch.column(column) for name, column in sources.items()}
             yield SourceBatch(row, batch.num_rows, columns)

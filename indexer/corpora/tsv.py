@@ -37,20 +37,20 @@ class TextLayout:
     header: bool
 
 
-def text_layout(path: Path, named: Sequence[str] = ()) -> TextLayout:
+def text_layout(path: Path, user_columns: Sequence[str] = ()) -> TextLayout:
     """The layout that the first lines show: a header, else which of the first two columns holds URLs.
 
-    A header is a first line without a URL in which two fields are known (or ``named``) column names.
+    A header is a first line without a URL in which two fields are known (or ``user_columns``) column names.
     CorpusError where there is no tab, or neither column holds URLs.
     """
     head = [line.split(b"\t") for line in itertools.islice(_lines(path), _HEAD_LINES)]
     if not head:
         raise CorpusError(f"{path} is empty: fetch it again, or leave it out")
     first = [field.decode(errors="replace").strip().strip('"') for field in head[0]]
-    known = {name.lower() for names in CORPORA[PAIR].columns.values() for name in names} | {
-        *map(str.lower, named)
+    header_names = {name.lower() for names in CORPORA[PAIR].columns.values() for name in names} | {
+        *map(str.lower, user_columns)
     }
-    if not any(map(_is_url, head[0])) and len({name.lower() for name in first} & known) >= 2:
+    if not any(map(_is_url, head[0])) and len({name.lower() for name in first} & header_names) >= 2:
         return TextLayout(PAIR, tuple(first), header=True)
     width = Counter(map(len, head)).most_common(1)[0][0]
     if width < 2:
@@ -58,7 +58,7 @@ def text_layout(path: Path, named: Sequence[str] = ()) -> TextLayout:
             f"{path} has no tab in its first lines, and no header: a TSV of URL and caption has"
         )
     holds = [sum(len(fields) > column and _is_url(fields[column]) for fields in head) for column in range(2)]
-    if not any(holds) and not named:
+    if not any(holds) and not user_columns:
         raise CorpusError(
             f"{path} has no header, and no http(s) URL in the first two columns of its first lines"
         )

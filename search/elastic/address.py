@@ -24,7 +24,6 @@ SECONDS = {"ELASTICSEARCH_TIMEOUT": "60", "ELASTICSEARCH_PATIENCE": "600"}
 
 CODECS = ("default", "best_compression")
 _PORTS = {"http": 9200, "https": 443}
-_HALF_ADDRESS = re.compile(r"[a-z]+://|[\w.-]+:\d+/", re.IGNORECASE)
 _BAD_NAME = re.compile(r'[\\*?"<>|,#: \x00-\x1f]|^[-_+.]|[A-Z]')
 
 
@@ -80,15 +79,6 @@ class Credentials:
         if self.api_key:
             return "the API key in ELASTICSEARCH_API_KEY"
         return f"user {self.user!r}" if self.user else "no credentials"
-
-
-def is_address(location: str) -> bool:
-    """Whether ``location`` is an address rather than a folder; CaptionIndexError for what is half of one."""
-    if location.lower().startswith(("http://", "https://")):
-        return True
-    if _HALF_ADDRESS.match(location) and not Path(location).exists():
-        raise CaptionIndexError(f"{location} is neither a folder nor an address: http(s)://host:9200/name")
-    return False
 
 
 def parse_address(location: str) -> Address:

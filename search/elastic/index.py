@@ -14,7 +14,8 @@ from typing import Any, Self, TypeVar
 import pyarrow as pa
 
 from ...core.errors import CaptionIndexError
-from ...core.records import CorpusFile, Fingerprint, RowId
+from ...core.parallel import run_jobs
+from ...core.records import CorpusFile, Fingerprint, LoadJob, OnRows, ReadBatches, RowId, reported
 from ..query import CaptionQuery, sample_start
 from .address import parse_address
 from .admin import existing, make
@@ -85,13 +86,6 @@ class ElasticCaptions:
             raise
         return cls(server, index)
 
-    @classmethod
-    @contextlib.contextmanager
-    def loading_at(cls, location: str) -> Generator[None]:
-        """Hold this around loaders, also in other processes, that fill the index at ``location``."""
-        with cls.open(location, patient=True) as index, index.loading():
-            yield
-
     def files(self) -> dict[str, Fingerprint]:
         """What is durably in: every corpus file's identity and fingerprint, bytewise."""
         committed = self._follow_alias(lambda catalogue: catalogue.committed())
@@ -104,6 +98,13 @@ class ElasticCaptions:
     def add(self, file: CorpusFile, batches: Iterable[pa.RecordBatch]) -> int:
         """Put a corpus file's rows in, all or nothing, and return how many they were."""
         return Files(self._catalogue).add(file, batches)
+
+    def load(self, job: LoadJob) -> int:
+        """Put the job's missing files in, one by one in worker processes, and return the rows."""
+        files = [file for file in job.files if file.file in job.missing]
+        add = partial(_add, self.server.address.location, job.read)
+        with self.loading():
+            return sum(run_jobs(add, files, workers=job.workers, on_units=job.on_rows))
 
     def remove(self, file: str) -> None:
         """Take a corpus file's rows out; CaptionIndexError where it isn't in."""
@@ -203,6 +204,12 @@ class ElasticCaptions:
         self.index = index
         self._opened = Catalogue(self.server, index)
         return question(self._opened)
+
+
+def _add(location: str, read: ReadBatches, file: CorpusFile, on_rows: OnRows) -> int:
+    """Put one file in, in any process."""
+    with ElasticCaptions.open(location, patient=True) as index:
+        return index.add(file, reported(read(file), on_rows))
 
 
 def _counts(

@@ -27,7 +27,7 @@ from ...core.errors import CaptionIndexError, CorpusError, IndexBusyError
 from ...core.files import digest, write_json
 from ...core.records import CorpusFile
 from ...core.text import ANALYZER
-from .folder import ROWS, HeldFile, commit_group, committing, discard
+from .folder import ROWS, IndexedFile, commit_group, committing, discard
 from .query import SCHEMA
 from .row_store import RowWriter
 from .schema import documents, optional_columns, positions_of
@@ -56,15 +56,17 @@ class Staging:
         """
         names = [_part_name(number) for number in range(parts)]
         counts = [_finished(self.folder / name) or {} for name in names]
-        held = [HeldFile(f.file, f.fingerprint, sum(c.get(f.file, 0) for c in counts)) for f in self.files]
-        for file, found in zip(self.files, held, strict=True):
-            if 0 <= file.fingerprint.rows != found.rows:
+        files = [
+            IndexedFile(f.file, f.fingerprint, sum(c.get(f.file, 0) for c in counts)) for f in self.files
+        ]
+        for file, indexed_file in zip(self.files, files, strict=True):
+            if 0 <= file.fingerprint.rows != indexed_file.rows:
                 raise CorpusError(
-                    f"{file.path} gave {found.rows} rows instead of {file.fingerprint.rows}; "
+                    f"{file.path} gave {indexed_file.rows} rows instead of {file.fingerprint.rows}; "
                     "it changed while it was read: index it again"
                 )
-        taken = commit_group(self.root, self.folder, held, names, replace_files=replace)
-        return sum(found.rows for found in held) if taken else 0
+        committed = commit_group(self.root, self.folder, files, names, replace_files=replace)
+        return sum(indexed_file.rows for indexed_file in files) if committed else 0
 
 
 @contextlib.contextmanager
@@ -74,25 +76,26 @@ def staged(root: Path, files: Sequence[CorpusFile], *, plan: str = "") -> Genera
     ``plan`` says how the files are cut into parts: finished parts are only found again under the same plan.
     IndexBusyError where another process is building the same.
     """
-    ordered = tuple(sorted(files, key=lambda file: file.file))
-    marks = [(f.file, f.fingerprint.rows, f.fingerprint.size, f.fingerprint.digest) for f in ordered]
+    files_in_order = tuple(sorted(files, key=lambda file: file.file))
+    marks = [(f.file, f.fingerprint.rows, f.fingerprint.size, f.fingerprint.digest) for f in files_in_order]
     name = digest([plan, marks])[:20]
     folder = root / "building" / name
     lock = folder.with_name(f"{name}.lock")
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as stack:
         with committing(root):
             folder.mkdir(parents=True, exist_ok=True)
-            handle = held.enter_context(lock.open("a"))
+            handle = stack.enter_context(lock.open("a"))
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise IndexBusyError(
-                    f"another process is indexing {ordered[0].file} into {root}; wait for it, or stop it"
+                    f"another process is indexing {files_in_order[0].file} into {root}; wait for it, "
+                    "or stop it"
                 ) from error
             if not (folder / "files.json").exists():
-                write_json(folder / "files.json", [file.file for file in ordered])
+                write_json(folder / "files.json", [file.file for file in files_in_order])
         try:
-            yield Staging(root, folder, ordered)
+            yield Staging(root, folder, files_in_order)
         finally:
             with committing(root):
                 if folder.exists() and not any(map(_finished, folder.glob("part-?????"))):
@@ -108,20 +111,20 @@ def build_part(folder: Path, number: int, contents: Contents) -> int:
     An error in it, or a kill, leaves no part.
     """
     target = folder / _part_name(number)
-    built = _finished(target)
-    if built is None:
+    rows_of_file = _finished(target)
+    if rows_of_file is None:
         ordinals: dict[str, int] = {
             file: at for at, file in enumerate(json.loads(_text(folder / "files.json")))
         }
         temporary = folder / f".{target.name}-{uuid.uuid4().hex}"
         try:
-            built = _write(temporary, ordinals, contents)
+            rows_of_file = _write(temporary, ordinals, contents)
             temporary.rename(target)
         except (ValueError, OSError) as error:
             raise CaptionIndexError(f"writing {folder} failed: {error}; is the disk full?") from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-    return sum(built.values())
+    return sum(rows_of_file.values())
 
 
 def sweep(root: Path) -> None:

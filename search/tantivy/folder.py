@@ -6,7 +6,7 @@
         manifest.json                 its id, files with fingerprints and rows, parts, and what it replaces
         part-00000/ …                 tantivy's own files, values.rows (row_store), part.json (what it holds)
       groups/<name>.removed.json      files of the group that are no longer in
-      building/<name>/, <name>.lock   groups on their way in (tantivy_build)
+      building/<name>/, <name>.lock   groups on their way in (build)
       commit.lock                     held while groups/ is changed
 
 A group that replaces files of other groups says so in its manifest: one rename takes the new rows in and the
@@ -39,7 +39,7 @@ _REREADS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class HeldFile:
+class IndexedFile:
     """A corpus file of a group: the fingerprint it was read with, and how many rows it gave."""
 
     file: str
@@ -53,15 +53,15 @@ class Group:
 
     folder: Path
     id: str
-    files: tuple[HeldFile, ...]
+    files: tuple[IndexedFile, ...]
     parts: tuple[str, ...]
     replaces: Mapping[str, Sequence[str]]
     """Files of other groups, by their ids, that went out when this came in."""
     removed: frozenset[str] = field(default_factory=frozenset[str])
 
-    def live(self) -> Iterator[HeldFile]:
+    def live(self) -> Iterator[IndexedFile]:
         """The files that are still in."""
-        return (held for held in self.files if held.file not in self.removed)
+        return (file for file in self.files if file.file not in self.removed)
 
 
 def check_folder(root: Path, *, create: bool) -> None:
@@ -74,16 +74,16 @@ def check_folder(root: Path, *, create: bool) -> None:
             write_json(mark, {"kind": _KIND, "format": FORMAT, "analyzer": ANALYZER_VERSION})
         if not mark.exists():
             raise CaptionIndexError(_no_index(root, create=create))
-        found = _read_json(mark)
+        mark_values = _read_json(mark)
     except OSError as error:
         raise CaptionIndexError(f"the caption index {root} can't be opened: {error}") from error
-    if not isinstance(found, dict) or found.get("kind") != _KIND:
+    if not isinstance(mark_values, dict) or mark_values.get("kind") != _KIND:
         raise CaptionIndexError(f"{root} isn't a caption index: its captions.json is something else")
-    wanted = {"format": FORMAT, "analyzer": ANALYZER_VERSION}
-    for name, version in wanted.items():
-        if found.get(name) != version:
+    ours = {"format": FORMAT, "analyzer": ANALYZER_VERSION}
+    for name, version in ours.items():
+        if mark_values.get(name) != version:
             raise CaptionIndexError(
-                f"{root} has {name} {found.get(name)}, this captrawl reads {name} {version}; "
+                f"{root} has {name} {mark_values.get(name)}, this captrawl reads {name} {version}; "
                 "build it again with captrawl index captions, in a new folder"
             )
 
@@ -108,7 +108,7 @@ def read_groups(root: Path) -> list[Group]:
 
 
 def commit_group(
-    root: Path, staging: Path, files: Sequence[HeldFile], parts: Sequence[str], *, replace_files: bool
+    root: Path, staging: Path, files: Sequence[IndexedFile], parts: Sequence[str], *, replace_files: bool
 ) -> bool:
     """Take the built group at ``staging`` in; False where every file is in already as it is.
 
@@ -116,19 +116,19 @@ def commit_group(
     """
     with committing(root):
         groups = _settled(root)
-        new = {held.file: held.fingerprint for held in files}
+        new = {member.file: member.fingerprint for member in files}
         replaces = {g.id: names for g in groups if (names := [h.file for h in g.live() if h.file in new])}
         if replaces and not replace_files:
             same = [h.file for g in groups for h in g.live() if new.get(h.file) == h.fingerprint]
             if len(same) == len(new):
                 return False
-            taken = next(iter(replaces.values()))[0]
-            raise CaptionIndexError(f"{root} holds {taken} already; put the new one in with --replace")
+            already_in = next(iter(replaces.values()))[0]
+            raise CaptionIndexError(f"{root} holds {already_in} already; put the new one in with --replace")
         identity = uuid.uuid4().hex
         manifest = {
             "format": FORMAT,
             "id": identity,
-            "files": [_file_entry(held) for held in files],
+            "files": [_file_entry(member) for member in files],
             "parts": list(parts),
             "replaces": replaces,
         }
@@ -143,7 +143,7 @@ def remove_file(root: Path, file: str) -> None:
     """Take the rows of ``file`` out; CaptionIndexError where it isn't in."""
     with committing(root):
         for group in _settled(root):
-            if file in {held.file for held in group.live()}:
+            if file in {member.file for member in group.live()}:
                 _note_removed(replace(group, removed=group.removed | {file}))
                 _settled(root)
                 return
@@ -171,40 +171,45 @@ def discard(root: Path, folder: Path) -> None:
 
 def _settled(root: Path) -> list[Group]:
     """The groups that still hold files; what others replaced is written down, empty groups are deleted."""
-    kept: list[Group] = []
+    live_groups: list[Group] = []
     for group in read_groups(root):
         if any(group.live()):
             if group.removed != _noted_removed(group.folder):
                 _note_removed(group)
-            kept.append(group)
+            live_groups.append(group)
         else:
             discard(root, group.folder)
             _removed_path(group.folder).unlink(missing_ok=True)
-    return kept
+    return live_groups
 
 
 def _read_groups(root: Path) -> list[Group]:
     folders = sorted(entry for entry in (root / "groups").iterdir() if entry.is_dir())
     groups = [_read_group(folder) for folder in folders]
-    replaced: dict[str, set[str]] = {}
+    replaced_files: dict[str, set[str]] = {}
     for group in groups:
         for other, files in group.replaces.items():
-            replaced.setdefault(other, set()).update(files)
-    return [replace(group, removed=group.removed.union(replaced.get(group.id, ()))) for group in groups]
+            replaced_files.setdefault(other, set()).update(files)
+    return [replace(group, removed=group.removed.union(replaced_files.get(group.id, ()))) for group in groups]
 
 
 def _read_group(folder: Path) -> Group:
     manifest = _read_json(folder / "manifest.json")
     try:
         files = [
-            HeldFile(
+            IndexedFile(
                 entry["file"], Fingerprint(entry["rows"], entry["size"], entry["digest"]), entry["counted"]
             )
             for entry in manifest["files"]
         ]
-        removed = _noted_removed(folder)
+        removed_files = _noted_removed(folder)
         return Group(
-            folder, manifest["id"], tuple(files), tuple(manifest["parts"]), manifest["replaces"], removed
+            folder,
+            manifest["id"],
+            tuple(files),
+            tuple(manifest["parts"]),
+            manifest["replaces"],
+            removed_files,
         )
     except (KeyError, TypeError) as error:
         raise CaptionIndexError(
@@ -212,14 +217,14 @@ def _read_group(folder: Path) -> Group:
         ) from error
 
 
-def _file_entry(held: HeldFile) -> dict[str, Any]:
-    mark = held.fingerprint
+def _file_entry(member: IndexedFile) -> dict[str, Any]:
+    mark = member.fingerprint
     return {
-        "file": held.file,
+        "file": member.file,
         "rows": mark.rows,
         "size": mark.size,
         "digest": mark.digest,
-        "counted": held.rows,
+        "counted": member.rows,
     }
 
 
@@ -246,8 +251,8 @@ def _read_json(path: Path) -> Any:
 def _holds_other_things(root: Path) -> bool:
     """Whether anything lies at ``root`` that isn't of an index being made, by a killed process or another."""
     ours = {"groups", "building", "commit.lock", "captions.json"}
-    found = {entry.name for entry in root.iterdir()} if root.exists() else set[str]()
-    return any(name not in ours and not name.startswith(".captions.json.") for name in found)
+    names = {entry.name for entry in root.iterdir()} if root.exists() else set[str]()
+    return any(name not in ours and not name.startswith(".captions.json.") for name in names)
 
 
 def _no_index(root: Path, *, create: bool) -> str:

@@ -1,15 +1,17 @@
-"""How corpus files become sub-indexes: small ones together, a huge one in several, by pure rules.
+"""How corpus files become sub-indexes: small ones together, a huge one in several.
+
+The same files and workers always give the same groups, so that a killed build finds its parts again.
 
 A group is what goes in by one commit; a part of it is one sub-index, built by one worker.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ...core.records import CorpusFile
-from .files import row_group_rows
 
 PART_ROWS = 1_000_000
 """A sub-index should hold about so many rows: one segment's worth, so that none are merged."""
@@ -51,7 +53,11 @@ class PlannedGroup:
         return "" if len(self.parts) == 1 else str(ends)
 
 
-def plan(files: Sequence[CorpusFile], workers: int) -> list[PlannedGroup]:
+RowGroups = Callable[[Path], Sequence[int]]
+"""The rows of each row group of a file; none of a text."""
+
+
+def plan(files: Sequence[CorpusFile], workers: int, row_groups: RowGroups) -> list[PlannedGroup]:
     """The groups of ``files``, in their order: every file in one of them, whole.
 
     A group holds about PART_ROWS rows, or fewer where all workers would not get one. Files bigger than a
@@ -61,17 +67,17 @@ def plan(files: Sequence[CorpusFile], workers: int) -> list[PlannedGroup]:
     most = min(PART_ROWS, max(SMALLEST_SHARE, total // workers))
     groups: list[PlannedGroup] = []
     small: list[CorpusFile] = []
-    held = 0
+    small_rows = 0
     for file in files:
         rows = estimated_rows(file)
         if rows > most // _ALONE:
-            groups.append(PlannedGroup((file,), _parts(file, rows)))
+            groups.append(PlannedGroup((file,), _parts(file, rows, row_groups)))
             continue
-        if small and held + rows > most:
+        if small and small_rows + rows > most:
             groups.append(_together(small))
-            small, held = [], 0
+            small, small_rows = [], 0
         small.append(file)
-        held += rows
+        small_rows += rows
     return [*groups, _together(small)] if small else groups
 
 
@@ -85,16 +91,16 @@ def _together(files: Sequence[CorpusFile]) -> PlannedGroup:
     return PlannedGroup(tuple(files), (tuple(map(Piece, files)),))
 
 
-def _parts(file: CorpusFile, rows: int) -> tuple[tuple[Piece, ...], ...]:
+def _parts(file: CorpusFile, rows: int, row_groups: RowGroups) -> tuple[tuple[Piece, ...], ...]:
     if rows <= PART_ROWS * 3 // 2:
         return ((Piece(file),),)
-    sizes = row_group_rows(file.path)
-    wanted = -(-rows // PART_ROWS)
+    sizes = row_groups(file.path)
+    count = -(-rows // PART_ROWS)
     parts: list[tuple[Piece, ...]] = []
-    start, seen = 0, 0
+    start, rows_so_far = 0, 0
     for group, size in enumerate(sizes):
-        seen += size
-        if seen * wanted >= rows * (len(parts) + 1):
+        rows_so_far += size
+        if rows_so_far * count >= rows * (len(parts) + 1):
             parts.append((Piece(file, range(start, group + 1)),))
             start = group + 1
     if start < len(sizes):

@@ -15,17 +15,18 @@ import numpy as np
 import pyarrow as pa
 
 from ...core.errors import CaptionIndexError, QueryError
-from ...core.records import ROW_SCHEMA, CorpusFile, Fingerprint, RowId
+from ...core.records import ROW_SCHEMA, CorpusFile, Fingerprint, LoadJob, RowId
 from ..query import CaptionQuery, sample_start
 from .build import build_part, staged
 from .folder import Group, check_folder, group_names, read_groups, remove_file
-from .part import Found, Hit, Part
+from .load import load
+from .part import Hit, Part, RankedAddress
 from .query import matching, ranked
 from .scan import CORES, scans
-from .values import Picked, read_values
+from .values import PartRows, read_values
 
 _Answer = TypeVar("_Answer")
-_Chosen = list[tuple[int, Hit]]
+_NumberedHits = list[tuple[int, Hit]]
 """Hits, each behind the number of its part."""
 
 _LOWEST = -(1 << 63)
@@ -66,12 +67,12 @@ class TantivyCaptions:
 
     def files(self) -> dict[str, Fingerprint]:
         """What is durably in, sorted bytewise."""
-        held = [held for group in self._now().groups for held in group.live()]
-        return {one.file: one.fingerprint for one in sorted(held, key=lambda one: one.file)}
+        members = [file for group in self._now().groups for file in group.live()]
+        return {one.file: one.fingerprint for one in sorted(members, key=lambda one: one.file)}
 
     def rows(self) -> int:
         """How many rows are in."""
-        return sum(held.rows for group in self._now().groups for held in group.live())
+        return sum(member.rows for group in self._now().groups for member in group.live())
 
     def add(self, file: CorpusFile, batches: Iterable[pa.RecordBatch]) -> int:
         """Put a file's rows in, all or nothing, in the place of what it had in; IndexBusyError."""
@@ -81,6 +82,11 @@ class TantivyCaptions:
             staging.commit(parts=1, replace=True)
         return rows
 
+    def load(self, job: LoadJob) -> int:
+        """Put the job's missing files in, group by group; IndexBusyError where another process does."""
+        self._check_open()
+        return load(self._root, job)
+
     def remove(self, file: str) -> None:
         """Take a file's rows out; CaptionIndexError where it isn't in."""
         self._check_open()
@@ -88,24 +94,26 @@ class TantivyCaptions:
 
     def count(self, queries: Sequence[CaptionQuery]) -> list[int]:
         """How many rows match each query."""
-        asked = matching(queries)
-        counts = self._ask(self._now().parts, lambda part: part.count(asked))
+        translated = matching(queries)
+        counts = self._ask(self._now().parts, lambda part: part.count(translated))
         return [sum(each) for each in zip(*counts, strict=True)] if counts else [0] * len(queries)
 
     def sample(self, query: CaptionQuery, size: int, seed: int) -> pa.Table:
         """The rows that come first in ascending priority from sample_start(seed), wrapping round."""
-        [asked], parts, start = matching([query]), self._now().parts, sample_start(seed)
+        [translated], parts, start = matching([query]), self._now().parts, sample_start(seed)
         low = start if start > _LOWEST else None
-        chosen = self._top(parts, lambda part: part.by_priority(asked, size, low, None), size)
-        rest = size - len(chosen)
+        hits = self._top(parts, lambda part: part.by_priority(translated, size, low, None), size)
+        rest = size - len(hits)
         if low is not None and rest > 0:
-            chosen += self._top(parts, lambda part: part.by_priority(asked, rest, None, low - 1), rest)
-        return self._table(parts, chosen)
+            hits += self._top(parts, lambda part: part.by_priority(translated, rest, None, low - 1), rest)
+        return self._table(parts, hits)
 
     def first(self, query: CaptionQuery, size: int, after: RowId | None) -> pa.Table:
         """The first rows behind ``after`` in corpus order."""
-        [asked], parts = matching([query]), self._now().parts
-        return self._table(parts, self._top(parts, lambda part: part.by_position(asked, size, after), size))
+        [translated], parts = matching([query]), self._now().parts
+        return self._table(
+            parts, self._top(parts, lambda part: part.by_position(translated, size, after), size)
+        )
 
     def relevant(self, query: CaptionQuery, size: int) -> pa.Table:
         """The rows with the highest BM25 score of their synonyms; ties in corpus order.
@@ -123,8 +131,10 @@ class TantivyCaptions:
             (weights / [_weight(words, own, part.written) for words in phrases]).tolist()
             for part, own in zip(parts, frequencies, strict=True)
         ]
-        asked = dict(zip(parts, ranked(query, boosts), strict=True))
-        return self._table(parts, self._top(parts, lambda part: part.by_score(asked[part], size), size))
+        query_of_part = dict(zip(parts, ranked(query, boosts), strict=True))
+        return self._table(
+            parts, self._top(parts, lambda part: part.by_score(query_of_part[part], size), size)
+        )
 
     def scan(self, query: CaptionQuery) -> Iterator[pa.RecordBatch]:
         """Every matching row once, a bounded number a batch; one is read ahead."""
@@ -168,14 +178,14 @@ class TantivyCaptions:
         places = [(group, group.folder / name) for group in groups for name in group.parts]
         parts = list(self._pool.map(_open_part, *zip(*places, strict=True))) if places else []
         for group in groups:
-            written = sum(
+            rows_on_disk = sum(
                 part.written for part, (owner, _) in zip(parts, places, strict=True) if owner is group
             )
-            noted = sum(held.rows for held in group.files)
-            if written != noted:
+            rows_noted = sum(member.rows for member in group.files)
+            if rows_on_disk != rows_noted:
                 raise CaptionIndexError(
-                    f"{group.folder} is damaged: it holds {written} rows instead of {noted}; delete it, "
-                    "and index its files again"
+                    f"{group.folder} is damaged: it holds {rows_on_disk} rows instead of {rows_noted}; "
+                    "delete it, and index its files again"
                 )
         return _Snapshot(names, tuple(groups), tuple(parts))
 
@@ -187,32 +197,36 @@ class TantivyCaptions:
             return [question(part) for part in parts[share::shares]]
 
         others = [self._pool.submit(answers, share) for share in range(1, shares)]
-        found = [answers(0), *(other.result() for other in others)]
-        return [found[at % shares][at // shares] for at in range(len(parts))]
+        shares_answers = [answers(0), *(other.result() for other in others)]
+        return [shares_answers[at % shares][at // shares] for at in range(len(parts))]
 
-    def _top(self, parts: Sequence[Part], question: Callable[[Part], list[Found]], size: int) -> _Chosen:
+    def _top(
+        self, parts: Sequence[Part], question: Callable[[Part], list[RankedAddress]], size: int
+    ) -> _NumberedHits:
         """The first ``size`` of all parts' hits: by rank, then in corpus order."""
         if size < 0:
             raise QueryError(f"{size} rows were asked for; ask for 0 or more")
-        found = self._ask(parts, question) if size else []
-        ranks = nsmallest(size, (each.rank for part in found for each in part))
-        near = [[each for each in part if each.rank <= ranks[-1]] for part in found]
+        part_hits = self._ask(parts, question) if size else []
+        ranks = nsmallest(size, (each.rank for part in part_hits for each in part))
+        near = [[each for each in part if each.rank <= ranks[-1]] for part in part_hits]
         hits = [part.located(some) for part, some in zip(parts, near, strict=False)]
         every = [(number, hit) for number, part in enumerate(hits) for hit in part]
-        return nsmallest(size, every, key=lambda chosen: (chosen[1].rank, chosen[1].row))
+        return nsmallest(size, every, key=lambda hit: (hit[1].rank, hit[1].row))
 
-    def _table(self, parts: Sequence[Part], chosen: _Chosen) -> pa.Table:
+    def _table(self, parts: Sequence[Part], hits: _NumberedHits) -> pa.Table:
         """The values of the chosen hits, in their order."""
         places: dict[int, list[int]] = {}
-        for place, (number, _) in enumerate(chosen):
+        for place, (number, _) in enumerate(hits):
             places.setdefault(number, []).append(place)
-        picked: list[Picked] = []
+        rows_of_parts: list[PartRows] = []
         for number, of_part in places.items():
-            hits = [chosen[place][1] for place in of_part]
-            positions = np.array([hit.position for hit in hits], np.int64)
-            picked.append(Picked(parts[number].values, [hit.address for hit in hits], positions))
+            of_number = [hits[place][1] for place in of_part]
+            positions = np.array([hit.position for hit in of_number], np.int64)
+            rows_of_parts.append(
+                PartRows(parts[number].values, [hit.address for hit in of_number], positions)
+            )
         order = np.argsort([place for of_part in places.values() for place in of_part])
-        return pa.Table.from_batches([read_values(picked, order)], ROW_SCHEMA)
+        return pa.Table.from_batches([read_values(rows_of_parts, order)], ROW_SCHEMA)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -220,7 +234,7 @@ class TantivyCaptions:
 
 
 def _open_part(group: Group, folder: Path) -> Part:
-    return Part(folder, [held.file for held in group.files], removed=group.removed)
+    return Part(folder, [member.file for member in group.files], removed=group.removed)
 
 
 def _weight(words: Sequence[str], frequencies: dict[str, int], rows: int) -> float:

@@ -1,4 +1,4 @@
-"""Planned groups into an embedded caption index: parts in worker processes, a commit a group."""
+"""Corpus files into an embedded caption index: parts in worker processes, a commit a group."""
 
 from __future__ import annotations
 
@@ -7,33 +7,25 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-
-from ..core.parallel import Told, run_jobs
-from ..search.tantivy.build import Staging, build_part, staged, sweep
-from .corpora.files import read_batches
-from .corpora.grouping import Piece, PlannedGroup
+from ...core.parallel import run_jobs
+from ...core.records import LoadJob, OnRows, ReadBatches, reported
+from .build import Staging, build_part, staged, sweep
+from .grouping import Piece, PlannedGroup, plan
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _PartJob:
     """One part of a group: what a worker builds."""
 
     group: int
     folder: Path
     number: int
     pieces: tuple[Piece, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Built:
-    """A part that is built."""
-
-    group: int
+    read: ReadBatches
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenGroup:
     """A group being built: its staging, which ``leave`` gives up, and how many parts are missing."""
 
     staging: Staging
@@ -41,9 +33,20 @@ class _Open:
     missing: int
 
 
-def build_groups(
-    root: Path, groups: Sequence[PlannedGroup], *, workers: int, replace: bool, told: Told
-) -> int:
+def load(root: Path, job: LoadJob) -> int:
+    """Put the job's missing files into the index at ``root``; the rows that came in.
+
+    Groups are planned over all files of the job, so that a killed load's parts are found again.
+    """
+    groups = [
+        rest
+        for group in plan(job.files, job.workers, job.row_groups)
+        if (rest := group.only(job.missing)).files
+    ]
+    return build_groups(root, groups, job)
+
+
+def build_groups(root: Path, groups: Sequence[PlannedGroup], job: LoadJob) -> int:
     """Build and commit every group in the index at ``root``; the rows that came in.
 
     This process holds a group's lock while workers build its parts. IndexBusyError where another process
@@ -51,47 +54,44 @@ def build_groups(
     other killed builds left behind is deleted.
     """
     rows = 0
-    opened: dict[int, _Open] = {}
+    open_groups: dict[int, _OpenGroup] = {}
     with contextlib.ExitStack() as leave_all:
 
-        def jobs() -> Iterator[_Job]:
+        def jobs() -> Iterator[_PartJob]:
             for place, group in enumerate(groups):
                 leave = leave_all.enter_context(contextlib.ExitStack())
                 staging = leave.enter_context(staged(root, group.files, plan=group.cuts))
-                opened[place] = _Open(staging, leave, len(group.parts))
+                open_groups[place] = _OpenGroup(staging, leave, len(group.parts))
                 for number, pieces in enumerate(group.parts):
-                    yield _Job(place, staging.folder, number, pieces)
+                    yield _PartJob(place, staging.folder, number, pieces, job.read)
 
         # closed before the locks are given up: no worker outlives its lock
-        with contextlib.closing(run_jobs(_build, jobs(), workers=workers, told=told)) as results:
-            for built in results:
-                group = opened[built.group]
+        parts = run_jobs(_build, jobs(), workers=job.workers, on_units=job.on_rows)
+        with contextlib.closing(parts) as group_numbers:
+            for place in group_numbers:
+                group = open_groups[place]
                 group.missing -= 1
                 if not group.missing:
-                    parts = len(groups[built.group].parts)
-                    rows += group.staging.commit(parts=parts, replace=replace)
+                    rows += group.staging.commit(parts=len(groups[place].parts), replace=job.replace)
                     group.leave.close()
-                    del opened[built.group]
+                    del open_groups[place]
     sweep(root)
     return rows
 
 
-def _build(job: _Job, told: Told) -> _Built:
-    said = 0
+def _build(job: _PartJob, on_rows: OnRows) -> int:
+    """Build a part; the number of its group."""
+    reported_rows = 0
 
-    def telling(rows: int) -> None:
-        nonlocal said
-        said += rows
-        told(rows)
+    def counting(rows: int) -> None:
+        nonlocal reported_rows
+        reported_rows += rows
+        on_rows(rows)
 
-    rows = build_part(
-        job.folder, job.number, ((piece.file, _batches(piece, telling)) for piece in job.pieces)
+    contents = (
+        (piece.file, reported(job.read(piece.file, row_groups=piece.row_groups), counting))
+        for piece in job.pieces
     )
-    told(rows - said)  # all of them where a killed build had the part ready
-    return _Built(job.group)
-
-
-def _batches(piece: Piece, told: Told) -> Iterator[pa.RecordBatch]:
-    for batch in read_batches(piece.file, row_groups=piece.row_groups):
-        yield batch
-        told(batch.num_rows)
+    rows = build_part(job.folder, job.number, contents)
+    on_rows(rows - reported_rows)  # all of them where a killed build had the part ready
+    return job.group

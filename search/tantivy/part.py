@@ -16,7 +16,7 @@ from ...core.records import RowId
 from .query import all_of, between, outside
 from .row_store import BLOCK_ROWS
 from .schema import Place, places_of, position_of
-from .values import PartValues, Picked
+from .values import PartRows, PartValues
 
 _MUST = tantivy.Occur.Must
 _NOT = tantivy.Occur.MustNot
@@ -25,7 +25,7 @@ PAGE_ROWS = 1 << 15
 """At most so many rows are looked up or read at once."""
 
 
-class Found(NamedTuple):
+class RankedAddress(NamedTuple):
     """A matching row of a part: where it stands in an order, and where it lies in the part."""
 
     rank: float
@@ -45,7 +45,7 @@ class Hit(NamedTuple):
 class Part:
     """A sub-index. ``files`` are its group's, by ordinal; rows of those in ``removed`` aren't in any more.
 
-    Queries are those of tantivy_query. CaptionIndexError where the folder can't be read.
+    Queries are those of query. CaptionIndexError where the folder can't be read.
     """
 
     def __init__(self, folder: Path, files: Sequence[str], *, removed: frozenset[str]) -> None:
@@ -63,53 +63,57 @@ class Part:
     def count(self, queries: Sequence[tantivy.Query]) -> list[int]:
         """How many rows match each query."""
         search: Any = self._searcher.search
-        asked = map(self._live, queries) if self._removed else queries
-        return [search(query, 1).count for query in asked]
+        live_queries = map(self._live, queries) if self._removed else queries
+        return [search(query, 1).count for query in live_queries]
 
     def frequency(self, token: str) -> int:
         """How many captions hold ``token``, in all that was written."""
         return self._searcher.doc_freq("tokens", token)
 
-    def by_priority(self, query: tantivy.Query, size: int, low: int | None, high: int | None) -> list[Found]:
+    def by_priority(
+        self, query: tantivy.Query, size: int, low: int | None, high: int | None
+    ) -> list[RankedAddress]:
         """The first ``size`` matching rows in ascending priority, of those within [low, high]."""
         if low is not None or high is not None:
             query = all_of([(_MUST, query), (_MUST, between("priority", low, high))])
         return self._ordered(self._live(query), "priority", size)
 
-    def by_position(self, query: tantivy.Query, size: int, after: RowId | None) -> list[Found]:
+    def by_position(self, query: tantivy.Query, size: int, after: RowId | None) -> list[RankedAddress]:
         """The first ``size`` matching rows behind ``after`` in corpus order."""
         if after is not None:
             before = bisect_right(self._files, after.file)
             same = before > 0 and self._files[before - 1] == after.file
             start = Place(before - 1, after.row + 1) if same else Place(before, 0)
             query = all_of([(_MUST, query), (_MUST, between("position", position_of(start), None))])
-        return [Found(0, address) for _, address in self._ordered(self._live(query), "position", size)]
+        return [
+            RankedAddress(0, address) for _, address in self._ordered(self._live(query), "position", size)
+        ]
 
-    def by_score(self, query: tantivy.Query, size: int) -> list[Found]:
+    def by_score(self, query: tantivy.Query, size: int) -> list[RankedAddress]:
         """The ``size`` matching rows with the highest scores."""
         hits = self._search(self._live(query), size).hits
-        return [Found(-score, address) for score, address in hits]
+        return [RankedAddress(-score, address) for score, address in hits]
 
-    def located(self, found: Sequence[Found]) -> list[Hit]:
-        """``found``, in that order, with the rows that they are."""
-        if not found:
+    def located(self, ranked_hits: Sequence[RankedAddress]) -> list[Hit]:
+        """``ranked_hits``, in that order, with the rows that they are."""
+        if not ranked_hits:
             return []
-        addresses = [address for _, address in found]
+        addresses = [address for _, address in ranked_hits]
         positions = self.values.positions(addresses)
         ordinals, rows = places_of(positions)
         files = [self._files[int(ordinal)] for ordinal in ordinals]
-        places = zip(found, files, rows.tolist(), positions.tolist(), strict=True)
+        places = zip(ranked_hits, files, rows.tolist(), positions.tolist(), strict=True)
         return [Hit(each.rank, RowId(file, row), each.address, at) for each, file, row, at in places]
 
-    def few(self, query: tantivy.Query, size: int) -> Picked | int:
+    def few(self, query: tantivy.Query, size: int) -> PartRows | int:
         """All matching rows; how many they are where they are more than ``size``."""
         # by score, which is the same for all: an order by a column takes three times as long
-        found = self._search(self._live(query), size, count=True)
-        return found.count if found.count > size else self._picked(found.hits)
+        result = self._search(self._live(query), size, count=True)
+        return result.count if result.count > size else self._located(result.hits)
 
-    def pages(self, query: tantivy.Query, found: int) -> Iterator[tantivy.Query]:
-        """Queries of at most PAGE_ROWS rows that match ``query``'s ``found`` rows together, each once."""
-        if found > PAGE_ROWS:
+    def pages(self, query: tantivy.Query, rows: int) -> Iterator[tantivy.Query]:
+        """Queries of at most PAGE_ROWS rows that match ``query``'s ``rows`` rows together, each once."""
+        if rows > PAGE_ROWS:
             for first, last in pairwise(
                 [*self.values.store.firsts[:: PAGE_ROWS // BLOCK_ROWS].tolist(), None]
             ):
@@ -118,20 +122,20 @@ class Part:
         else:
             yield query
 
-    def page(self, query: tantivy.Query) -> Picked:
+    def page(self, query: tantivy.Query) -> PartRows:
         """All the rows of one of :meth:`pages`."""
-        return self._picked(self._search(self._live(query), PAGE_ROWS).hits)
+        return self._located(self._search(self._live(query), PAGE_ROWS).hits)
 
-    def _picked(self, hits: Sequence[tuple[float, tantivy.DocAddress]]) -> Picked:
+    def _located(self, hits: Sequence[tuple[float, tantivy.DocAddress]]) -> PartRows:
         addresses = [address for _, address in hits]
-        return Picked(self.values, addresses, self.values.positions(addresses))
+        return PartRows(self.values, addresses, self.values.positions(addresses))
 
     def _live(self, query: tantivy.Query) -> tantivy.Query:
         return all_of([(_MUST, query), *self._removed])
 
-    def _ordered(self, query: tantivy.Query, field: str, size: int) -> list[Found]:
+    def _ordered(self, query: tantivy.Query, field: str, size: int) -> list[RankedAddress]:
         hits = self._search(query, size, order_by_field=field, order=_ASCENDING).hits
-        return [Found(*hit) for hit in hits]
+        return [RankedAddress(*hit) for hit in hits]
 
     def _search(self, query: tantivy.Query, size: int, *, count: bool = False, **order: Any) -> Any:
         """What tantivy found. It makes room for ``size`` rows at once: never ask for more than there are."""

@@ -28,11 +28,11 @@ _Query = tantivy.Query
 
 def matching(queries: Iterable[CaptionQuery]) -> list[tantivy.Query]:
     """For each query, the rows that match it, all with one score."""
-    asked: list[tantivy.Query] = []
+    translated: list[tantivy.Query] = []
     for query in queries:
         clauses = [(_MUST, any_of(map(phrase, query.synonym_tokens()))), *_beside_synonyms(query)]
-        asked.append(_Query.const_score_query(all_of(clauses), 1.0))
-    return asked
+        translated.append(_Query.const_score_query(all_of(clauses), 1.0))
+    return translated
 
 
 def ranked(query: CaptionQuery, boosts: Iterable[Sequence[float]]) -> list[tantivy.Query]:
@@ -42,11 +42,11 @@ def ranked(query: CaptionQuery, boosts: Iterable[Sequence[float]]) -> list[tanti
     """
     synonyms = [phrase(words) for words in query.synonym_tokens()]
     beside = [
-        (occur, _Query.const_score_query(asked, 0.0) if occur is _MUST else asked)
-        for occur, asked in _beside_synonyms(query)
+        (occur, _Query.const_score_query(clause, 0.0) if occur is _MUST else clause)
+        for occur, clause in _beside_synonyms(query)
     ]
     scored = (any_of(map(_Query.boost_query, synonyms, each)) for each in boosts)
-    return [all_of([(_MUST, asked), *beside]) for asked in scored]
+    return [all_of([(_MUST, clause), *beside]) for clause in scored]
 
 
 def phrase(words: Sequence[str]) -> tantivy.Query:
@@ -73,16 +73,18 @@ def outside(field: str, low: float | None, high: float | None) -> Clauses:
 
 def any_of(queries: Iterable[tantivy.Query]) -> tantivy.Query:
     """The rows that match one of ``queries``, of which there must be one."""
-    asked = list(queries)
+    alternatives = list(queries)
     return (
-        asked[0] if len(asked) == 1 else _Query.boolean_query([(tantivy.Occur.Should, one) for one in asked])
+        alternatives[0]
+        if len(alternatives) == 1
+        else _Query.boolean_query([(tantivy.Occur.Should, one) for one in alternatives])
     )
 
 
 def all_of(clauses: Iterable[_Clause]) -> tantivy.Query:
     """The rows that match every Must and no MustNot; the first clause is a Must."""
-    asked = list(clauses)
-    return asked[0][1] if len(asked) == 1 else _Query.boolean_query(asked)
+    required = list(clauses)
+    return required[0][1] if len(required) == 1 else _Query.boolean_query(required)
 
 
 def _beside_synonyms(query: CaptionQuery) -> Sequence[_Clause]:
@@ -92,10 +94,10 @@ def _beside_synonyms(query: CaptionQuery) -> Sequence[_Clause]:
 @lru_cache(maxsize=64)
 def _surroundings(prefix: Phrase, exclude: tuple[Phrase, ...], filters: Filters) -> tuple[_Clause, ...]:
     """What a query asks for besides its synonyms; many queries ask for the same."""
-    wanted = [(_MUST, phrase(prefix))] if prefix else []
-    unwanted = [(_NOT, phrase(words)) for words in exclude]
-    filtered = [clause for condition in filters.conditions() for clause in _fulfilling(condition)]
-    return (*wanted, *unwanted, *filtered)
+    required = [(_MUST, phrase(prefix))] if prefix else []
+    excluded = [(_NOT, phrase(words)) for words in exclude]
+    filter_clauses = [clause for condition in filters.conditions() for clause in _fulfilling(condition)]
+    return (*required, *excluded, *filter_clauses)
 
 
 def _fulfilling(condition: Condition) -> Clauses:

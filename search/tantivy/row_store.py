@@ -56,8 +56,8 @@ class RowWriter:
             return
         starts = _block_starts(positions)
         bounds = np.append(starts, len(positions))
-        held = (name for name in TEXTS if batch.column(name).null_count < len(positions))
-        names = [*NUMBERS, *held]
+        with_values = (name for name in TEXTS if batch.column(name).null_count < len(positions))
+        names = [*NUMBERS, *with_values]
         texts = {name: _text_buffer(batch.column(name)) for name in names if name in TEXTS}
         layout, heads = _heads(bounds, batch.select(names), texts)
         stride = layout.head
@@ -117,7 +117,7 @@ class RowStore:
 
 
 def read_rows(
-    wanted: Sequence[tuple[RowStore, NDArray[np.int64]]], order: NDArray[np.int64] | None = None
+    rows_of_stores: Sequence[tuple[RowStore, NDArray[np.int64]]], order: NDArray[np.int64] | None = None
 ) -> dict[str, pa.Array[Any]]:
     """The COLUMNS of the rows at these positions of these stores, in the order given, unless wholly NULL.
 
@@ -127,7 +127,7 @@ def read_rows(
     blocks: list[bytes] = []
     of_row: list[NDArray[np.int64]] = []
     slots: list[NDArray[np.int64]] = []
-    for store, positions in wanted:
+    for store, positions in rows_of_stores:
         numbers = store.firsts.searchsorted(positions, "right") - 1
         slots.append(positions - store.firsts[numbers])
         distinct, which = np.unique(numbers, return_inverse=True)
@@ -135,8 +135,12 @@ def read_rows(
         blocks += store.blocks(distinct)
     if not blocks:
         return {}
-    rows, places = np.concatenate(of_row), np.concatenate(slots)
-    return _taken(blocks, rows, places) if order is None else _taken(blocks, rows[order], places[order])
+    rows, slots_of_rows = np.concatenate(of_row), np.concatenate(slots)
+    return (
+        _taken(blocks, rows, slots_of_rows)
+        if order is None
+        else _taken(blocks, rows[order], slots_of_rows[order])
+    )
 
 
 class _Layout(NamedTuple):
@@ -199,14 +203,14 @@ def _alike(
     # behind the mark: the numbers; the zero is where the first text begins, each end where the next one does
     begins = 1 + BLOCK_ROWS * np.arange(len(names))
     places = np.concatenate([begins, begins[len(NUMBERS) :] + 1])
-    found = heads[of_row, places[:, None] + slots].astype(np.int64)
-    null = found >= layout.null
-    found &= layout.null - 1
+    numbers = heads[of_row, places[:, None] + slots].astype(np.int64)
+    null = numbers >= layout.null
+    numbers &= layout.null - 1
     columns: dict[str, pa.Array[Any]] = {}
-    for name, values, missing in zip(NUMBERS, found, null, strict=False):
+    for name, values, missing in zip(NUMBERS, numbers, null, strict=False):
         columns[name] = pa.array(values.astype(np.int32), mask=missing)
     rows = [blocks[number] for number in of_row.tolist()]
-    texts = zip(names[len(NUMBERS) :], found[len(NUMBERS) : len(names)], found[len(names) :], strict=True)
+    texts = zip(names[len(NUMBERS) :], numbers[len(NUMBERS) : len(names)], numbers[len(names) :], strict=True)
     for at, (name, begin, after) in enumerate(texts, len(names)):
         columns[name] = _texts(rows, begin + end, after + end, null[at])
     return columns

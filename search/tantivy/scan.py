@@ -1,4 +1,4 @@
-"""Every match of many queries, streamed: what is small is found query by query, and read together.
+"""Every match of many queries, streamed; the rows of queries with few matches are read in one go.
 
 Rows of several queries often share a block of the row store, and what numpy and Arrow cost a call is shared
 too: all pools of a class list come several times faster than one by one.
@@ -6,7 +6,6 @@ too: all pools of a class list come several times faster than one by one.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
@@ -17,20 +16,23 @@ import numpy as np
 import pyarrow as pa
 import tantivy
 
+from ...core.parallel import cores
 from .part import PAGE_ROWS, Part
-from .values import PartValues, Picked, read_values
+from .values import PartRows, PartValues, read_values
 
 _Answer = TypeVar("_Answer")
-_Asked = TypeVar("_Asked")
-_Found = tuple[int, pa.RecordBatch]
-CORES = os.cpu_count() or 1
+_Question = TypeVar("_Question")
+_NumberedBatch = tuple[int, pa.RecordBatch]
+CORES = cores()
 _LOT = 64
 """How many times a part is asked for few rows before another thread has its turn."""
 _FEW = 8192
 """Rows of a query that are held until they are read with those of others, in all parts together."""
 
 
-def scans(parts: Sequence[Part], queries: Sequence[tantivy.Query], pool: Executor) -> Iterator[_Found]:
+def scans(
+    parts: Sequence[Part], queries: Sequence[tantivy.Query], pool: Executor
+) -> Iterator[_NumberedBatch]:
     """(number of the query, batch) until every row that matches has come once for each query, in their order.
 
     At most PAGE_ROWS rows a batch, or few more; one page is read ahead.
@@ -38,40 +40,40 @@ def scans(parts: Sequence[Part], queries: Sequence[tantivy.Query], pool: Executo
     few = max(_FEW // _LOT, _FEW // max(1, len(parts)))
     waiting = _Waiting()
     many: list[tuple[Part, int]] = []
-    asked = ((number, part) for number in range(len(queries)) for part in parts)
-    lots = iter(lambda: list(islice(asked, _LOT)), [])
+    questions = ((number, part) for number in range(len(queries)) for part in parts)
+    lots = iter(lambda: list(islice(questions, _LOT)), [])
 
-    def find(lot: list[tuple[int, Part]]) -> list[tuple[int, Part, Picked | int]]:
+    def find(lot: list[tuple[int, Part]]) -> list[tuple[int, Part, PartRows | int]]:
         return [(number, part, part.few(queries[number], few)) for number, part in lot]
 
     # threads pay where a query is asked of many parts
     for lot in map(find, lots) if len(parts) < _LOT // 8 else _ahead(pool, find, lots, depth=CORES):
-        for number, part, found in lot:
-            if isinstance(found, int):
-                many.append((part, found))
+        for number, part, rows in lot:
+            if isinstance(rows, int):
+                many.append((part, rows))
             else:
-                waiting.add(number, found)
+                waiting.add(number, rows)
             if part is not parts[-1]:
                 continue
             if many or waiting.rows >= PAGE_ROWS:
                 yield from waiting.read()
-            for part_of_many, rows in many:
-                yield from ((number, page) for page in _pages(part_of_many, queries[number], rows, pool))
+            for part_of_many, size in many:
+                yield from ((number, page) for page in _pages(part_of_many, queries[number], size, pool))
             many = []
     yield from waiting.read()
 
 
 def _ahead(
-    pool: Executor, ask: Callable[[_Asked], _Answer], all_asked: Iterable[_Asked], *, depth: int
+    pool: Executor, ask: Callable[[_Question], _Answer], questions: Iterable[_Question], *, depth: int
 ) -> Iterator[_Answer]:
     """The answers in order; the pool's threads work ``depth`` of them out ahead of the one that is taken."""
-    begun: deque[Future[_Answer]] = deque()
-    for asked in all_asked:
-        begun.append(pool.submit(ask, asked))
-        if len(begun) > depth:
-            yield begun.popleft().result()
-    while begun:
-        yield begun.popleft().result()
+    futures: deque[Future[_Answer]] = deque()
+    for question in questions:
+        futures.append(pool.submit(ask, question))
+        if len(futures) > depth:
+            yield futures.popleft().result()
+    while futures:
+        yield futures.popleft().result()
 
 
 def _pages(part: Part, query: tantivy.Query, rows: int, pool: Executor) -> Iterator[pa.RecordBatch]:
@@ -84,35 +86,35 @@ def _pages(part: Part, query: tantivy.Query, rows: int, pool: Executor) -> Itera
 
 
 class _Waiting:
-    """Rows that were found and not read yet."""
+    """Rows whose places are known and whose values aren't read yet."""
 
     def __init__(self) -> None:
         self.rows = 0
-        self._of_part: dict[PartValues, list[tuple[int, Picked]]] = {}
+        self._of_part: dict[PartValues, list[tuple[int, PartRows]]] = {}
 
-    def add(self, number: int, found: Picked) -> None:
+    def add(self, number: int, rows: PartRows) -> None:
         """Add rows of the query with this number."""
-        if found.addresses:
-            self._of_part.setdefault(found.values, []).append((number, found))
-            self.rows += len(found.addresses)
+        if rows.addresses:
+            self._of_part.setdefault(rows.values, []).append((number, rows))
+            self.rows += len(rows.addresses)
 
-    def read(self) -> Iterator[_Found]:
+    def read(self) -> Iterator[_NumberedBatch]:
         """Their values, query by query; then nothing waits."""
         if not self.rows:
             return
-        picked = [_together([found for _, found in some]) for some in self._of_part.values()]
+        rows_of_parts = [_together([rows for _, rows in some]) for some in self._of_part.values()]
         sizes = [(number, len(one.addresses)) for some in self._of_part.values() for number, one in some]
         self.rows, self._of_part = 0, {}
         numbers = np.repeat(*np.array(sizes).T)
         order = np.argsort(numbers, kind="stable")
-        batch = read_values(picked, order)
+        batch = read_values(rows_of_parts, order)
         queries, starts = np.unique(numbers[order], return_index=True)
         ends = [*starts[1:].tolist(), len(order)]
         for query, start, end in zip(queries.tolist(), starts.tolist(), ends, strict=True):
             yield query, batch.slice(start, end - start)
 
 
-def _together(picked: Sequence[Picked]) -> Picked:
+def _together(pieces: Sequence[PartRows]) -> PartRows:
     """What was picked of one part at several times."""
-    addresses = [address for one in picked for address in one.addresses]
-    return Picked(picked[0].values, addresses, np.concatenate([one.positions for one in picked]))
+    addresses = [address for one in pieces for address in one.addresses]
+    return PartRows(pieces[0].values, addresses, np.concatenate([one.positions for one in pieces]))

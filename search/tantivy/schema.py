@@ -113,19 +113,19 @@ _ADDERS: dict[str, Callable[[tantivy.Document, str, Any], None]] = {
 
 def _tags(batch: pa.RecordBatch) -> list[list[str | None]]:
     """The tags of every row, of the columns that hold any; each distinct value is looked at once."""
-    made: list[list[str | None]] = []
+    columns: list[list[str | None]] = []
     for field in TAGGED:
         column = batch.column(field)
         if column.null_count < len(column):
             values: Any = column.dictionary_encode()
             keys = [filter_key(value) for value in values.dictionary.to_pylist()]
             tags = [None if key is None else key_tag(field, key) for key in keys]
-            made.append([None if at is None else tags[at] for at in values.indices.to_pylist()])
-    return made
+            columns.append([None if at is None else tags[at] for at in values.indices.to_pylist()])
+    return columns
 
 
 def _unusual_uids(batch: pa.RecordBatch, file: str) -> pa.Array[Any]:
     """The uids that the priorities don't tell, as those of all corpora do."""
     uid, priority, row = (batch.column(n).to_numpy(zero_copy_only=False) for n in ("uid", "priority", "row"))
-    told = uids_behind(priority, np.full(len(row), name_hash(file)), row)
-    return pa.array(uid, mask=told == uid)
+    implied = uids_behind(priority, np.full(len(row), name_hash(file)), row)
+    return pa.array(uid, mask=implied == uid)

@@ -41,11 +41,11 @@ class PartValues:
         return self._searcher.fast_field_values(name, list(addresses))
 
     def positions(self, addresses: Sequence[tantivy.DocAddress]) -> NDArray[np.int64]:
-        """Where the rows stand in the order of the corpus (tantivy_schema.position_of)."""
+        """Where the rows stand in the order of the corpus (schema.position_of)."""
         return np.array(self.fast("position", addresses), np.int64)
 
 
-class Picked(NamedTuple):
+class PartRows(NamedTuple):
     """Rows of a part whose values are wanted, in any order."""
 
     values: PartValues
@@ -53,17 +53,17 @@ class Picked(NamedTuple):
     positions: NDArray[np.int64]
 
 
-def read_values(picked: Sequence[Picked], order: NDArray[np.int64] | None = None) -> pa.RecordBatch:
+def read_values(rows_of_parts: Sequence[PartRows], order: NDArray[np.int64] | None = None) -> pa.RecordBatch:
     """The values of all the rows (ROW_SCHEMA), in their order; CaptionIndexError where they can't be read.
 
     ``order`` puts them into another: the numbers of all the rows, as they shall come.
     """
-    rows = sum(len(one.addresses) for one in picked)
-    some = [one for one in picked if one.addresses]
+    rows = sum(len(one.addresses) for one in rows_of_parts)
+    some = [one for one in rows_of_parts if one.addresses]
     try:
         columns = _columns(some, np.arange(rows) if order is None else order) if rows else {}
     except (ValueError, OSError, IndexError, OverflowError) as error:  # as damaged blocks come out
-        folders = ", ".join(sorted({str(one.values.folder) for one in picked}))
+        folders = ", ".join(sorted({str(one.values.folder) for one in rows_of_parts}))
         raise CaptionIndexError(
             f"{folders} is damaged: its rows can't be read ({error}); index its files again"
         ) from error
@@ -71,22 +71,22 @@ def read_values(picked: Sequence[Picked], order: NDArray[np.int64] | None = None
     return pa.RecordBatch.from_arrays(arrays, schema=ROW_SCHEMA)
 
 
-def _columns(picked: Sequence[Picked], order: NDArray[np.int64]) -> dict[str, pa.Array[Any]]:
+def _columns(rows_of_parts: Sequence[PartRows], order: NDArray[np.int64]) -> dict[str, pa.Array[Any]]:
     """The columns that hold anything."""
-    columns = read_rows([(one.values.store, one.positions) for one in picked], order)
+    columns = read_rows([(one.values.store, one.positions) for one in rows_of_parts], order)
     for name in FAST_FLOATS:
-        if values := _fast(picked, name, order):
+        if values := _fast(rows_of_parts, name, order):
             columns[name] = pa.array(values, pa.float64())
-    priority = np.array(_fast(picked, "priority", order), np.int64)
-    ordinals, row = places_of(np.concatenate([one.positions for one in picked]))
+    priority = np.array(_fast(rows_of_parts, "priority", order), np.int64)
+    ordinals, row = places_of(np.concatenate([one.positions for one in rows_of_parts]))
     files: list[str] = []
     before: list[int] = []  # every part's files come behind those of the parts before
-    for one in picked:
+    for one in rows_of_parts:
         before += [len(files)] * len(one.addresses)
         files += one.values.files
     ordinals, row = (ordinals + np.array(before))[order], row[order]
-    uid = uids_behind(priority, np.concatenate([one.values.names for one in picked])[ordinals], row)
-    for at, unusual in enumerate(_fast(picked, "uid", order)):
+    uid = uids_behind(priority, np.concatenate([one.values.names for one in rows_of_parts])[ordinals], row)
+    for at, unusual in enumerate(_fast(rows_of_parts, "uid", order)):
         if unusual is not None:
             uid[at] = unusual
     columns["file"] = _named(files, ordinals)
@@ -100,12 +100,12 @@ def _named(files: Sequence[str], ordinals: NDArray[np.int64]) -> pa.Array[Any]:
     return pa.array(files, pa.string()).take(ordinals)
 
 
-def _fast(picked: Sequence[Picked], name: str, order: NDArray[np.int64]) -> list[Any]:
+def _fast(rows_of_parts: Sequence[PartRows], name: str, order: NDArray[np.int64]) -> list[Any]:
     """The values of a fast column, of all rows in this order; empty where none has one."""
-    columns = [one.values.fast(name, one.addresses) for one in picked]
+    columns = [one.values.fast(name, one.addresses) for one in rows_of_parts]
     if all(column is None for column in columns):
         return []
-    joined: list[Any] = []
-    for one, column in zip(picked, columns, strict=True):
-        joined += [None] * len(one.addresses) if column is None else column
-    return [joined[at] for at in order.tolist()]
+    values: list[Any] = []
+    for one, column in zip(rows_of_parts, columns, strict=True):
+        values += [None] * len(one.addresses) if column is None else column
+    return [values[at] for at in order.tolist()]

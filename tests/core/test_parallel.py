@@ -58,7 +58,7 @@ def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_every_job_once(jobs: ModuleType, workers: int) -> None:
     told: list[int] = []
-    results = list(run_jobs(jobs.square, range(1, 5), workers=workers, told=told.append))
+    results = list(run_jobs(jobs.square, range(1, 5), workers=workers, on_units=told.append))
     assert sorted(square for square, _ in results) == [1, 4, 9, 16]
     assert sum(told) == 10
     processes = {process for _, process in results}
@@ -66,29 +66,29 @@ def test_every_job_once(jobs: ModuleType, workers: int) -> None:
 
 
 def test_one_job_stays_here(jobs: ModuleType) -> None:
-    assert list(run_jobs(jobs.square, [3], workers=8, told=lambda _: None)) == [(9, os.getpid())]
+    assert list(run_jobs(jobs.square, [3], workers=8, on_units=lambda _: None)) == [(9, os.getpid())]
 
 
 def test_no_jobs(jobs: ModuleType) -> None:
-    assert list(run_jobs(jobs.square, [], workers=2, told=lambda _: None)) == []
+    assert list(run_jobs(jobs.square, [], workers=2, on_units=lambda _: None)) == []
 
 
 def test_an_error_is_raised_here_and_ends_the_others(jobs: ModuleType) -> None:
     others = set(psutil.Process().children(recursive=True))  # servers of other tests
     with pytest.raises(CorpusError, match=r"^job 3 is wrong$"):
-        list(run_jobs(jobs.fail, [4, 3, 5], workers=2, told=lambda _: None))
+        list(run_jobs(jobs.fail, [4, 3, 5], workers=2, on_units=lambda _: None))
     left = set(psutil.Process().children(recursive=True)) - others
     assert all("resource_tracker" in " ".join(child.cmdline()) for child in left), left
 
 
 def test_a_death_is_told(jobs: ModuleType) -> None:
     with pytest.raises(CaptrawlError, match="ended by SIGKILL; the system may be out of memory"):
-        list(run_jobs(jobs.die, [1, 2, 3, 4], workers=2, told=lambda _: None))
+        list(run_jobs(jobs.die, [1, 2, 3, 4], workers=2, on_units=lambda _: None))
 
 
 def test_a_bug_is_told(jobs: ModuleType, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(CaptrawlError, match=r"a worker process failed \(exit code 1\)"):
-        list(run_jobs(jobs.crash, [1, 2], workers=2, told=lambda _: None))
+        list(run_jobs(jobs.crash, [1, 2], workers=2, on_units=lambda _: None))
     assert "RuntimeError: a bug" in capfd.readouterr().err
 
 
@@ -99,7 +99,7 @@ def test_workers_end_with_their_parent(jobs: ModuleType, tmp_path: Path, how: si
         "import worker_jobs\n"
         "from captrawl.core.parallel import run_jobs\n"
         "if __name__ == '__main__':\n"
-        "    list(run_jobs(worker_jobs.wait, [1, 2], workers=2, told=lambda n: print(n, flush=True)))\n"
+        "    list(run_jobs(worker_jobs.wait, [1, 2], workers=2, on_units=lambda n: print(n, flush=True)))\n"
     )
     parent = subprocess.Popen(
         [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path

@@ -12,14 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from captrawl.core.errors import CaptionIndexError, CaptrawlError, CorpusError, IndexBusyError, InputError
-from captrawl.core.records import CorpusFile, Fingerprint
+from captrawl.core.records import CorpusFile, Fingerprint, LoadJob
 from captrawl.indexer.captions import IndexedCounts, files_of_part, index_captions
 from captrawl.indexer.corpora.files import find_files, read_batches
-from captrawl.indexer.corpora.grouping import PART_ROWS, Piece, PlannedGroup, plan
-from captrawl.indexer.embedded import build_groups
+from captrawl.indexer.corpora.readers import row_group_rows
 from captrawl.search.captions import open_captions
 from captrawl.search.query import CaptionQuery, Filters, Safety
 from captrawl.search.tantivy.build import build_part, staged
+from captrawl.search.tantivy.grouping import PART_ROWS, Piece, PlannedGroup, plan
+from captrawl.search.tantivy.load import build_groups
 
 EVERYTHING = CaptionQuery(("caption",), filters=Filters(safety=Safety.OFF))
 
@@ -195,7 +196,7 @@ def test_a_file_that_shrinks_while_it_is_read(corpus: Path, index: Path) -> None
 def test_two_builders_of_the_same_files(corpus: Path, index: Path) -> None:
     files = find_files([corpus])
     index_captions(index, [])
-    (group,) = plan(files, 2)
+    (group,) = plan(files, 2, row_group_rows)
     with staged(index, group.files, plan=group.cuts):
         with pytest.raises(IndexBusyError, match=r"another process is indexing web/part-1\.parquet into"):
             index_captions(index, files, workers=2)
@@ -225,7 +226,7 @@ def shape(groups: list[PlannedGroup]) -> list[list[str]]:
 
 def test_small_files_go_together() -> None:
     files = [made_up(f"{number:03}", 10_000) for number in range(250)]
-    groups = plan(files, 2)
+    groups = plan(files, 2, row_group_rows)
     assert [len(group.files) for group in groups] == [100, 100, 50]
     assert [file for group in groups for file in group.files] == files
     assert all(len(group.parts) == 1 for group in groups)
@@ -233,18 +234,18 @@ def test_small_files_go_together() -> None:
 
 def test_middling_files_stand_alone() -> None:
     files = [made_up("a", 10), made_up("b", 400_000), made_up("c", 10), made_up("d", 1_500_000)]
-    assert shape(plan(files, 1)) == [["b"], ["d"], ["a", "c"]]
+    assert shape(plan(files, 1, row_group_rows)) == [["b"], ["d"], ["a", "c"]]
 
 
 def test_few_rows_are_split_among_workers() -> None:
     files = [made_up(f"{number:02}", 10_000) for number in range(40)]
-    assert [len(group.files) for group in plan(files, 4)] == [10, 10, 10, 10]
-    assert [len(group.files) for group in plan(files, 40)] == [5] * 8
+    assert [len(group.files) for group in plan(files, 4, row_group_rows)] == [10, 10, 10, 10]
+    assert [len(group.files) for group in plan(files, 40, row_group_rows)] == [5] * 8
 
 
 def test_texts_are_judged_by_their_size() -> None:
     files = [made_up("a.tsv", -1, 100_000_000), made_up("b.tsv", -1, 1000), made_up("c.tsv", -1, 1000)]
-    assert shape(plan(files, 1)) == [["a.tsv"], ["b.tsv", "c.tsv"]]
+    assert shape(plan(files, 1, row_group_rows)) == [["a.tsv"], ["b.tsv", "c.tsv"]]
 
 
 def test_a_huge_file_is_cut_by_row_groups(tmp_path: Path) -> None:
@@ -253,7 +254,7 @@ def test_a_huge_file_is_cut_by_row_groups(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "huge.parquet", row_group_size=250_000)
     pq.write_table(table, tmp_path / "solid.parquet", row_group_size=rows)
     huge, solid = find_files([tmp_path / "huge.parquet", tmp_path / "solid.parquet"])
-    cut, whole = plan([huge, solid], 1)
+    cut, whole = plan([huge, solid], 1, row_group_rows)
     assert [[piece.row_groups for piece in part] for part in cut.parts] == [
         [range(4)],
         [range(4, 7)],
@@ -263,16 +264,18 @@ def test_a_huge_file_is_cut_by_row_groups(tmp_path: Path) -> None:
     assert PART_ROWS == 1_000_000
 
 
+def job_of(file: CorpusFile, workers: int, on_rows: Any) -> LoadJob:
+    return LoadJob([file], frozenset({file.file}), read_batches, row_group_rows, workers, False, on_rows)
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_cut_file_is_whole_in_the_index(tmp_path: Path, index: Path, workers: int) -> None:
     (file,) = find_files([write(tmp_path / "web" / "huge.parquet", 100, group=9)])
     index_captions(index, [])
     cuts = tuple((Piece(file, range(start, start + 4)),) for start in (0, 4, 8))
-    told: list[int] = []
-    rows = build_groups(
-        index, [PlannedGroup((file,), cuts)], workers=workers, replace=False, told=told.append
-    )
-    assert (rows, sum(told)) == (100, 100)
+    reported_rows: list[int] = []
+    rows = build_groups(index, [PlannedGroup((file,), cuts)], job_of(file, workers, reported_rows.append))
+    assert (rows, sum(reported_rows)) == (100, 100)
     assert held(index) == expected([file])
     assert index_captions(index, [file]) == IndexedCounts(0, 1, 0, 100)
 
@@ -285,10 +288,10 @@ def test_a_finished_part_of_a_killed_build_is_found_again(tmp_path: Path, index:
         build_part(staging.folder, 0, [(file, read_batches(file, row_groups=range(5)))])
     (part,) = (index / "building").glob("*/part-00000/part.json")
     made = part.stat().st_mtime_ns
-    told: list[int] = []
-    assert build_groups(index, [group], workers=1, replace=False, told=told.append) == 100
+    reported_rows: list[int] = []
+    assert build_groups(index, [group], job_of(file, 1, reported_rows.append)) == 100
     (part,) = (index / "groups").glob("*/part-00000/part.json")
-    assert (part.stat().st_mtime_ns, sum(told)) == (made, 100)
+    assert (part.stat().st_mtime_ns, sum(reported_rows)) == (made, 100)
     assert held(index) == expected([file])
 
 

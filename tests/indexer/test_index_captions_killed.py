@@ -24,7 +24,7 @@ FILES, ROWS = 6, 12_000
 BUILD = """
 import sys
 from captrawl.indexer.captions import index_captions
-from captrawl.indexer.corpora import find_files
+from captrawl.indexer.corpora.files import find_files
 
 if __name__ == "__main__":
     print(index_captions(sys.argv[1], find_files([sys.argv[2]]), workers=2), flush=True)

@@ -21,7 +21,7 @@ from captrawl.indexer.captions import index_captions
 from captrawl.indexer.corpora.files import find_files
 from captrawl.indexer.match_stage import match, match_status, read_matches
 from captrawl.search.captions import open_captions
-from captrawl.search.match import FEW, Credit, Scope, count_classes, count_safety
+from captrawl.search.match import FEW, Credit, Scope, class_counts, count_safety
 from captrawl.search.query import Filters, Safety
 from captrawl.workspace.settings import Settings
 from captrawl.workspace.workspace import State, Workspace
@@ -92,7 +92,7 @@ def test_credit(frequencies: dict[str, int], caption: str | None, credited: str 
 
 def test_counts_of_classes_and_synonyms(index: Path) -> None:
     with open_captions(index) as captions:
-        dog, cat, yeti = count_classes(captions, CLASSES, Scope())
+        dog, cat, yeti = class_counts(captions, CLASSES, Scope())
     assert (dog.total, dict(dog.synonyms)) == (7, {"dog": 6, "golden retriever": 2, "Dog": 6, "puppy": 2})
     assert (cat.total, dict(cat.synonyms)) == (2, {"cat": 2})
     assert (yeti.total, dict(yeti.synonyms)) == (0, {"yeti": 0, "bigfoot": 0})
@@ -104,7 +104,7 @@ def test_a_synonym_without_a_word_is_named(index: Path) -> None:
         open_captions(index) as captions,
         pytest.raises(ClassListError, match=r"class 3 \('star'\).*'\*\*\*'"),
     ):
-        count_classes(captions, classes, Scope())
+        class_counts(captions, classes, Scope())
 
 
 @pytest.mark.parametrize(

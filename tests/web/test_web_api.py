@@ -20,7 +20,7 @@ from captrawl.sampling.marks import Mark, Marks
 from captrawl.sampling.sample import draw
 from captrawl.sampling.task import paths_of
 from captrawl.search.captions import open_captions
-from captrawl.search.match import Scope, count_classes
+from captrawl.search.match import Scope, class_counts
 from captrawl.search.query import CaptionQuery, Filters, Safety
 from captrawl.search.vectors.similar import similar
 from captrawl.web.app import create_app
@@ -375,7 +375,7 @@ def test_the_counts_of_300_class_names_are_those_of_count(data_folder: Path, tmp
     index_captions(tmp_path / "index", files, part=None, replace=False, workers=2)
     classes = load_classes(data_folder / "data" / "swat" / "imagenet_metrics-LAION400M.json")[:300]
     with open_captions(tmp_path / "index") as captions:
-        expected = count_classes(captions, classes, Scope())
+        expected = class_counts(captions, classes, Scope())
         client = TestClient(create_app(captions, "real"), base_url="http://localhost")
         for entry, count in zip(classes, expected, strict=True):
             page = told(client, "query", phrase=list(entry.match_phrases()))

@@ -11,7 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from captrawl.core.records import ROW_SCHEMA
-from captrawl.indexer.corpora.files import CORPORA, UNKNOWN_ROWS, find_files, read_batches
+from captrawl.indexer.corpora.files import find_files, read_batches
+from captrawl.indexer.corpora.fingerprints import UNKNOWN_ROWS
+from captrawl.indexer.corpora.presets import CORPORA
 
 URL = "http://a.example/1.jpg"
 F32, F64, I32, I64, S = pa.float32(), pa.float64(), pa.int32(), pa.int64(), pa.string()

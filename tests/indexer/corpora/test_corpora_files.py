@@ -17,14 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from captrawl.core.errors import CorpusError
-from captrawl.indexer.corpora.files import (
-    find_files,
-    fingerprint,
-    priorities,
-    read_batches,
-    row_group_rows,
-    uids,
-)
+from captrawl.core.row_ids import priorities, uids
+from captrawl.indexer.corpora.files import find_files, read_batches
+from captrawl.indexer.corpora.fingerprints import fingerprint
+from captrawl.indexer.corpora.readers import row_group_rows
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from captrawl.core.errors import CaptionIndexError, ServerError
 from captrawl.core.records import Fingerprint
-from captrawl.search.captions import open_captions
-from captrawl.search.elastic.address import IndexOptions, credentials, is_address, parse_address, seconds
+from captrawl.search.captions import is_path, open_captions
+from captrawl.search.elastic.address import IndexOptions, credentials, parse_address, seconds
 from captrawl.search.elastic.bulk import CHUNK_BYTES, CHUNK_DOCUMENTS, chunks
 from captrawl.search.elastic.catalogue import FileRecord
 from captrawl.search.elastic.queries import counts, in_loads, matching, scored
@@ -34,7 +34,7 @@ ADDRESSES = [
 @pytest.mark.parametrize(("location", "hosts", "name", "options"), ADDRESSES)
 def test_addresses(location, hosts, name, options):
     address = parse_address(location)
-    assert is_address(location)
+    assert not is_path(location)
     assert (address.hosts, address.name, address.options) == (hosts, name, options)
     assert parse_address(address.location) == address
 
