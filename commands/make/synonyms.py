@@ -56,6 +56,7 @@ def synonyms(
     from ...search.synonyms.ask import pending_questions
     from ...search.synonyms.llm import ModelServer
     from ...search.synonyms.review import to_json
+    from ...search.synonyms.text_filter import unfiltered
 
     workspace = options.workspace_of(context)
     if shared not in {"keep", "drop"}:
@@ -83,11 +84,14 @@ def synonyms(
     if dry_run:
         _show_questions(pending_questions(workspace, server, wording, again=again), server, rate, json=json)
         return
-    if not filter_only:
-        _ask(workspace, server, wording, again=again, price=rate)
-    if not no_filter:
+    problem = None if filter_only else _ask(workspace, server, wording, again=again, price=rate)
+    if problem and not unfiltered(workspace):
+        raise problem
+    if not no_filter:  # what was answered, before the exit code says that some wasn't
         _filter(workspace, everything=filter_all)
     _finish(workspace, drop=shared == "drop", json=json)
+    if problem:
+        raise problem
 
 
 def _refuse_beside(flag: str, others: Mapping[str, bool]) -> None:
@@ -179,25 +183,35 @@ def _dollars(cost: float | None) -> str:
 
 def _ask(
     workspace: Workspace, server: ModelServer, domain: str, *, again: bool, price: tuple[float, float] | None
-) -> None:
+) -> LanguageModelError | None:
+    """Ask, say what came, and give what the command ends with where a class has no answer or was declined."""
     from ...core.terminal import number, progress_bars, say
     from ...search.synonyms.ask import synonyms as run
 
-    with progress_bars() as progress:
-        outcome = run(workspace, server, domain=domain, again=again, progress=progress)
+    try:
+        with progress_bars() as progress:
+            outcome = run(workspace, server, domain=domain, again=again, progress=progress)
+    except LanguageModelError as error:
+        return error
     use = outcome.use
     say(
         f"{number(use.questions)} questions answered, {number(outcome.known)} classes known before; "
         f"{number(outcome.added)} synonyms added; {_taken(use, price)}"
     )
     for class_id, refusal in outcome.refused.items():
-        say(f"class {class_id}: the model refused ({refusal[:120]}); --again asks anew")
+        say(f"class {class_id}: the model declined ({refusal[:120]}); it keeps the names it has")
     if outcome.failed:
         class_id, reason = next(iter(outcome.failed.items()))
-        raise LanguageModelError(
+        return LanguageModelError(
             f"{number(len(outcome.failed))} classes have no answer, class {class_id} the first: {reason}; "
             "run the command again to ask these only"
         )
+    if outcome.declined:
+        return LanguageModelError(
+            f"{number(outcome.declined)} classes were declined by {server.model}; add their synonyms to "
+            "classes.json, or ask again with another --model or --again"
+        )
+    return None
 
 
 def _filter(workspace: Workspace, *, everything: bool) -> None:

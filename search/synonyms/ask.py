@@ -41,8 +41,11 @@ class Outcome:
     added: int
     """Synonyms that are new in classes.json, removed ones too."""
     refused: Mapping[int, str] = field(default_factory=dict[int, str])
+    """Class id → what the model said instead of names, in any run; not asked until ``again``."""
     failed: Mapping[int, str] = field(default_factory=dict[int, str])
     """Class id → why there is no answer; these are asked again by the next run."""
+    declined: int = 0
+    """Classes that the model refused in this run."""
 
 
 # Asking -------------------------------------------------------------------------------------------
@@ -74,11 +77,14 @@ def synonyms(
             _ask_all(pending, server, journal, failed, progress)
         except LanguageModelError as error:
             stopped = error
-        use = _use(journal.records()[len(earlier) :])
+        fresh = journal.records()[len(earlier) :]
+        use = _use(fresh)
         added, refused = merge(workspace, journal)
         if stopped:
             raise _with_use(stopped, use) from stopped
-        return Outcome(use, len(classes) - len(pending), added, refused, dict(sorted(failed.items())))
+        declined = sum(record["kind"] == ANSWERED and bool(record["refusal"]) for record in fresh)
+        known = len(classes) - len(pending)
+        return Outcome(use, known, added, refused, dict(sorted(failed.items())), declined)
 
 
 def pending_questions(
@@ -154,17 +160,21 @@ def _ask_all(
 
 
 def _answer(asker: Asker, question: SynonymQuestion, journal: Journal) -> None:
-    """Ask, and put the answer into the journal; Unanswered where it holds no names and doesn't say so."""
+    """Ask, and put the answer into the journal; Unanswered where it is empty.
+
+    A text without names is a refusal: an answer, which the next run doesn't pay for again.
+    """
     answers = [asker.ask(question.structured, question.plain)]
     names, unusable = clean_names(parse_answer(answers[0].text))
     if not names and not answers[0].refusal:
         answers.append(asker.ask_plainly(question.plain))
         names, unusable = clean_names(parse_answer(answers[1].text))
     last = answers[-1]
-    complete = bool(names or last.refusal or says_none(answers[0].text))
+    settled = bool(names or says_none(answers[0].text))
+    refusal = last.refusal or ("" if settled else last.text.strip())
     journal.append(
         {
-            "kind": ANSWERED if complete else UNNAMED,
+            "kind": ANSWERED if settled or refusal else UNNAMED,
             "key": question.key,
             "class_id": question.class_id,
             "name": question.name,
@@ -172,14 +182,14 @@ def _answer(asker: Asker, question: SynonymQuestion, journal: Journal) -> None:
             "server": asker.server.shown(),
             "names": names,
             "dropped": [asdict(drop) for drop in unusable],
-            "refusal": last.refusal,
+            "refusal": refusal,
             "text": last.text,
             "prompt_tokens": sum(answer.prompt_tokens for answer in answers),
             "completion_tokens": sum(answer.completion_tokens for answer in answers),
         }
     )
-    if not complete:
-        raise Unanswered(f"the answer holds no names: {last.text[:80]!r}", passing=False)
+    if not settled and not refusal:
+        raise Unanswered("the answer is empty", passing=False)
 
 
 # Merging ------------------------------------------------------------------------------------------

@@ -157,15 +157,35 @@ def filter_synonyms(
         return verdicts
 
 
+def unfiltered(workspace: Workspace) -> bool:
+    """Whether the list has names of answers that the filter hasn't judged yet."""
+    records = Journal(workspace.root / JOURNAL).records()
+    before = _judgements(records)
+    brought = brought_names(records)
+    return any(
+        synonym.kept
+        and spelt(synonym.text) in brought.get(entry.id, ())
+        and (entry.id, synonym.text) not in before
+        for entry in load_classes(workspace.classes_path())
+        for synonym in entry.synonyms
+    )
+
+
+def _judgements(records: Sequence[Mapping[str, Any]]) -> dict[tuple[int, str], bool]:
+    """(class id, synonym) → whether the filter's last verdict kept it."""
+    before: dict[tuple[int, str], bool] = {}
+    for record in records:
+        if record["kind"] == JUDGED:
+            before.update({(record["class_id"], text): kept for text, kept in record["kept"].items()})
+    return before
+
+
 def _candidates(
     classes: ClassList, records: Sequence[Mapping[str, Any]], *, everything: bool
 ) -> dict[int, list[str]]:
     """The synonyms to judge by class id: kept ones, and those the filter removed, not a person's choices."""
     from_answers = brought_names(records)
-    before: dict[tuple[int, str], bool] = {}
-    for record in records:
-        if record["kind"] == JUDGED:
-            before.update({(record["class_id"], text): kept for text, kept in record["kept"].items()})
+    before = _judgements(records)
     candidates: dict[int, list[str]] = {}
     for entry in classes:
         for synonym in entry.synonyms:

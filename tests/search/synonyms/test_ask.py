@@ -20,6 +20,7 @@ from captrawl.classes.files import load_classes, save_classes
 from captrawl.classes.model import ClassEntry, Synonym, named
 from captrawl.cli import app
 from captrawl.core.errors import ClassListError, InputError, LanguageModelError
+from captrawl.demo.run import MODEL
 from captrawl.search.synonyms.ask import JOURNAL, Outcome, pending_questions, synonyms
 from captrawl.search.synonyms.journal import Journal
 from captrawl.search.synonyms.llm import ModelServer, retry_after
@@ -126,7 +127,7 @@ def test_a_class_that_never_gets_names_is_told_and_asked_by_the_next_run(languag
     workspace = task("tench", "eel")
     outcome = ask(workspace, server.url)
     assert list(outcome.failed) == [0]
-    assert "holds no names" in outcome.failed[0]
+    assert outcome.failed[0] == "the answer is empty"
     assert outcome.use == Use(2, 120, 30)  # both requests for tench were paid for too
     assert texts(workspace) == {"tench": ["tench"], "eel": ["eel", "elver"]}
     server.script = lambda request: language.reply(names("doctor fish"))
@@ -154,6 +155,46 @@ def test_a_refusal_is_told_and_not_asked_again(language: Any, task: Task) -> Non
     server.script = lambda request: language.reply(names("doctor fish"))
     assert ask(workspace, server.url, again=True).refused == {}
     assert texts(workspace)["tench"] == ["tench", "doctor fish"]
+
+
+def test_a_refusal_in_words_is_an_answer_until_asked_again(language: Any, task: Task) -> None:
+    declined = "I'm sorry, but I can't help with names of weapons."
+    server = language.by_class({"rifle": language.reply(declined), "eel": language.reply(names("elver"))})
+    workspace = task("rifle", "eel")
+    outcome = ask(workspace, server.url)
+    assert (outcome.refused, outcome.failed, outcome.declined) == ({0: declined}, {}, 1)
+    assert texts(workspace) == {"rifle": ["rifle"], "eel": ["eel", "elver"]}
+    outcome = ask(workspace, server.url)
+    assert (outcome.refused, outcome.declined, outcome.use) == ({0: declined}, 0, Use())
+    assert server.asked("rifle") == 2  # with a schema and plainly, by the first run
+    ask(workspace, server.url, again=True)
+    assert server.asked("rifle") == 4
+
+
+def test_what_was_answered_is_filtered_where_a_class_is_declined(
+    language: Any, task: Task, captrawl: Any
+) -> None:
+    server = language.by_class(
+        {
+            "rifle": language.reply("I can't help with that."),
+            "mug": language.reply(names("anchor", "drinking mug")),
+            "anchor": language.reply(names("ship's anchor")),
+        }
+    )
+    workspace = task("rifle", "mug", "anchor")
+    settings = workspace.root / "captrawl.toml"
+    settings.write_text(f'{settings.read_text()}[model]\nname = "local-dir:{MODEL}"\npretrained = ""\n')
+    line = ["-C", workspace.root, "synonyms", "--base-url", server.url, "--domain", "a fish"]
+    done = captrawl(*line, check=False)
+    assert done.returncode == 1
+    assert "class 0: the model declined (I can't help with that.)" in done.stderr
+    assert "3 synonyms filtered" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("captrawl: 1 classes were declined by gpt-4o-mini")
+    assert "anchor" in removed(workspace)["mug"]
+    asked = len(server.requests)
+    done = captrawl(*line)  # settled: nothing is paid for again
+    assert len(server.requests) == asked
+    assert "the model declined" in done.stderr
 
 
 # Failures -----------------------------------------------------------------------------------------
