@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..core.errors import MissingExtraError, ModelError, UsageError
+from ..core.errors import UsageError
 
 if TYPE_CHECKING:
     from ..search.query import Filters
-    from ..workspace.settings import SampleSettings
+    from ..workspace.settings import Changes, SampleSettings
     from ..workspace.workspace import Workspace
 
 Index = Annotated[
@@ -73,34 +73,27 @@ def workspace_of(context: typer.Context) -> Workspace:
     return Workspace.open(directory)
 
 
-def change_settings(workspace: Workspace, section: str, changes: dict[str, Any]) -> None:
-    """Note ``changes`` of one table in captrawl.toml, so that `run` and `status` go by them too."""
-    from ..workspace.settings import parse_settings, save_settings
-
-    data = workspace.settings().model_dump(mode="json", exclude_none=True)
-    data[section] = {**data[section], **changes}
-    save_settings(parse_settings(data, f"[{section}] by option"), workspace.settings_path)
-
-
 @contextlib.contextmanager
-def trying_model(workspace: Workspace, changes: dict[str, Any]) -> Generator[None]:
-    """Note ``changes`` of [model], and take them back where that model can't be had.
+def storing(workspace: Workspace, changes: Changes) -> Generator[Workspace]:
+    """The workspace with ``changes`` (table → key → value), which go into captrawl.toml if the block ends well.
 
-    Else `run` would fail from then on, where all was done before.
+    `run` and `status` go by them from then on, so what is stored is said; a refused command stores nothing.
     """
-    from ..core.files import atomic
+    from ..core.terminal import say
+    from ..workspace.settings import edit_settings
 
-    if not changes:
-        yield
-        return
-    before = workspace.settings_path.read_bytes()
-    change_settings(workspace, "model", changes)
-    try:
-        yield
-    except (ModelError, MissingExtraError):
-        with atomic(workspace.settings_path) as temporary:
-            temporary.write_bytes(before)
-        raise
+    yield workspace.overriding(changes)
+    data = workspace.settings().model_dump(mode="json", exclude_none=True)
+    news = {
+        table: {key: value for key, value in values.items() if data[table].get(key) != value}
+        for table, values in changes.items()
+    }
+    if any(news.values()):
+        edit_settings(workspace.settings_path, {table: values for table, values in news.items() if values})
+        told = (
+            f"[{table}] {key} = {value}" for table, values in news.items() for key, value in values.items()
+        )
+        say(f"stored in captrawl.toml: {', '.join(told)}")
 
 
 CAUTION = (
@@ -119,9 +112,9 @@ def caution(workspace: Workspace) -> None:
         say(CAUTION)
 
 
-def allow_private(workspace: Workspace) -> None:
-    """Note that private addresses may be fetched from."""
-    change_settings(workspace, "download", {"allow_private": True})
+def allowing_private(workspace: Workspace) -> Workspace:
+    """The workspace with private addresses allowed, for this call alone."""
+    return workspace.overriding({"download": {"allow_private": True}})
 
 
 def model_values(name: str, pretrained: str) -> dict[str, Any]:
@@ -155,14 +148,13 @@ def given(context: typer.Context, *, besides: Collection[str]) -> bool:
 
 
 def save_sample(workspace: Workspace, spec: SampleSettings) -> None:
-    """Note ``spec`` as a [[sample]], in the place of the one with its name."""
-    from ..workspace.settings import save_settings
+    """Note ``spec`` as a [[sample]], in the place of the one with its name, and say so."""
+    from ..core.terminal import say
+    from ..workspace.settings import put_sample
 
-    settings = workspace.settings()
-    names = [sample.name for sample in settings.sample]
-    kept = [spec if sample.name == spec.name else sample for sample in settings.sample]
-    chosen = kept if spec.name in names else [*kept, spec]
-    save_settings(settings.model_copy(update={"sample": chosen}), workspace.settings_path)
+    if spec not in workspace.settings().sample:
+        put_sample(workspace.settings_path, spec)
+        say(f"stored in captrawl.toml: [[sample]] {spec.name}")
 
 
 def orders() -> list[str]:

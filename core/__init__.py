@@ -1,1 +1,13 @@
-"""core."""
+"""The ground that everything stands on; nothing here imports another folder. In reading order:
+
+version     the version, once
+errors      the error tree: what a user can cause, in one or two lines
+records     Arrow schemas and records that cross folders; Progress, Vectors
+text        the one analyzer: a text's tokens, for captions and phrases alike
+row_ids     what identifies a corpus row: uid and priority
+arrow       Arrow's compute kernels
+files       files that are there whole or not at all; hashes, links
+parallel    usable cores, and jobs in worker processes
+startup     a start without pandas
+terminal    tables, progress and messages; hostile text made harmless
+"""

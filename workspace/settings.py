@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-import tomli_w
+import tomlkit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from ..core.errors import SettingsError, nearest
 from ..core.files import atomic
+
+Changes = Mapping[str, Mapping[str, Any]]
+"""Other values for some settings: table → key → value."""
 
 
 class Section(BaseModel):
@@ -167,9 +171,69 @@ def parse_settings(data: dict[str, Any], source: str) -> Settings:
 
 def save_settings(settings: Settings, path: Path) -> None:
     """Write captrawl.toml with every key, through a temporary name."""
+    _write(path, settings.model_dump(mode="json", exclude_none=True))
+
+
+def merged(settings: Settings, changes: Changes) -> Settings:
+    """``settings`` with other values (table → key → value); SettingsError where one isn't valid."""
     data = settings.model_dump(mode="json", exclude_none=True)
+    for table, values in changes.items():
+        data[table] = {**data[table], **values}
+    return parse_settings(data, "an option")
+
+
+def edit_settings(path: Path, changes: Changes) -> None:
+    """Put ``changes`` into captrawl.toml where they belong: comments, order and other values stay."""
+    document = _document(path)
+    for table, values in changes.items():
+        part = document.setdefault(table, tomlkit.table())
+        for key, value in values.items():
+            part[key] = value
+    _write(path, document)
+
+
+def put_sample(path: Path, spec: SampleSettings) -> None:
+    """Put ``spec`` into captrawl.toml in the place of the [[sample]] with its name, else at the end.
+
+    A file without [[sample]] means the default one, which is then written too.
+    """
+    document = _document(path)
+    if "sample" not in document:
+        document["sample"] = tomlkit.aot()
+        if spec.name != SampleSettings().name:
+            document["sample"].append(_sample_table(SampleSettings()))
+    tables: Any = document["sample"]
+    place = next((at for at, one in enumerate(tables) if one.get("name") == spec.name), None)
+    if place is None:
+        tables.append(_sample_table(spec))
+    else:
+        table, values = tables[place], _sample_table(spec)
+        for key in [key for key in table if key not in values]:
+            del table[key]
+        for key, value in values.items():
+            if table.get(key) != value:
+                table[key] = value
+    _write(path, document)
+
+
+def _sample_table(spec: SampleSettings) -> Any:
+    """The keys of a [[sample]] that aren't the defaults, and its name, order and size."""
+    values = spec.model_dump(mode="json", exclude_none=True)
+    plain = SampleSettings().model_dump(mode="json", exclude_none=True)
+    table = tomlkit.table()
+    for key, value in values.items():
+        if key in {"name", "n"} or value != plain.get(key):
+            table[key] = value
+    return table
+
+
+def _document(path: Path) -> tomlkit.TOMLDocument:
+    return tomlkit.parse(path.read_text(encoding="utf-8-sig"))
+
+
+def _write(path: Path, document: Mapping[str, Any]) -> None:
     with atomic(path) as temporary:
-        temporary.write_text(tomli_w.dumps(data), encoding="utf-8")
+        temporary.write_text(tomlkit.dumps(document), encoding="utf-8")
 
 
 def _first_problem(error: ValidationError) -> str:

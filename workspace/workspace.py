@@ -23,7 +23,7 @@ from .checksums import record_hashes
 
 if TYPE_CHECKING:
     from ..classes.model import ClassList
-    from .settings import Settings
+    from .settings import Changes, Settings
 
 FORMAT = 1
 
@@ -60,8 +60,9 @@ class StageStatus:
 class Workspace:
     """The folder of one task. Every path it gives lies inside ``root``."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, overrides: Changes | None = None) -> None:
         self.root = root.resolve()
+        self._overrides: Changes = overrides or {}
 
     @classmethod
     def open(cls, root: Path) -> Workspace:
@@ -145,10 +146,19 @@ class Workspace:
     # Settings, locks and records -----------------------------------------------------------------
 
     def settings(self) -> Settings:
-        """captrawl.toml, read afresh; SettingsError where it isn't valid."""
-        from .settings import load_settings
+        """captrawl.toml, read afresh, with this call's overrides; SettingsError where it isn't valid."""
+        from .settings import load_settings, merged
 
-        return load_settings(self.settings_path)
+        settings = load_settings(self.settings_path)
+        return merged(settings, self._overrides) if self._overrides else settings
+
+    def overriding(self, changes: Changes) -> Workspace:
+        """The workspace with other values of some settings (table → key → value); the file stays as it is."""
+        tables = {*self._overrides, *changes}
+        return Workspace(
+            self.root,
+            {name: {**self._overrides.get(name, {}), **changes.get(name, {})} for name in tables},
+        )
 
     @contextlib.contextmanager
     def locked(self, what: str) -> Generator[None]:

@@ -42,24 +42,26 @@ def download(
     workspace = options.workspace_of(context)
     if plan_only and adopt:
         raise UsageError("--plan-only and --adopt contradict each other; give one of them")
+    changes: dict[str, int] = {}
     if resize is not None:
-        _resize(workspace, resize)
+        _check_resize(workspace, resize)
+        changes["resize"] = resize
     if allow_private:
-        options.allow_private(workspace)
+        workspace = options.allowing_private(workspace)
     if plan_only:
         options.caution(workspace)
         plan = str(stage.plan_only(workspace))
         return emit_json({"plan": plan}) if json else emit(plan)
     if workspace.matches_path.exists():
         options.caution(workspace)
-    with progress_bars() as progress:
+    with options.storing(workspace, {"download": changes}) as changed, progress_bars() as progress:
         fetch = partial(stage.adopt, folder=adopt) if adopt else stage.download
-        counts = fetch(workspace, progress=progress)
+        counts = fetch(changed, progress=progress)
     return emit_json({"counts": counts}) if json else emit(f"download: {counts_text(counts)}")
 
 
-def _resize(workspace: Workspace, resize: int) -> None:
-    """Note --resize, unless the packed images have another size: `run` would be refused from then on."""
+def _check_resize(workspace: Workspace, resize: int) -> None:
+    """DownloadError where the packed images have another size."""
     from ...indexer.download.session import packed_otherwise
     from ...indexer.ledger import Ledger
 
@@ -71,4 +73,3 @@ def _resize(workspace: Workspace, resize: int) -> None:
                 f"--resize {resize}: images/ was packed with resize={packed}; leave the option out, or move "
                 "images/ away to download everything again"
             )
-    options.change_settings(workspace, "download", {"resize": resize})

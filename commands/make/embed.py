@@ -28,8 +28,8 @@ def embed(
     changes: dict[str, Any] = options.model_values(model, pretrained)
     if precision:
         changes["precision"] = precision
-    with options.trying_model(workspace, changes), progress_bars() as progress:
-        counts = embed_all(workspace, progress)
+    with options.storing(workspace, {"model": changes}) as changed, progress_bars() as progress:
+        counts = embed_all(changed, progress)
     if json:
         return emit_json({"counts": {stage: dict(counted) for stage, counted in counts.items()}})
     for stage, counted in counts.items():

@@ -37,10 +37,9 @@ def match(
         return _compare(workspace, compare, json)
     if everything and sample is not None:
         raise UsageError(f"--all and --sample {sample} contradict each other; give one of them")
-    if everything or sample is not None:
-        options.change_settings(workspace, "match", {"sample": "all" if everything else sample})
-    with progress_bars() as progress:
-        counts = run(workspace, progress=progress)
+    size = {"sample": "all"} if everything else {"sample": sample} if sample is not None else {}
+    with options.storing(workspace, {"match": size}) as changed, progress_bars() as progress:
+        counts = run(changed, progress=progress)
     if json:
         return emit_json({"counts": counts})
     return emit(f"match: {counts_text(counts)}")

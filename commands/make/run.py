@@ -32,7 +32,7 @@ def run(
 
     workspace = options.workspace_of(context)
     if allow_private:
-        options.allow_private(workspace)
+        workspace = options.allowing_private(workspace)
     pipeline.check(workspace)
     options.caution(workspace)
 

@@ -55,7 +55,6 @@ def sample(
     """
     from ...core.terminal import emit, emit_json, progress_bars
     from ...sampling.sample import draw
-    from ...sampling.task import task_of
     from ...workspace.settings import sample_settings
 
     workspace = options.workspace_of(context)
@@ -75,11 +74,9 @@ def sample(
     )
     if not options.given(context, besides=("name", "prompt_name", "json")):
         spec = next((one for one in workspace.settings().sample if one.name == name), spec)
-    if prompt_name:
-        task_of(workspace, spec)  # what can't be drawn changes no settings
-        options.change_settings(workspace, "model", {"names": prompt_name})
-    with progress_bars() as progress:
-        counts = draw(workspace, spec, progress=progress)
+    changes = {"model": {"names": prompt_name}} if prompt_name else {}
+    with options.storing(workspace, changes) as changed, progress_bars() as progress:
+        counts = draw(changed, spec, progress=progress)
     options.save_sample(workspace, spec)  # only what could be drawn: run and status go by the settings
     path = str(workspace.samples_folder / f"{name}.txt")
     if json:

@@ -108,9 +108,15 @@ def inputs_of(workspace: Workspace, settings: DownloadSettings) -> dict[str, str
         urls = record.inputs["urls"]  # the same file as then: no need to read it again
     else:
         urls = matches_digest(workspace.matches_path)
-    values = settings.model_dump(include={"allow_private", "max_bytes", "min_side", "retries", "resize"})
+    values = settings.model_dump(include={"max_bytes", "min_side", "retries", "resize"})
     blocklist = blocklist_of(workspace, settings).digest()
-    return {"urls": urls, "settings": digest(values), "blocklist": blocklist}
+    earlier = {digest({**values, "allow_private": allowed}) for allowed in (True, False)}  # before 0.2
+    before = record.inputs.get("settings", "") if record else ""
+    return {
+        "urls": urls,
+        "settings": before if before in earlier else digest(values),
+        "blocklist": blocklist,
+    }
 
 
 def blocklist_of(workspace: Workspace, settings: DownloadSettings) -> Blocklist:

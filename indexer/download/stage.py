@@ -17,6 +17,7 @@ from ...workspace.workspace import StageStatus, State, Workspace
 from ..fetch.addresses import Resolver
 from ..fetch.fetcher import Fetcher, open_session
 from ..ledger import Ledger
+from ..reasons import Reason
 from .adopt import adopt
 from .crawl import Crawl, Pace, in_flight_limit
 from .session import DOWNLOAD, Yard, conclude, inputs_of, opened, pack_line
@@ -58,6 +59,9 @@ def download_status(workspace: Workspace) -> StageStatus:
     standing = DOWNLOAD.compare(record, inputs, counts)
     if standing.state is not State.DONE:
         return standing
+    private = counts.get(f"refused:{Reason.PRIVATE_ADDRESS}", 0)
+    if private and workspace.settings().download.allow_private:
+        return StageStatus(DOWNLOAD.name, State.STALE, counts, f"{private} private addresses are allowed now")
     waiting = counts.get("queued", 0) + counts.get("spooled", 0)
     if waiting or not workspace.images_path.is_file():
         return StageStatus(
