@@ -75,7 +75,7 @@ def workspace_of(context: typer.Context) -> Workspace:
 
 @contextlib.contextmanager
 def storing(workspace: Workspace, changes: Changes) -> Generator[Workspace]:
-    """The workspace with ``changes`` (table → key → value), which go into captrawl.toml if the block ends well.
+    """The workspace with ``changes`` (table → key → value); captrawl.toml gets them if the block ends well.
 
     `run` and `status` go by them from then on, so what is stored is said; a refused command stores nothing.
     """
@@ -90,10 +90,8 @@ def storing(workspace: Workspace, changes: Changes) -> Generator[Workspace]:
     }
     if any(news.values()):
         edit_settings(workspace.settings_path, {table: values for table, values in news.items() if values})
-        told = (
-            f"[{table}] {key} = {value}" for table, values in news.items() for key, value in values.items()
-        )
-        say(f"stored in captrawl.toml: {', '.join(told)}")
+        keys = [f"[{table}] {key} = {value}" for table in news for key, value in news[table].items()]
+        say(f"stored in captrawl.toml: {', '.join(keys)}")
 
 
 CAUTION = (

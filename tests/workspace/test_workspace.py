@@ -18,9 +18,12 @@ from captrawl.indexer.match_stage import MATCH
 from captrawl.sampling.report.stage import REPORT
 from captrawl.sampling.task import sample_facts
 from captrawl.workspace.settings import (
+    SampleSettings,
     Settings,
+    edit_settings,
     load_settings,
     parse_settings,
+    put_sample,
     sample_settings,
     save_settings,
 )
@@ -103,6 +106,63 @@ def test_a_workspace_is_made_once(tmp_path: Path) -> None:
 def test_no_workspace_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(WorkspaceError, match=r"no captrawl\.toml"):
         Workspace.open(tmp_path)
+
+
+COMMENTED = """# birds of the pond
+[captions]
+index = "idx"  # the lab's
+
+[match]
+seed = 3
+sample = 100  # enough
+
+# the lists
+[[sample]]
+n = 20
+name = "A"  # small
+dedup = 0.9
+"""
+
+
+def test_a_changed_setting_leaves_the_rest_of_the_file_alone(tmp_path: Path) -> None:
+    path = tmp_path / "captrawl.toml"
+    path.write_text(COMMENTED)
+    edit_settings(path, {"match": {"sample": "all"}, "download": {"resize": 256}})
+    lines = path.read_text().split("\n")
+    assert 'sample = "all" # enough' in [" ".join(line.split()) for line in lines]
+    added = {"", "[download]", "resize = 256"}
+    old = {" ".join(line.split()) for line in COMMENTED.replace("sample = 100", 'sample = "all"').split("\n")}
+    assert {" ".join(line.split()) for line in lines} == old | added
+    settings = load_settings(path)
+    assert (settings.match.sample, settings.match.seed, settings.download.resize) == ("all", 3, 256)
+
+
+def test_a_sample_takes_the_place_of_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "captrawl.toml"
+    path.write_text(COMMENTED)
+    put_sample(path, SampleSettings(name="A", n=20, zeroshot=True))
+    assert path.read_text() == COMMENTED.replace("dedup = 0.9", "zeroshot = true")
+    put_sample(path, SampleSettings(name="B", method="T2I-rank"))
+    assert path.read_text().startswith(COMMENTED.replace("dedup = 0.9", "zeroshot = true"))
+    stored = [(sample.name, sample.n, sample.method) for sample in load_settings(path).sample]
+    assert stored == [("A", 20, ""), ("B", 500, "T2I-rank")]
+
+
+def test_the_default_sample_stays_beside_the_first_that_is_stored(tmp_path: Path) -> None:
+    path = tmp_path / "captrawl.toml"
+    path.write_text('[captions]\nindex = "idx"\n')
+    put_sample(path, SampleSettings(name="B"))
+    assert [sample.name for sample in load_settings(path).sample] == ["T2T500", "B"]
+
+
+def test_an_override_is_for_one_call(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path / "w", SETTINGS, CLASSES)
+    private = workspace.overriding({"download": {"allow_private": True}})
+    assert private.settings().download.allow_private
+    assert private.overriding({"match": {"seed": 4}}).settings().download.allow_private
+    assert not workspace.settings().download.allow_private
+    with pytest.raises(SettingsError, match=r"download\.retries"):
+        workspace.overriding({"download": {"retries": -1}}).settings()
 
 
 def test_stages_are_recorded_and_forgotten(tmp_path: Path) -> None:
