@@ -28,12 +28,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from captrawl.indexer.download.crawl import Crawl, Pace
-from captrawl.indexer.fetch.fetcher import Fetcher, Rules, open_session
+from captrawl.indexer.fetch.fetcher import Fetcher, Rules, open_client
 from captrawl.indexer.ledger import Ledger
 from captrawl.indexer.pack import queue as packline
 from captrawl.indexer.pack.folders import Shards
-from captrawl.indexer.pack.pool import Packing, PackSettings
-from captrawl.indexer.pack.queue import PackLine
+from captrawl.indexer.pack.pool import PackPool, PackSettings
+from captrawl.indexer.pack.queue import PackQueue
 from captrawl.indexer.pack.spool import Spool
 from PIL import Image
 
@@ -132,8 +132,8 @@ def ours(urls: list[str], folder: Path) -> tuple[float, float]:
             rows = [(url, n, 0) for n, url in enumerate(urls)]
             database.executemany("INSERT INTO urls (url, priority, wanted) VALUES (?, ?, ?)", rows)
         spool = Spool(folder / "spool")
-        packing = Packing(folder / "tmp", spool.folder, PackSettings())
-        line = PackLine(ledger, spool, Shards(folder), packing=packing, packers=1)
+        packing = PackPool(folder / "tmp", spool.folder, PackSettings())
+        line = PackQueue(ledger, spool, Shards(folder), packing=packing, packers=1)
 
         def note(what: str, done: int, total: int | None = None) -> None:
             if what == "fetch" and done == total:
@@ -142,7 +142,7 @@ def ours(urls: list[str], folder: Path) -> tuple[float, float]:
 
         async def main() -> None:
             rules = Rules(allow_private=True)
-            session, guarded = open_session(rules)
+            session, guarded = open_client(rules)
             crawl = Crawl(ledger, spool, line, pace=Pace(IN_FLIGHT, 1, 1.0), progress=note)
             async with session:
                 await crawl.run(Fetcher(session, crawl.hosts, spool, rules))
@@ -157,7 +157,7 @@ def ours(urls: list[str], folder: Path) -> tuple[float, float]:
 
 
 def pack_ours(spool: Spool, names: list[str], folder: Path, rounds: int) -> list[float]:
-    packing = Packing(folder / "tmp", spool.folder, PackSettings())
+    packing = PackPool(folder / "tmp", spool.folder, PackSettings())
     try:
         packing.pack(0, names[:20])
         times = []

@@ -24,6 +24,12 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def sha256_file(path: Path) -> str:
+    """The sha256 of the file's bytes, in hexadecimal."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
 @contextlib.contextmanager
 def atomic(path: Path) -> Generator[Path]:
     """Give a temporary path beside ``path`` and rename it over ``path`` when the block ends well.

@@ -1,1 +1,14 @@
-"""Everything that writes: corpora to caption indices, URLs to images, images to embeddings and vectors."""
+"""The stages that fill an index and a workspace: captions, matches, images, vectors.
+
+corpora        corpus files: presets, readers, columns, fingerprints
+captions       corpus files → a caption index
+embedded       … the Tantivy side of it: several sub-indexes at once
+match_stage    class list + caption index → matches.parquet
+outcomes       results, states and reasons that fetching and packing tell the ledger
+ledger         images/ledger.sqlite: every URL, what came of it, where its image is
+ledger_sql     … its tables and statements
+fetch          one URL → its bytes, politely and safely
+pack           bytes → upright JPEG files in folders (img2dataset)
+download       the stage: matches → ledger → fetch and pack → images.parquet
+embed          the stages: images and captions → vectors → FAISS indices
+"""

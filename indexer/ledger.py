@@ -3,46 +3,59 @@
 ``urls`` holds the URLs, ``files`` the distinct images (by the sha256 of the bytes as they came), ``meta``
 what the ledger was filled from. One process writes at a time; changes that belong together are one
 transaction. A URL is *wanted* while the latest matches hold it; rows of earlier matches stay, unasked.
+Nothing but this module reads or writes the database; the statements stand in ledger_sql.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..core.errors import DownloadError
+from ..core.errors import DownloadError, InputError
 from ..core.files import atomic
 from ..core.records import IMAGE_SCHEMA
-from .outcomes import Answer, Asked, PackedFile, Settled
-from .reasons import UrlState, is_transient, state_of
-from .tables import COUNT, EXPORT, LOSE, ORPHANS, PACK_FILE, SCHEMA, SETTLE
+from . import ledger_sql as sql
+from .outcomes import (
+    FetchJob,
+    FetchResult,
+    PackedFile,
+    Reason,
+    SettledCounts,
+    UrlState,
+    is_transient,
+    state_of,
+)
 
 FORMAT = 1
-_EXPORTED_AT_ONCE = 50_000
+_ROWS_AT_ONCE = 50_000
 
 
 class Ledger:
-    """The open ledger; a context manager. Errors of the disk come as DownloadError."""
+    """The open ledger; a context manager.
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
+    Errors of the disk come as DownloadError; as InputError where the ledger is only read, which changes
+    nothing on the disk.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path, self._read_only = path, read_only
         with self._translated():
-            self.database = sqlite3.connect(path, isolation_level=None, timeout=60)
-            self.database.execute("PRAGMA journal_mode = WAL")
-            self.database.execute("PRAGMA synchronous = NORMAL")
-            self.database.executescript(SCHEMA)
-        known = self.meta("format", str(FORMAT))
-        if known != str(FORMAT):
+            self.database = _opened_to_read(path) if read_only else _opened(path)
+            stored = self.meta("format", str(FORMAT))
+        if stored != str(FORMAT):
             self.close()
-            raise DownloadError(f"{path} has format {known}, this captrawl reads {FORMAT}; move images/ away")
+            raise DownloadError(
+                f"{path} has format {stored}, this captrawl reads {FORMAT}; move images/ away"
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -63,157 +76,164 @@ class Ledger:
                 yield self.database
                 self.database.execute("COMMIT")
             except BaseException:
-                with contextlib.suppress(sqlite3.Error):  # the first error is the one to tell
+                with contextlib.suppress(sqlite3.Error):  # the first error is the one to report
                     self.database.execute("ROLLBACK")
                 raise
 
     def meta(self, key: str, default: str = "") -> str:
         """A note of the ledger about itself."""
-        row = self.database.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        row = self.database.execute(sql.META, (key,)).fetchone()
         return default if row is None else str(row[0])
 
     def note(self, **values: str) -> None:
         """Keep notes; see :meth:`meta`."""
-        entries = [("format", str(FORMAT)), *values.items()]
-        self.database.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", entries)
+        self.database.executemany(sql.NOTE, [("format", str(FORMAT)), *values.items()])
 
     @property
     def generation(self) -> int:
         """How many times matches were taken in."""
         return int(self.meta("generation", "0"))
 
+    # Filling the queue; inside a transaction of the caller's ---------------------------------------------
+
+    def enqueue(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Add (url, priority, generation, generation in which it is blocked or 0); known URLs are updated."""
+        self.database.executemany(sql.ENQUEUE, rows)
+
+    def requeue(self, reason: Reason, *, min_side: int = 0) -> None:
+        """Queue the URLs that ended for ``reason``, as if never asked; of at least ``min_side`` pixels."""
+        self.database.execute(sql.REQUEUE, (reason, min_side, min_side))
+
+    def requeue_transient(self, retries: int) -> None:
+        """Queue what failed in passing and has attempts left by now."""
+        for (reason,) in self.database.execute(sql.RETRYABLE, (retries,)).fetchall():
+            if is_transient(reason):
+                self.database.execute(sql.RETRY, (reason, retries))
+
+    def identities(self, reasons: Sequence[Reason] = ()) -> Iterator[tuple[Any, ...]]:
+        """(id, url, reason, blocked, sha256, sha1, md5) of all URLs, or of those with one of ``reasons``."""
+        narrow = f" WHERE reason IN ({', '.join('?' * len(reasons))})" if reasons else ""
+        yield from self.database.execute(sql.IDENTITIES + narrow, reasons)
+
+    def refuse(self, refused: Sequence[tuple[Reason, int]], freed: Sequence[int]) -> None:
+        """Refuse URLs, (reason, id), and queue the ids that nothing refuses any longer."""
+        self.database.executemany(sql.REFUSE, refused)
+        self.database.executemany(sql.REQUEUE_ID, [(id_,) for id_ in freed])
+
     # Asking --------------------------------------------------------------------------------------------
 
-    def lease(self, limit: int, *, until: float | None = None) -> list[Asked]:
+    def find(self, url: str) -> tuple[FetchJob, UrlState] | None:
+        """The row of ``url``, None where no match ever named it."""
+        row = self.database.execute(sql.FIND, (url,)).fetchone()
+        return None if row is None else (FetchJob(*row[:3]), UrlState(row[3]))
+
+    def lease(self, limit: int, *, until: float | None = None) -> list[FetchJob]:
         """The next URLs to ask, at most ``limit``, in priority order, marked as leased."""
         due = time.time() if until is None else until
         with self.transaction() as database:
-            rows = database.execute(
-                "SELECT id, url, attempts FROM urls WHERE state = 'queued' AND wanted = ? AND next_try <= ?"
-                " ORDER BY priority, id LIMIT ?",
-                (self.generation, due, limit),
-            ).fetchall()
-            database.executemany("UPDATE urls SET state = 'leased' WHERE id = ?", [(row[0],) for row in rows])
-        return [Asked(*row) for row in rows]
+            rows = database.execute(sql.LEASABLE, (self.generation, due, limit)).fetchall()
+            database.executemany(sql.LEASE, [(row[0],) for row in rows])
+        return [FetchJob(*row) for row in rows]
 
     def release(self, ids: Sequence[int] | None = None, *, next_try: float = 0.0) -> None:
         """Put leased URLs (all, where ``ids`` is None) back into the queue; not before ``next_try``."""
         with self.transaction() as database:
             if ids is None:
-                database.execute("UPDATE urls SET state = 'queued' WHERE state = 'leased'")
+                database.execute(sql.RELEASE_ALL)
             else:
-                query = "UPDATE urls SET state = 'queued', next_try = max(next_try, ?) WHERE id = ?"
-                database.executemany(query, [(next_try, leased) for leased in ids])
+                database.executemany(sql.RELEASE, [(next_try, leased) for leased in ids])
 
     def next_due(self) -> float | None:
         """When the next queued URL may be asked, in seconds since 1970; None where none is queued."""
-        query = "SELECT next_try FROM urls WHERE state = 'queued' AND wanted = ? ORDER BY next_try LIMIT 1"
-        due = self.database.execute(query, (self.generation,)).fetchone()
+        due = self.database.execute(sql.NEXT_DUE, (self.generation,)).fetchone()
         return None if due is None else float(due[0])
 
     def queued(self) -> int:
         """How many wanted URLs wait to be asked."""
-        query = "SELECT count(*) FROM urls WHERE state = 'queued' AND wanted = ?"
-        return int(self.database.execute(query, (self.generation,)).fetchone()[0])
+        return int(self.database.execute(sql.QUEUED, (self.generation,)).fetchone()[0])
 
-    def settle(self, answers: Sequence[Answer], *, retries: int, retry_after: float) -> Settled:
-        """Note the answers.
+    def settle(self, results: Sequence[FetchResult], *, retries: int, retry_after: float) -> SettledCounts:
+        """Note the results.
 
         A transient failure is queued again while attempts last; an image that is there already is packed (or
         dropped) at once, and its spooled bytes are needless.
         """
         needless: list[str] = []
         spooled: list[tuple[str, int]] = []
-        number = 0
+        again = 0
         with self.transaction() as database:
-            for answer in answers:
-                state, reason, again = self._judged(answer, retries, retry_after)
-                body = answer.body
-                number += state is UrlState.QUEUED
+            for result in results:
+                state, reason, next_try = self._judged(result, retries, retry_after)
+                body = result.body
+                again += state is UrlState.QUEUED
                 if body is not None and state is UrlState.SPOOLED:
                     spooled.append((body.sha256, body.size))
-                elif body is not None and not answer.reason:
+                elif body is not None and not result.reason:
                     needless.append(body.sha256)
-                seen: tuple[object, ...] = (None,) * 6
+                content: tuple[object, ...] = (None,) * 6
                 if body is not None:
-                    seen = (body.size, body.width, body.height, body.sha256, body.sha1, body.md5)
-                final = (answer.status, answer.final_url or None, again, answer.consent or None)
-                database.execute(SETTLE, (state, reason, *final, *seen, answer.id))
-        return Settled(spooled, needless, number)
+                    content = (body.size, body.width, body.height, body.sha256, body.sha1, body.md5)
+                final = (result.status, result.final_url or None, next_try, result.consent or None)
+                database.execute(sql.SETTLE, (state, reason, *final, *content, result.id))
+        return SettledCounts(spooled, needless, again)
 
-    def _judged(self, answer: Answer, retries: int, retry_after: float) -> tuple[UrlState, str | None, float]:
-        """The state, reason and next try that ``answer`` leads to; a new image enters ``files``."""
-        if answer.reason:
-            attempts = self.database.execute(
-                "SELECT attempts FROM urls WHERE id = ?", (answer.id,)
-            ).fetchone()[0]
-            if is_transient(answer.reason) and attempts < retries:
-                return UrlState.QUEUED, answer.reason, time.time() + max(retry_after, answer.wait)
-            return state_of(answer.reason), answer.reason, 0.0
-        if answer.body is None:
-            raise ValueError(f"answer {answer.id} has neither a body nor a reason")
-        sha256 = answer.body.sha256
-        self.database.execute(
-            "INSERT OR IGNORE INTO files (sha256, state, bytes) VALUES (?, 'spooled', ?)",
-            (sha256, answer.body.size),
-        )
-        state, reason = self.database.execute(
-            "SELECT state, reason FROM files WHERE sha256 = ?", (sha256,)
-        ).fetchone()
+    def _judged(
+        self, result: FetchResult, retries: int, retry_after: float
+    ) -> tuple[UrlState, str | None, float]:
+        """The state, reason and next try that ``result`` leads to; a new image enters ``files``."""
+        if result.reason:
+            attempts = self.database.execute(sql.ATTEMPTS, (result.id,)).fetchone()[0]
+            if is_transient(result.reason) and attempts < retries:
+                return UrlState.QUEUED, result.reason, time.time() + max(retry_after, result.wait)
+            return state_of(result.reason), result.reason, 0.0
+        if result.body is None:
+            raise ValueError(f"result {result.id} has neither a body nor a reason")
+        self.database.execute(sql.SPOOL_FILE, (result.body.sha256, result.body.size))
+        state, reason = self.database.execute(sql.FILE_STATE, (result.body.sha256,)).fetchone()
         return UrlState(state), reason, 0.0
 
     # Packing -------------------------------------------------------------------------------------------
 
     def spooled(self) -> list[tuple[str, int]]:
         """(sha256, bytes) of the images that wait to be packed, by sha256."""
-        query = "SELECT sha256, bytes FROM files WHERE state = 'spooled' ORDER BY sha256"
-        return self.database.execute(query).fetchall()
+        return self.database.execute(sql.SPOOLED).fetchall()
 
     def paths(self) -> list[tuple[str, str]]:
         """(sha256, path) of the packed images, by path."""
-        query = "SELECT sha256, path FROM files WHERE state = 'packed' ORDER BY path"
-        return self.database.execute(query).fetchall()
+        return self.database.execute(sql.PATHS).fetchall()
 
     def orphans(self) -> list[tuple[str, str | None]]:
         """(sha256, path or None) of the packed and spooled images whose URLs are all refused by now."""
-        return self.database.execute(ORPHANS).fetchall()
+        return self.database.execute(sql.ORPHANS).fetchall()
 
     def expects(self, sha256: str) -> bool:
         """Whether that image isn't packed yet."""
-        query = "SELECT 1 FROM files WHERE sha256 = ? AND state <> 'spooled'"
-        return self.database.execute(query, (sha256,)).fetchone() is None
+        row = self.database.execute(sql.FILE_STATE, (sha256,)).fetchone()
+        return row is None or row[0] == UrlState.SPOOLED
 
     def pack(self, files: Sequence[PackedFile]) -> None:
         """Note what packing made of images, for all URLs that gave them."""
         with self.transaction() as database:
             for file in files:
                 state = UrlState.DROPPED if file.reason else UrlState.PACKED
-                values = (
-                    state,
-                    file.reason or None,
-                    file.path or None,
-                    file.width or None,
-                    file.height or None,
-                )
-                database.execute(PACK_FILE, (file.sha256, *values))
-                database.execute(
-                    "UPDATE urls SET state = ?, reason = ? WHERE sha256 = ? AND state = 'spooled'",
-                    (state, file.reason or None, file.sha256),
-                )
+                reason, path = file.reason or None, file.path or None
+                size = (file.width or None, file.height or None)
+                database.execute(sql.PACK_FILE, (file.sha256, state, reason, path, *size))
+                database.execute(sql.PACK_URLS, (state, reason, file.sha256))
 
     def lose(self, sha256s: Sequence[str]) -> None:
         """Forget images whose bytes are gone; their URLs are asked again."""
         with self.transaction() as database:
             for sha256 in sha256s:
-                database.execute("DELETE FROM files WHERE sha256 = ?", (sha256,))
-                database.execute(LOSE, (sha256,))
+                database.execute(sql.LOSE_FILE, (sha256,))
+                database.execute(sql.LOSE_URLS, (sha256,))
 
-    # Telling -------------------------------------------------------------------------------------------
+    # Reporting -----------------------------------------------------------------------------------------
 
     def counts(self) -> dict[str, int]:
         """Wanted URLs by state, and by ``state:reason`` where they ended without an image, and ``no_url``."""
         counts: dict[str, int] = {}
-        for state, reason, number in self.database.execute(COUNT, (self.generation,)):
+        for state, reason, number in self.database.execute(sql.COUNT, (self.generation,)):
             counts[state] = counts.get(state, 0) + number
             if reason and state != UrlState.QUEUED:
                 counts[f"{state}:{reason}"] = number
@@ -227,20 +247,77 @@ class Ledger:
             atomic(path) as temporary,
             pq.ParquetWriter(temporary, IMAGE_SCHEMA) as writer,
         ):
-            rows = self.database.execute(EXPORT)
-            while batch := rows.fetchmany(_EXPORTED_AT_ONCE):
+            for batch in _fetched(self.database.execute(sql.EXPORT)):
                 columns = [
                     pa.array(column, field.type)
                     for column, field in zip(zip(*batch, strict=True), IMAGE_SCHEMA, strict=True)
                 ]
                 writer.write_table(pa.Table.from_arrays(columns, schema=IMAGE_SCHEMA))
 
+    def packed_images(self) -> Iterator[tuple[Any, ...]]:
+        """(url, path, width, height, sha256, sha1, md5, bytes, came_width, came_height, consent) of each."""
+        with self._translated():
+            yield from self.database.execute(sql.PACKED_IMAGES)
+
+    # Joining -------------------------------------------------------------------------------------------
+
+    def plan(self, matches: Iterable[Iterable[tuple[Any, ...]]]) -> Iterator[list[tuple[Any, ...]]]:
+        """Batches of (url, uid, priority, classes "1,2") of the queued URLs among ``matches``, by URL.
+
+        ``matches`` are batches of (url, class id, uid, priority); a URL's row is its first in priority.
+        """
+        self.database.execute(sql.MATCHED)
+        for batch in matches:
+            self.database.executemany(sql.ADD_MATCHED, batch)
+        yield from _fetched(self.database.execute(sql.PLAN))
+
+    def name_uids(self, pairs: Iterable[Iterable[tuple[Any, ...]]]) -> None:
+        """Let :meth:`url_of` know these batches of (uid, url); the first URL of a uid counts."""
+        self.database.execute(sql.UIDS)
+        for batch in pairs:
+            self.database.executemany(sql.ADD_UID, batch)
+
+    def url_of(self, uid: int) -> str:
+        """The URL of ``uid``, "" where no pair names it."""
+        row = self.database.execute(sql.URL_OF, (uid,)).fetchone()
+        return row[0] if row else ""
+
     @contextlib.contextmanager
     def _translated(self) -> Generator[None]:
         try:
             yield
-        except (sqlite3.OperationalError, sqlite3.DatabaseError, OSError) as error:
+        except (sqlite3.Error, OSError) as error:
+            if self._read_only:
+                raise InputError(f"{self.path} can't be read ({error})") from error
             raise DownloadError(
                 f"the ledger {self.path} can't be written ({error}); "
                 "nothing noted so far is lost: make room or fix the disk, and run captrawl download again"
             ) from error
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    database = sqlite3.connect(path, isolation_level=None, timeout=60)
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = NORMAL")
+    database.executescript(sql.SCHEMA)
+    return database
+
+
+def _opened_to_read(path: Path) -> sqlite3.Connection:
+    """A connection that changes nothing; an empty ledger where a kill left the tables half made."""
+    log = path.with_name(f"{path.name}-wal")
+    closed = not os.access(path.parent, os.W_OK) and not log.exists()
+    mode = "mode=ro&immutable=1" if closed else "mode=ro"  # SQLite would make files beside it
+    database = sqlite3.connect(f"file:{quote(str(path))}?{mode}", uri=True, timeout=60)
+    if database.execute(sql.HAS_TABLES).fetchone()[0]:
+        return database
+    database.close()
+    empty = sqlite3.connect(":memory:")
+    empty.executescript(sql.SCHEMA)
+    return empty
+
+
+def _fetched(rows: sqlite3.Cursor) -> Iterator[list[tuple[Any, ...]]]:
+    while batch := rows.fetchmany(_ROWS_AT_ONCE):
+        yield batch

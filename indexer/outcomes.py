@@ -1,13 +1,119 @@
-"""What passes between the ledger, the fetch and the packing."""
+"""What fetching and packing tell the ledger: results, states, and every reason for having no image.
+
+A reason decides the state it ends in, and whether asking again may help.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class UrlState(StrEnum):
+    """How far a URL is: queued → leased → spooled → packed, or an end without an image."""
+
+    QUEUED = "queued"
+    LEASED = "leased"
+    SPOOLED = "spooled"
+    PACKED = "packed"
+    FAILED = "failed"
+    REFUSED = "refused"
+    DROPPED = "dropped"
+
+
+WITHOUT_IMAGE = frozenset({UrlState.QUEUED, UrlState.FAILED, UrlState.DROPPED})
+"""States that an image found elsewhere ends."""
+
+
+class Reason(StrEnum):
+    """Why there is no image; HTTP statuses have reasons of their own, see :func:`http_reason`."""
+
+    BAD_URL = "bad_url"
+    DNS = "dns"  # no such host, or a host without an address
+    DNS_BUSY = "dns_busy"
+    CONNECT = "connect"
+    TIMEOUT = "timeout"
+    CONNECTION_LOST = "connection_lost"
+    TLS = "tls"
+    PROTOCOL = "protocol"
+    ENCODING = "encoding"
+    REDIRECTS = "redirects"
+    TOO_LARGE = "too_large"
+    BLOCKED_URL = "blocked_url"
+    BLOCKED_HOST = "blocked_host"
+    BLOCKED_UID = "blocked_uid"
+    BLOCKED_HASH = "blocked_hash"
+    PRIVATE_ADDRESS = "private_address"
+    PORT = "port"
+    SCHEME = "scheme"
+    X_ROBOTS_TAG = "x_robots_tag"
+    TDM_RESERVATION = "tdm_reservation"
+    CONTENT_USAGE = "content_usage"
+    NOT_AN_IMAGE = "not_an_image"
+    TOO_SMALL = "too_small"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    TRUNCATED = "truncated"
+    UNDECODABLE = "undecodable"
+    DECODER_DEATH = "decoder_death"
+    ELSEWHERE = "elsewhere"  # adopted output failed for a reason we don't know
+
+
+STATES: dict[Reason, UrlState] = {
+    Reason.BAD_URL: UrlState.FAILED,
+    Reason.DNS: UrlState.FAILED,
+    Reason.DNS_BUSY: UrlState.FAILED,
+    Reason.CONNECT: UrlState.FAILED,
+    Reason.TIMEOUT: UrlState.FAILED,
+    Reason.CONNECTION_LOST: UrlState.FAILED,
+    Reason.TLS: UrlState.FAILED,
+    Reason.PROTOCOL: UrlState.FAILED,
+    Reason.ENCODING: UrlState.FAILED,
+    Reason.REDIRECTS: UrlState.FAILED,
+    Reason.TOO_LARGE: UrlState.FAILED,
+    Reason.BLOCKED_URL: UrlState.REFUSED,
+    Reason.BLOCKED_HOST: UrlState.REFUSED,
+    Reason.BLOCKED_UID: UrlState.REFUSED,
+    Reason.BLOCKED_HASH: UrlState.REFUSED,
+    Reason.PRIVATE_ADDRESS: UrlState.REFUSED,
+    Reason.PORT: UrlState.REFUSED,
+    Reason.SCHEME: UrlState.REFUSED,
+    Reason.X_ROBOTS_TAG: UrlState.REFUSED,
+    Reason.TDM_RESERVATION: UrlState.REFUSED,
+    Reason.CONTENT_USAGE: UrlState.REFUSED,
+    Reason.NOT_AN_IMAGE: UrlState.DROPPED,
+    Reason.TOO_SMALL: UrlState.DROPPED,
+    Reason.TOO_MANY_PIXELS: UrlState.DROPPED,
+    Reason.TRUNCATED: UrlState.DROPPED,
+    Reason.UNDECODABLE: UrlState.DROPPED,
+    Reason.DECODER_DEATH: UrlState.DROPPED,
+    Reason.ELSEWHERE: UrlState.FAILED,
+}
+"""The state a reason ends in: failed never came, refused we may not have, dropped came and is no use."""
+
+_TRANSIENT = frozenset({Reason.DNS_BUSY, Reason.CONNECT, Reason.TIMEOUT, Reason.CONNECTION_LOST})
+_TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 525)})
+
+
+def http_reason(status: int) -> str:
+    """The reason of an HTTP status that is no success: 404 → ``http_404``."""
+    return f"http_{status}"
+
+
+def state_of(reason: str) -> UrlState:
+    """The state that ``reason`` ends in."""
+    return UrlState.FAILED if reason.startswith("http_") else STATES[Reason(reason)]
+
+
+def is_transient(reason: str) -> bool:
+    """Whether asking again later may help; refusals, 404s and unusable bytes never are."""
+    if reason.startswith("http_"):
+        return int(reason.removeprefix("http_")) in _TRANSIENT_STATUSES
+    return Reason(reason) in _TRANSIENT
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A URL that is to be asked now."""
+class FetchJob:
+    """A URL that is to be asked now, and how often it was."""
 
     id: int
     url: str
@@ -27,8 +133,8 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What came of asking a URL: a spooled body, or a reason (with a body where the bytes came in vain)."""
+class FetchResult:
+    """What came of a job: a spooled body, or a reason (with a body where the bytes came in vain)."""
 
     id: int
     reason: str = ""
@@ -52,8 +158,8 @@ class PackedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """What a batch of answers led to: (sha256, bytes) spooled, bytes not needed, rows queued again."""
+class SettledCounts:
+    """What a batch of results led to: (sha256, bytes) spooled, bytes not needed, rows queued again."""
 
     spooled: list[tuple[str, int]]
     needless: list[str]

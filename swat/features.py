@@ -17,7 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..core.errors import InputError, MissingExtraError
-from ..indexer.embed.rows import usable_rows
+from ..indexer.embed.rows import rows_to_embed
 from ..search.vectors.models import MODELS, ModelId, resolve
 from ..search.vectors.store import EmbeddingsInfo, shard_rows, write_shard
 from ..workspace.workspace import Workspace
@@ -85,7 +85,7 @@ def store_features(
         if (place := places.get(key)) is not None:
             of_url.setdefault(url, place)
             of_uid.setdefault(uid, place)
-    rows_to_fill = usable_rows(workspace)
+    rows_to_fill = rows_to_embed(workspace)
     places_of: list[NDArray[np.int64]] = []
     for name, place_of in (("url", of_url), ("uid", of_uid)):
         values = cast("list[Any]", rows_to_fill[name].to_pylist())

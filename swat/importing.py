@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import pyarrow.parquet as pq
 from ..classes.files import load_classes
 from ..classes.model import ClassList
 from ..core.errors import InputError, WorkspaceError
-from ..core.files import atomic, digest, new_folder
+from ..core.files import atomic, digest, new_folder, sha256_file
 from ..core.records import MATCH_SCHEMA, Progress, silent
 from ..core.row_ids import uid_list
 from ..datasets import PRESETS, load_dataset
@@ -152,7 +151,7 @@ def _write_matches(
             counts["matches"] += table.num_rows
             counts["without_url"] += table["url"].null_count
     sources = [path for kind, path in folder.files.items() if kind not in ("images", "database")]
-    files = {path.name: _sha256(path) for path in sources}
+    files = {path.name: sha256_file(path) for path in sources}
     recorded = {"classes": len(entries), **counts}
     details = {"imported": "swat", "files": files}
     MATCH.record(workspace, task_of(workspace).inputs(digest(details)), recorded, details)
@@ -164,19 +163,19 @@ def _link(
 ) -> int:
     """The images of ``folder`` in the workspace's images/; how many URLs have one."""
     from ..indexer.download.link import link_images
-    from ..indexer.download.session import conclude, opened
+    from ..indexer.download.session import finish, open_session
 
     images = folder.files["images"]
-    with opened(workspace) as yard:
-        images_count = link_images(yard, _on_disk(images, rows, yard.rules.min_side), progress=progress)
-        conclude(yard)
+    with open_session(workspace) as session:
+        images_count = link_images(session, _on_disk(images, rows, session.rules.min_side), progress=progress)
+        finish(session)
     return images_count
 
 
 def _on_disk(images: Path, rows: Mapping[int, Sequence[Mined]], min_side: int) -> Iterator[Any]:
     from ..indexer.download.link import OnDisk
     from ..indexer.fetch.fetcher import hashed
-    from ..indexer.pack.sniff import look
+    from ..indexer.pack.sniff import sniff
 
     for class_id, some in rows.items():
         there = _numbered(images / str(class_id))
@@ -185,7 +184,7 @@ def _on_disk(images: Path, rows: Mapping[int, Sequence[Mined]], min_side: int) -
             if path is None or row.url is None:
                 continue
             data = path.read_bytes()
-            header = look(data, min_side=min_side)
+            header = sniff(data, min_side=min_side)
             body = hashed(data, header.width, header.height)
             consent = f"unchecked: imported from {images.name}"
             size = (header.width, header.height)
@@ -221,8 +220,3 @@ def _store(
             continue
         embedded += store_features(workspace, load_features(path), model, by_number)
     return {"embedded": embedded} if folder.features else {}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -29,15 +29,15 @@ def read_upload(data: bytes, max_pixels: int) -> Image.Image:
         from PIL import Image
     except ImportError as error:
         raise MissingExtraError("looking for an image", "cpu") from error
+    from ..indexer.outcomes import Reason
     from ..indexer.pack.orient import UnusableImageError, upright
-    from ..indexer.pack.sniff import look, may_be_image
-    from ..indexer.reasons import Reason
+    from ..indexer.pack.sniff import may_be_image, sniff
 
     if not may_be_image(data, whole=True):
         raise UnusableUploadError("this isn't an image; give a JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF file")
     if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > MOST_SCANS:
         raise UnusableUploadError(f"this JPEG has more than {MOST_SCANS} scans, as no camera makes them")
-    header = look(data, min_side=1, max_pixels=max_pixels)
+    header = sniff(data, min_side=1, max_pixels=max_pixels)
     if header.reason is Reason.TOO_MANY_PIXELS:
         size = f"{header.width} × {header.height}" if header.width else "far too many"
         raise UnusableUploadError(f"the image has {size} pixels, this takes {max_pixels:,} at most")

@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from ..core.files import sha256_file
 from ..core.records import Progress, silent
 
 
@@ -105,8 +106,7 @@ def _sha256(path: Path) -> str:
         ):
             total.update(f"{file.name}\0{_sha256(file)}\n".encode())
         return total.hexdigest()
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+    return sha256_file(path)
 
 
 def _stamp(path: Path) -> list[int]:

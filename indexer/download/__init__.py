@@ -1,1 +1,11 @@
-"""indexer/download."""
+"""The download stage: matches → images/ and images.parquet.
+
+stage          the stage and its status
+session        the ledger, spool and folders of a workspace, open under one lock
+enqueue        matches.parquet → the ledger's queue
+requeue        rows that changed settings judge anew
+crawl          the loop that fetches and packs at once
+url_plan       urls.parquet for img2dataset on another cluster
+adopt          img2dataset's output taken back
+link           images on this disk, or in another workspace, taken over by hard link
+"""

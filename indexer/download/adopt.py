@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,11 @@ from ...core.errors import InputError
 from ...core.records import Progress, silent
 from ...workspace.workspace import Workspace
 from ..fetch.fetcher import hashed
-from ..outcomes import Answer, Asked
-from ..pack.sniff import look
-from ..reasons import Reason, http_reason
+from ..outcomes import WITHOUT_IMAGE, FetchJob, FetchResult, Reason, http_reason
+from ..pack.sniff import sniff
 from .enqueue import matched_batches
-from .session import Yard, conclude, opened, pack_line
-from .sharing import share
+from .link import share
+from .session import DownloadSession, finish, open_session, pack_queue
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +60,7 @@ class _Row:
 def adopt(workspace: Workspace, folder: Path, *, progress: Progress = silent) -> dict[str, int]:
     """Take img2dataset's output in ``folder`` (files, webdataset or parquet) into the ledger and images/.
 
-    A folder that is a workspace shares its images instead (indexer.sharing).
+    A folder that is a workspace shares its images instead (indexer.download.link).
 
     Rows are joined by URL, else by a ``uid`` column; rows that nobody asked for, and rows that are packed or
     refused already, are passed over. The ledger notes that we didn't check their consent. Returns the counts
@@ -72,76 +71,72 @@ def adopt(workspace: Workspace, folder: Path, *, progress: Progress = silent) ->
     tables = sorted(path for path in folder.glob("*.parquet") if path.stem.isdigit())
     if not tables:
         raise InputError(f"{folder} holds no 00000.parquet of img2dataset's; name the folder it wrote to")
-    with opened(workspace) as yard, pack_line(yard) as line:
-        join = _Join(yard)
+    with open_session(workspace) as session, pack_queue(session) as queue:
+        join = _Join(session)
         for number, table in enumerate(tables):
-            answers = [_answer(row, asked, yard, folder) for row in _rows(table) if (asked := join.find(row))]
-            settled = yard.ledger.settle(answers, retries=0, retry_after=0.0)
-            yard.spool.discard(settled.needless)
+            results = [_result(row, job, session, folder) for row in _rows(table) if (job := join.find(row))]
+            settled = session.ledger.settle(results, retries=0, retry_after=0.0)
+            session.spool.discard(settled.needless)
             for sha256, size in settled.spooled:
-                line.add(sha256, size)
-            line.pump(rest=False)
+                queue.add(sha256, size)
+            queue.pump(rest=False)
             progress("adopt", number + 1, len(tables))
-        line.finish()
-        return conclude(yard)
+        queue.finish()
+        return finish(session)
 
 
 class _Join:
     """The ledger's row that a row of img2dataset's output belongs to."""
 
-    def __init__(self, yard: Yard) -> None:
-        self._database = yard.ledger.database
-        self._matches = yard.workspace.matches_path
+    def __init__(self, session: DownloadSession) -> None:
+        self._ledger = session.ledger
+        self._matches = session.workspace.matches_path
         self._by_uid = False
 
-    def find(self, row: _Row) -> Asked | None:
-        """The URL asked for, where it isn't packed, spooled or refused."""
-        found = self._by_url(row.url)
-        if found is None and row.uid is not None:
-            found = self._by_url(self._url_of(row.uid))
-        if found is None or found[3] not in {"queued", "failed", "dropped"}:
-            return None
-        return Asked(*found[:3])
-
-    def _by_url(self, url: str) -> tuple[int, str, int, str] | None:
-        query = "SELECT id, url, attempts, state FROM urls WHERE url = ?"
-        return self._database.execute(query, (url,)).fetchone()
+    def find(self, row: _Row) -> FetchJob | None:
+        """The URL that was asked for, where it isn't packed, spooled or refused."""
+        entry = self._ledger.find(row.url)
+        if entry is None and row.uid is not None:
+            entry = self._ledger.find(self._url_of(row.uid))
+        return entry[0] if entry is not None and entry[1] in WITHOUT_IMAGE else None
 
     def _url_of(self, uid: int) -> str:
         if not self._by_uid:
-            self._database.execute("CREATE TEMP TABLE uids (uid INTEGER PRIMARY KEY, url TEXT NOT NULL)")
-            for batch in matched_batches(self._matches, ["uid", "url"]):
-                rows = batch.filter(batch.column("url").is_valid())
-                values = zip(rows["uid"].to_pylist(), rows["url"].to_pylist(), strict=True)
-                self._database.executemany("INSERT OR IGNORE INTO uids VALUES (?, ?)", values)
+            self._ledger.name_uids(_pairs(matched_batches(self._matches, ["uid", "url"])))
             self._by_uid = True
-        found = self._database.execute("SELECT url FROM uids WHERE uid = ?", (uid,)).fetchone()
-        return found[0] if found else ""
+        return self._ledger.url_of(uid)
 
 
-def _answer(row: _Row, asked: Asked, yard: Yard, folder: Path) -> Answer:
-    """What ``row`` says of ``asked``; an image that may be kept is in the spool afterwards."""
-    rules = yard.rules
-    answer = Answer(asked.id, consent=f"unchecked: adopted from {folder}")
+def _pairs(batches: Iterable[pa.RecordBatch]) -> Iterator[Iterator[tuple[Any, ...]]]:
+    """(uid, url) of the rows that have a URL, batch by batch."""
+    for batch in batches:
+        rows = batch.filter(batch.column("url").is_valid())
+        yield zip(rows["uid"].to_pylist(), rows["url"].to_pylist(), strict=True)
+
+
+def _result(row: _Row, job: FetchJob, session: DownloadSession, folder: Path) -> FetchResult:
+    """What ``row`` says of ``job``; a usable image is in the spool afterwards."""
+    rules = session.rules
+    result = FetchResult(job.id, consent=f"unchecked: adopted from {folder}")
     if row.error:
         reason = _reason_of(row.error)
         status = int(reason.removeprefix("http_")) if reason.startswith("http_") else None
-        return replace(answer, reason=reason, status=status)
-    seen = look(row.data, min_side=rules.min_side)
-    body = hashed(row.data, seen.width, seen.height)
+        return replace(result, reason=reason, status=status)
+    header = sniff(row.data, min_side=rules.min_side)
+    body = hashed(row.data, header.width, header.height)
     blocked = rules.blocklist.blocks_bytes(body.sha256, body.sha1, body.md5, *row.hashes)
-    reason = Reason.BLOCKED_HASH if blocked else seen.reason
+    reason = Reason.BLOCKED_HASH if blocked else header.reason
     if reason is None:
-        yard.spool.write(body.sha256, row.data)
-    return replace(answer, reason=reason or "", body=body)
+        session.spool.write(body.sha256, row.data)
+    return replace(result, reason=reason or "", body=body)
 
 
 def _reason_of(message: str) -> str:
     status = _STATUS.search(message)
     if status:
         return http_reason(int(status[1]))
-    found = (reason for pattern, reason in _MESSAGES if re.search(pattern, message, re.IGNORECASE))
-    return next(found, Reason.ELSEWHERE)
+    reasons = (reason for pattern, reason in _MESSAGES if re.search(pattern, message, re.IGNORECASE))
+    return next(reasons, Reason.ELSEWHERE)
 
 
 def _rows(table: Path) -> Iterator[_Row]:
@@ -153,13 +148,13 @@ def _rows(table: Path) -> Iterator[_Row]:
             if not {"url", "key"} <= names:
                 raise InputError(f"{table} has no columns url and key: not a shard of img2dataset's")
             columns = [name for name in (*_READ, *_ENDINGS) if name in names]
-            found = [row for batch in file.iter_batches(1000, columns=columns) for row in batch.to_pylist()]
+            values = [row for batch in file.iter_batches(1000, columns=columns) for row in batch.to_pylist()]
     except (OSError, pa.ArrowInvalid) as error:
         logger.warning("%s is cut off and is passed over (%s)", table, error)
         return
-    rows = {row["key"]: _row(row) for row in found}
+    rows = {row["key"]: _row(row) for row in values}
     if ending is not None:
-        bodies: Iterator[tuple[str, bytes]] = ((row["key"], row[ending]) for row in found if row[ending])
+        bodies: Iterator[tuple[str, bytes]] = ((row["key"], row[ending]) for row in values if row[ending])
     elif table.with_suffix(".tar").is_file():
         bodies = _tarred(table.with_suffix(".tar"))
     else:

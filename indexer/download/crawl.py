@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from ...core.errors import DownloadError
 from ...core.records import Progress
 from ..fetch.fetcher import Fetcher
-from ..fetch.host_queue import Hosts
+from ..fetch.host_queue import HostQueue
 from ..fetch.urls import host_of
 from ..ledger import Ledger
-from ..outcomes import Answer, Asked
-from ..pack.queue import PackLine
+from ..outcomes import FetchJob, FetchResult
+from ..pack.queue import PackQueue
 from ..pack.spool import Spool
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ LONGEST_PAUSE = 600.0
 
 _WINDOW = 20_000  # URLs leased at once, so that many hosts get their turn
 _FLUSH_SECONDS = 0.25
-_FLUSH_ANSWERS = 256
+_FLUSH_RESULTS = 256
 _SPOOL_BYTES = 4_000_000_000
 _TICK = 1.0
 
@@ -47,14 +47,14 @@ class Crawl:
     """One run over a ledger; :meth:`run` it once."""
 
     def __init__(
-        self, ledger: Ledger, spool: Spool, line: PackLine, *, pace: Pace, progress: Progress
+        self, ledger: Ledger, spool: Spool, queue: PackQueue, *, pace: Pace, progress: Progress
     ) -> None:
-        self._ledger, self._spool, self._line = ledger, spool, line
+        self._ledger, self._spool, self._queue = ledger, spool, queue
         self._pace, self._progress = pace, progress
-        self.hosts = Hosts()
+        self.hosts = HostQueue()
         self._stir = asyncio.Event()
-        self._tasks: set[asyncio.Task[Answer]] = set()
-        self._answers: list[Answer] = []
+        self._tasks: set[asyncio.Task[FetchResult]] = set()
+        self._results: list[FetchResult] = []
         self._flushed = 0.0
         self._total = ledger.queued()
         self._done = 0
@@ -62,7 +62,7 @@ class Crawl:
     async def run(self, fetcher: Fetcher) -> None:
         """Fetch and pack until nothing is left that may be asked now; DownloadError where it can't go on."""
         loop = asyncio.get_running_loop()
-        self._line.wake = lambda: loop.call_soon_threadsafe(self._stir.set)
+        self._queue.wake = lambda: loop.call_soon_threadsafe(self._stir.set)
         try:
             while await self._round(fetcher):
                 pass
@@ -79,8 +79,8 @@ class Crawl:
         self._flush(force=not fetching)
         due = self._ledger.next_due()
         waits = due is not None and due - time.time() <= LONGEST_PAUSE
-        packing = self._line.pump(rest=not (fetching or waits))
-        self._tell()
+        packing = self._queue.pump(rest=not (fetching or waits))
+        self._report()
         if not (fetching or waits or packing):
             return False
         with contextlib.suppress(TimeoutError):
@@ -88,71 +88,71 @@ class Crawl:
         return True
 
     def _collect(self) -> None:
-        """Take in the answers of the fetches that ended; raises what they raise."""
+        """Take in the results of the fetches that ended; raises what they raise."""
         for task in [task for task in self._tasks if task.done()]:
             self._tasks.discard(task)
-            self._answers.append(task.result())
+            self._results.append(task.result())
 
     def _lease(self) -> None:
         """Keep enough URLs waiting, unless the spool is full."""
         for until, items in self.hosts.drain(LONGEST_PAUSE):
-            self._ledger.release([asked.id for asked in items], next_try=until)
-        if self.hosts.size > _WINDOW // 2 or self._line.bytes > _SPOOL_BYTES:
+            self._ledger.release([job.id for job in items], next_try=until)
+        if self.hosts.size > _WINDOW // 2 or self._queue.bytes > _SPOOL_BYTES:
             return
         due = self._ledger.next_due()
         if due is not None and due <= time.time():
-            for asked in self._ledger.lease(_WINDOW - self.hosts.size):
-                self.hosts.add(host_of(asked.url), asked)
+            for job in self._ledger.lease(_WINDOW - self.hosts.size):
+                self.hosts.add(host_of(job.url), job)
 
     def _start(self, fetcher: Fetcher) -> None:
         while len(self._tasks) < self._pace.in_flight:
-            taken = self.hosts.take()
-            if taken is None:
+            ready = self.hosts.take()
+            if ready is None:
                 return
-            host, asked = taken
-            task = asyncio.create_task(self._fetch(fetcher, host, asked))
+            host, job = ready
+            task = asyncio.create_task(self._fetch(fetcher, host, job))
             self._tasks.add(task)
 
-    async def _fetch(self, fetcher: Fetcher, host: str, asked: Asked) -> Answer:
+    async def _fetch(self, fetcher: Fetcher, host: str, job: FetchJob) -> FetchResult:
         try:
-            return await fetcher.answer(asked, host)
+            return await fetcher.fetch(job, host)
         finally:
             asyncio.get_running_loop().call_soon(self._stir.set)  # once the task is done
 
     def _flush(self, *, force: bool) -> None:
-        """Note the answers that came, from time to time."""
+        """Note the results that came, from time to time."""
         late = time.monotonic() - self._flushed > _FLUSH_SECONDS
-        if not self._answers or not (force or late or len(self._answers) >= _FLUSH_ANSWERS):
+        if not self._results or not (force or late or len(self._results) >= _FLUSH_RESULTS):
             return
-        answers, self._answers = self._answers, []
+        results, self._results = self._results, []
         pace = self._pace
-        settled = self._ledger.settle(answers, retries=pace.retries, retry_after=pace.retry_after)
+        settled = self._ledger.settle(results, retries=pace.retries, retry_after=pace.retry_after)
         self._spool.discard(settled.needless)
         for sha256, size in settled.spooled:
-            self._line.add(sha256, size)
-        self._done += len(answers) - settled.again
+            self._queue.add(sha256, size)
+        self._done += len(results) - settled.again
         self._flushed = time.monotonic()
 
     def _patience(self, due: float | None) -> float:
         """Seconds until something may be started without anything happening."""
-        moments = [_TICK, _FLUSH_SECONDS if self._answers else _TICK]
+        moments = [_TICK, _FLUSH_SECONDS if self._results else _TICK]
         wake = self.hosts.next_wake()
         moments += [when - time.time() for when in (wake, due) if when is not None and when > time.time()]
         return max(0.005, min(moments))
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         self._progress("fetch", self._done, self._total)
-        self._progress("pack", self._line.packed, self._line.packed + self._line.images)
+        self._progress("pack", self._queue.packed, self._queue.packed + self._queue.images)
 
     async def _stop(self) -> None:
-        """Cancel what is under way, note the answers that came, and put the rest back into the queue."""
+        """Cancel what is under way, note the results that came, and put the rest back into the queue."""
         for task in self._tasks:
             task.cancel()
         for outcome in await asyncio.gather(*self._tasks, return_exceptions=True):
-            if isinstance(outcome, Answer):
-                self._answers.append(outcome)
+            if isinstance(outcome, FetchResult):
+                self._results.append(outcome)
         self._tasks.clear()
-        self._line.wake = lambda: None
+        self._queue.wake = lambda: None
         self._flush(force=True)
         self._ledger.release()
 

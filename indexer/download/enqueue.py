@@ -14,11 +14,6 @@ from ...core.errors import WorkspaceError
 from ..ledger import Ledger
 
 _ROWS_AT_ONCE = 65_536
-_UPSERT = """
-INSERT INTO urls (url, priority, wanted, blocked) VALUES (?, ?, ?, ?) ON CONFLICT (url) DO UPDATE SET
-    priority = min(priority, excluded.priority), wanted = excluded.wanted,
-    blocked = max(blocked, excluded.blocked)
-"""
 
 
 def matched_batches(matches: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
@@ -43,7 +38,7 @@ def matches_digest(matches: Path) -> str:
     return total.hexdigest()
 
 
-def take_in(ledger: Ledger, matches: Path, *, digest: str, blocked_uids: frozenset[int]) -> None:
+def enqueue_matches(ledger: Ledger, matches: Path, *, digest: str, blocked_uids: frozenset[int]) -> None:
     """Make the URLs of ``matches`` the wanted ones; nothing happens where ``digest`` was taken in last.
 
     ``digest`` must change with the matches and with ``blocked_uids``. A URL one of whose rows has a blocked
@@ -67,7 +62,7 @@ def take_in(ledger: Ledger, matches: Path, *, digest: str, blocked_uids: frozens
             (blocked * generation).tolist(),
             strict=True,
         )
-        with ledger.transaction() as database:
-            database.executemany(_UPSERT, values)
+        with ledger.transaction():
+            ledger.enqueue(values)
     with ledger.transaction():
         ledger.note(generation=str(generation), no_url=str(len(without)), taken_in=digest)

@@ -1,7 +1,7 @@
 """Images that lie on this disk already → the ledger and images/, by hard link.
 
-For folders that other tools downloaded, and for workspaces that share what another one fetched. Nothing is
-decoded or written again; where the file system can't link, the file is copied.
+For folders that other tools downloaded, and for tasks over one corpus, which share what another workspace
+fetched. Nothing is decoded or written again; where the file system can't link, the file is copied.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from ...core.errors import DownloadError
+from ...core.errors import DownloadError, InputError
+from ...core.files import link
 from ...core.records import Progress, silent
-from ..outcomes import Answer, Body, PackedFile
+from ...workspace.workspace import Workspace
+from ..ledger import Ledger
+from ..outcomes import WITHOUT_IMAGE, Body, FetchResult, PackedFile, Reason
 from ..pack.worker import shard_name
-from ..reasons import Reason
-from .session import Yard
+from .session import DownloadSession, finish, open_session
 
 _A_FOLDER = 1000
-_TAKEN_FROM = frozenset({"queued", "failed", "dropped"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,59 +38,90 @@ class OnDisk:
     """Why it is no use (too_small …); then the file isn't linked."""
 
 
-def link_images(yard: Yard, images: Iterable[OnDisk], *, progress: Progress = silent) -> int:
-    """Take ``images`` into the ledger of ``yard``; returns how many URLs have one now that had none.
+def link_images(session: DownloadSession, images: Iterable[OnDisk], *, progress: Progress = silent) -> int:
+    """Take ``images`` into the ledger of ``session``; returns how many URLs have one now that had none.
 
     URLs that nobody asked for, and those that are packed or refused already, are passed over; what the
     blocklist names is refused. A thousand new files share a folder, which is renamed into place whole.
     """
-    wanted = iter(_wanted(yard, images))
+    wanted = iter(_wanted(session, images))
     done = 0
     while some := list(islice(wanted, _A_FOLDER)):
-        done += _link_folder(yard, some)
+        done += _link_folder(session, some)
         progress("link images", done)
     return done
 
 
-def _wanted(yard: Yard, images: Iterable[OnDisk]) -> Iterator[tuple[int, OnDisk]]:
-    seen: set[int] = set()
-    query = "SELECT id, state FROM urls WHERE url = ?"
+def share(workspace: Workspace, other: Workspace, *, progress: Progress = silent) -> dict[str, int]:
+    """Link the images of ``other`` whose URLs this workspace's matches name, with what it knows of them.
+
+    Consent was judged when ``other`` fetched them, and its evidence comes along; this workspace's own
+    blocklist and smallest side decide anew. ``other`` may be downloading meanwhile; it isn't changed. Returns
+    the counts of indexer.download.download. InputError where ``other`` has no ledger, or packed its images
+    with another resize.
+    """
+    if workspace.root == other.root:
+        raise InputError(f"{other.root} is this workspace itself; name another one to share images with")
+    if not other.ledger_path.is_file():
+        raise InputError(f"{other.root} has downloaded nothing yet; run captrawl -C {other.root} download")
+    with open_session(workspace) as session:
+        with Ledger(other.ledger_path, read_only=True) as theirs:
+            _check_resize(theirs, other, session.settings.resize)
+            link_images(session, _images(theirs, other, session.rules.min_side), progress=progress)
+        return finish(session)
+
+
+def _wanted(session: DownloadSession, images: Iterable[OnDisk]) -> Iterator[tuple[int, OnDisk]]:
+    taken: set[int] = set()
     for image in images:
-        found = yard.ledger.database.execute(query, (image.url,)).fetchone()
-        if found and found[1] in _TAKEN_FROM and found[0] not in seen:
-            seen.add(found[0])
-            yield found[0], image
+        row = session.ledger.find(image.url)
+        if row and row[1] in WITHOUT_IMAGE and row[0].id not in taken:
+            taken.add(row[0].id)
+            yield row[0].id, image
 
 
-def _link_folder(yard: Yard, images: list[tuple[int, OnDisk]]) -> int:
-    number = max(yard.shards.numbers(), default=-1) + 1
-    folder = yard.shards.temporary / "linked" / shard_name(number)
+def _link_folder(session: DownloadSession, images: list[tuple[int, OnDisk]]) -> int:
+    number = max(session.shards.numbers(), default=-1) + 1
+    folder = session.shards.temporary / "linked" / shard_name(number)
     shutil.rmtree(folder, ignore_errors=True)
     packed: dict[str, PackedFile] = {}
-    answers: list[Answer] = []
+    results: list[FetchResult] = []
     for id_, image in images:
         body = image.body
-        blocked = yard.rules.blocklist.blocks_bytes(body.sha256, body.sha1, body.md5)
+        blocked = session.rules.blocklist.blocks_bytes(body.sha256, body.sha1, body.md5)
         reason = Reason.BLOCKED_HASH.value if blocked else image.reason
-        answers.append(Answer(id_, reason=reason, consent=image.consent, body=body))
-        if not reason and body.sha256 not in packed and yard.ledger.expects(body.sha256):
+        results.append(FetchResult(id_, reason=reason, consent=image.consent, body=body))
+        if not reason and body.sha256 not in packed and session.ledger.expects(body.sha256):
             name = f"{shard_name(number)}{len(packed):04d}{image.path.suffix.lower()}"
-            _link(image.path, folder / name)
+            try:
+                link(image.path, folder / name)
+            except OSError as error:
+                raise DownloadError(f"{image.path} can't be copied to {folder} ({error.strerror})") from error
             path = f"images/{shard_name(number)}/{name}"
             packed[body.sha256] = PackedFile(body.sha256, path, *image.size)
     if packed:
-        folder.replace(yard.shards.images / folder.name)
-    yard.ledger.settle(answers, retries=0, retry_after=0.0)
-    yard.ledger.pack(list(packed.values()))
-    return sum(not answer.reason for answer in answers)
+        folder.replace(session.shards.images / folder.name)
+    session.ledger.settle(results, retries=0, retry_after=0.0)
+    session.ledger.pack(list(packed.values()))
+    return sum(not result.reason for result in results)
 
 
-def _link(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        target.hardlink_to(source)
-    except OSError:
-        try:
-            shutil.copy2(source, target)
-        except OSError as error:
-            raise DownloadError(f"{source} can't be copied to {target.parent} ({error.strerror})") from error
+def _check_resize(theirs: Ledger, other: Workspace, resize: int) -> None:
+    packed = int(theirs.meta("resize", "0"))
+    if packed != resize:
+        raise InputError(
+            f"{other.root} packed its images with resize={packed}, this workspace says {resize}; "
+            "set [download] resize alike, or download them here"
+        )
+
+
+def _images(theirs: Ledger, other: Workspace, min_side: int) -> Iterator[OnDisk]:
+    """The images of ``other`` that are there; those too small for this workspace with the reason."""
+    for url, path, width, height, sha256, sha1, md5, size, *came, consent in theirs.packed_images():
+        file = other.root / path
+        if not file.is_file():
+            continue
+        side = (came[0] or width or 0, came[1] or height or 0)
+        reason = Reason.TOO_SMALL.value if min(side) < min_side else ""
+        body = Body(sha256, sha1, md5, size or 0, *side)
+        yield OnDisk(url, file, (width or 0, height or 0), body, consent or "", reason=reason)

@@ -1,4 +1,4 @@
-"""Settings that changed since the ledger's rows were judged: which rows they judge anew.
+"""Which rows of the ledger are judged anew because the settings changed since.
 
 A refusal or a failure is never asked again by itself. But a row that only a setting kept away (an address
 check since lifted, a blocklist since corrected, a limit since moved, a retry since allowed) is queued, and
@@ -7,64 +7,45 @@ what a blocklist names now is refused, packed or not.
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 from ..fetch.blocklist import Blocklist
 from ..fetch.fetcher import Rules
 from ..fetch.urls import host_of
 from ..ledger import Ledger
-from ..reasons import Reason, is_transient
+from ..outcomes import Reason
 
-_AGAIN = "UPDATE urls SET state = 'queued', reason = NULL, attempts = 0, next_try = 0 WHERE "
-_RETRY = "UPDATE urls SET state = 'queued' WHERE state = 'failed' AND reason = ? AND attempts <= ?"
-_REFUSE = "UPDATE urls SET state = 'refused', reason = ? WHERE id = ?"
 _BLOCKED = (Reason.BLOCKED_URL, Reason.BLOCKED_HOST, Reason.BLOCKED_UID, Reason.BLOCKED_HASH)
 
 
-def review(ledger: Ledger, rules: Rules, *, retries: int, root: Path) -> None:
+def apply_settings(ledger: Ledger, rules: Rules, *, retries: int, root: Path) -> None:
     """Judge the rows of ``ledger`` by the settings as they are now; ``root`` is the workspace."""
-    with ledger.transaction() as database:
+    with ledger.transaction():
         if rules.allow_private:
-            database.execute(_AGAIN + "reason = ?", (Reason.PRIVATE_ADDRESS,))
-        database.execute(
-            _AGAIN + "reason = ? AND min(width, height) >= ?", (Reason.TOO_SMALL, rules.min_side)
-        )
+            ledger.requeue(Reason.PRIVATE_ADDRESS)
+        ledger.requeue(Reason.TOO_SMALL, min_side=rules.min_side)
         if rules.max_bytes > int(ledger.meta("max_bytes", str(rules.max_bytes))):
-            database.execute(_AGAIN + "reason = ?", (Reason.TOO_LARGE,))
-        _retry(database, retries)
-        _block(database, rules.blocklist, ledger)
+            ledger.requeue(Reason.TOO_LARGE)
+        ledger.requeue_transient(retries)
+        _block(ledger, rules.blocklist)
         ledger.note(max_bytes=str(rules.max_bytes), blocklist=rules.blocklist.digest())
     _unlink_orphans(ledger, root)
 
 
-def _retry(database: sqlite3.Connection, retries: int) -> None:
-    """Queue what failed in passing and has attempts left by now."""
-    query = "SELECT DISTINCT reason FROM urls WHERE state = 'failed' AND attempts <= ?"
-    for (reason,) in database.execute(query, (retries,)).fetchall():
-        if is_transient(reason):
-            database.execute(_RETRY, (reason, retries))
-
-
-def _block(database: sqlite3.Connection, blocklist: Blocklist, ledger: Ledger) -> None:
+def _block(ledger: Ledger, blocklist: Blocklist) -> None:
     """Refuse every row that ``blocklist`` names, and queue those it names no longer."""
     unchanged = ledger.meta("blocklist", Blocklist().digest()) == blocklist.digest()
     if unchanged and ledger.meta("reviewed") == ledger.meta("taken_in"):
         return
-    columns = "id, url, reason, blocked, sha256, sha1, md5"
-    marks = ", ".join("?" * len(_BLOCKED))
-    narrow = "" if blocklist != Blocklist() else f" WHERE reason IN ({marks})"
-    rows = database.execute(f"SELECT {columns} FROM urls{narrow}", _BLOCKED if narrow else ())  # noqa: S608
     refused: list[tuple[Reason, int]] = []
-    freed: list[tuple[int]] = []
-    for id_, url, reason, blocked, *hashes in rows:
+    freed: list[int] = []
+    for id_, url, reason, blocked, *hashes in ledger.identities(() if blocklist != Blocklist() else _BLOCKED):
         why = _why(blocklist, url, blocked == ledger.generation, hashes)
         if why is not None and why != reason:
             refused.append((why, id_))
         elif why is None and reason in _BLOCKED:
-            freed.append((id_,))
-    database.executemany(_REFUSE, refused)
-    database.executemany(_AGAIN + "id = ?", freed)
+            freed.append(id_)
+    ledger.refuse(refused, freed)
     ledger.note(reviewed=ledger.meta("taken_in"))
 
 

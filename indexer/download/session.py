@@ -1,9 +1,8 @@
-"""What a download works on: the ledger, the spool and the folders, opened under one lock, made to agree."""
+"""A download's ledger, spool and folders, opened under one lock and checked against one another."""
 
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 
 from ...core.errors import DownloadError, MissingExtraError, WorkspaceError
 from ...core.files import digest
+from ...core.parallel import cores
 from ...workspace.settings import DownloadSettings
 from ...workspace.stages import StageFacts
 from ...workspace.workspace import Workspace
@@ -18,11 +18,11 @@ from ..fetch.blocklist import Blocklist, load_blocklist
 from ..fetch.fetcher import Rules, agent_name
 from ..ledger import Ledger
 from ..pack.folders import Shards
-from ..pack.pool import Packing, PackSettings
-from ..pack.queue import PackLine
+from ..pack.pool import PackPool, PackSettings
+from ..pack.queue import PackQueue
 from ..pack.spool import Spool
-from .enqueue import matches_digest, take_in
-from .requeue import review
+from .enqueue import enqueue_matches, matches_digest
+from .requeue import apply_settings
 
 DOWNLOAD = StageFacts(
     "download",
@@ -34,8 +34,8 @@ _NEEDED = ("PIL", "aiohttp", "img2dataset")
 
 
 @dataclass(frozen=True, slots=True)
-class Yard:
-    """Everything a download works on, opened and brought together."""
+class DownloadSession:
+    """What a download reads and writes, open and consistent."""
 
     workspace: Workspace
     settings: DownloadSettings
@@ -47,8 +47,8 @@ class Yard:
 
 
 @contextmanager
-def opened(workspace: Workspace) -> Generator[Yard]:
-    """The yard of ``workspace``, locked, its ledger filled from the matches and judged by the settings."""
+def open_session(workspace: Workspace) -> Generator[DownloadSession]:
+    """``workspace`` locked for a download: its ledger filled from the matches and judged by the settings."""
     _check_extras()
     if not workspace.matches_path.is_file():
         raise WorkspaceError(
@@ -68,36 +68,35 @@ def opened(workspace: Workspace) -> Generator[Yard]:
         _check_resize(ledger, settings.resize)
         spool, shards = Spool(workspace.images_folder / "spool"), Shards(workspace.images_folder)
         inputs = inputs_of(workspace, settings)
-        taken = digest([inputs["urls"], sorted(blocklist.uids)])
+        contents = digest([inputs["urls"], sorted(blocklist.uids)])
         ledger.release()
-        take_in(ledger, workspace.matches_path, digest=taken, blocked_uids=blocklist.uids)
+        enqueue_matches(ledger, workspace.matches_path, digest=contents, blocked_uids=blocklist.uids)
         shards.tidy(ledger, spool)
-        review(ledger, rules, retries=settings.retries, root=workspace.root)
-        yield Yard(workspace, settings, rules, ledger, spool, shards, inputs)
+        apply_settings(ledger, rules, retries=settings.retries, root=workspace.root)
+        yield DownloadSession(workspace, settings, rules, ledger, spool, shards, inputs)
 
 
 @contextmanager
-def pack_line(yard: Yard, *, settings: PackSettings | None = None) -> Generator[PackLine]:
-    """The packing side of ``yard``, one worker started ahead; its workers end with the block."""
-    chosen = settings or PackSettings(resize=yard.settings.resize)
-    packing = Packing(yard.shards.temporary, yard.spool.folder, chosen)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    packers = yard.settings.processes or cores
-    line = PackLine(yard.ledger, yard.spool, yard.shards, packing=packing, packers=packers)
+def pack_queue(session: DownloadSession, *, settings: PackSettings | None = None) -> Generator[PackQueue]:
+    """The queue of images to pack, one worker started ahead; the workers end with the block."""
+    settings = settings or PackSettings(resize=session.settings.resize)
+    pool = PackPool(session.shards.temporary, session.spool.folder, settings)
+    packers = session.settings.processes or cores()
+    queue = PackQueue(session.ledger, session.spool, session.shards, pool=pool, packers=packers)
     try:
-        if line.images or yard.ledger.queued():
-            packing.warm()
-        yield line
+        if queue.images or session.ledger.queued():
+            pool.warm()
+        yield queue
     finally:
-        line.close()
-        shutil.rmtree(yard.shards.temporary, ignore_errors=True)
+        queue.close()
+        shutil.rmtree(session.shards.temporary, ignore_errors=True)
 
 
-def conclude(yard: Yard) -> dict[str, int]:
+def finish(session: DownloadSession) -> dict[str, int]:
     """Write images.parquet, note the stage as done, and count."""
-    workspace, counts = yard.workspace, yard.ledger.counts()
-    yard.ledger.export(workspace.images_path)
-    DOWNLOAD.record(workspace, yard.inputs, counts, {"matches": _stamp(workspace)})
+    workspace, counts = session.workspace, session.ledger.counts()
+    session.ledger.export(workspace.images_path)
+    DOWNLOAD.record(workspace, session.inputs, counts, {"matches": _stamp(workspace)})
     return counts
 
 
@@ -126,10 +125,10 @@ def blocklist_of(workspace: Workspace, settings: DownloadSettings) -> Blocklist:
 
 def _stamp(workspace: Workspace) -> list[int]:
     try:
-        found = workspace.matches_path.stat()
+        status = workspace.matches_path.stat()
     except FileNotFoundError:
         return []
-    return [found.st_ino, found.st_size, found.st_mtime_ns]
+    return [status.st_ino, status.st_size, status.st_mtime_ns]
 
 
 def _check_extras() -> None:

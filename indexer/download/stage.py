@@ -15,12 +15,12 @@ from ...core.records import Progress, silent
 from ...workspace.stages import Stage
 from ...workspace.workspace import StageStatus, State, Workspace
 from ..fetch.addresses import Resolver
-from ..fetch.fetcher import Fetcher, open_session
+from ..fetch.fetcher import Fetcher, open_client
 from ..ledger import Ledger
 from ..reasons import Reason
 from .adopt import adopt
 from .crawl import Crawl, Pace, in_flight_limit
-from .session import DOWNLOAD, Yard, conclude, inputs_of, opened, pack_line
+from .session import DOWNLOAD, DownloadSession, finish, inputs_of, open_session, pack_queue
 from .url_plan import plan_only
 
 __all__ = ["adopt", "download", "download_status", "plan_only"]
@@ -52,7 +52,7 @@ def download_status(workspace: Workspace) -> StageStatus:
         return DOWNLOAD.missing()
     record = workspace.recorded(DOWNLOAD.name)
     inputs = inputs_of(workspace, workspace.settings().download)
-    with Ledger(workspace.ledger_path) as ledger:
+    with Ledger(workspace.ledger_path, read_only=True) as ledger:
         counts = ledger.counts()
     if record is None:
         return StageStatus(DOWNLOAD.name, State.PARTIAL, counts, "begun and not finished")
@@ -76,24 +76,24 @@ DOWNLOAD_STAGE = Stage(
 
 
 def _download(workspace: Workspace, progress: Progress, resolver: Resolver | None) -> dict[str, int]:
-    with opened(workspace) as yard:
-        settings = yard.settings
+    with open_session(workspace) as session:
+        settings = session.settings
         if not settings.contact:
             logger.warning("[download] contact is empty: site owners have no way to write to you")
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         pace = Pace(in_flight_limit(settings.threads, files), settings.retries, settings.retry_after)
-        with pack_line(yard) as line:
-            if yard.ledger.queued():
-                crawl = Crawl(yard.ledger, yard.spool, line, pace=pace, progress=progress)
-                asyncio.run(_crawl(crawl, yard, resolver))
-            line.finish(progress)
-        return conclude(yard)
+        with pack_queue(session) as queue:
+            if session.ledger.queued():
+                crawl = Crawl(session.ledger, session.spool, queue, pace=pace, progress=progress)
+                asyncio.run(_crawl(crawl, session, resolver))
+            queue.finish(progress)
+        return finish(session)
 
 
-async def _crawl(crawl: Crawl, yard: Yard, resolver: Resolver | None) -> None:
-    session, guarded = open_session(yard.rules, resolver)
+async def _crawl(crawl: Crawl, session: DownloadSession, resolver: Resolver | None) -> None:
+    client, guarded = open_client(session.rules, resolver)
     try:
-        async with session:
-            await crawl.run(Fetcher(session, crawl.hosts, yard.spool, yard.rules))
+        async with client:
+            await crawl.run(Fetcher(client, crawl.hosts, session.spool, session.rules))
     finally:
         await guarded.close()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,7 +15,7 @@ from ...workspace.workspace import Workspace
 from ..fetch.addresses import is_public
 from ..fetch.urls import LinkError, parse_link
 from .enqueue import matched_batches
-from .session import opened
+from .session import open_session
 
 PLAN_SCHEMA = pa.schema(
     [
@@ -22,14 +24,8 @@ PLAN_SCHEMA = pa.schema(
         pa.field("class", pa.list_(pa.int64()), nullable=False),  # ascending
     ]
 )
-"""urls.parquet: a URL that is still to be asked a line, sorted by URL."""
-
-_ROWS_AT_ONCE = 50_000
-_TABLE = "CREATE TEMP TABLE plan (url TEXT, class INTEGER, uid INTEGER, priority INTEGER)"
-_PLAN = """
-SELECT p.url, p.uid, min(p.priority), group_concat(DISTINCT p.class) FROM plan p
-    JOIN urls u ON u.url = p.url AND u.state = 'queued' GROUP BY p.url ORDER BY p.url
-"""
+"""urls.parquet: a line for each URL that is still to be asked, sorted by URL."""
+_COLUMNS = ["url", "class_id", "uid", "priority"]
 
 
 def plan_only(workspace: Workspace) -> Path:
@@ -39,29 +35,28 @@ def plan_only(workspace: Workspace) -> Path:
     captrawl wouldn't: other schemes and ports, literal private addresses.
     """
     path = workspace.root / "urls.parquet"
-    with opened(workspace) as yard:
-        database = yard.ledger.database
-        database.execute(_TABLE)
-        names = ["url", "class_id", "uid", "priority"]
-        for batch in matched_batches(workspace.matches_path, names):
-            rows = batch.filter(batch.column("url").is_valid())
-            values = zip(*(rows[name].to_pylist() for name in names), strict=True)
-            database.executemany("INSERT INTO plan VALUES (?, ?, ?, ?)", values)
-        found = database.execute(_PLAN)
+    with open_session(workspace) as session:
+        batches = (_matched(batch) for batch in matched_batches(workspace.matches_path, _COLUMNS))
         with atomic(path) as temporary, pq.ParquetWriter(temporary, PLAN_SCHEMA) as writer:
-            while rows := found.fetchmany(_ROWS_AT_ONCE):
-                kept = [row for row in rows if _would_ask(row[0], allow_private=yard.rules.allow_private)]
-                classes = [sorted(map(int, row[3].split(","))) for row in kept]
-                columns = [[row[0] for row in kept], [row[1] for row in kept], classes]
-                planned = [
+            for rows in session.ledger.plan(batches):
+                allowed = [row for row in rows if _may_ask(row[0], allow_private=session.rules.allow_private)]
+                classes = [sorted(map(int, row[3].split(","))) for row in allowed]
+                columns = [[row[0] for row in allowed], [row[1] for row in allowed], classes]
+                arrays = [
                     pa.array(values, kind) for values, kind in zip(columns, PLAN_SCHEMA.types, strict=True)
                 ]
-                writer.write_table(pa.Table.from_arrays(planned, schema=PLAN_SCHEMA))
+                writer.write_table(pa.Table.from_arrays(arrays, schema=PLAN_SCHEMA))
     return path
 
 
-def _would_ask(url: str, *, allow_private: bool) -> bool:
-    """Whether nothing in ``url`` itself forbids to ask it."""
+def _matched(batch: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
+    """The batch's rows of _COLUMNS that have a URL."""
+    rows = batch.filter(batch.column("url").is_valid())
+    return zip(*(rows[name].to_pylist() for name in _COLUMNS), strict=True)
+
+
+def _may_ask(url: str, *, allow_private: bool) -> bool:
+    """Whether nothing in ``url`` itself forbids it."""
     try:
         link = parse_link(url)
         return allow_private or is_public(str(ipaddress.ip_address(link.host)))

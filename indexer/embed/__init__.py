@@ -1,1 +1,9 @@
-"""indexer/embed."""
+"""The embed and vectors stages: images and captions → unit vectors → FAISS indices.
+
+stage          the embed stage and its status
+rows           which rows are still to be embedded
+writer         rows → shards of embeddings/<model>/
+verify         imported vectors compared with their model
+faiss_index    the vectors stage: embeddings → indices
+recall         how well an inexact index finds what is nearest
+"""

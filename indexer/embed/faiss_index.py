@@ -66,9 +66,9 @@ def build_vectors(workspace: Workspace, *, factory: str = "", progress: Progress
         folder = workspace.vectors_folder(model.slug)
         stored = Embeddings.open(workspace.embeddings_folder(model.slug))
         drop_leftovers(folder)
-        chosen = factory or _factory_now(folder, stored)
+        recipe = factory or _factory_now(folder, stored)
         if _misfit(folder, stored) or (factory and VectorsInfo.load(folder).factory != factory):
-            _build(folder, stored, chosen, progress)
+            _build(folder, stored, recipe, progress)
         info = VectorsInfo.load(folder)
         counts = {"rows": info.rows}
         details = {"factory": info.factory, "recall": info.recall, "dimension": info.dimension}
@@ -166,14 +166,14 @@ def _build(folder: Path, stored: Embeddings, factory: str, progress: Progress) -
             recall[where] = tune(faiss, index, matrix, sample_queries(others))
         with atomic(path) as temporary:
             _write(faiss, index, temporary)
-    made = stored.info
+    source = stored.info
     VectorsInfo(
-        name=made.name,
-        pretrained=made.pretrained,
-        weights=made.weights,
-        dimension=made.dimension,
+        name=source.name,
+        pretrained=source.pretrained,
+        weights=source.weights,
+        dimension=source.dimension,
         metric=METRIC,
-        precision=made.precision,
+        precision=source.precision,
         rows=stored.rows,
         content=content_of(stored, stored.rows),
         factory=factory,
@@ -194,11 +194,11 @@ def _misfit(folder: Path, stored: Embeddings) -> str:
     """Why the indices of ``folder`` aren't those of ``stored``; "" where they are."""
     if not all((folder / name).is_file() for name in ("index.json", *(f"{where}.faiss" for where in WHERE))):
         return "not built yet"
-    info, made = VectorsInfo.load(folder), stored.info
-    if (info.name, info.pretrained, info.weights) != (made.name, made.pretrained, made.weights):
-        return f"built from {info.name} ({info.weights[:12]}…), the embeddings are of {made.name}"
-    if (info.dimension, info.precision) != (made.dimension, made.precision):
-        return f"built from {info.precision} vectors, the embeddings hold {made.precision}"
+    info, source = VectorsInfo.load(folder), stored.info
+    if (info.name, info.pretrained, info.weights) != (source.name, source.pretrained, source.weights):
+        return f"built from {info.name} ({info.weights[:12]}…), the embeddings are of {source.name}"
+    if (info.dimension, info.precision) != (source.dimension, source.precision):
+        return f"built from {info.precision} vectors, the embeddings hold {source.precision}"
     if info.rows != stored.rows:
         return f"{info.rows:,} rows are indexed, {stored.rows:,} are embedded"
     return "" if info.content == content_of(stored, stored.rows) else "other rows are embedded"
@@ -208,9 +208,9 @@ def _is_extension(folder: Path, stored: Embeddings) -> bool:
     """Whether ``stored`` only has rows beside those that the indices of ``folder`` were built from."""
     if not (folder / "index.json").is_file():
         return False
-    info, made = VectorsInfo.load(folder), stored.info
+    info, source = VectorsInfo.load(folder), stored.info
     same = (info.name, info.pretrained, info.weights, info.dimension, info.precision) == (
-        made.name, made.pretrained, made.weights, made.dimension, made.precision,
+        source.name, source.pretrained, source.weights, source.dimension, source.precision,
     )  # fmt: skip
     return same and 0 < info.rows <= stored.rows and info.content == content_of(stored, info.rows)
 
@@ -238,6 +238,6 @@ def _is_exact(faiss: Any, index: Any) -> bool:
 def _training_rows(matrix: Matrix, lists: int) -> NDArray[np.float32]:
     """50 rows a list, at least 10,000: chosen with a fixed seed, in their order; no broken ones."""
     size = min(len(matrix), max(10_000, 50 * lists))
-    chosen = np.random.default_rng(SEED).choice(len(matrix), size, replace=False)
-    rows = matrix.take(np.sort(chosen).astype(np.int64))
+    places = np.random.default_rng(SEED).choice(len(matrix), size, replace=False)
+    rows = matrix.take(np.sort(places).astype(np.int64))
     return rows[np.isfinite(rows).all(axis=1)]

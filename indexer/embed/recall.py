@@ -37,10 +37,10 @@ def tune(faiss: Any, index: Any, matrix: Matrix, queries: NDArray[np.float32]) -
     while True:
         if lists is not None:
             lists.nprobe = probes
-        found = index.search(queries, min(RECALL_AT, len(matrix)))[1]
-        rows = np.maximum(found, 0)
+        places = index.search(queries, min(RECALL_AT, len(matrix)))[1]
+        rows = np.maximum(places, 0)
         exact = np.stack([matrix.take(some) @ query for some, query in zip(rows, queries, strict=True)])
-        recall = float(((exact >= least[:, None] - 1e-6) & (found >= 0)).mean())
+        recall = float(((exact >= least[:, None] - 1e-6) & (places >= 0)).mean())
         if recall >= GOOD_RECALL or probes >= most:
             return round(recall, 4)
         probes = min(2 * probes, most)

@@ -16,9 +16,7 @@ from ...core.records import EMBEDDED_SCHEMA
 from ...search.vectors.decode import MISSING_FILE
 from ...search.vectors.store import Embeddings
 from ...workspace.workspace import Workspace
-
-PACKED = "packed"
-"""The ledger's state of a usable image."""
+from ..outcomes import UrlState
 
 FAILED_SCHEMA = pa.schema(
     [
@@ -37,7 +35,7 @@ isn't committed belong to a run that was killed between the two writes, and don'
 NO_SHARD = -1
 
 
-def usable_rows(workspace: Workspace) -> pa.Table:
+def rows_to_embed(workspace: Workspace) -> pa.Table:
     """One row (EMBEDDED_SCHEMA) a distinct matched uid with a usable image, ascending by uid.
 
     Where several URLs share a uid, the bytewise smallest with an image stands. Streams matches.parquet;
@@ -47,7 +45,7 @@ def usable_rows(workspace: Workspace) -> pa.Table:
         if not path.is_file():
             raise WorkspaceError(f"{path} isn't there; run captrawl {stage} first")
     images = packed_images(workspace)
-    found: list[pa.Table] = []
+    tables: list[pa.Table] = []
     with pq.ParquetFile(workspace.matches_path) as source:
         for batch in source.iter_batches(1 << 18, columns=["uid", "url", "caption"]):
             rows = pa.Table.from_batches([batch])
@@ -55,10 +53,10 @@ def usable_rows(workspace: Workspace) -> pa.Table:
             here = pc.is_valid(at)
             rows, at = rows.filter(here), pc.drop_null(at)
             rows = rows.append_column("image_path", images["path"].take(at))
-            found.append(rows.append_column("sha256", images["sha256"].take(at)))
-    if not found:
+            tables.append(rows.append_column("sha256", images["sha256"].take(at)))
+    if not tables:
         return EMBEDDED_SCHEMA.empty_table()
-    rows = _first_of_each_uid(pa.concat_tables(found))
+    rows = _first_of_each_uid(pa.concat_tables(tables))
     return rows.cast(EMBEDDED_SCHEMA).combine_chunks()
 
 
@@ -77,7 +75,7 @@ def _first_of_each_uid(rows: pa.Table) -> pa.Table:
 def packed_images(workspace: Workspace) -> pa.Table:
     """url, path and sha256 of every usable image in images.parquet."""
     images = pq.read_table(workspace.images_path, columns=["url", "state", "path", "sha256"])
-    good = pc.and_(pc.equal(images["state"], PACKED), pc.is_valid(images["path"]))
+    good = pc.and_(pc.equal(images["state"], UrlState.PACKED), pc.is_valid(images["path"]))
     return images.filter(pc.and_(good, pc.is_valid(images["sha256"]))).drop_columns(["state"])
 
 

@@ -1,6 +1,6 @@
 """The embed stage: images and captions → embeddings/<model>/.
 
-Which model, whether its vectors may join those in the folder, and how far the folder is; filler.py fills it.
+Which model, whether its vectors may join those in the folder, and how far the folder is; writer.py fills it.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from ...search.vectors.models import ModelId, fingerprint, model_of
 from ...search.vectors.store import INFO, Embeddings, EmbeddingsInfo, count_shards, drop_shards, whole_shards
 from ...workspace.stages import Stage, StageFacts
 from ...workspace.workspace import StageStatus, State, Workspace
-from . import rows as usable
+from .rows import forgive_missing, load_failed, remaining_rows, rows_to_embed
 from .verify import confirm_imported
-from .writer import Filler
+from .writer import EmbeddingWriter
 
 EMBED = StageFacts(
     "embed",
@@ -39,11 +39,11 @@ EMBED = StageFacts(
     ("model",),
 )
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class EmbeddingTarget:
     """What the vectors must be made with; ``weights`` is "" while a hub's model isn't loaded."""
 
     model: ModelId
@@ -55,9 +55,9 @@ class Target:
         if not (folder / INFO).is_file():
             return ""
         info = EmbeddingsInfo.load(folder)
-        given = ModelId(info.name, info.pretrained)
-        if given != self.model:
-            return f"{folder} holds vectors of {given}, the settings ask for {self.model}"
+        model = ModelId(info.name, info.pretrained)
+        if model != self.model:
+            return f"{folder} holds vectors of {model}, the settings ask for {self.model}"
         if info.precision != self.precision:
             return f"{folder} holds {info.precision} vectors, the settings ask for {self.precision}"
         if self.weights and info.weights and info.weights != self.weights:
@@ -76,16 +76,16 @@ def embed(workspace: Workspace, *, replace: bool = False, progress: Progress = s
     """
     settings = workspace.settings().model
     with workspace.locked(EMBED.name):
-        target = Target(model_of(workspace), fingerprint(model_of(workspace)), settings.precision)
+        target = EmbeddingTarget(model_of(workspace), fingerprint(model_of(workspace)), settings.precision)
         folder = workspace.embeddings_folder(target.model.slug)
         staging = folder.with_name(f".{folder.name}.new")
-        wanted = usable.usable_rows(workspace)
+        wanted = rows_to_embed(workspace)
         _end_swap(folder, staging)
         _drop_broken(folder)
         if not target.misfit(folder) and _is_complete(workspace, folder, wanted):
             return _recorded(workspace, folder, target)
         encoder = load_encoder(target.model, device=settings.device, batch=settings.batch)
-        target = Target(target.model, encoder.weights, settings.precision)
+        target = EmbeddingTarget(target.model, encoder.weights, settings.precision)
         confirm_imported(workspace, folder, encoder)
         misfit = target.misfit(folder)
         if misfit and not replace:
@@ -100,7 +100,7 @@ def embed(workspace: Workspace, *, replace: bool = False, progress: Progress = s
             encoder.dimension,
             target.precision,
         )
-        Filler(workspace, into, info, encoder).fill(wanted, progress)
+        EmbeddingWriter(workspace, into, info, encoder).fill(wanted, progress)
         if misfit:
             folder.rename(folder.with_name(f".{folder.name}.old"))
             _end_swap(folder, staging)
@@ -125,14 +125,14 @@ def embed_status(workspace: Workspace) -> StageStatus:
     if whole < count_shards(folder):
         return StageStatus(EMBED.name, State.PARTIAL, {}, f"a file of shard {whole} is gone")
     counts = _counts(folder)
-    misfit = Target(model, weights, workspace.settings().model.precision).misfit(folder)
+    misfit = EmbeddingTarget(model, weights, workspace.settings().model.precision).misfit(folder)
     if misfit:
         return StageStatus(EMBED.name, State.STALE, counts, misfit)
     stored = Embeddings.open(folder)
     if not stored.info.weights:
         return StageStatus(EMBED.name, State.PARTIAL, counts, "imported, not yet compared with the model")
-    wanted = usable.usable_rows(workspace)
-    missing = usable.remaining_rows(wanted, stored, usable.load_failed(folder, stored.shards)).num_rows
+    wanted = rows_to_embed(workspace)
+    missing = remaining_rows(wanted, stored, load_failed(folder, stored.shards)).num_rows
     if missing:
         state = State.PARTIAL if stored.rows else State.MISSING
         return StageStatus(
@@ -153,15 +153,17 @@ def _is_complete(workspace: Workspace, folder: Path, wanted: pa.Table) -> bool:
     if not (folder / INFO).is_file() or not EmbeddingsInfo.load(folder).weights:
         return False
     stored = Embeddings.open(folder)
-    usable.forgive_missing(workspace, folder, wanted, stored.shards)
-    return not usable.remaining_rows(wanted, stored, usable.load_failed(folder, stored.shards)).num_rows
+    forgive_missing(workspace, folder, wanted, stored.shards)
+    return not remaining_rows(wanted, stored, load_failed(folder, stored.shards)).num_rows
 
 
 def _drop_broken(folder: Path) -> None:
     """Delete the shards from the first that lacks a file, so that its rows are embedded again."""
-    whole, there = whole_shards(folder), count_shards(folder)
-    if whole < there:
-        log.warning("a file of shard %d in %s is gone: it is made anew, with those behind it", whole, folder)
+    whole, number = whole_shards(folder), count_shards(folder)
+    if whole < number:
+        logger.warning(
+            "a file of shard %d in %s is gone: it is made anew, with those behind it", whole, folder
+        )
     drop_shards(folder, whole)
 
 
@@ -171,11 +173,11 @@ def _counts(folder: Path) -> dict[str, int]:
         "rows": stored.rows,
         "images": pc.count_distinct(stored.metadata["sha256"]).as_py(),
         "captions": pc.count_distinct(pc.fill_null(stored.metadata["caption"], "")).as_py(),
-        "failed": usable.load_failed(folder, stored.shards).num_rows,
+        "failed": load_failed(folder, stored.shards).num_rows,
     }
 
 
-def _recorded(workspace: Workspace, folder: Path, target: Target) -> dict[str, int]:
+def _recorded(workspace: Workspace, folder: Path, target: EmbeddingTarget) -> dict[str, int]:
     info = EmbeddingsInfo.load(folder)
     counts = _counts(folder)
     inputs = {

@@ -1,4 +1,4 @@
-"""Vectors that came from elsewhere, held against the model that is said to have made them."""
+"""Imported vectors, compared with the model that is said to have made them."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ def confirm_imported(workspace: Workspace, folder: Path, encoder: Encoder) -> No
 
 def _cosines(workspace: Workspace, stored: Embeddings, encoder: Encoder) -> dict[str, float]:
     """The mean cosine of stored and new vectors, of captions and of images; {} where there is no row."""
-    told = np.flatnonzero(pc.is_valid(stored.metadata["caption"]).to_numpy())
-    if not len(told):
+    captioned = np.flatnonzero(pc.is_valid(stored.metadata["caption"]).to_numpy())
+    if not len(captioned):
         return {}
-    rows = np.unique(told[np.linspace(0, len(told) - 1, CHECKED).astype(np.int64)]).astype(np.int64)
+    rows = np.unique(captioned[np.linspace(0, len(captioned) - 1, CHECKED).astype(np.int64)]).astype(np.int64)
     some = stored.metadata.take(rows)
     captions = encoder.encode_texts(some["caption"].to_pylist())
     cosines = {"caption": float((captions * stored.captions.take(rows)).sum(axis=1).mean())}
     files = [workspace.root / path for path in cast("list[str]", some["image_path"].to_pylist())]
     old = stored.images.take(rows)
     with contextlib.closing(encoder.image_batches(files)) as batches:
-        found = [(batch.vectors * old[batch.indices]).sum(axis=1) for batch in batches]
-    products = np.concatenate(found)
+        cosines_by_batch = [(batch.vectors * old[batch.indices]).sum(axis=1) for batch in batches]
+    products = np.concatenate(cosines_by_batch)
     return {**cosines, "image": float(products.mean())} if len(products) else cosines

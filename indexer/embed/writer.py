@@ -31,12 +31,12 @@ from ...search.vectors.store import (
     write_shard,
 )
 from ...workspace.workspace import Workspace
-from . import rows as usable
+from .rows import NO_SHARD, add_failed, forgive_missing, load_failed, remaining_rows
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
-Shown = Callable[[int], None]
-"""Told how many rows of the shard are done."""
+RowsDone = Callable[[int], None]
+"""Takes how many rows of the shard are done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Distinct:
 
 
 @dataclass(frozen=True, slots=True)
-class Filler:
+class EmbeddingWriter:
     """Fills ``folder`` (model.json = ``info``) with the encoder's vectors."""
 
     workspace: Workspace
@@ -70,61 +70,61 @@ class Filler:
         drop_leftovers(self.folder)
         if not (self.folder / INFO).is_file():
             self.info.save(self.folder)
-        usable.forgive_missing(self.workspace, self.folder, wanted, count_shards(self.folder))
+        forgive_missing(self.workspace, self.folder, wanted, count_shards(self.folder))
         total = wanted.num_rows
         while True:
             stored = Embeddings.open(self.folder)
-            failed = usable.load_failed(self.folder, stored.shards)
-            rows = usable.remaining_rows(wanted, stored, failed)
+            failed = load_failed(self.folder, stored.shards)
+            rows = remaining_rows(wanted, stored, failed)
             done = total - rows.num_rows
             progress("embed", done, total)
             if not rows.num_rows:
                 return
 
-            def shown(rows_done: int, *, before: int = done) -> None:
+            def report(rows_done: int, *, before: int = done) -> None:
                 progress("embed", before + rows_done, total)
 
-            self._shard(stored, rows.slice(0, shard_rows(stored.shards)), failed, shown)
+            self._shard(stored, rows.slice(0, shard_rows(stored.shards)), failed, report)
 
-    def _shard(self, stored: Embeddings, rows: pa.Table, failed: pa.Table, shown: Shown) -> None:
+    def _shard(self, stored: Embeddings, rows: pa.Table, failed: pa.Table, report: RowsDone) -> None:
         """Embed ``rows`` and write them as the next shard, less those whose image can't be decoded."""
         images = Distinct.of(rows["sha256"])
         paths: Any = rows.take(images.first)["image_path"].to_pylist()
-        vectors, reasons = self._images(stored, images, paths, shown)
+        vectors, reasons = self._images(stored, images, paths, report)
         bad = np.zeros(len(paths), dtype=bool)
         bad[list(reasons)] = True
-        kept = ~bad[images.of_row]
-        shard = stored.shards if kept.any() else usable.NO_SHARD
+        decodable = ~bad[images.of_row]
+        shard = stored.shards if decodable.any() else NO_SHARD
         if reasons:
-            log.warning(
+            logger.warning(
                 "%d images can't be decoded; %s says why", len(reasons), self.folder / "failed.parquet"
             )
             entries = [
                 {"sha256": images.values[at].as_py(), "path": paths[at], "reason": reason, "shard": shard}
                 for at, reason in sorted(reasons.items())
             ]
-            usable.add_failed(self.folder, failed, entries)
-        if shard == usable.NO_SHARD:
+            add_failed(self.folder, failed, entries)
+        if shard == NO_SHARD:
             return
-        rows = rows.filter(pa.array(kept))
+        rows = rows.filter(pa.array(decodable))
         captions = self._captions(stored, rows["caption"])
-        write_shard(self.folder, shard, rows, images=vectors[images.of_row[kept]], captions=captions)
+        write_shard(self.folder, shard, rows, images=vectors[images.of_row[decodable]], captions=captions)
 
     def _images(
-        self, stored: Embeddings, images: Distinct, paths: list[str], shown: Shown
+        self, stored: Embeddings, images: Distinct, paths: list[str], report: RowsDone
     ) -> tuple[NDArray[Any], dict[int, str]]:
         """(a vector a distinct image, the images that have none → reason)."""
         vectors = np.zeros((len(paths), self.info.dimension), self.info.precision)
         new = _copy_known(vectors, images.values, stored.metadata["sha256"], stored.images)
         files = [self.workspace.root / paths[at] for at in new.tolist()]
         reasons: dict[int, str] = {}
-        seen = 0
+        finished = 0
         with contextlib.closing(self.encoder.image_batches(files)) as batches:
             for batch in batches:
                 vectors[new[batch.indices]] = batch.vectors
                 reasons.update({int(new[at]): reason for at, reason in batch.failed.items()})
-                seen += len(batch.indices) + len(batch.failed)
-                shown(seen * len(images.of_row) // len(paths))
+                finished += len(batch.indices) + len(batch.failed)
+                report(finished * len(images.of_row) // len(paths))
         return vectors, reasons
 
     def _captions(self, stored: Embeddings, column: pa.ChunkedArray[Any]) -> NDArray[Any]:

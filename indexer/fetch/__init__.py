@@ -1,1 +1,11 @@
-"""indexer/fetch."""
+"""One URL → its bytes, with deadlines, limits and consent.
+
+urls           a corpus's URL → one that can be asked, quoted as a browser would
+blocklist      what must not be fetched or kept
+addresses      which addresses and ports may be dialled
+host_queue     whose turn it is: two requests a host, pauses that hosts ask for
+consent        opt-out headers → a verdict
+body           reading a body: capped, unpacked, within a memory budget
+errors         errors of aiohttp and the system → reasons
+fetcher        all of it together: the only place that opens a connection
+"""

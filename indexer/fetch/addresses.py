@@ -100,7 +100,7 @@ class GuardedResolver:
         if host in self._dead:
             raise NoSuchHostError(host)
         try:
-            found = await self._inner.resolve(host, port, family)
+            entries = await self._inner.resolve(host, port, family)
         except UnicodeError as error:  # a label that is empty or too long
             self._dead.add(host)
             raise NoSuchHostError(host) from error
@@ -110,9 +110,9 @@ class GuardedResolver:
             self._dead.add(host)
             raise NoSuchHostError(host) from error
         if self._allow_private:
-            return found
-        public = [entry for entry in found if is_public(entry["host"])]
-        if found and not public:
+            return entries
+        public = [entry for entry in entries if is_public(entry["host"])]
+        if entries and not public:
             raise ForbiddenAddressError
         return public
 

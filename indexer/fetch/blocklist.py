@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...core.errors import InputError
-from ..reasons import Reason
+from ..outcomes import Reason
 from .urls import LinkError, parse_link
 
 _KINDS = ("url", "host", "uid", "md5", "sha1", "sha256")
-_SAID = re.compile(rf"({'|'.join(_KINDS)})[\s,:]+(\S.*)", re.IGNORECASE)
+_LABELLED = re.compile(rf"({'|'.join(_KINDS)})[\s,:]+(\S.*)", re.IGNORECASE)
 _SHAPES = {
     "url": re.compile(r"https?:.+", re.IGNORECASE),
     "uid": re.compile(r"-?[0-9]{1,19}"),
@@ -67,18 +67,18 @@ class Blocklist:
 
 def load_blocklist(paths: Sequence[Path]) -> Blocklist:
     """Everything that the files name; InputError naming file and line where a line is none of the kinds."""
-    found: dict[str, set[str]] = {kind: set() for kind in _KINDS}
+    values: dict[str, set[str]] = {kind: set() for kind in _KINDS}
     for path in paths:
         try:
             with path.open(encoding="utf-8-sig") as lines:
-                _read(lines, path, found)
+                _read(lines, path, values)
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"blocklist {path} can't be read: {error}") from error
     return Blocklist(
-        frozenset(form for url in found["url"] for form in _forms(url)),
-        frozenset(host.removeprefix("*.").rstrip(".").lower() for host in found["host"]),
-        frozenset(map(int, found["uid"])),
-        frozenset(value.lower() for kind in ("md5", "sha1", "sha256") for value in found[kind]),
+        frozenset(form for url in values["url"] for form in _forms(url)),
+        frozenset(host.removeprefix("*.").rstrip(".").lower() for host in values["host"]),
+        frozenset(map(int, values["uid"])),
+        frozenset(value.lower() for kind in ("md5", "sha1", "sha256") for value in values[kind]),
     )
 
 
@@ -90,17 +90,21 @@ def _forms(url: str) -> set[str]:
         return {url}
 
 
-def _read(lines: Iterable[str], path: Path, found: dict[str, set[str]]) -> None:
+def _read(lines: Iterable[str], path: Path, values: dict[str, set[str]]) -> None:
     for number, line in enumerate(lines, start=1):
         text = line.strip()
         if not text or text.startswith("#"):
             continue
-        said = _SAID.fullmatch(text)
-        kind = said[1].lower() if said else next((k for k, p in _SHAPES.items() if p.fullmatch(text)), "")
-        value = said[2].strip() if said else text
+        labelled = _LABELLED.fullmatch(text)
+        kind = (
+            labelled[1].lower()
+            if labelled
+            else next((k for k, p in _SHAPES.items() if p.fullmatch(text)), "")
+        )
+        value = labelled[2].strip() if labelled else text
         if not kind or (kind != "url" and not _SHAPES[kind].fullmatch(value)):
             raise InputError(
                 f"{path}:{number}: {text[:80]!r} is no URL, host, uid, md5, sha1 or sha256; "
                 "write one a line, or its kind and a blank before it"
             )
-        found[kind].add(value)
+        values[kind].add(value)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ..outcomes import Reason
 from ..pack.sniff import may_be_image
-from ..reasons import Reason
-from .budget import Share
 from .errors import FetchError
 
 if TYPE_CHECKING:
     import aiohttp
+
+MEMORY = 256_000_000
+"""Bytes of bodies that may be in memory at once."""
 
 _FIRST_SHARE = 65_536
 _ZLIB_OR_GZIP = 32 + zlib.MAX_WBITS
@@ -20,10 +24,12 @@ _ZLIB_OR_GZIP = 32 + zlib.MAX_WBITS
 Credit = Callable[[float], None]
 
 
-async def read_body(response: aiohttp.ClientResponse, share: Share, *, limit: int, credit: Credit) -> bytes:
+async def read_body(
+    response: aiohttp.ClientResponse, share: MemoryShare, *, limit: int, credit: Credit
+) -> bytes:
     """The unpacked body, at most ``limit`` bytes packed and unpacked; FetchError as soon as it can't be used.
 
-    Time spent waiting for memory is told to ``credit`` in seconds: the server isn't to blame for it.
+    Time spent waiting for memory goes to ``credit`` in seconds: the server isn't to blame for it.
     """
     declared = response.content_length
     if declared is not None and declared > limit:
@@ -40,8 +46,8 @@ async def read_body(response: aiohttp.ClientResponse, share: Share, *, limit: in
         if not judged and not may_be_image(body):
             raise FetchError(Reason.NOT_AN_IMAGE)
         judged = len(body) >= _FIRST_SHARE
-        if len(body) > share.held:
-            credit(await share.grow(min(max(len(body), 2 * share.held), limit)))
+        if len(body) > share.size:
+            credit(await share.grow(min(max(len(body), 2 * share.size), limit)))
     if unpack and not unpack.whole:
         raise FetchError(Reason.CONNECTION_LOST)
     if not may_be_image(body, whole=True):
@@ -87,3 +93,56 @@ def _unpacker(encoding: str) -> _Inflate | None:
     if name in {"gzip", "x-gzip", "deflate"}:
         return _Inflate()
     raise FetchError(Reason.ENCODING)
+
+
+class MemoryBudget:
+    """A number of bytes shared by all bodies in flight.
+
+    When it is spent, one body at a time may overdraw it, so that bodies that grow can't block each other for
+    good; the overdraft is at most one body's size limit.
+    """
+
+    def __init__(self, total: int = MEMORY) -> None:
+        self.free = total
+        self.favoured: MemoryShare | None = None
+        self.waiters: set[asyncio.Future[None]] = set()
+
+
+class MemoryShare:
+    """One body's part of a budget; give it back with :meth:`close`."""
+
+    def __init__(self, budget: MemoryBudget) -> None:
+        self._budget = budget
+        self.size = 0
+
+    async def grow(self, size: int) -> float:
+        """Hold at least ``size`` bytes; the seconds waited for them."""
+        need = size - self.size
+        if need <= 0:
+            return 0.0
+        started = time.monotonic()
+        budget = self._budget
+        while need > budget.free and budget.favoured is not self:
+            if budget.favoured is None:
+                budget.favoured = self
+                break
+            turn = asyncio.get_running_loop().create_future()
+            budget.waiters.add(turn)
+            try:
+                await turn
+            finally:
+                budget.waiters.discard(turn)
+        budget.free -= need
+        self.size = size
+        return time.monotonic() - started
+
+    def close(self) -> None:
+        """Give everything back."""
+        budget = self._budget
+        budget.free += self.size
+        self.size = 0
+        if budget.favoured is self:
+            budget.favoured = None
+        for turn in budget.waiters:
+            if not turn.done():
+                turn.set_result(None)

@@ -1,4 +1,4 @@
-"""(headers) → verdict with evidence: what a response says about machine learning, as pure functions.
+"""Response headers → a verdict with its evidence: what a response says about machine learning.
 
 Three response headers are read, each the most restrictive way its text allows: ``X-Robots-Tag`` (noai,
 noimageai, noindex, noimageindex, none, noml), TDMRep's ``tdm-reservation``, and ``Content-Usage`` (IETF
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ..reasons import Reason
+from ..outcomes import Reason
 
 
 class Signal(StrEnum):
@@ -62,7 +62,7 @@ _EVIDENCE_LENGTH = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ConsentVerdict:
     """Whether we may use a response, by which signal not, and the header lines it was judged by."""
 
     allowed: bool
@@ -70,7 +70,9 @@ class Verdict:
     evidence: str
 
 
-def judge(headers: Iterable[tuple[str, str]], *, honoured: frozenset[Signal] = frozenset(Signal)) -> Verdict:
+def judge(
+    headers: Iterable[tuple[str, str]], *, honoured: frozenset[Signal] = frozenset(Signal)
+) -> ConsentVerdict:
     """Judge a response by its header lines (name, value); names in any case, repeated lines all count.
 
     The evidence is the refusing line, or every consent line seen, cut to 500 characters; "" for silence.
@@ -83,9 +85,9 @@ def judge(headers: Iterable[tuple[str, str]], *, honoured: frozenset[Signal] = f
     for signal, values in lines.items():
         refusing = _REFUSED_BY[signal](values)
         if refusing is not None:
-            return Verdict(False, signal, _line(signal, refusing))
-    seen = "; ".join(_line(signal, value) for signal, values in lines.items() for value in values)
-    return Verdict(True, None, seen[:_EVIDENCE_LENGTH])
+            return ConsentVerdict(False, signal, _line(signal, refusing))
+    evidence = "; ".join(_line(signal, value) for signal, values in lines.items() for value in values)
+    return ConsentVerdict(True, None, evidence[:_EVIDENCE_LENGTH])
 
 
 def robots_refusal(values: Sequence[str]) -> str | None:

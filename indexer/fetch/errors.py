@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import email.utils
 import errno
 import ssl
-import time
 
 from ...core.errors import DownloadError
-from ..reasons import Reason
+from ..outcomes import Reason
 from .addresses import ForbiddenAddressError, NoSuchHostError
 
 # The machine's own limits: no server is to blame, and going on would mark every row as failed.
 _SPENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-_LONGEST = 10**9
 
 
 class FetchError(Exception):
@@ -52,15 +49,3 @@ def reason_of(error: Exception) -> Reason:
     if isinstance(error, (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, OSError)):
         return Reason.CONNECTION_LOST
     return Reason.PROTOCOL
-
-
-def retry_after(value: str) -> float:
-    """The seconds that a Retry-After header asks for (a number or an HTTP date); 0 where it says nothing."""
-    text = value.strip()
-    if text.isascii() and text.isdigit():
-        return float(min(int(text[:12]), _LONGEST))
-    try:
-        when = email.utils.parsedate_to_datetime(text)
-        return max(0.0, when.timestamp() - time.time())
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return 0.0

@@ -1,8 +1,8 @@
 """URLs → bytes, with deadlines, limits and consent (aiohttp).
 
 The only place that opens a connection. A row passes, in order: blocklist, scheme and port, the address
-dialled, the status, the opt-out headers (before the body is read), the size caps, the hash lists, a look
-at the header of the picture. Only then do its bytes touch the disk.
+dialled, the status, the opt-out headers (before the body is read), the size caps, the picture's own
+header, the hash lists. Only then do its bytes touch the disk.
 """
 
 from __future__ import annotations
@@ -13,18 +13,17 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ...core.retry_after import retry_after
 from ...core.version import __version__
-from ..outcomes import Answer, Asked, Body
-from ..pack.sniff import look
+from ..outcomes import Body, FetchJob, FetchResult, Reason, http_reason
+from ..pack.sniff import sniff
 from ..pack.spool import Spool
-from ..reasons import Reason, http_reason
 from .addresses import GuardedResolver, Resolver, guarded_sockets
 from .blocklist import Blocklist
-from .body import read_body
-from .budget import Budget, Share
+from .body import MemoryBudget, MemoryShare, read_body
 from .consent import REFUSALS, judge
-from .errors import FetchError, reason_of, retry_after
-from .host_queue import PER_HOST, Hosts
+from .errors import FetchError, reason_of
+from .host_queue import PER_HOST, HostQueue
 from .urls import Link, LinkError, parse_link
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ class Rules:
 class _Visit:
     """How far one URL got: filled hop by hop, so that a failure knows it too."""
 
-    asked: Asked
+    job: FetchJob
     host: str | None  # whose slot is held
     clock: asyncio.Timeout
     reused: bool = False  # the connection had served before
@@ -74,11 +73,11 @@ class _Visit:
 
 def agent_name(contact: str) -> str:
     """The User-Agent: what we are and, where the settings say it, whom to write to."""
-    shown = "".join(c if " " <= c <= "~" else "?" for c in contact.strip())
-    return f"captrawl/{__version__} (+{shown})" if shown else f"captrawl/{__version__}"
+    text = "".join(c if " " <= c <= "~" else "?" for c in contact.strip())
+    return f"captrawl/{__version__} (+{text})" if text else f"captrawl/{__version__}"
 
 
-def open_session(
+def open_client(
     rules: Rules, resolver: Resolver | None = None
 ) -> tuple[aiohttp.ClientSession, GuardedResolver]:
     """A session whose every connection is guarded, and its resolver; close both. Needs a running loop."""
@@ -139,22 +138,22 @@ def _asking_once(visit: _Visit) -> aiohttp.ClientMiddlewareType:
 class Fetcher:
     """Asks URLs, each once; what to ask, when, and again, is the caller's."""
 
-    def __init__(self, session: aiohttp.ClientSession, hosts: Hosts, spool: Spool, rules: Rules) -> None:
+    def __init__(self, session: aiohttp.ClientSession, hosts: HostQueue, spool: Spool, rules: Rules) -> None:
         self._session = session
         self._hosts = hosts
         self._spool = spool
         self._rules = rules
-        self._budget = Budget()
+        self._budget = MemoryBudget()
 
-    async def answer(self, asked: Asked, host: str) -> Answer:
-        """What came of ``asked`` under a slot of ``host``, which is given back.
+    async def fetch(self, job: FetchJob, host: str) -> FetchResult:
+        """What came of ``job`` under a slot of ``host``, which is given back.
 
         DownloadError where this machine can't go on: a full disk, no descriptors.
         """
         import aiohttp
 
         clock = asyncio.timeout(self._rules.deadline)
-        visit = _Visit(asked, host, clock)
+        visit = _Visit(job, host, clock)
         body, reason, wait = None, "", 0.0
         try:
             async with clock:
@@ -172,11 +171,11 @@ class Fetcher:
         finally:
             if visit.host is not None:
                 self._hosts.leave(visit.host)
-        return Answer(asked.id, reason, visit.status, visit.final_url, wait, visit.consent, body)
+        return FetchResult(job.id, reason, visit.status, visit.final_url, wait, visit.consent, body)
 
     async def _visit(self, visit: _Visit) -> tuple[Body, str]:
-        link = parse_link(visit.asked.url)
-        if visit.asked.url in self._rules.blocklist.urls:
+        link = parse_link(visit.job.url)
+        if visit.job.url in self._rules.blocklist.urls:
             raise FetchError(Reason.BLOCKED_URL)
         seen: set[str] = set()
         while True:
@@ -202,11 +201,11 @@ class Fetcher:
         if pause > 0:
             raise FetchError(Reason.TIMEOUT, wait=pause)
         loop = asyncio.get_running_loop()
-        left = (visit.clock.when() or 0.0) - loop.time()
+        seconds = (visit.clock.when() or 0.0) - loop.time()
         visit.clock.reschedule(None)
         await self._hosts.enter(host)
         visit.host = host
-        visit.clock.reschedule(loop.time() + left)
+        visit.clock.reschedule(loop.time() + seconds)
 
     async def _hop(self, visit: _Visit, link: Link) -> Link | tuple[Body, str]:
         """One request: where it redirects to, or the body and the reason why it is no use after all."""
@@ -228,7 +227,7 @@ class Fetcher:
                 self._judge(visit, link, response)
                 if response.status in _REDIRECTS:
                     return parse_link(response.headers["Location"], base=link.url)
-                share = Share(self._budget)
+                share = MemoryShare(self._budget)
                 try:
                     limit = self._rules.max_bytes
                     data = await read_body(response, share, limit=limit, credit=visit.credit)
@@ -244,7 +243,7 @@ class Fetcher:
         status, headers = response.status, response.headers
         moved = status in _REDIRECTS and "Location" in headers
         if status != 200 and not moved:
-            wait = retry_after(headers.get("Retry-After", "")) if status in _PAUSING else 0.0
+            wait = (retry_after(headers) or 0.0) if status in _PAUSING else 0.0
             if wait:
                 self._hosts.pause(link.host, time.time() + wait)
             raise FetchError(http_reason(status), wait=wait)
@@ -254,14 +253,14 @@ class Fetcher:
             raise FetchError(REFUSALS[verdict.signal])
 
     async def _accept(self, data: bytes) -> tuple[Body, str]:
-        """Hash, look, and spool ``data``; a reason where it isn't spooled."""
-        seen = look(data, min_side=self._rules.min_side)
-        body = await asyncio.to_thread(hashed, data, seen.width, seen.height)
+        """Hash ``data``, read its header and spool it; a reason where it isn't spooled."""
+        header = sniff(data, min_side=self._rules.min_side)
+        body = await asyncio.to_thread(hashed, data, header.width, header.height)
         if self._rules.blocklist.blocks_bytes(body.sha256, body.sha1, body.md5):
             return body, Reason.BLOCKED_HASH
-        if seen.reason is None:
+        if header.reason is None:
             await asyncio.to_thread(self._spool.write, body.sha256, data)
-        return body, seen.reason or ""
+        return body, header.reason or ""
 
 
 def hashed(data: bytes, width: int, height: int) -> Body:

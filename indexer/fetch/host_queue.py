@@ -10,35 +10,35 @@ import heapq
 import time
 from collections import deque
 
-from ..outcomes import Asked
+from ..outcomes import FetchJob
 
 PER_HOST = 2
 
 
-class Hosts:
+class HostQueue:
     """The waiting URLs by host, and the slots of every host."""
 
     def __init__(self, *, per_host: int = PER_HOST) -> None:
         self._per_host = per_host
-        self._waiting: dict[str, deque[tuple[int, Asked]]] = {}
+        self._waiting: dict[str, deque[tuple[int, FetchJob]]] = {}
         self._active: dict[str, int] = {}
         self._hops: dict[str, deque[asyncio.Future[None]]] = {}
         self._paused: dict[str, float] = {}
         self._ready: list[tuple[int, str]] = []  # heap: the place of a host's first item, host
-        self._listed: set[str] = set()
+        self._in_heap: set[str] = set()
         self._sleeping: list[tuple[float, str]] = []  # heap: until when, host
         self._added = 0
         self.size = 0
         """How many items wait."""
 
-    def add(self, host: str, asked: Asked) -> None:
-        """Let ``asked`` wait for a slot of ``host``."""
-        self._waiting.setdefault(host, deque()).append((self._added, asked))
+    def add(self, host: str, job: FetchJob) -> None:
+        """Let ``job`` wait for a slot of ``host``."""
+        self._waiting.setdefault(host, deque()).append((self._added, job))
         self._added += 1
         self.size += 1
         self._list(host)
 
-    def take(self) -> tuple[str, Asked] | None:
+    def take(self) -> tuple[str, FetchJob] | None:
         """The first waiting item whose host has a free slot, which it now holds; None where there is none."""
         now = time.time()
         while self._sleeping and self._sleeping[0][0] <= now:
@@ -46,16 +46,16 @@ class Hosts:
             self._list(host)
         while self._ready:
             _, host = heapq.heappop(self._ready)
-            self._listed.discard(host)
+            self._in_heap.discard(host)
             if host not in self._waiting or not self._free(host) or self.pause_left(host) > 0:
                 continue  # listed again when a slot comes free or the pause ends
-            _, asked = self._waiting[host].popleft()
+            _, job = self._waiting[host].popleft()
             if not self._waiting[host]:
                 del self._waiting[host]
             self.size -= 1
             self._active[host] = self._active.get(host, 0) + 1
             self._list(host)
-            return host, asked
+            return host, job
         return None
 
     async def enter(self, host: str) -> None:
@@ -98,21 +98,21 @@ class Hosts:
 
     def pause_left(self, host: str) -> float:
         """Seconds for which ``host`` still wants to be left alone."""
-        left = self._paused.get(host, 0.0) - time.time()
-        if left <= 0:
+        seconds = self._paused.get(host, 0.0) - time.time()
+        if seconds <= 0:
             self._paused.pop(host, None)
             return 0.0
-        return left
+        return seconds
 
-    def drain(self, longer_than: float) -> list[tuple[float, list[Asked]]]:
+    def drain(self, longer_than: float) -> list[tuple[float, list[FetchJob]]]:
         """Take out what waits for hosts that pause longer than so many seconds: (until when, items)."""
-        taken: list[tuple[float, list[Asked]]] = []
+        items_by_time: list[tuple[float, list[FetchJob]]] = []
         for host, until in self._paused.items():
             if until - time.time() > longer_than and host in self._waiting:
-                items = [asked for _, asked in self._waiting.pop(host)]
+                items = [job for _, job in self._waiting.pop(host)]
                 self.size -= len(items)
-                taken.append((until, items))
-        return taken
+                items_by_time.append((until, items))
+        return items_by_time
 
     def next_wake(self) -> float | None:
         """When the first pause ends, in seconds since 1970; None where nobody pauses."""
@@ -122,6 +122,6 @@ class Hosts:
         return self._active.get(host, 0) < self._per_host
 
     def _list(self, host: str) -> None:
-        if host in self._waiting and host not in self._listed and self._free(host):
-            self._listed.add(host)
+        if host in self._waiting and host not in self._in_heap and self._free(host):
+            self._in_heap.add(host)
             heapq.heappush(self._ready, (self._waiting[host][0][0], host))

@@ -6,14 +6,14 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, urljoin, urlsplit
 
-from ..reasons import Reason
+from ..outcomes import Reason
 from .addresses import port_allowed
 
 _PORTS = {"http": 80, "https": 443}
 _BLANKS = "".join(map(chr, range(0x21)))
 _BREAKS = re.compile(r"[\t\r\n]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_KEPT = "!$%&'()*+,-./:;=@[]_~|^\\"
+_SAFE = "!$%&'()*+,-./:;=@[]_~|^\\"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +76,14 @@ def _split(text: str) -> Link:
     if not host.strip("."):
         raise ValueError("no host")
     port = _PORTS[scheme] if parts.port is None else parts.port
-    shown = f"[{host}]" if ":" in host else host
+    netloc = f"[{host}]" if ":" in host else host
     if port != _PORTS[scheme]:
-        shown = f"{shown}:{port}"
+        netloc = f"{netloc}:{port}"
     path, mark, query = rest[len(authority) :].partition("?")
-    target = quote(path.replace("\\", "/") or "/", safe=_KEPT, errors="surrogateescape")
+    target = quote(path.replace("\\", "/") or "/", safe=_SAFE, errors="surrogateescape")
     if mark:
-        target += "?" + quote(query, safe=_KEPT + "?{}`", errors="surrogateescape")
-    return Link(f"{scheme}://{shown}{target}", host.rstrip("."), port)
+        target += "?" + quote(query, safe=_SAFE + "?{}`", errors="surrogateescape")
+    return Link(f"{scheme}://{netloc}{target}", host.rstrip("."), port)
 
 
 def _ascii_host(host: str) -> str:

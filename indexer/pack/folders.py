@@ -53,21 +53,23 @@ class Shards:
         """Bring folders, spool and ledger together; nothing changes where they agree."""
         shutil.rmtree(self.temporary, ignore_errors=True)
         self._adopt(ledger)
-        gone = self._missing(ledger)
+        missing = self._missing(ledger)
         waiting = {sha256 for sha256, _ in ledger.spooled()}
         names = spool.names()
         spool.discard(names - waiting)
-        ledger.lose([*gone, *sorted(waiting - names)])
-        if gone:
-            logger.warning("%d images are gone from %s; their URLs are asked again", len(gone), self.images)
+        ledger.lose([*missing, *sorted(waiting - names)])
+        if missing:
+            logger.warning(
+                "%d images are gone from %s; their URLs are asked again", len(missing), self.images
+            )
 
     def _adopt(self, ledger: Ledger) -> None:
         """Take in the whole folders that ``ledger`` doesn't know; delete those without their table."""
-        known = {path.split("/")[1] for _, path in ledger.paths()}
+        noted = {path.split("/")[1] for _, path in ledger.paths()}
         for number in self.numbers():
             name = shard_name(number)
             folder = self.images / name
-            if name in known or not folder.is_dir():
+            if name in noted or not folder.is_dir():
                 continue
             try:
                 files = read_shard(folder, f"images/{name}")
@@ -80,12 +82,12 @@ class Shards:
     def _missing(self, ledger: Ledger) -> list[str]:
         """The packed images whose files aren't there, found with one listing a folder."""
         there: dict[str, set[str]] = {}
-        gone: list[str] = []
+        missing: list[str] = []
         for sha256, path in ledger.paths():
             parent, _, name = path.rpartition("/")
             if parent not in there:
                 folder = self.images.parent / parent
                 there[parent] = {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
             if name not in there[parent]:
-                gone.append(sha256)
-        return gone
+                missing.append(sha256)
+        return missing

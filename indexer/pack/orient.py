@@ -11,7 +11,7 @@ import io
 import warnings
 from typing import TYPE_CHECKING
 
-from ..reasons import Reason
+from ..outcomes import Reason
 from .sniff import DECODER_ERRORS, known_formats
 
 if TYPE_CHECKING:

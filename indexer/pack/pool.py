@@ -22,8 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import DownloadError
-from ..outcomes import PackedFile
-from ..reasons import Reason
+from ..outcomes import PackedFile, Reason
 from .worker import JOB, LOG, LOST, SHARD, Job, shard_name
 
 A_SHARD = 1000
@@ -69,7 +68,7 @@ class WorkerDeathError(Exception):
         self.suspect = suspect
 
 
-class Packing:
+class PackPool:
     """The packing workers: :meth:`pack` may be called from as many threads as wished; close it."""
 
     def __init__(self, temporary: Path, spool: Path, settings: PackSettings) -> None:
@@ -210,11 +209,11 @@ class _Worker:
 
 def _read(folder: Path, shard: int) -> Shard:
     """What a whole job left behind."""
-    made = folder / "out" / shard_name(shard)
-    files = read_shard(made, f"images/{shard_name(shard)}")
-    kept = tuple(file for file in files if file.reason != LOST)
+    out = folder / "out" / shard_name(shard)
+    files = read_shard(out, f"images/{shard_name(shard)}")
+    usable = tuple(file for file in files if file.reason != LOST)
     lost = tuple(file.sha256 for file in files if file.reason == LOST)
-    return Shard(made if any(file.path for file in kept) else None, kept, lost)
+    return Shard(out if any(file.path for file in usable) else None, usable, lost)
 
 
 def read_shard(folder: Path, path: str) -> list[PackedFile]:

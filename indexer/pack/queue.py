@@ -12,7 +12,7 @@ from ...core.errors import DownloadError
 from ...core.records import Progress, silent
 from ..ledger import Ledger
 from .folders import Shards
-from .pool import A_SHARD, Packing, Shard, WorkerDeathError, dropped
+from .pool import A_SHARD, PackPool, Shard, WorkerDeathError, dropped
 from .spool import Spool
 
 logger = logging.getLogger(__name__)
@@ -21,20 +21,18 @@ _SHARD_BYTES = 1_000_000_000
 _DEATHS = 20  # without one image packed: then no image is to blame
 
 
-def _asleep() -> None:
-    """Wake nobody."""
+def _nobody_waits() -> None:
+    """Do nothing: nobody waits for a job to end."""
 
 
-class PackLine:
+class PackQueue:
     """What waits to be packed and what is being packed. Only its owner's thread touches the ledger.
 
     ``wake`` is called from another thread when a job ends; :meth:`pump` then does the rest.
     """
 
-    def __init__(
-        self, ledger: Ledger, spool: Spool, shards: Shards, *, packing: Packing, packers: int
-    ) -> None:
-        self._ledger, self._spool, self._shards, self._packing = ledger, spool, shards, packing
+    def __init__(self, ledger: Ledger, spool: Spool, shards: Shards, *, pool: PackPool, packers: int) -> None:
+        self._ledger, self._spool, self._shards, self._pool = ledger, spool, shards, pool
         self._waiting = deque(ledger.spooled())
         self._waiting_bytes = sum(size for _, size in self._waiting)
         self._sizes = dict(self._waiting)
@@ -43,7 +41,7 @@ class PackLine:
         self._packers = packers
         self._next = max(shards.numbers(), default=-1) + 1
         self._threads = ThreadPoolExecutor(packers, "pack")
-        self.wake: Callable[[], object] = _asleep
+        self.wake: Callable[[], object] = _nobody_waits
         self.bytes = self._waiting_bytes
         """Bytes in the spool."""
         self.packed = 0
@@ -74,7 +72,7 @@ class PackLine:
             self._jobs.append(self._cut())
         while self._jobs and len(self._running) < self._packers:
             job = self._jobs.popleft()
-            future = self._threads.submit(self._packing.pack, self._next, job)
+            future = self._threads.submit(self._pool.pack, self._next, job)
             self._next += 1
             self._running[future] = job
             future.add_done_callback(lambda _: self.wake())
@@ -88,9 +86,9 @@ class PackLine:
 
     def close(self) -> None:
         """Stop the workers, whatever they do."""
-        self._packing.stop()
+        self._pool.stop()
         self._threads.shutdown(wait=True, cancel_futures=True)
-        self._packing.close()
+        self._pool.close()
 
     def _full(self) -> bool:
         return len(self._waiting) >= A_SHARD or self._waiting_bytes >= _SHARD_BYTES

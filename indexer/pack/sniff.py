@@ -7,7 +7,7 @@ import struct
 import warnings
 from dataclasses import dataclass
 
-from ..reasons import Reason
+from ..outcomes import Reason
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 """Pillow's names of the formats taken; no other parser ever sees the bytes."""
@@ -33,8 +33,8 @@ _ENOUGH = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """A picture's size in its header (0 = unknown), and the reason not to take it, or None."""
+class ImageHeader:
+    """A picture's size by its header (0 = unknown), and the reason not to take it, or None."""
 
     width: int = 0
     height: int = 0
@@ -58,7 +58,7 @@ def known_formats() -> list[str]:
     return [name for name in FORMATS if name in Image.OPEN]
 
 
-def look(data: bytes, *, min_side: int, max_pixels: int = MAX_PIXELS) -> Look:
+def sniff(data: bytes, *, min_side: int, max_pixels: int = MAX_PIXELS) -> ImageHeader:
     """The size in the header of ``data``, and whether it may be taken: an image, neither vast nor tiny."""
     from PIL import Image
 
@@ -68,12 +68,12 @@ def look(data: bytes, *, min_side: int, max_pixels: int = MAX_PIXELS) -> Look:
             with Image.open(io.BytesIO(data), formats=known_formats()) as image:
                 width, height = image.size
     except Image.DecompressionBombError:
-        return Look(reason=Reason.TOO_MANY_PIXELS)
+        return ImageHeader(reason=Reason.TOO_MANY_PIXELS)
     except DECODER_ERRORS:
-        return Look(reason=Reason.NOT_AN_IMAGE)
+        return ImageHeader(reason=Reason.NOT_AN_IMAGE)
     reason = None
     if width * height > max_pixels:
         reason = Reason.TOO_MANY_PIXELS
     elif min(width, height) < min_side:
         reason = Reason.TOO_SMALL
-    return Look(width, height, reason)
+    return ImageHeader(width, height, reason)

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ..reasons import Reason
+from ..outcomes import Reason
 from .orient import UnusableImageError, upright
 
 if TYPE_CHECKING:
@@ -85,12 +85,12 @@ def _in_a_fork(folder: Path, job: Job) -> dict[str, Any]:
     """Run ``job`` in a child: {"ok": true}, or how the child ended and which image it was at."""
     marker = mmap.mmap(-1, 8)
     _mark(marker, _NOBODY)
-    alive, held = os.pipe()
+    alive, child_end = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(alive)
         os._exit(_child(folder, job, marker))
-    os.close(held)
+    os.close(child_end)
     try:
         late = _watch(child, alive, marker, job.image_seconds)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -162,13 +162,13 @@ def pack_here(job: Job, marker: mmap.mmap | None = None) -> int:
 
         def write(self, img_str: bytes | None, key: str, caption: object, meta: dict[str, Any]) -> None:
             del caption  # never in our files
-            with _kept(failures):
+            with _collected(failures):
                 if img_str is not None:
                     Path(self.subfolder, f"{key}.jpg").write_bytes(img_str)
                 self.buffered_parquet_writer.write(meta)
 
         def close(self) -> None:
-            with _kept(failures):
+            with _collected(failures):
                 super().close()
 
     download = Downloader(
@@ -196,7 +196,7 @@ def pack_here(job: Job, marker: mmap.mmap | None = None) -> int:
 
 
 @contextlib.contextmanager
-def _kept(failures: list[OSError]) -> Generator[None]:
+def _collected(failures: list[OSError]) -> Generator[None]:
     """Let errors of the disk pass, and keep them: img2dataset only prints them."""
     try:
         yield

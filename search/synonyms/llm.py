@@ -6,20 +6,17 @@ can't be stopped while they wait.
 
 from __future__ import annotations
 
-import contextlib
-import email.utils
 import logging
-import math
 import os
 import random
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from ...core.errors import LanguageModelError
+from ...core.retry_after import retry_after
 
 if TYPE_CHECKING:
     import openai
@@ -283,17 +280,3 @@ def tokens_of(usage: Any, key: str) -> int:
     """A count of a reply's usage; 0 where the server doesn't say, or not in a number."""
     value = getattr(usage, key, 0)
     return value if isinstance(value, int) else 0
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds that a reply's Retry-After (a number, or an HTTP date) asks for; None where it has none."""
-    for header, scale in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        with contextlib.suppress(KeyError, ValueError):
-            wait = float(headers[header]) / scale
-            if math.isfinite(wait):
-                return max(0.0, wait)
-    try:
-        when = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
-        return max(0.0, when.timestamp() - time.time())
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None

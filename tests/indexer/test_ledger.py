@@ -8,13 +8,21 @@ import time
 import pyarrow.parquet as pq
 import pytest
 from captrawl.core.errors import DownloadError
-from captrawl.indexer.download.enqueue import matches_digest, take_in
-from captrawl.indexer.fetch.budget import Budget, Share
-from captrawl.indexer.fetch.errors import retry_after
-from captrawl.indexer.fetch.host_queue import Hosts
+from captrawl.indexer.download.enqueue import enqueue_matches, matches_digest
+from captrawl.indexer.fetch.body import MemoryBudget, MemoryShare
+from captrawl.indexer.fetch.host_queue import HostQueue
 from captrawl.indexer.ledger import Ledger
-from captrawl.indexer.outcomes import Answer, Asked, Body, PackedFile
-from captrawl.indexer.reasons import STATES, Reason, UrlState, is_transient, state_of
+from captrawl.indexer.outcomes import (
+    STATES,
+    Body,
+    FetchJob,
+    FetchResult,
+    PackedFile,
+    Reason,
+    UrlState,
+    is_transient,
+    state_of,
+)
 
 
 @pytest.fixture
@@ -28,7 +36,7 @@ def ledger(tmp_path, tools):
     ]
     pq.write_table(tools.match_table(rows), tmp_path / "matches.parquet")
     with Ledger(tmp_path / "images" / "ledger.sqlite") as made:
-        take_in(made, tmp_path / "matches.parquet", digest="1", blocked_uids=frozenset())
+        enqueue_matches(made, tmp_path / "matches.parquet", digest="1", blocked_uids=frozenset())
         yield made
 
 
@@ -57,7 +65,9 @@ def test_transient_failures_come_back_while_attempts_last(ledger: Ledger) -> Non
     for attempt in (1, 2):
         (asked,) = ledger.lease(1, until=time.time() + 10**6)
         assert (asked.url, asked.attempts) == ("b", attempt - 1)
-        settled = ledger.settle([Answer(asked.id, "timeout", wait=5.0 * attempt)], retries=1, retry_after=7)
+        settled = ledger.settle(
+            [FetchResult(asked.id, "timeout", wait=5.0 * attempt)], retries=1, retry_after=7
+        )
         assert settled.again == (attempt == 1)
         state, reason, attempts, next_try = rows(ledger, "state, reason, attempts, next_try")["b"]
         assert (reason, attempts) == ("timeout", attempt)
@@ -72,12 +82,12 @@ def test_transient_failures_come_back_while_attempts_last(ledger: Ledger) -> Non
 def test_one_file_for_all_urls_of_the_same_bytes(ledger: Ledger) -> None:
     first, second, third = ledger.lease(3)
     settled = ledger.settle(
-        [Answer(first.id, body=body()), Answer(second.id, body=body())], retries=0, retry_after=0
+        [FetchResult(first.id, body=body()), FetchResult(second.id, body=body())], retries=0, retry_after=0
     )
     assert settled.spooled == [("s" * 64, 10)] * 2
     assert ledger.spooled() == [("s" * 64, 10)]
     ledger.pack([PackedFile("s" * 64, "images/00000/x.jpg", 100, 90)])
-    late = ledger.settle([Answer(third.id, body=body())], retries=0, retry_after=0)
+    late = ledger.settle([FetchResult(third.id, body=body())], retries=0, retry_after=0)
     assert (late.spooled, late.needless) == ([], ["s" * 64])
     assert ledger.counts() == {"packed": 3}
     assert ledger.paths() == [("s" * 64, "images/00000/x.jpg")]
@@ -85,9 +95,9 @@ def test_one_file_for_all_urls_of_the_same_bytes(ledger: Ledger) -> None:
 
 def test_what_was_dropped_is_dropped_at_once_the_next_time(ledger: Ledger) -> None:
     first, second, _ = ledger.lease(3)
-    ledger.settle([Answer(first.id, body=body())], retries=0, retry_after=0)
+    ledger.settle([FetchResult(first.id, body=body())], retries=0, retry_after=0)
     ledger.pack([PackedFile("s" * 64, reason="decoder_death")])
-    again = ledger.settle([Answer(second.id, body=body())], retries=0, retry_after=0)
+    again = ledger.settle([FetchResult(second.id, body=body())], retries=0, retry_after=0)
     assert again.needless == ["s" * 64]
     assert ledger.counts() == {"dropped": 2, "dropped:decoder_death": 2, "queued": 1}
 
@@ -95,18 +105,18 @@ def test_what_was_dropped_is_dropped_at_once_the_next_time(ledger: Ledger) -> No
 def test_a_failed_transaction_changes_nothing(ledger: Ledger) -> None:
     asked = ledger.lease(1)[0]
     with pytest.raises(ValueError, match="neither a body nor a reason"):
-        ledger.settle([Answer(asked.id, "dns"), Answer(asked.id)], retries=0, retry_after=0)
+        ledger.settle([FetchResult(asked.id, "dns"), FetchResult(asked.id)], retries=0, retry_after=0)
     assert rows(ledger, "state, attempts")["b"] == ("leased", 0)
 
 
 def test_taking_in_again(ledger: Ledger, tmp_path, tools) -> None:
     path = tmp_path / "matches.parquet"
-    ledger.settle([Answer(ledger.lease(1)[0].id, "dns")], retries=0, retry_after=0)
+    ledger.settle([FetchResult(ledger.lease(1)[0].id, "dns")], retries=0, retry_after=0)
     changed = [{"url": "b"}, {"url": "d", "uid": 7}, {"url": None, "row": 3}, {"url": None, "row": 3}]
     pq.write_table(tools.match_table(changed), path)
-    take_in(ledger, path, digest="1", blocked_uids=frozenset())
+    enqueue_matches(ledger, path, digest="1", blocked_uids=frozenset())
     assert ledger.counts() == {"failed": 1, "failed:dns": 1, "queued": 2}
-    take_in(ledger, path, digest="2", blocked_uids=frozenset({7}))
+    enqueue_matches(ledger, path, digest="2", blocked_uids=frozenset({7}))
     assert ledger.counts() == {"failed": 1, "failed:dns": 1, "queued": 1, "no_url": 1}
     assert rows(ledger, "wanted, blocked") == {"a": (1, 0), "b": (2, 0), "c": (1, 0), "d": (2, 2)}
 
@@ -162,19 +172,10 @@ def test_reasons_that_may_pass() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [("", 0), ("120", 120), (" 7 ", 7), ("-5", 0), ("1.5", 0), ("soon", 0), ("9" * 50, 10**9),
-     ("Wed, 21 Oct 2015 07:28:00 GMT", 0), ("Fri, 99 Foo 2099 07:28:00 GMT", 0), ("²", 0)],
-)  # fmt: skip
-def test_retry_after(value: str, seconds: float) -> None:
-    assert retry_after(value) == seconds
-
-
 def test_hosts_take_turns() -> None:
-    hosts = Hosts()
+    hosts = HostQueue()
     for number, host in enumerate("aaaabbc"):
-        hosts.add(host, Asked(number, "", 0))
+        hosts.add(host, FetchJob(number, "", 0))
     taken = [hosts.take() for _ in range(6)]
     assert [(host, asked.id) for host, asked in filter(None, taken)] == [
         ("a", 0), ("a", 1), ("b", 4), ("b", 5), ("c", 6),
@@ -188,15 +189,15 @@ def test_hosts_take_turns() -> None:
 
 
 def test_a_pause_holds_and_ends() -> None:
-    hosts = Hosts()
-    hosts.add("a", Asked(1, "", 0))
+    hosts = HostQueue()
+    hosts.add("a", FetchJob(1, "", 0))
     hosts.pause("a", time.time() + 0.1)
-    hosts.add("a", Asked(2, "", 0))
+    hosts.add("a", FetchJob(2, "", 0))
     assert hosts.take() is None
     assert 0 < hosts.pause_left("a") <= 0.1
     time.sleep(0.12)
-    assert [(hosts.take() or ("", Asked(0, "", 0)))[1].id for _ in range(2)] == [1, 2]
-    hosts.add("a", Asked(3, "", 0))
+    assert [(hosts.take() or ("", FetchJob(0, "", 0)))[1].id for _ in range(2)] == [1, 2]
+    hosts.add("a", FetchJob(3, "", 0))
     hosts.pause("a", time.time() + 1000)
     assert hosts.drain(2000) == []
     ((until, items),) = hosts.drain(500)
@@ -207,9 +208,9 @@ def test_a_pause_holds_and_ends() -> None:
 
 def test_redirects_come_before_new_urls() -> None:
     async def main() -> list[str]:
-        hosts = Hosts(per_host=1)
-        hosts.add("a", Asked(1, "", 0))
-        hosts.add("a", Asked(2, "", 0))
+        hosts = HostQueue(per_host=1)
+        hosts.add("a", FetchJob(1, "", 0))
+        hosts.add("a", FetchJob(2, "", 0))
         order: list[str] = []
         assert hosts.take() is not None
 
@@ -236,12 +237,12 @@ def test_redirects_come_before_new_urls() -> None:
 
 def test_a_budget_bounds_and_never_blocks_for_good() -> None:
     async def main() -> None:
-        budget = Budget(100)
+        budget = MemoryBudget(100)
         most = 0
 
         async def grow(steps: list[int]) -> None:
             nonlocal most
-            share = Share(budget)
+            share = MemoryShare(budget)
             for size in steps:
                 await share.grow(size)
                 most = max(most, 100 - budget.free)

@@ -81,11 +81,13 @@ def test_images_are_linked_and_the_rest_is_asked(make_swat, tmp_path: Path) -> N
     states = {s.stage: s.state for s in pipeline.status(workspace)}
     assert states["match"] is State.DONE
     assert states["download"] is State.PARTIAL
-    from captrawl.indexer.download.session import opened
+    from captrawl.indexer.download.session import open_session
 
-    with opened(workspace) as yard:  # what a later download starts with: nothing is lost or asked again
-        assert yard.ledger.queued() == 2
-        assert len(yard.ledger.paths()) == 7
+    with open_session(
+        workspace
+    ) as session:  # what a later download starts with: nothing is lost or asked again
+        assert session.ledger.queued() == 2
+        assert len(session.ledger.paths()) == 7
 
 
 def test_the_vectors_are_swats_and_are_checked(make_swat, tmp_path: Path) -> None:

@@ -436,12 +436,12 @@ def test_few_open_files_are_enough(web, make_workspace, tools, tmp_path) -> None
 
 
 def test_a_poisonous_image_is_dropped_alone(web, make_workspace, tools, monkeypatch) -> None:
-    from captrawl.indexer.download import session as yard
+    from captrawl.indexer.download import session as session
     from captrawl.indexer.pack.pool import PackSettings
 
     urls = [web.give(f"/{n}", tools.jpeg(n)) for n in range(20)]
     bad = web.give("/poison", tools.endless_jpeg())
-    monkeypatch.setattr(yard, "PackSettings", lambda resize: PackSettings(resize=resize, image_seconds=1))
+    monkeypatch.setattr(session, "PackSettings", lambda resize: PackSettings(resize=resize, image_seconds=1))
     workspace = make_workspace([*urls[:10], bad, *urls[10:]], max_bytes=200_000_000, deadline=60.0)
     assert download(workspace) == {"packed": 20, "dropped": 1, "dropped:decoder_death": 1}
     assert tools.images_of(workspace)[bad]["reason"] == "decoder_death"

@@ -17,7 +17,7 @@ import pytest
 from captrawl.cli import app
 from captrawl.core.errors import ModelError, WorkspaceError
 from captrawl.core.records import EMBEDDED_SCHEMA
-from captrawl.indexer.embed.rows import load_failed, usable_rows
+from captrawl.indexer.embed.rows import load_failed, rows_to_embed
 from captrawl.indexer.embed.stage import embed, embed_status
 from captrawl.search.vectors import store as layout
 from captrawl.search.vectors.encoder import Encoder
@@ -208,7 +208,7 @@ def test_rows_no_longer_matched_stay_and_are_found_by_uid(make_workspace, rewrit
     rewrite(workspace, ROWS[3:4])
     assert embed(workspace)["rows"] == 4
     stored = Embeddings.open(folder_of(workspace))
-    uid = usable_rows(workspace)["uid"].to_numpy()
+    uid = rows_to_embed(workspace)["uid"].to_numpy()
     (row,) = stored.rows_of(uid)
     assert stored.metadata["url"][row].as_py() == "http://x/3"
     assert stored.rows_of(np.array([12345], np.int64)).tolist() == [-1]
@@ -221,7 +221,7 @@ def test_a_new_picture_for_a_uid_is_embedded_and_holds(make_workspace, rewrite):
     assert embed_status(workspace).state is State.PARTIAL
     assert embed(workspace)["rows"] == 2
     stored = Embeddings.open(folder_of(workspace))
-    assert stored.rows_of(usable_rows(workspace)["uid"].to_numpy()).tolist() == [1]
+    assert stored.rows_of(rows_to_embed(workspace)["uid"].to_numpy()).tolist() == [1]
 
 
 def test_the_smallest_url_stands_for_a_uid(make_workspace):

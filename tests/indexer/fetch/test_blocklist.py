@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from captrawl.core.errors import InputError
 from captrawl.indexer.fetch.blocklist import Blocklist, load_blocklist
-from captrawl.indexer.reasons import Reason
+from captrawl.indexer.outcomes import Reason
 
 MD5, SHA1, SHA256 = "d835884373f4d6c8f24742ceabe74946", "A" * 40, "b" * 64
 LINES = f"""\

@@ -13,10 +13,10 @@ import zlib
 
 import pytest
 from captrawl.indexer.fetch.blocklist import Blocklist
-from captrawl.indexer.fetch.fetcher import Fetcher, Rules, agent_name, open_session
-from captrawl.indexer.fetch.host_queue import Hosts
+from captrawl.indexer.fetch.fetcher import Fetcher, Rules, agent_name, open_client
+from captrawl.indexer.fetch.host_queue import HostQueue
 from captrawl.indexer.fetch.urls import host_of
-from captrawl.indexer.outcomes import Answer, Asked
+from captrawl.indexer.outcomes import FetchJob, FetchResult
 from captrawl.indexer.pack.spool import Spool
 
 
@@ -24,17 +24,17 @@ from captrawl.indexer.pack.spool import Spool
 def ask(tmp_path):
     """ask(urls, resolver=None, **rules) → the answers, in the urls' order; all are asked at once."""
 
-    def go(*urls: str, resolver=None, **rules) -> list[Answer]:
+    def go(*urls: str, resolver=None, **rules) -> list[FetchResult]:
         chosen = Rules(**{"deadline": 5.0, "allow_private": True, **rules})
 
-        async def main() -> list[Answer]:
-            session, guarded = open_session(chosen, resolver)
-            hosts = Hosts()
+        async def main() -> list[FetchResult]:
+            session, guarded = open_client(chosen, resolver)
+            hosts = HostQueue()
             fetcher = Fetcher(session, hosts, Spool(tmp_path / "spool"), chosen)
 
-            async def one(number: int, url: str) -> Answer:
+            async def one(number: int, url: str) -> FetchResult:
                 await hosts.enter(host_of(url))
-                return await fetcher.answer(Asked(number, url, 0), host_of(url))
+                return await fetcher.fetch(FetchJob(number, url, 0), host_of(url))
 
             async with session:
                 answers = await asyncio.gather(*(one(n, url) for n, url in enumerate(urls)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from captrawl.indexer.fetch.urls import Link, LinkError, host_of, parse_link
-from captrawl.indexer.reasons import Reason
+from captrawl.indexer.outcomes import Reason
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -14,17 +14,17 @@ import numpy as np
 import pytest
 from captrawl.core.errors import DownloadError
 from captrawl.indexer.pack.orient import is_whole_jpeg
-from captrawl.indexer.pack.pool import Packing, PackSettings, Shard, WorkerDeathError
-from captrawl.indexer.pack.sniff import look
+from captrawl.indexer.pack.pool import PackPool, PackSettings, Shard, WorkerDeathError
+from captrawl.indexer.pack.sniff import sniff
 from captrawl.indexer.pack.spool import Spool
 from PIL import Image
 
 
 @pytest.fixture(scope="module")
-def packing(tmp_path_factory) -> Iterator[tuple[Packing, Spool]]:
+def packing(tmp_path_factory) -> Iterator[tuple[PackPool, Spool]]:
     root = tmp_path_factory.mktemp("a folder, with é::#?%20 blanks")
     spool = Spool(root / "spool")
-    made = Packing(root / "tmp", spool.folder, PackSettings(image_seconds=20))
+    made = PackPool(root / "tmp", spool.folder, PackSettings(image_seconds=20))
     yield made, spool
     made.close()
 
@@ -213,7 +213,7 @@ def test_resize_makes_the_short_side(tmp_path, tools) -> None:
     names = [hashlib.sha256(body).hexdigest() for body in bodies]
     for name, body in zip(names, bodies, strict=True):
         spool.write(name, body)
-    packing = Packing(tmp_path / "tmp", spool.folder, PackSettings(resize=100))
+    packing = PackPool(tmp_path / "tmp", spool.folder, PackSettings(resize=100))
     try:
         shard = packing.pack(12, names)
     finally:
@@ -241,13 +241,13 @@ def test_spooled_bytes_that_are_gone_or_changed_are_lost_not_dropped(packing, to
 
 def test_a_decoder_that_hangs_is_killed_at_its_image(tmp_path, tools) -> None:
     body = tools.endless_jpeg()
-    assert look(body, min_side=85).reason is None
+    assert sniff(body, min_side=85).reason is None
     bodies = [tools.jpeg(1), body, tools.jpeg(2)]
     spool = Spool(tmp_path / "spool")
     names = [hashlib.sha256(b).hexdigest() for b in bodies]
     for name, b in zip(names, bodies, strict=True):
         spool.write(name, b)
-    packing = Packing(tmp_path / "tmp", spool.folder, PackSettings(image_seconds=1))
+    packing = PackPool(tmp_path / "tmp", spool.folder, PackSettings(image_seconds=1))
     try:
         with pytest.raises(WorkerDeathError) as caught:
             packing.pack(1, names)
@@ -262,7 +262,7 @@ def test_memory_is_limited(tmp_path, tools) -> None:
     spool = Spool(tmp_path / "spool")
     name = hashlib.sha256(body).hexdigest()
     spool.write(name, body)
-    packing = Packing(tmp_path / "tmp", spool.folder, PackSettings(memory=400_000_000))
+    packing = PackPool(tmp_path / "tmp", spool.folder, PackSettings(memory=400_000_000))
     try:
         shard = packing.pack(1, [name])
     finally:
@@ -271,7 +271,7 @@ def test_memory_is_limited(tmp_path, tools) -> None:
 
 
 def test_a_stopped_packing_says_so(tmp_path) -> None:
-    packing = Packing(tmp_path / "tmp", tmp_path, PackSettings())
+    packing = PackPool(tmp_path / "tmp", tmp_path, PackSettings())
     packing.stop()
     with pytest.raises(DownloadError, match="stopped"):
         packing.pack(1, ["0" * 64])

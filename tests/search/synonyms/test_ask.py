@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import json
 import logging
 import os
@@ -23,7 +22,7 @@ from captrawl.core.errors import ClassListError, InputError, LanguageModelError
 from captrawl.demo.run import MODEL
 from captrawl.search.synonyms.ask import JOURNAL, Outcome, pending_questions, synonyms
 from captrawl.search.synonyms.journal import Journal
-from captrawl.search.synonyms.llm import ModelServer, retry_after
+from captrawl.search.synonyms.llm import ModelServer
 from captrawl.search.synonyms.questions import PRICES, Use, estimate, questions
 from captrawl.workspace.workspace import Workspace
 
@@ -233,14 +232,6 @@ def test_retry_after_is_obeyed(language: Any, task: Task) -> None:
 
     ask(task("tench"), language.start(script).url)
     assert times[1] - times[0] >= 1.0
-
-
-def test_a_retry_after_may_be_a_date_and_must_be_a_time() -> None:
-    date = email.utils.formatdate(time.time() + 100, usegmt=True)
-    assert 98.0 <= (retry_after({"retry-after": date}) or 0.0) <= 100.0
-    assert retry_after({"retry-after": "7", "retry-after-ms": "1500"}) == 1.5
-    assert retry_after({"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}) == 0.0
-    assert [retry_after({"retry-after": value}) for value in ("nan", "inf", "soon", "")] == [None] * 4
 
 
 def test_a_retry_after_of_an_hour_ends_the_run_for_now(language: Any, task: Task) -> None:

@@ -1,0 +1,128 @@
+"""The ledger's tables and statements: all SQL of the ledger stands here, and only indexer.ledger runs it."""
+
+from __future__ import annotations
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS urls (
+    id INTEGER PRIMARY KEY,
+    url TEXT NOT NULL UNIQUE,
+    priority INTEGER NOT NULL,
+    wanted INTEGER NOT NULL,                -- the latest generation of matches that held it
+    blocked INTEGER NOT NULL DEFAULT 0,     -- the latest generation in which one of its uids was blocked
+    state TEXT NOT NULL DEFAULT 'queued',
+    reason TEXT,
+    status INTEGER,
+    final_url TEXT,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    next_try REAL NOT NULL DEFAULT 0,       -- seconds since 1970
+    bytes INTEGER,
+    width INTEGER,
+    height INTEGER,
+    sha256 TEXT,
+    sha1 TEXT,
+    md5 TEXT,
+    consent TEXT                            -- the header lines it was judged by, or 'unchecked: …'
+);
+CREATE INDEX IF NOT EXISTS urls_queued ON urls (priority, id) WHERE state = 'queued';
+CREATE INDEX IF NOT EXISTS urls_due ON urls (next_try) WHERE state = 'queued';
+CREATE INDEX IF NOT EXISTS urls_sha256 ON urls (sha256) WHERE sha256 IS NOT NULL;
+CREATE TABLE IF NOT EXISTS files (
+    sha256 TEXT PRIMARY KEY,
+    state TEXT NOT NULL,                    -- spooled, packed or dropped
+    reason TEXT,
+    path TEXT,                              -- relative to the workspace
+    width INTEGER,
+    height INTEGER,
+    bytes INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+
+HAS_TABLES = "SELECT count(*) FROM sqlite_master WHERE name = 'files'"
+
+# Notes about the ledger itself
+META = "SELECT value FROM meta WHERE key = ?"
+NOTE = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
+
+# Filling the queue
+ENQUEUE = """
+INSERT INTO urls (url, priority, wanted, blocked) VALUES (?, ?, ?, ?) ON CONFLICT (url) DO UPDATE SET
+    priority = min(priority, excluded.priority), wanted = excluded.wanted,
+    blocked = max(blocked, excluded.blocked)
+"""
+REQUEUE = """
+UPDATE urls SET state = 'queued', reason = NULL, attempts = 0, next_try = 0
+    WHERE reason = ? AND (? = 0 OR min(width, height) >= ?)
+"""
+REQUEUE_ID = "UPDATE urls SET state = 'queued', reason = NULL, attempts = 0, next_try = 0 WHERE id = ?"
+RETRYABLE = "SELECT DISTINCT reason FROM urls WHERE state = 'failed' AND attempts <= ?"
+RETRY = "UPDATE urls SET state = 'queued' WHERE state = 'failed' AND reason = ? AND attempts <= ?"
+REFUSE = "UPDATE urls SET state = 'refused', reason = ? WHERE id = ?"
+IDENTITIES = "SELECT id, url, reason, blocked, sha256, sha1, md5 FROM urls"
+
+# Asking
+FIND = "SELECT id, url, attempts, state FROM urls WHERE url = ?"
+LEASABLE = """
+SELECT id, url, attempts FROM urls WHERE state = 'queued' AND wanted = ? AND next_try <= ?
+    ORDER BY priority, id LIMIT ?
+"""
+LEASE = "UPDATE urls SET state = 'leased' WHERE id = ?"
+RELEASE_ALL = "UPDATE urls SET state = 'queued' WHERE state = 'leased'"
+RELEASE = "UPDATE urls SET state = 'queued', next_try = max(next_try, ?) WHERE id = ?"
+NEXT_DUE = "SELECT next_try FROM urls WHERE state = 'queued' AND wanted = ? ORDER BY next_try LIMIT 1"
+QUEUED = "SELECT count(*) FROM urls WHERE state = 'queued' AND wanted = ?"
+ATTEMPTS = "SELECT attempts FROM urls WHERE id = ?"
+SETTLE = """
+UPDATE urls SET state = ?, reason = ?, attempts = attempts + 1, status = ?, final_url = ?, next_try = ?,
+    consent = ?, bytes = ?, width = ?, height = ?, sha256 = ?, sha1 = ?, md5 = ? WHERE id = ?
+"""
+
+# Packing
+SPOOL_FILE = "INSERT OR IGNORE INTO files (sha256, state, bytes) VALUES (?, 'spooled', ?)"
+FILE_STATE = "SELECT state, reason FROM files WHERE sha256 = ?"
+SPOOLED = "SELECT sha256, bytes FROM files WHERE state = 'spooled' ORDER BY sha256"
+PATHS = "SELECT sha256, path FROM files WHERE state = 'packed' ORDER BY path"
+PACK_FILE = """
+INSERT INTO files (sha256, state, reason, path, width, height, bytes) VALUES (?, ?, ?, ?, ?, ?, 0)
+    ON CONFLICT (sha256) DO UPDATE SET state = excluded.state, reason = excluded.reason, path = excluded.path,
+    width = excluded.width, height = excluded.height
+"""
+PACK_URLS = "UPDATE urls SET state = ?, reason = ? WHERE sha256 = ? AND state = 'spooled'"
+ORPHANS = """
+SELECT sha256, path FROM files WHERE state <> 'dropped'
+    AND EXISTS (SELECT 1 FROM urls WHERE urls.sha256 = files.sha256)
+    AND NOT EXISTS
+        (SELECT 1 FROM urls WHERE urls.sha256 = files.sha256 AND urls.state IN ('packed', 'spooled'))
+"""
+LOSE_FILE = "DELETE FROM files WHERE sha256 = ?"
+LOSE_URLS = """
+UPDATE urls SET state = 'queued', reason = NULL, attempts = 0, next_try = 0, sha256 = NULL
+    WHERE sha256 = ? AND state IN ('spooled', 'packed')
+"""
+
+# Reporting
+COUNT = """
+SELECT CASE state WHEN 'leased' THEN 'queued' ELSE state END AS now, reason, count(*) FROM urls
+    WHERE wanted = ? GROUP BY now, reason ORDER BY now, reason
+"""
+EXPORT = """
+SELECT u.url, CASE u.state WHEN 'leased' THEN 'queued' ELSE u.state END, u.reason, u.status, u.attempts,
+    f.path, coalesce(f.width, u.width), coalesce(f.height, u.height), u.sha256, u.md5
+    FROM urls u LEFT JOIN files f ON u.sha256 = f.sha256 AND u.state = 'packed' ORDER BY u.url
+"""
+PACKED_IMAGES = """
+SELECT u.url, f.path, f.width, f.height, u.sha256, u.sha1, u.md5, u.bytes, u.width, u.height, u.consent
+    FROM urls u JOIN files f ON f.sha256 = u.sha256 WHERE u.state = 'packed' AND f.path IS NOT NULL
+    ORDER BY u.id
+"""
+
+# Joining: temporary tables beside the ledger's own
+MATCHED = "CREATE TEMP TABLE matched (url TEXT NOT NULL, class INTEGER, uid INTEGER, priority INTEGER)"
+ADD_MATCHED = "INSERT INTO matched VALUES (?, ?, ?, ?)"
+PLAN = """
+SELECT p.url, p.uid, min(p.priority), group_concat(DISTINCT p.class) FROM matched p
+    JOIN urls u ON u.url = p.url AND u.state = 'queued' GROUP BY p.url ORDER BY p.url
+"""
+UIDS = "CREATE TEMP TABLE uids (uid INTEGER PRIMARY KEY, url TEXT NOT NULL)"
+ADD_UID = "INSERT OR IGNORE INTO uids VALUES (?, ?)"
+URL_OF = "SELECT url FROM uids WHERE uid = ?"
