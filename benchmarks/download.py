@@ -30,7 +30,7 @@ import pyarrow as pa
 from captrawl.indexer.download.crawl import Crawl, Pace
 from captrawl.indexer.fetch.fetcher import Fetcher, Rules, open_client
 from captrawl.indexer.ledger import Ledger
-from captrawl.indexer.pack import queue as packline
+from captrawl.indexer.pack import queue as pack_queue
 from captrawl.indexer.pack.folders import Shards
 from captrawl.indexer.pack.pool import PackPool, PackSettings
 from captrawl.indexer.pack.queue import PackQueue
@@ -125,7 +125,7 @@ def bare(urls: list[str], folder: Path) -> tuple[float, float]:
 
 def ours(urls: list[str], folder: Path) -> tuple[float, float]:
     """(seconds, CPU seconds) of our fetch with its ledger, until the last body is noted; packing waits."""
-    packline.A_SHARD = 10**9
+    pack_queue.A_SHARD = 10**9
     ends: list[tuple[float, float]] = []
     with Ledger(folder / "ledger.sqlite") as ledger:
         with ledger.transaction() as database:

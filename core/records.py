@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -41,6 +42,19 @@ MATCH_SCHEMA = pa.schema(
     ]
 )
 """matches.parquet: a (class, row) pair a line, by class id, then the order asked."""
+
+
+class UrlState(StrEnum):
+    """How far a URL is: queued → leased → spooled → packed, or an end without an image."""
+
+    QUEUED = "queued"
+    LEASED = "leased"
+    SPOOLED = "spooled"
+    PACKED = "packed"
+    FAILED = "failed"
+    REFUSED = "refused"
+    DROPPED = "dropped"
+
 
 IMAGE_SCHEMA = pa.schema(
     [

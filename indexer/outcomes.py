@@ -8,18 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-
-class UrlState(StrEnum):
-    """How far a URL is: queued → leased → spooled → packed, or an end without an image."""
-
-    QUEUED = "queued"
-    LEASED = "leased"
-    SPOOLED = "spooled"
-    PACKED = "packed"
-    FAILED = "failed"
-    REFUSED = "refused"
-    DROPPED = "dropped"
-
+from ..core.records import UrlState
 
 WITHOUT_IMAGE = frozenset({UrlState.QUEUED, UrlState.FAILED, UrlState.DROPPED})
 """States that an image found elsewhere ends."""

@@ -2,7 +2,7 @@
 
 A *job* is up to 1,000 spooled images; it becomes the folder ``images/00012/`` with ``000120034.jpg`` … and
 ``shard.parquet``, which says what each file was made from. The folder is made under ``images/.tmp/`` and
-renamed: the rename is the commit, see indexer.shards. When a worker dies on a job, the image it was at goes
+renamed: the rename is the commit, see folders.py. When a worker dies on a job, the image it was at goes
 alone and the rest goes again; an image that kills its worker alone is dropped.
 """
 

@@ -1,4 +1,4 @@
-"""The packing worker: ``python -m captrawl.indexer.pack.worker``, started and killed by indexer.pack.
+"""The packing worker: ``python -m captrawl.indexer.pack.worker``, started and killed by pool.py.
 
 Reads the path of a job's folder, a JSON line on stdin; answers with a JSON line on stdout. Each job runs in
 a fork of this process, which has img2dataset imported already: a decoder that dies or hangs takes the fork
