@@ -133,7 +133,7 @@ def ours(urls: list[str], folder: Path) -> tuple[float, float]:
             database.executemany("INSERT INTO urls (url, priority, wanted) VALUES (?, ?, ?)", rows)
         spool = Spool(folder / "spool")
         packing = PackPool(folder / "tmp", spool.folder, PackSettings())
-        line = PackQueue(ledger, spool, Shards(folder), packing=packing, packers=1)
+        line = PackQueue(ledger, spool, Shards(folder), pool=packing, packers=1)
 
         def note(what: str, done: int, total: int | None = None) -> None:
             if what == "fetch" and done == total:

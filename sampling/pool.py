@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 from ..classes.model import ClassList
 from ..core.arrow import pc
 from ..core.errors import WorkspaceError
+from ..core.records import UrlState
 from ..search.vectors.store import Embeddings
 from ..workspace.workspace import Workspace
 from .filters import Candidates, DropReason
 from .scores import Scores
 
 BATCH_ROWS = 1 << 18
-PACKED = "packed"
-"""The ledger's state of a usable image."""
 COLUMNS = ["class_id", "synonym", "uid", "url", "caption", "nsfw", "priority", "file", "row"]
 
 
@@ -96,7 +95,7 @@ def _with_images(rows: pa.Table, images: pa.Table) -> pa.Table:
     at = pc.index_in(rows.column("url"), value_set=images.column("url"))
     image: Any = images.select(["state", "reason", "path", "sha256"]).take(at)
     usable = pc.fill_null(
-        pc.and_(pc.equal(image.column("state"), PACKED), pc.is_valid(image.column("path"))), False
+        pc.and_(pc.equal(image.column("state"), UrlState.PACKED), pc.is_valid(image.column("path"))), False
     )
     why = pc.coalesce(
         image.column("reason"),

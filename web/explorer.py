@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from ..core.arrow import pc
 from ..core.errors import WorkspaceError
+from ..core.records import UrlState
 from ..search.captions import CaptionIndex
 from ..search.query import DEFAULT_PUNSAFE, UNSAFE_TAG
 from ..workspace.workspace import Workspace
@@ -52,7 +53,8 @@ class Pictures:
     """The usable images of a workspace, found by URL or by sha256."""
 
     def __init__(self, table: pa.Table) -> None:
-        usable = table.filter(pc.and_(pc.equal(table["state"], "packed"), pc.is_valid(table["sha256"])))
+        packed = pc.equal(table["state"], UrlState.PACKED)
+        usable = table.filter(pc.and_(packed, pc.is_valid(table["sha256"])))
         by_url = usable.select(["url", "sha256"]).sort_by("url")
         by_hash = usable.select(["sha256", "path"]).sort_by("sha256")
         self._urls, self._hashes = _column(by_url, "url"), _column(by_url, "sha256")

@@ -13,9 +13,8 @@ import pyarrow.parquet as pq
 from ...classes.model import ClassList
 from ...core.arrow import pc
 from ...core.errors import WorkspaceError
-from ...core.records import IMAGE_SCHEMA
+from ...core.records import IMAGE_SCHEMA, UrlState
 from ...workspace.workspace import Workspace
-from ..pool import PACKED
 from .sample_counts import SampleCounts
 
 BATCH_ROWS = 1 << 20
@@ -122,7 +121,7 @@ Credit = dict[str, tuple[int, int]]
 
 def _count_matches(workspace: Workspace, images: pa.Table) -> tuple[dict[int, Credit], int]:
     """Credit by class id, and how many rows lack a URL."""
-    packed = images.filter(pc.equal(images.column("state"), PACKED)).column("url")
+    packed = images.filter(pc.equal(images.column("state"), UrlState.PACKED)).column("url")
     parts: list[pa.Table] = []
     no_url = 0
     with pq.ParquetFile(workspace.matches_path) as source:
@@ -164,7 +163,7 @@ def _class_counts(entry: Any, credit: Credit, samples: Sequence[SampleCounts]) -
 
 def downloads(images: pa.Table) -> DownloadCounts:
     """What became of the URLs of ``images`` (IMAGE_SCHEMA's url, state, reason and sha256)."""
-    packed = pc.equal(images.column("state"), PACKED)
+    packed = pc.equal(images.column("state"), UrlState.PACKED)
     waiting = pc.is_in(images.column("state"), value_set=pa.array(sorted(WAITING)))
     lost = images.filter(pc.invert(pc.or_(packed, waiting)))
     reasons = pc.fill_null(lost.column("reason"), NO_REASON)
