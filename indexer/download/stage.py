@@ -17,7 +17,7 @@ from ...workspace.workspace import StageStatus, State, Workspace
 from ..fetch.addresses import Resolver
 from ..fetch.fetcher import Fetcher, open_client
 from ..ledger import Ledger
-from ..reasons import Reason
+from ..outcomes import Reason
 from .adopt import adopt
 from .crawl import Crawl, Pace, in_flight_limit
 from .session import DOWNLOAD, DownloadSession, finish, inputs_of, open_session, pack_queue
