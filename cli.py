@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperGroup
@@ -28,6 +28,17 @@ def _say(what: CaptrawlError | str) -> None:
     from .core.terminal import clean, err
 
     err().print(clean(f"captrawl: {what}"), style="red", soft_wrap=True)
+
+
+class _Lines(logging.StreamHandler[TextIO]):
+    """Log lines on stderr, beside a progress bar that steps aside."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write ``record``."""
+        from .core.terminal import paused
+
+        with paused():
+            super().emit(record)
 
 
 class Guarded(TyperGroup):
@@ -91,7 +102,7 @@ def options(
 ) -> None:
     """Options that come before the command."""
     level = logging.INFO if verbose else logging.WARNING
-    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", handlers=[_Lines()])
     # What the Elasticsearch client retries it tells with a traceback; ours says what it waits for in a line.
     logging.getLogger("elastic_transport").setLevel(logging.ERROR)
     context.obj = directory

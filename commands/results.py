@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+import time
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,6 +38,31 @@ def counts_text(counts: Mapping[str, int]) -> str:
             inside = f" ({', '.join(parts[name])})" if name in parts else ""
             texts.append(f"{_words(name)} {value:,}{inside}")
     return ", ".join(texts)
+
+
+class StageLines:
+    """A line for each stage of a run as it ends: what it counted and how long it took."""
+
+    def __init__(self, write: Callable[[str], None] | None) -> None:
+        self._write = write
+        self._since = time.monotonic()
+
+    def add(self, stage: StageStatus) -> None:
+        """Write the line of ``stage``, which has just ended."""
+        seconds, self._since = time.monotonic() - self._since, time.monotonic()
+        if self._write:
+            took = f", {seconds:,.1f} s" if seconds < 100 else f", {seconds / 60:,.0f} min"
+            mark = "✓ " if sys.stderr.isatty() and _can_show("✓") else ""
+            self._write(f"{mark}{stage.stage}: {counts_text(stage.counts)}{took}")
+
+
+def _can_show(text: str) -> bool:
+    """Whether the terminal's encoding has ``text``."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _words(name: str) -> str:

@@ -40,12 +40,14 @@ def err() -> Console:
 
 def say(text: str) -> None:
     """A message for a person, on stderr."""
-    err().print(clean(text), soft_wrap=True)
+    with paused():
+        err().print(clean(text), soft_wrap=True)
 
 
 def emit(text: str) -> None:
     """A line of results, on stdout."""
-    out().print(clean(text), soft_wrap=True)
+    with paused():
+        out().print(clean(text), soft_wrap=True)
 
 
 def emit_json(value: Any) -> None:
@@ -119,11 +121,38 @@ def number(value: float) -> str:
     return f"{value:,}"
 
 
+class _Live:
+    """The one live display of the process: ``bars`` while it is drawn."""
+
+    bars: Any = None
+
+
+@contextlib.contextmanager
+def paused() -> Generator[None]:
+    """Take the live display off the terminal while the block prints: lines and bars would mix."""
+    bars = _Live.bars
+    if bars is None:
+        yield
+        return
+    bars.stop()
+    try:
+        yield
+    finally:
+        if _Live.bars is bars:
+            bars.start()
+
+
 @contextlib.contextmanager
 def progress_bars() -> Generator[Progress]:
-    """Draw the progress of long steps on stderr; silent where stderr isn't a terminal."""
+    """Draw the progress of the long step under way as one bar on stderr; silent where that is no terminal.
+
+    The bar is of what was last told; nothing of it is left behind. Inside another display it is that one's.
+    """
     if not sys.stderr.isatty():
         yield silent
+        return
+    if _Live.bars is not None:
+        yield _teller(_Live.bars)
         return
     from rich.progress import (
         BarColumn,
@@ -138,20 +167,35 @@ def progress_bars() -> Generator[Progress]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=err(),
         transient=True,
     )
-    tasks: dict[str, Any] = {}
+    _Live.bars = bars
+    try:
+        with bars:
+            yield _teller(bars)
+    finally:
+        _Live.bars = None
+
+
+def _teller(bars: Any) -> Progress:
+    """What draws progress on ``bars``: one bar, of the last thing told."""
 
     def show(what: str, done: int, total: int | None = None) -> None:
-        if what not in tasks:
-            tasks[what] = bars.add_task(clean(what), total=total)
-        bars.update(tasks[what], completed=done, total=total)
+        text = clean(what)
+        task = next((one for one in bars.tasks if one.description == text), None)
+        if task is None:
+            for other in bars.task_ids:
+                bars.remove_task(other)
+            bars.add_task(text, total=total, completed=done, rate="")
+            return
+        rate = f"{task.speed:,.0f}/s" if task.speed and task.speed >= 1 else ""
+        bars.update(task.id, completed=done, total=total, rate=rate)
 
-    with bars:
-        yield show
+    return show
 
 
 def bar_room(names: Iterable[str], numbers: Iterable[str]) -> int:

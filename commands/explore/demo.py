@@ -26,21 +26,22 @@ def demo(
     """Run the whole job on a small web that is drawn here; no network."""
     from ...core.terminal import emit, emit_json, out, progress_bars, say, table
     from ...demo.run import run_demo
-    from ..results import counts_text
+    from ..results import StageLines
 
+    lines = StageLines(say)
     with progress_bars() as progress:
         result = run_demo(
             directory,
             captions=captions,
             progress=progress,
-            done=lambda stage: say(f"{stage.stage}: {counts_text(stage.counts)}"),
+            done=lines.add,
         )
-    lines = [*result.classes, result.total]
+    rows = [*result.classes, result.total]
     if json:
-        emit_json({"samples": list(result.samples), "classes": [_demo_json(line) for line in lines]})
+        emit_json({"samples": list(result.samples), "classes": [_demo_json(line) for line in rows]})
         return
     reasons = sorted(
-        {reason for line in lines for reason in line.failed}, key=lambda r: -result.total.failed[r]
+        {reason for line in rows for reason in line.failed}, key=lambda r: -result.total.failed[r]
     )
     columns = [("class", "left"), ("matched", "right"), ("downloaded", "right"), ("failed", "right")]
     shares = ["raw", *result.samples]
@@ -53,7 +54,7 @@ def demo(
             sum(line.failed.values()),
             *(_percent(line.shares[name].precision) for name in shares),
         ]
-        for line in lines
+        for line in rows
     ]
     out().print(
         table(

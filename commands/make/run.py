@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from .. import options
-from ..results import counts_text, status_json
-
-if TYPE_CHECKING:
-    from ...workspace.workspace import StageStatus
+from ..results import StageLines, status_json
 
 app = typer.Typer()
 
@@ -36,11 +33,8 @@ def run(
     pipeline.check(workspace)
     options.caution(workspace)
 
-    def done(stage: StageStatus) -> None:
-        if not json:
-            emit(f"{stage.stage}: {counts_text(stage.counts)}")
-
+    lines = StageLines(emit if not json else None)
     with progress_bars() as progress:
-        ended = pipeline.run(workspace, progress=progress, done=done)
+        ended = pipeline.run(workspace, progress=progress, done=lines.add)
     if json:
         emit_json({"stages": [status_json(stage) for stage in ended]})

@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+
 import pytest
 from captrawl.commands.results import counts_text
 from captrawl.core.terminal import bar, clean, highlighted, one_line
@@ -67,3 +77,59 @@ def test_counts_name_reasons_as_files_do() -> None:
 
 def test_that_nothing_was_kept_is_told() -> None:
     assert counts_text({"classes": 2, "without_pool": 0, "kept": 0, "leak": 7}) == "classes 2, kept 0, leak 7"
+
+
+RUN = """
+import logging, sys, time
+from captrawl.cli import _Lines
+from captrawl.commands.results import StageLines
+from captrawl.core.terminal import emit, progress_bars
+from captrawl.workspace.workspace import StageStatus, State
+logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", handlers=[_Lines()])
+with progress_bars() as progress:
+    lines = StageLines(emit)
+    for name in ("match", "download", "embed"):
+        progress(f"{name}: waiting", 0, None)
+        for done in range(30):
+            progress(name, done + 1, 30)
+            time.sleep(0.01)
+            if done == 15:
+                logging.warning("half of %s", name)
+        with progress_bars() as inner:
+            inner(f"{name}: inside", 1, 2)
+            time.sleep(0.15)
+        lines.add(StageStatus(name, State.DONE, {"rows": 1234}))
+emit("the list is here")
+"""
+
+
+def test_a_run_leaves_its_lines_and_nothing_else_on_the_screen() -> None:
+    """Bars and lines once overwrote each other: the final screen is read as a person sees it."""
+    pyte = pytest.importorskip("pyte")
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    environment = {**os.environ, "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8"}
+    child = subprocess.Popen(
+        [sys.executable, "-c", RUN], stdin=slave, stdout=slave, stderr=slave, env=environment
+    )
+    os.close(slave)
+    screen = pyte.Screen(80, 24)
+    stream = pyte.ByteStream(screen)
+    drawn = b""
+    with contextlib.suppress(OSError):  # the end of a pseudo-terminal
+        while chunk := os.read(master, 1 << 16):
+            drawn += chunk
+            stream.feed(chunk)
+    assert child.wait(30) == 0
+    os.close(master)
+    assert b"/30" in drawn  # there was a bar to leave something behind
+    lines = [re.sub(r"\d+\.\d s", "T s", line.rstrip()) for line in screen.display if line.strip()]
+    assert lines == [
+        "WARNING half of match",
+        "✓ match: rows 1,234, T s",
+        "WARNING half of download",
+        "✓ download: rows 1,234, T s",
+        "WARNING half of embed",
+        "✓ embed: rows 1,234, T s",
+        "the list is here",
+    ]
