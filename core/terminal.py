@@ -171,6 +171,8 @@ def progress_bars() -> Generator[Progress]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=err(),
+        redirect_stdout=False,  # what we print steps aside by itself
+        redirect_stderr=False,
         transient=True,
     )
     _Live.bars = bars
