@@ -6,6 +6,7 @@ how much to match, prompt templates, thresholds). Synonyms are the user's: SWAT'
 
 from __future__ import annotations
 
+import glob
 import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -116,7 +117,7 @@ class Dataset(_Table):
         if not source.is_dir() or not any((*self.lists.match, *self.lists.prompt)):
             return load_classes(source)
         paths = {file: self._found(source, file) for file in {*self.lists.match, *self.lists.prompt}}
-        if all(path is None for path in paths.values()):
+        if all(path is None for path in paths.values()) and not metrics_files(source):
             return load_classes(source)
         missing = [file for file, path in paths.items() if path is None]
         if missing:
@@ -128,8 +129,14 @@ class Dataset(_Table):
         return merge_lists(matching, prompting)
 
     def _found(self, folder: Path, file: str) -> Path | None:
-        places = (folder / file, folder / self.name / file, folder / "data" / self.name / file)
-        return next((place for place in places if place.is_file()), None)
+        return next((path for path in metrics_files(folder, self.name) if path.name == file), None)
+
+
+def metrics_files(folder: Path, name: str = "*") -> list[Path]:
+    """SWAT's metrics files in ``folder``, a data set's folder, or the folder above (SWAT/data, SWAT)."""
+    inside = name if name == "*" else glob.escape(name)
+    places = ("", f"{inside}/", f"data/{inside}/")
+    return [path for place in places for path in sorted(folder.glob(f"{place}*_metrics-*.json"))]
 
 
 def load_dataset(name: str | Path) -> Dataset:

@@ -227,6 +227,12 @@ def _grouped(parts: Sequence[Path]) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(batches, MATCH_SCHEMA)
 
 
+def _totals(count: ClassCount, extra: Mapping[str, object]) -> dict[str, int]:
+    """The totals that SWAT's metrics keep beside the frequencies, where ``extra`` has them: of one corpus."""
+    totals = {"actual_freq": count.total, "freq": sum(count.synonyms.values())}
+    return {key: total for key, total in totals.items() if key in extra}
+
+
 def _save_frequencies(workspace: Workspace, counts_of_classes: Sequence[ClassCount]) -> None:
     """Note each matching synonym's frequency in classes.json; everything else in it stays.
 
@@ -241,5 +247,6 @@ def _save_frequencies(workspace: Workspace, counts_of_classes: Sequence[ClassCou
         count = by_id.get(entry.id)
         frequencies = count.synonyms if count else {}
         synonyms = tuple(replace(s, frequency=frequencies.get(s.text, s.frequency)) for s in entry.synonyms)
-        entries.append(replace(entry, synonyms=synonyms))
+        extra = {**entry.extra, **_totals(count, entry.extra)} if count else entry.extra
+        entries.append(replace(entry, synonyms=synonyms, extra=extra))
     save_classes(tuple(entries), path)

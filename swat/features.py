@@ -21,6 +21,7 @@ from ..indexer.embed.rows import rows_to_embed
 from ..search.vectors.models import MODELS, ModelId, resolve
 from ..search.vectors.store import EmbeddingsInfo, shard_rows, write_shard
 from ..workspace.workspace import Workspace
+from .folder import SwatFolder
 
 logger = logging.getLogger(__name__)
 
@@ -36,11 +37,15 @@ class Features:
     keys: list[tuple[int, int]]
 
 
-def model_named(config: str, model: str) -> ModelId | None:
-    """The model that SWAT's name ``config`` stands for; else ``model`` where its folder has that name."""
+def model_named(folder: SwatFolder, config: str, model: str) -> ModelId | None:
+    """The model that SWAT's name ``config`` stands for; else ``model``, where it is called so or no other is.
+
+    A user's own name of a model says nothing: ``model`` is what the one _mined.pth of such a name holds.
+    """
     if config in MODELS:
         return MODELS[config]
-    if model and (candidate := resolve(model)).slug == config:
+    others = [name for name, _ in folder.features if name not in MODELS]
+    if model and ((candidate := resolve(model)).slug == config or len(others) == 1):
         return candidate
     return None
 
@@ -57,12 +62,17 @@ def load_features(path: Path) -> Features:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} isn't read: it is cut off, or holds more than tensors ({first})") from error
+        raise InputError(
+            f"{path} isn't read: it is cut off, or holds more than tensors ({first:.200})"
+        ) from error
     names = {"image_features", "caption_features", "labels", "filepath"}
     if not isinstance(content, dict) or not names <= set(cast("dict[Any, Any]", content)):
         raise InputError(f"{path} isn't SWAT's: it lacks one of {', '.join(sorted(names))}")
     images, captions = (_vectors(path, content[name]) for name in ("image_features", "caption_features"))
-    keys = [_key(path, str(text)) for text in content["filepath"]]
+    files = content["filepath"]
+    if not isinstance(files, list | tuple) or not all(isinstance(t, str) for t in cast("list[Any]", files)):
+        raise InputError(f"{path}: filepath is no list of paths")
+    keys = [_key(path, text) for text in cast("list[str]", files)]
     if not len(images) == len(captions) == len(keys) or images.shape != captions.shape:
         raise InputError(
             f"{path} holds {images.shape} image and {captions.shape} caption vectors of {len(keys)} files"

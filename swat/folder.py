@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from ..core.errors import InputError
+from ..datasets import PRESETS, load_dataset
 
 Kind = Literal["mined", "meta", "captions", "urls", "images", "features", "metrics", "database"]
 
@@ -29,7 +30,10 @@ OLD_NAMES = {"oxfordpets": "oxford_pets", "stanfordcars": "stanford_cars", "imag
 
 
 DATABASE = "laion400m.db"
-"""What SWAT calls its database; the published matches need it for their URLs."""
+"""What SWAT calls its database, in any case of letters; the published matches need it for their URLs."""
+
+ROW_KINDS: tuple[Kind, ...] = ("mined", "meta", "captions", "urls", "images")
+"""The kinds that hold rows of a data set; one file of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,45 +66,81 @@ class _Found:
     parts: dict[str, str]
 
 
-def find(source: Path, *, sampling: str = "") -> SwatFolder:
+def find(source: Path, *, sampling: str = "", prefix: str | None = None) -> SwatFolder:
     """SWAT's files in the folder ``source``, or that one file.
 
-    InputError where there are none, and where there are files of two data sets, or of two samplings and
-    ``sampling`` doesn't choose.
+    InputError where there are none; where there are files of two data sets or corpora, of two samplings and
+    ``sampling`` doesn't choose, or matched with two prefixes and neither ``prefix`` nor the data set's preset
+    does; and where two files are of one kind.
     """
     if not source.exists():
         raise InputError(f"{source}: no such file or folder")
     files = [file for path in _candidates(source) if (file := _known(path)) is not None]
-    rows = [one for one in files if one.kind in ("mined", "meta", "captions", "urls", "images")]
+    rows = [one for one in files if one.kind in ROW_KINDS]
     if not rows:
         raise InputError(
             f"{source} holds none of SWAT's files, such as NAME_mined_captions-LAION400M.pkl or "
             "NAME_metadata-random-0.0-LAION400M.meta; name its $RETRIEVED/NAME folder"
         )
     dataset = _only({one.parts["dataset"] for one in rows}, source, "data sets", "name one data set's folder")
-    samplings = {one.parts["sampling"] for one in rows if one.parts.get("sampling")}
+    _only({one.parts["database"] for one in rows}, source, "corpora", "move one corpus's files away")
+    alone = source.is_file()
+    samplings = {
+        one.parts["sampling"]
+        for one in rows
+        if one.parts.get("sampling") and source in (one.path, one.path.parent)
+    }
     one_sampling = sampling or _only(samplings or {""}, source, "samplings", "choose with --sampling")
     if sampling and samplings and sampling not in samplings:
         raise InputError(f"{source} holds {', '.join(sorted(samplings))}, not --sampling {sampling}")
-    folder = SwatFolder(source, dataset, one_sampling)
-    for one in files:
-        if one.parts.get("sampling") in (None, "", one_sampling) and one.kind != "features":
-            folder.files.setdefault(one.kind, one.path)
-            if one.parts.get("prefix"):
-                folder = replace(folder, prefix=one.parts["prefix"])
-    features = [
-        (one.parts["dataset"].removeprefix(f"{dataset}_"), one.path)
-        for one in files
-        if one.kind == "features"
-    ]
-    return replace(folder, features=tuple(features))
+    prefixes = {one.parts["prefix"] for one in rows if one.kind == "mined"}
+    one_prefix = _prefix(source, dataset, prefixes, prefix)
+    by_kind: dict[Kind, Path] = {}
+    for one in rows:
+        same_rows = alone or one.parts.get("sampling") in (None, "", one_sampling)
+        if same_rows and one.parts.get("prefix") in (None, one_prefix):
+            first = by_kind.setdefault(one.kind, one.path)
+            if first != one.path:
+                raise InputError(f"{source} holds {first.name} and {one.path.name}; move one of them away")
+    for one in sorted((one for one in files if one.kind in ("metrics", "database")), key=_preference):
+        by_kind.setdefault(one.kind, one.path)
+    stem = f"{dataset}_"
+    features = [(one.parts["dataset"], one.path) for one in files if one.kind == "features"]
+    models = tuple((name.removeprefix(stem), path) for name, path in features if name.startswith(stem))
+    return SwatFolder(source, dataset, one_sampling, one_prefix, by_kind, models)
+
+
+def _prefix(source: Path, dataset: str, prefixes: set[str], prefix: str | None) -> str:
+    """The prefix of the matched captions to take: ``prefix``, else the only one, else the preset's own."""
+    if prefix is None and len(prefixes) > 1:
+        name = OLD_NAMES.get(dataset, dataset)
+        prefix = load_dataset(name).prefix if name in PRESETS else None
+    if prefix is None and len(prefixes) < 2:
+        return next(iter(prefixes), "")
+    if prefix is None or (prefixes and prefix not in prefixes):
+        there = ", ".join(repr(one) for one in sorted(prefixes))
+        raise InputError(
+            f"{source} holds captions matched with the prefixes {there}; choose with --prefix "
+            "('' is the one without)"
+        )
+    return prefix
+
+
+def _preference(one: _Found) -> tuple[bool, str]:
+    """SWAT's own names before others, then by name."""
+    return one.kind == "database" and one.path.name.lower() != DATABASE, one.path.name
 
 
 def _candidates(source: Path) -> Iterable[Path]:
-    """``source`` and the database beside it if it is a file; else what lies in it and in pre_extracted."""
+    """``source`` and what its URLs come from if it is a file; else what lies in it and in pre_extracted."""
     if source.is_file():
-        database = source.with_name(DATABASE)
-        return [source, database] if database.is_file() and database != source else [source]
+        own = _known(source)
+        dataset = own.parts.get("dataset") if own else None
+        siblings = [path for path in sorted(source.parent.iterdir()) if path != source]
+        beside = [one for path in siblings if (one := _known(path)) is not None]
+        databases = [one.path for one in beside if one.path.name.lower() == DATABASE]
+        urls = [one.path for one in beside if one.kind == "urls" and one.parts["dataset"] == dataset]
+        return [source, *databases[:1], *(urls if len(urls) == 1 else ())]
     inside = source / "pre_extracted"
     return sorted([*source.iterdir(), *(inside.iterdir() if inside.is_dir() else ())])
 

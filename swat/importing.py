@@ -16,7 +16,7 @@ from ..core.errors import InputError, WorkspaceError
 from ..core.files import atomic, digest, new_folder, sha256_file
 from ..core.records import MATCH_SCHEMA, Progress, silent
 from ..core.row_ids import uid_list
-from ..datasets import PRESETS, load_dataset
+from ..datasets import PRESETS, load_dataset, metrics_files
 from ..indexer.match_stage import MATCH, task_of
 from ..search.vectors.models import resolve
 from ..workspace.settings import Settings, parse_settings
@@ -39,6 +39,8 @@ class SwatChoices:
     """Which of a folder's samplings (all, random, few, ranked), where it holds several."""
     model: str = ""
     """The model whose vectors a _mined.pth of no name of SWAT's holds."""
+    prefix: str | None = None
+    """Which matched captions, where the folder holds those of several prefixes; "" are those without."""
 
 
 def import_swat(
@@ -52,7 +54,7 @@ def import_swat(
     choices = choices or SwatChoices()
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise WorkspaceError(f"{to} isn't empty; import into a new folder")
-    folder = find(source, sampling=choices.sampling)
+    folder = find(source, sampling=choices.sampling, prefix=choices.prefix)
     entries, settings = _classes(folder, choices), _settings(folder, choices)
     rows = read_rows(folder)
     unknown = sorted(set(rows) - {entry.id for entry in entries})
@@ -80,45 +82,52 @@ def _warn(folder: SwatFolder, counts: Mapping[str, int]) -> None:
             folder.dataset,
             folder.sampling,
         )
-    mined = None if folder.get("meta") or folder.get("database") else folder.get("mined")
+    mined = None if folder.get("meta") else folder.get("mined")
     if mined and counts["without_url"]:
         logger.warning(
-            "%d of %d matches have no URL and can't be fetched; import again with laion400m.db beside %s",
+            "%d of %d matches have no URL and can't be fetched; %s",
             counts["without_url"],
             counts["matches"],
-            mined,
+            f"{folder.get('database')} hasn't them"
+            if folder.get("database")
+            else f"import again with laion400m.db beside {mined}",
         )
 
 
 def _classes(folder: SwatFolder, choices: SwatChoices) -> ClassList:
     """The class list: --classes, else the folder's metrics, else the preset's names."""
-    list_path = choices.classes or (folder.root if folder.get("metrics") and folder.root.is_dir() else None)
-    if folder.preset in PRESETS:
-        preset = load_dataset(folder.preset)
-        if list_path is None:
-            logger.warning(
-                "no metrics JSON: classes of %s get their names as synonyms; give one with --classes",
-                preset.name,
-            )
-            return preset.classes()
-        return preset.classes_from(
-            list_path if list_path.is_file() or choices.classes else _metrics(folder, list_path)
+    lists = choices.classes or (folder.root if folder.get("metrics") and folder.root.is_dir() else None)
+    if folder.preset not in PRESETS:
+        return load_classes(_own_list(folder, choices.classes))
+    preset = load_dataset(folder.preset)
+    if lists is None:
+        logger.warning(
+            "no metrics JSON: classes of %s get their names as synonyms; give one with --classes", preset.name
         )
-    metrics = folder.get("metrics")
-    if choices.classes is None and metrics is None:
+        return preset.classes()
+    single = folder.get("metrics")
+    if choices.classes is None and single is not None:
+        names = {*preset.lists.match, *preset.lists.prompt}
+        lists = lists if all((lists / name).is_file() for name in names) else single
+    return preset.classes_from(lists)
+
+
+def _own_list(folder: SwatFolder, choice: Path | None) -> Path:
+    """The class list of a data set without a preset: ``choice``, its metrics JSON there, or the folder's."""
+    if choice is None:
+        if (single := folder.get("metrics")) is not None:
+            return single
         raise InputError(
             f"{folder.root} holds no metrics JSON and {folder.dataset!r} is no data set of captrawl's; give "
             "the class list with --classes"
         )
-    return load_classes(choices.classes or metrics or folder.root)
-
-
-def _metrics(folder: SwatFolder, folder_path: Path) -> Path:
-    """The folder of metrics files where the preset's are all there, else the one file."""
-    preset = load_dataset(folder.preset)
-    names = {*preset.lists.match, *preset.lists.prompt}
-    single = folder.get("metrics")
-    return folder_path if single is None or all((folder_path / name).is_file() for name in names) else single
+    there = metrics_files(choice, folder.dataset) if choice.is_dir() else []
+    own = [path for path in there if path.name.startswith(f"{folder.dataset}_metrics-")]
+    if len(own) > 1 or (not own and choice.is_dir() and metrics_files(choice)):
+        raise InputError(
+            f"{choice} holds {len(own)} metrics files of {folder.dataset}; name the one JSON with --classes"
+        )
+    return own[0] if own else choice
 
 
 def _settings(folder: SwatFolder, choices: SwatChoices) -> Settings:
@@ -128,7 +137,7 @@ def _settings(folder: SwatFolder, choices: SwatChoices) -> Settings:
         data["task"]["prefix"] = folder.prefix
     if folder.sampling:
         data["match"] = {"sample": {"all": "all", "few": 5}.get(folder.sampling, 2000)}
-    models = [model for config, _ in folder.features if (model := model_named(config, choices.model))]
+    models = [model for config, _ in folder.features if (model := model_named(folder, config, choices.model))]
     if models:
         data["model"] = {"name": models[0].name, "pretrained": models[0].pretrained}
     elif choices.model:
@@ -214,7 +223,7 @@ def _store(
     by_number = {key: (row.url or "", uid) for (key, row), uid in zip(with_image, uids, strict=True)}
     embedded = 0
     for config, path in folder.features:
-        model = model_named(config, choices.model)
+        model = model_named(folder, config, choices.model)
         if model is None:
             logger.warning("%s isn't read: %r is no model of SWAT's; name it with --model", path.name, config)
             continue

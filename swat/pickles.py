@@ -34,6 +34,48 @@ _REFUSED = {
 """What is said of an opcode that isn't one of data: {0} its argument, {1} and {2} the last of the stack."""
 
 
+DEEPEST = 8
+"""How deep containers lie in each other at most; SWAT's are three: a dict of lists of tuples."""
+LARGEST = 16
+"""Elements a byte of the file at most, shared ones counted wherever they stand; SWAT's have less than one."""
+
+
+def short(value: Any) -> str:
+    """``value`` of a foreign file in at most some 150 characters, however large or deep it is."""
+    if isinstance(value, list | tuple | set | dict):
+        return f"a {type(value).__name__} of {len(cast('list[Any]', value))}"
+    if isinstance(value, int) and not -(10**18) < value < 10**18:
+        return f"a number of {value.bit_length()} bits"
+    return repr(value[:120] if isinstance(value, str) else value)[:150]
+
+
+def shown_row(entry: tuple[Any, ...]) -> str:
+    """A row of a foreign file in at most some 120 characters."""
+    return f"({', '.join(short(value) for value in entry[:12]):.120})"
+
+
+def _measure(value: Any, measures: dict[int, tuple[int, int]], depth: int, limit: int) -> tuple[int, int]:
+    """(height, elements) of ``value``, shared parts counted wherever they stand; ValueError beyond bounds."""
+    if type(value) in _SCALARS:
+        return 0, 1
+    height, elements = measures.get(id(value), (-1, 0))
+    if height < 0:
+        height = 0
+        if depth < DEEPEST:
+            items: Any = cast("dict[Any, Any]", value).values() if type(value) is dict else value
+            for item in items:
+                if type(item) in _SCALARS:
+                    elements += 1
+                    continue
+                above, inside = _measure(item, measures, depth + 1, limit)
+                height, elements = max(height, above), elements + inside
+        height, elements = height + 1, elements + 1
+        measures[id(value)] = height, elements
+    if depth + height > DEEPEST or elements > limit:
+        raise ValueError("it nests or repeats its containers without end")
+    return height, elements
+
+
 class _Refused(Exception):  # noqa: N818 - it never leaves the module
     """The pickle asks for something that isn't data."""
 
@@ -41,11 +83,14 @@ class _Refused(Exception):  # noqa: N818 - it never leaves the module
 def load_pickle(path: Path) -> Any:
     """The lists, tuples, sets, dicts, texts, numbers, booleans and None in the pickle at ``path``.
 
-    InputError where it asks for anything else (classes, functions, bytes) or is cut off.
+    InputError where it asks for anything else (classes, functions, bytes), is cut off, or is far larger or
+    deeper than it looks: containers that share their parts grow without end in whatever walks them.
     """
     try:
         with path.open("rb") as handle:
-            return _Data().load(handle)
+            value = _Data().load(handle)
+        _measure(value, {}, 0, LARGEST * (path.stat().st_size + 1))
+        return value
     except _Refused as refusal:
         raise InputError(
             f"{path} {refusal}: not plain data but a program, so it isn't read; a pickle of SWAT's holds "
@@ -85,8 +130,8 @@ class _Data:
 
     def refuse(self, name: str, argument: Any) -> NoReturn:
         """Say what an opcode would have done."""
-        last = [*("?", "?"), *(repr(value).strip("'")[:60] for value in self.stack[-2:])][-2:]
-        text = str(argument).replace(" ", ".")[:120]
+        last = [*("?", "?"), *(short(value).strip("'")[:60] for value in self.stack[-2:])][-2:]
+        text = (argument if isinstance(argument, str) else short(argument)).replace(" ", ".")[:120]
         raise _Refused(_REFUSED.get(name, f"uses {name}").format(text, *last))
 
     def push(self, value: Any) -> None:

@@ -25,7 +25,7 @@ from ..core.records import MATCH_SCHEMA
 from ..core.row_ids import priorities, uid_list
 from ..search.match import Credit
 from .folder import SwatFolder
-from .pickles import load_pickle
+from .pickles import load_pickle, short, shown_row
 
 logger = logging.getLogger(__name__)
 
@@ -61,9 +61,13 @@ def read_rows(folder: SwatFolder) -> dict[int, list[Mined]]:
             for key, entries in _by_class(meta).items()
         }
     if mined := folder.get("mined"):
-        rows = {key: _from_set(mined, entries) for key, entries in _by_class(mined).items()}
-        database = folder.get("database")
-        return _with_urls(rows, database) if database else rows
+        entries = _by_class(mined)
+        rows = {key: _from_set(mined, some) for key, some in entries.items()}
+        if database := folder.get("database"):
+            return _with_urls(rows, database)
+        if (urls := folder.get("urls")) and any(row.url is None for some in rows.values() for row in some):
+            return _paired(mined, entries, rows, urls)
+        return rows
     if urls := folder.get("urls"):
         return _from_urls(urls)
     raise InputError(
@@ -119,7 +123,7 @@ def _by_class(path: Path) -> dict[int, _Entries]:
         if not isinstance(entries, list | set) or not all(
             isinstance(entry, tuple | list) for entry in cast("list[Any]", entries)
         ):
-            raise InputError(f"{path}: class {key!r:.40} doesn't hold a list or set of tuples")
+            raise InputError(f"{path}: class {short(key)} doesn't hold a list or set of tuples")
         rows[_class_id(path, key)] = (
             entries if isinstance(entries, set) else [tuple(entry) for entry in cast("list[Any]", entries)]
         )
@@ -127,9 +131,9 @@ def _by_class(path: Path) -> dict[int, _Entries]:
 
 
 def _class_id(path: Path, key: Any) -> int:
-    text = str(key)
-    if isinstance(key, bool) or not (text.isascii() and text.isdecimal()):
-        raise InputError(f"{path}: {key!r:.40} isn't a class number")
+    text = key if isinstance(key, str) else str(key) if _is_whole(key) else ""
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+        raise InputError(f"{path}: {short(key)} isn't a class number")
     return int(text)
 
 
@@ -139,11 +143,12 @@ def _captions(path: Path | None) -> dict[int, dict[int, str]]:
         return {}
     value = load_pickle(path)
     if not isinstance(value, dict) or not all(
-        isinstance(v, dict) for v in cast("dict[Any, Any]", value).values()
+        isinstance(v, dict) and all(isinstance(text, str) for text in cast("dict[Any, Any]", v).values())
+        for v in cast("dict[Any, Any]", value).values()
     ):
-        raise InputError(f"{path} isn't a dict of classes to dicts of image numbers")
+        raise InputError(f"{path} isn't a dict of classes to dicts of image numbers and captions")
     return {
-        _class_id(path, key): {_class_id(path, n): str(text) for n, text in by_number.items()}
+        _class_id(path, key): {_class_id(path, n): _text(text) for n, text in by_number.items()}
         for key, by_number in cast("dict[Any, dict[Any, Any]]", value).items()
     }
 
@@ -154,25 +159,28 @@ def _from_meta(path: Path, entry: tuple[Any, ...], captions: Mapping[int, str]) 
     body = entry[:-1] if number >= 0 else entry
     if len(body) < 4 or not isinstance(body[-2], str | None) or not isinstance(body[-1], str | None):
         raise InputError(
-            f"{path}: {entry!r:.120} isn't ([synonym,] shard, rowid, caption, …, url, nsfw[, n])"
+            f"{path}: {shown_row(entry)} isn't ([synonym,] shard, rowid, caption, …, url, nsfw[, n])"
         )
     row = _from_mined(path, body[:-2])
     caption = row.caption if row.caption is not None else captions.get(number)
     caption = None if caption == NO_CAPTION else caption
-    return replace(row, caption=caption, url=body[-2], nsfw=body[-1], number=number)
+    url, nsfw = (text and _text(text) for text in body[-2:])
+    return replace(row, caption=caption, url=url, nsfw=nsfw, number=number)
 
 
 def _from_mined(path: Path, entry: tuple[Any, ...]) -> Mined:
     """([synonym,] shard, rowid[, caption, …]); a later text that is an address is its URL."""
-    leads = len(entry) > 2 and _is_whole(entry[2])  # a synonym goes before, where the third is the rowid
+    leads = len(entry) > 2 and not isinstance(
+        entry[2], str | None
+    )  # a synonym goes before, where the third is the rowid
     head: tuple[Any, ...] = entry[:3] if leads else ("", *entry, None, None)[:3]
     synonym, shard, row = head
-    if not isinstance(synonym, str) or not isinstance(shard, str | int) or not _is_whole(row):
-        raise InputError(f"{path}: {entry!r:.120} isn't ([synonym,] shard, rowid, caption, …)")
+    if not isinstance(synonym, str) or not (isinstance(shard, str) or _is_whole(shard)) or not _is_whole(row):
+        raise InputError(f"{path}: {shown_row(entry)} isn't ([synonym,] shard, rowid, caption, …)")
     after = entry[3:] if leads else entry[2:]
     caption = after[0] if after and isinstance(after[0], str) and after[0] != NO_CAPTION else None
     url = next((e for e in after[1:] if isinstance(e, str) and e.startswith(_URL_STARTS)), None)
-    return Mined(_file(shard), row, caption, url, synonym=synonym)
+    return Mined(_file(shard), row, caption and _text(caption), url and _text(url), synonym=_text(synonym))
 
 
 def _from_set(path: Path, entries: _Entries) -> list[Mined]:
@@ -181,7 +189,13 @@ def _from_set(path: Path, entries: _Entries) -> list[Mined]:
 
 
 def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    """Whether ``value`` is a whole number that a row number or a shard can be."""
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+
+
+def _text(value: str) -> str:
+    """``value`` as UTF-8 can hold it: half a surrogate pair, as pickles may have, becomes a question mark."""
+    return value.encode("utf-8", "replace").decode()
 
 
 def _file(shard: str | int) -> str:
@@ -194,6 +208,28 @@ def _file(shard: str | int) -> str:
 
 def _is_part(text: str) -> bool:
     return text.removeprefix("part").isdecimal()
+
+
+def _paired(
+    mined: Path, entries: Mapping[int, _Entries], rows: dict[int, list[Mined]], urls: Path
+) -> dict[int, list[Mined]]:
+    """``rows`` with the addresses of the URL Parquet, which SWAT writes in the order of the rows.
+
+    Of a set, or a part of the rows, nobody knows which address is whose: then ``rows`` as they are.
+    """
+    listed = _from_urls(urls)
+    if any(len(rows[key]) != len(listed.get(key, ())) or isinstance(entries[key], set) for key in rows):
+        logger.warning(
+            "%s doesn't say which address belongs to which caption of %s; import that file itself for its "
+            "addresses without captions, or put laion400m.db beside it for both",
+            urls,
+            mined.name,
+        )
+        return rows
+    return {
+        key: [replace(row, url=row.url or at.url) for row, at in zip(some, listed.get(key, ()), strict=True)]
+        for key, some in rows.items()
+    }
 
 
 # The URL Parquet and the database ---------------------------------------------------------------------

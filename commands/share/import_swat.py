@@ -33,6 +33,9 @@ def import_swat(
         str, typer.Option(metavar="all|random|few|ranked", help="Which, where the folder holds several.")
     ] = "",
     model: Annotated[str, typer.Option(help="The model of a _mined.pth that isn't one of SWAT's four.")] = "",
+    prefix: Annotated[
+        str | None, typer.Option(help="Which matched captions, where the folder holds several; '' is none.")
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Make a workspace of SWAT's files: matches, images (linked), embeddings."""
@@ -42,7 +45,7 @@ def import_swat(
 
     say(options.CAUTION)
     with progress_bars() as progress:
-        counts = run(source, to, SwatChoices(classes, sampling, model), progress=progress)
+        counts = run(source, to, SwatChoices(classes, sampling, model, prefix), progress=progress)
     options.warn_of_blank(to)
     if json:
         return emit_json({"counts": counts})

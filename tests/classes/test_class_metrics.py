@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from captrawl.classes.checks import check_classes
@@ -79,6 +80,29 @@ def test_the_other_swat_files(data_folder: Path, tmp_path: Path) -> None:
     ]
     with pytest.raises(ClassListError, match="class 0 is called n01440764, a WordNet id"):
         load_classes(folder / "imagenet_label_map.json")
+
+
+def test_after_a_match_every_count_is_of_one_corpus(tmp_path: Path, captrawl: Any) -> None:
+    metrics = {
+        "0": {
+            "name": "tench",
+            "freq": 813,
+            "alternates": {"tench": 811, "green tench": 2},
+            "actual_freq": 811,
+            "relevant_total": 95,
+        }
+    }
+    (tmp_path / "m.json").write_text(json.dumps(metrics))
+    captions = ("a tench", "a green tench", "a carp")
+    rows = "".join(f"http://a/{place}.jpg\t{caption}\n" for place, caption in enumerate(captions))
+    (tmp_path / "corpus.tsv").write_text(rows)
+    captrawl("index", "captions", tmp_path / "corpus.tsv", "--to", tmp_path / "idx")
+    captrawl("init", tmp_path / "w", "--classes", tmp_path / "m.json", "--index", tmp_path / "idx")
+    captrawl("-C", tmp_path / "w", "match")
+    said = captrawl("classes", "convert", tmp_path / "w" / "classes.json", "--to", "metrics").stdout
+    (record,) = json.loads(said).values()
+    assert record["alternates"] == {"tench": 2, "green tench": 1}
+    assert (record["actual_freq"], record["freq"], record["relevant_total"]) == (2, 3, 95)
 
 
 @pytest.mark.data

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from captrawl.classes.files import load_classes, save_classes
@@ -304,6 +305,130 @@ def test_the_published_pickle_alone(make_swat, tmp_path: Path, caplog, database:
     assert [(r["class_id"], r["caption"]) for r in rows] == captions  # a set comes in the corpus's order
     assert [(r["file"], r["row"]) for r in rows[4:6]] == [("swat/part0", 14), ("swat/part1", 10)]
     assert rows[0]["url"] == ("http://127.0.0.1:9/0-0.jpg" if database else None)
+
+
+ROWS = {"0": [("red star", 3, 7, "red star a"), ("red star", 3, 8, "red star b")]}
+
+
+def published(folder: Path, make_swat, name: str, rows: object = ROWS) -> tuple[Path, SwatChoices]:
+    """A folder with the one pickle ``name``, and the class list for it."""
+    swat = make_swat(features=False)
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_bytes(pickle.dumps(rows))
+    return folder, SwatChoices(classes=swat.root / "shapes_metrics-LAION400M.json")
+
+
+def test_of_two_pickles_one_is_chosen_with_its_prefix(make_swat, tmp_path: Path) -> None:
+    folder, choices = published(tmp_path / "r", make_swat, "shapes_mined_captions-LAION400M.pkl")
+    other = {"0": [("red star", 3, 9, "red star texture")]}
+    (folder / "shapes_mined_captions-LAION400M-texture.pkl").write_bytes(pickle.dumps(other))
+    with pytest.raises(InputError, match=r"the prefixes '', 'texture'; choose with --prefix"):
+        import_swat(folder, tmp_path / "w", choices)
+    for prefix, count in (("", 2), ("texture", 1)):
+        target = tmp_path / f"w{count}"
+        assert import_swat(folder, target, replace(choices, prefix=prefix))["matches"] == count
+        assert Workspace.open(target).settings().task.prefix == prefix
+    with pytest.raises(InputError, match="choose with --prefix"):
+        import_swat(folder, tmp_path / "w", replace(choices, prefix="pattern"))
+
+
+def test_a_presets_prefix_chooses(make_swat, tmp_path: Path) -> None:
+    swat = make_swat("eurosat", features=False)
+    (swat.root / "eurosat_metadata-random-0.0-LAION400M.meta").unlink()
+    (swat.root / "eurosat_mined_captions-LAION400M-satellite.pkl").write_bytes(pickle.dumps(ROWS))
+    assert import_swat(swat.root, tmp_path / "w")["matches"] == 2
+    assert Workspace.open(tmp_path / "w").settings().task.prefix == "satellite"
+
+
+def test_two_corpora_are_told_apart(make_swat, tmp_path: Path) -> None:
+    folder, choices = published(tmp_path / "r", make_swat, "shapes_mined_captions-LAION400M.pkl")
+    (folder / "shapes_mined_captions-LAION2B.pkl").write_bytes(pickle.dumps(ROWS))
+    with pytest.raises(InputError, match=r"2 corpora \(LAION2B, LAION400M\)"):
+        import_swat(folder, tmp_path / "w", choices)
+
+
+def test_swats_data_folder_is_no_folder_of_classes(make_swat, tmp_path: Path) -> None:
+    folder, choices = published(tmp_path / "r", make_swat, "shapes_mined_captions-LAION400M.pkl")
+    lists = tmp_path / "SWAT" / "data"
+    for name in ("shapes", "other"):
+        (lists / name).mkdir(parents=True)
+    shutil.copy(choices.classes, lists / "other" / "other_metrics-LAION400M.json")
+    with pytest.raises(InputError, match="holds 0 metrics files of shapes; name the one JSON with --classes"):
+        import_swat(folder, tmp_path / "w", SwatChoices(classes=lists))
+    shutil.copy(choices.classes, lists / "shapes" / "shapes_metrics-LAION400M.json")
+    for place in (lists, lists.parent, lists / "shapes"):
+        made = tmp_path / f"from-{place.name}"
+        import_swat(folder, made, SwatChoices(classes=place))
+        entries = load_classes(Workspace.open(made).classes_path())
+        assert [entry.name for entry in entries] == ["red star", "blue_disc", "unicorn"]
+
+
+def test_the_database_beside_a_pickle_in_their_scripts_spelling(make_swat, tmp_path: Path) -> None:
+    swat = make_swat(features=False, database=True)
+    (swat.root / "laion400m.db").rename(swat.root / "LAION400M.db")
+    choices = SwatChoices(classes=swat.root / "shapes_metrics-LAION400M.json")
+    pickled = swat.root / "shapes_mined_captions-LAION400M.pkl"
+    assert import_swat(pickled, tmp_path / "w", choices)["without_url"] == 0
+
+
+@pytest.mark.parametrize("kind", [list, set])
+def test_addresses_from_the_url_parquet(make_swat, tmp_path: Path, caplog, kind: type) -> None:
+    name = "shapes_mined_captions-LAION400M.pkl"
+    folder, choices = published(tmp_path / "r", make_swat, name, {key: kind(v) for key, v in ROWS.items()})
+    urls = {"class": ["0", "0"], "url": ["http://127.0.0.1:9/a", "http://127.0.0.1:9/b"]}
+    pq.write_table(pa.table(urls), folder / "shapes-urls-all-0.0-LAION400M.parquet")
+    with caplog.at_level("WARNING", logger="captrawl.swat"):
+        counts = import_swat(folder / name, tmp_path / "w", choices)
+    rows = rows_of(Workspace.open(tmp_path / "w"))
+    assert [row["caption"] for row in rows] == ["red star a", "red star b"]
+    if kind is list:  # in the order that SWAT writes both
+        assert [row["url"] for row in rows] == urls["url"]
+        assert counts["without_url"] == 0
+    else:
+        assert counts["without_url"] == 2
+        assert "doesn't say which address belongs to which caption" in caplog.text
+
+
+def test_a_model_of_any_name(make_swat, tmp_path: Path) -> None:
+    swat = make_swat()
+    (path,) = swat.root.glob("*_mined.pth")
+    path.rename(swat.root / "shapes_my-clip_mined.pth")
+    assert import_swat(swat.root, tmp_path / "w", SwatChoices(model=swat.model))["embedded"] == 7
+    shutil.copy(swat.root / "shapes_my-clip_mined.pth", swat.root / "shapes_other_mined.pth")
+    assert import_swat(swat.root, tmp_path / "w2", SwatChoices(model=swat.model))["embedded"] == 0
+
+
+HOSTILE_ROWS = {
+    "a row number without end": [("red star", 3, 10**30, "red star")],
+    "a shard without end": [("red star", 10**5000, 7, "red star")],
+    "a row of shared tuples": [("red star", 3, ((1, 2),) * 9, "red star")],
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE_ROWS)
+def test_a_hostile_row_is_a_line(make_swat, tmp_path: Path, case: str) -> None:
+    name = "shapes_mined_captions-LAION400M.pkl"
+    folder, choices = published(tmp_path / "r", make_swat, name, {"0": HOSTILE_ROWS[case]})
+    with pytest.raises(InputError, match=r"isn't \(\[synonym,\] shard, rowid, caption") as raised:
+        import_swat(folder, tmp_path / "w", choices)
+    assert len(str(raised.value)) < len(str(folder)) + 300
+
+
+def test_half_a_surrogate_pair_becomes_a_question_mark(make_swat, tmp_path: Path) -> None:
+    name = "shapes_mined_captions-LAION400M.pkl"
+    rows = [("red star", 3, 7, "red star \ud800", "http://127.0.0.1:9/\udfff")]
+    folder, choices = published(tmp_path / "r", make_swat, name, {"0": rows})
+    import_swat(folder, tmp_path / "w", choices)
+    (row,) = rows_of(Workspace.open(tmp_path / "w"))
+    assert (row["caption"], row["url"]) == ("red star ?", "http://127.0.0.1:9/?")
+
+
+@pytest.mark.parametrize("key", [10**30, "9" * 5000, -1, True])
+def test_a_class_number_that_is_none(make_swat, tmp_path: Path, key: object) -> None:
+    name = "shapes_mined_captions-LAION400M.pkl"
+    folder, choices = published(tmp_path / "r", make_swat, name, {key: ROWS["0"]})
+    with pytest.raises(InputError, match="isn't a class number"):
+        import_swat(folder, tmp_path / "w", choices)
 
 
 def test_what_is_left_out_is_said(make_swat, tmp_path: Path, caplog) -> None:

@@ -7,11 +7,12 @@ import contextlib
 import os
 import pickle
 import pickletools
+import time
 from pathlib import Path
 
 import pytest
 from captrawl.core.errors import InputError
-from captrawl.swat.pickles import load_pickle
+from captrawl.swat.pickles import load_pickle, short, shown_row
 
 
 class Hostile:
@@ -151,16 +152,40 @@ def test_damaged_pickles_are_errors_that_name_the_file(tmp_path: Path) -> None:
             load_pickle(path)
 
 
-def test_shared_and_cyclic_containers_end(tmp_path: Path) -> None:
+def test_shared_and_cyclic_containers_end_at_once(tmp_path: Path) -> None:
     level: list = ["x"]
+    flat = ("x",)
     for _ in range(60):  # 2**60 paths, 61 containers
-        level = [level, level]
+        level, flat = [level, level], (flat, flat)
     loop: list = []
     loop.append(loop)
-    for value in (level, loop):
-        path = tmp_path / "x.pkl"
+    wide: object = "x"
+    for _ in range(5):  # 20,000**5 elements in 5 lists
+        wide = [wide] * 20_000
+    path = tmp_path / "x.pkl"
+    for value in (level, flat, loop, {"0": wide}):
         path.write_bytes(pickle.dumps(value))
-        assert isinstance(load_pickle(path), list)
+        started = time.monotonic()
+        with pytest.raises(InputError, match="nests or repeats its containers without end"):
+            load_pickle(path)
+        assert time.monotonic() - started < 10
+
+
+def test_an_error_about_shared_tuples_is_short_and_quick(tmp_path: Path) -> None:
+    flat: tuple = ("x",)
+    for _ in range(60):
+        flat = (flat, flat)
+    path = tmp_path / "x.pkl"
+    path.write_bytes(pickle.dumps(flat, protocol=4)[:-1] + b"\x8c\x06system\x93.")  # names it and "system"
+    with pytest.raises(InputError, match=r"names a tuple of 2\.system") as raised:
+        load_pickle(path)
+    assert len(str(raised.value)) < len(str(path)) + 200
+
+
+@pytest.mark.parametrize("digits", [30, 5000])
+def test_a_number_of_any_size_is_shown_in_a_line(digits: int) -> None:
+    assert short(-(10**digits)).startswith("a number of")
+    assert len(shown_row((10**digits, "x" * 9999, [1] * 9999, ((), ())))) <= 122
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
