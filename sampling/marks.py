@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
-from ..core.errors import WorkspaceError
+from ..core.errors import StorageError, WorkspaceError
 from ..core.files import digest, write_json
 from ..workspace.workspace import Workspace
 
@@ -88,18 +88,19 @@ class Marks:
         return {"format": FORMAT, "classes": marked}
 
 
-def set_mark(workspace: Workspace, class_id: int, uid: int, mark: Mark | None) -> Marks:
-    """Store the mark of one image in one class (None takes it back), and give all marks.
+def set_marks(workspace: Workspace, class_id: int, changes: Mapping[int, Mark | None]) -> Marks:
+    """Store marks of one class by uid (None takes one back), and give all marks.
 
-    Waits for another process or thread that is marking.
+    Waits for another process or thread that is marking. StorageError where the workspace is read-only.
     """
-    with _held(workspace):
+    with _locked(workspace):
         before = Marks.load(workspace)
         by_class = {key: dict(value) for key, value in before.by_class.items()}
         of_class = by_class.setdefault(class_id, {})
-        of_class.pop(uid, None)
-        if mark is not None:
-            of_class[uid] = mark
+        for uid, mark in changes.items():
+            of_class.pop(uid, None)
+            if mark is not None:
+                of_class[uid] = mark
         marks = Marks(by_class)
         if marks.fingerprint() != before.fingerprint():
             marks.save(workspace)
@@ -111,9 +112,15 @@ def _of_class(lists: Mapping[str, list[str]]) -> dict[int, Mark]:
 
 
 @contextlib.contextmanager
-def _held(workspace: Workspace) -> Generator[None]:
+def _locked(workspace: Workspace) -> Generator[None]:
     folder = workspace.root / ".locks"
-    folder.mkdir(exist_ok=True)
-    with (folder / "marks.lock").open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+    try:
+        folder.mkdir(exist_ok=True)
+        with (folder / "marks.lock").open("a") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+    except OSError as error:
+        raise StorageError(
+            f"the mark isn't saved: {error.filename or workspace.root} can't be written ({error.strerror}); "
+            "make the workspace writable and mark again"
+        ) from error

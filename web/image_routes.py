@@ -120,6 +120,7 @@ class ImageRoutes:
             return SimilarRow(
                 **row_values(row, [tokens(row["synonym"])]),
                 sha256=pictures.sha256_of(row["url"]),
+                captions=row["captions"],
                 score=row["score"],
                 class_id=str(row["class_id"]),
                 class_name=names.get(row["class_id"]),

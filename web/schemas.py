@@ -148,15 +148,16 @@ class CaptionPage(Total):
 
 
 class SimilarRow(CaptionRow):
-    """A row that is near, with its score and its class."""
+    """A picture that is near: its nearest row with its score and class, and all captions of the picture."""
 
+    captions: list[str]
     score: float
     class_id: ClassId
     class_name: str | None
 
 
 class SimilarRows(BaseModel):
-    """The nearest rows, the nearest first."""
+    """The nearest pictures, the nearest first."""
 
     rows: list[SimilarRow]
 

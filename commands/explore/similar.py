@@ -21,10 +21,15 @@ def similar(
     image: Annotated[Path | None, typer.Option(help="What to look for, as an image file.")] = None,
     where: Annotated[str, typer.Option("--in", help="images or captions.")] = "images",
     class_name: Annotated[str, typer.Option("--class", help="Only this class's pool: its name or id.")] = "",
-    k: Annotated[int, typer.Option("-k", help="How many.", min=1)] = 20,
+    k: Annotated[int, typer.Option("-k", help="How many pictures.", min=1)] = 20,
     json: options.Json = False,
 ) -> None:
-    """Show the images or captions nearest to a text or an image."""
+    """Show the images or captions nearest to a text or an image.
+
+    A picture that stands under several URLs or captions is one line, with all its captions.
+    """
+    from rich.text import Text
+
     from ...core.terminal import emit_json, highlighted, out, table
     from ...search.vectors.similar import similar as run
 
@@ -37,9 +42,9 @@ def similar(
     if json:
         emit_json({"rows": [_similar_json(row) for row in rows]})
         return
-    cells = [(f"{row['score']:.4f}", highlighted(row["caption"] or ""), row["path"]) for row in rows]
-    out().print(table("", [("score", "right"), ("caption", "left"), ("path", "left")], cells))
+    cells = [(f"{row['score']:.4f}", Text("\n").join(map(highlighted, row["captions"])), row["path"]) for row in rows]
+    out().print(table("", [("score", "right"), ("captions", "left"), ("path", "left")], cells))
 
 
 def _similar_json(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row_json(row), "score": row["score"], "path": row["path"]}
+    return {**row_json(row), "score": row["score"], "path": row["path"], "captions": row["captions"]}

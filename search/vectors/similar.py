@@ -1,4 +1,7 @@
-"""The matched rows nearest to a text or an image, over all classes or in one class's pool."""
+"""The pictures nearest to a text or an image, over all classes or in one class's pool.
+
+A picture is one image file: rows of the same sha256 are one hit, with all their captions.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from ...workspace.workspace import Workspace
 from .encoder import Encoder
 from .loading import load_encoder
 from .models import model_of
-from .neighbours import Nearest, NeighbourIndex, Vectors, Where
+from .neighbours import NeighbourIndex, Rows, Vectors, Where
 from .store import Embeddings
 
 SIMILAR_SCHEMA = pa.schema(
@@ -30,14 +33,16 @@ SIMILAR_SCHEMA = pa.schema(
         pa.field("score", pa.float64(), nullable=False),
         pa.field("path", pa.string(), nullable=False),
         *MATCH_SCHEMA,
+        pa.field("captions", pa.list_(pa.string()), nullable=False),
     ]
 )
-"""A result: its score, its image below the workspace, and its line of matches.parquet."""
+"""A picture: score, path below the workspace, its nearest row of matches.parquet, and the distinct
+captions of all its rows, the nearest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchIn:
-    """Where to look: the images or the captions, of all classes or of one, and for how many."""
+    """Where to look: the images or the captions, of all classes or of one, and for how many pictures."""
 
     where: Where = "images"
     class_id: int | None = None
@@ -62,15 +67,15 @@ class Similarity:
         return cls(workspace, Embeddings.open(workspace.embeddings_folder(model_of(workspace).slug)))
 
     def by_text(self, text: str, scope: SearchIn) -> pa.Table:
-        """The rows nearest to a text (SIMILAR_SCHEMA)."""
+        """The pictures nearest to a text (SIMILAR_SCHEMA)."""
         return self._nearest(lambda: self.encoder.encode_texts([text]), scope)
 
     def by_image(self, image: Any, scope: SearchIn) -> pa.Table:
-        """The rows nearest to an image, a file or a PIL image (SIMILAR_SCHEMA); InputError: unreadable."""
+        """The pictures nearest to an image file or a PIL image (SIMILAR_SCHEMA); InputError: unreadable."""
         return self._nearest(lambda: self.encoder.encode_images([image]), scope)
 
     def by_row(self, uid: int, by: Where, scope: SearchIn) -> pa.Table:
-        """The rows nearest to the stored image or caption of ``uid``, itself left out (SIMILAR_SCHEMA).
+        """The pictures nearest to the stored image or caption of ``uid``, its own left out (SIMILAR_SCHEMA).
 
         InputError where it isn't embedded.
         """
@@ -78,7 +83,7 @@ class Similarity:
         if row < 0:
             raise InputError(f"the row {uid} has no vectors in this workspace")
         matrix = self.stored.images if by == "images" else self.stored.captions
-        return self._nearest(lambda: matrix.take(np.array([row])), scope, but=int(row))
+        return self._nearest(lambda: matrix.take(np.array([row])), scope, but=int(self._pictures[row]))
 
     @property
     def encoder(self) -> Encoder:
@@ -98,16 +103,53 @@ class Similarity:
                 self._indices[where] = NeighbourIndex.open(folder, self.stored, where)
             return self._indices[where]
 
+    @cached_property
+    def _pictures(self) -> NDArray[np.int64]:
+        """A number for each stored row, equal where the picture is."""
+        encoded = pc.dictionary_encode(self.stored.metadata["sha256"]).combine_chunks()
+        return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+
     def _nearest(self, query: Any, scope: SearchIn, *, but: int = -1) -> pa.Table:
-        """The rows nearest to the vectors that ``query()`` gives, which isn't called for an empty pool."""
+        """The pictures nearest to the vectors that ``query()`` gives, which isn't called for an empty pool.
+
+        ``but`` is the number of a picture to leave out.
+        """
         neighbours = self._neighbours(scope.where)
         pool = self.stored.rows_of(_matched_uids(self._workspace, scope.class_id))
-        pool = pool[(pool >= 0) & (pool != but)]
+        pool = pool[pool >= 0]
+        pool = pool[self._pictures[pool] != but]
         if not len(pool):
             return SIMILAR_SCHEMA.empty_table()
         vectors: Vectors = query()
-        nearest = neighbours.nearest(vectors, scope.k, rows=None if len(pool) == self.stored.rows else pool)
-        return _lines(self._workspace, self.stored, nearest, scope.class_id)
+        within = None if len(pool) == self.stored.rows else pool
+        size = scope.k
+        while True:
+            nearest = neighbours.nearest(vectors, size, rows=within)
+            rows = nearest.rows[0][nearest.rows[0] >= 0]
+            _, first = np.unique(self._pictures[rows], return_index=True)
+            if len(first) >= scope.k or len(rows) < size or size >= len(pool):
+                break
+            size *= 4  # some pictures stand in several rows
+        best = np.sort(first)[: scope.k]
+        return self._hits(rows[best], nearest.scores[0][best], pool, (vectors, scope))
+
+    def _hits(
+        self, rows: Rows, scores: NDArray[np.float64], pool: Rows, question: tuple[Vectors, SearchIn]
+    ) -> pa.Table:
+        """The pictures of ``rows``, with the captions of their other rows in ``pool``."""
+        vectors, scope = question
+        same = pool[np.isin(self._pictures[pool], self._pictures[rows])]
+        ranked = self._neighbours(scope.where).nearest(vectors, len(same), rows=same).rows[0]
+        captions = self.stored.metadata["caption"].take(ranked).to_pylist()
+        of_picture: dict[int, dict[str, None]] = {}
+        for picture, caption in zip(self._pictures[ranked].tolist(), captions, strict=True):
+            of_picture.setdefault(picture, {}).update({caption: None} if caption else {})
+        lists = [list(of_picture[picture]) for picture in self._pictures[rows].tolist()]
+        return (
+            _lines(self._workspace, self.stored, rows, scope.class_id)
+            .append_column(SIMILAR_SCHEMA.field("captions"), pa.array(lists, pa.list_(pa.string())))
+            .add_column(0, SIMILAR_SCHEMA.field("score"), pa.array(scores))
+        )
 
 
 def similar(
@@ -119,9 +161,9 @@ def similar(
     class_name: str = "",
     k: int = 20,
 ) -> pa.Table:
-    """The ``k`` matched rows whose image or caption (``where``) is nearest to ``text`` or ``image``.
+    """The ``k`` pictures whose image or caption (``where``) is nearest to ``text`` or ``image``.
 
-    SIMILAR_SCHEMA, score descending, then uid; a row that several classes matched is told of the first, or of
+    SIMILAR_SCHEMA, score descending, then uid; a row that several classes matched is of the first, or of
     ``class_name`` (a class's name or id). Raises QueryError unless just one of text and image is given,
     InputError for an unknown class or an unreadable image, WorkspaceError before `captrawl embed`.
     """
@@ -157,9 +199,8 @@ def _matched_uids(workspace: Workspace, class_id: int | None) -> NDArray[np.int6
     )
 
 
-def _lines(workspace: Workspace, stored: Embeddings, nearest: Nearest, class_id: int | None) -> pa.Table:
-    """The first query's rows with their first line of matches.parquet."""
-    rows = nearest.rows[0][nearest.rows[0] >= 0]
+def _lines(workspace: Workspace, stored: Embeddings, rows: Rows, class_id: int | None) -> pa.Table:
+    """The path of each row's image and its first line of matches.parquet."""
     images = stored.metadata.take(rows)
     matching = pc.field("uid").isin(images["uid"].to_pylist())
     if class_id is not None:
@@ -167,6 +208,4 @@ def _lines(workspace: Workspace, stored: Embeddings, nearest: Nearest, class_id:
     lines = pq.read_table(workspace.matches_path, filters=matching)
     at = pc.index_in(images["uid"], value_set=lines["uid"])  # the first of a uid's lines
     table = lines.take(at)
-    scores = pa.array(nearest.scores[0][: len(rows)])
-    columns = [scores, images["image_path"], *(table[name] for name in MATCH_SCHEMA.names)]
-    return pa.table(columns, schema=SIMILAR_SCHEMA)
+    return table.select(MATCH_SCHEMA.names).add_column(0, SIMILAR_SCHEMA.field("path"), images["image_path"])

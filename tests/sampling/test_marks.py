@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from captrawl.core.errors import InputError, WorkspaceError
 from captrawl.sampling.files import read_sample
-from captrawl.sampling.marks import Mark, Marks, set_mark
+from captrawl.sampling.marks import Mark, Marks, set_marks
 from captrawl.sampling.sample import draw, sample_status
 from captrawl.sampling.task import paths_of
 from captrawl.workspace.settings import SampleSettings
@@ -42,9 +42,9 @@ def birds(make_workspace, make_row):
 def test_marks_are_kept_by_class_and_uid(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     assert Marks.load(workspace).fingerprint() == ""
-    set_mark(workspace, 3, -(2**63), Mark.REJECTED)
-    set_mark(workspace, 3, 2**63 - 1, Mark.CONFIRMED)
-    set_mark(workspace, 4, 2**63 - 1, Mark.REJECTED)
+    set_marks(workspace, 3, {-(2**63): Mark.REJECTED})
+    set_marks(workspace, 3, {2**63 - 1: Mark.CONFIRMED})
+    set_marks(workspace, 4, {2**63 - 1: Mark.REJECTED})
     marks = Marks.load(workspace)
     assert marks.of(3) == {-(2**63): Mark.REJECTED, 2**63 - 1: Mark.CONFIRMED}
     assert marks.of(4) == {2**63 - 1: Mark.REJECTED}
@@ -56,14 +56,14 @@ def test_marks_are_kept_by_class_and_uid(tmp_path: Path) -> None:
         },
     }
     for class_id, uid in ((3, -(2**63)), (3, 2**63 - 1), (4, 2**63 - 1)):
-        set_mark(workspace, class_id, uid, None)
+        set_marks(workspace, class_id, {uid: None})
     assert Marks.load(workspace).fingerprint() == ""
 
 
 def test_threads_that_mark_at_once_lose_nothing(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(lambda uid: set_mark(workspace, uid % 3, uid, Mark.REJECTED), range(60)))
+        list(threads.map(lambda uid: set_marks(workspace, uid % 3, {uid: Mark.REJECTED}), range(60)))
     assert [Marks.load(workspace).uids(i, Mark.REJECTED) for i in range(3)] == [
         list(range(i, 60, 3)) for i in range(3)
     ]
@@ -86,8 +86,8 @@ def test_a_damaged_file_is_an_error_that_names_it(tmp_path: Path, text: str) -> 
 
 
 def test_a_rejected_image_is_dropped_with_its_copies_in_its_class_only(birds) -> None:
-    set_mark(birds, 0, 1, Mark.REJECTED)
-    set_mark(birds, 0, 4, Mark.REJECTED)
+    set_marks(birds, 0, {1: Mark.REJECTED})
+    set_marks(birds, 0, {4: Mark.REJECTED})
     draw(birds, SampleSettings(n=2))
     assert pool(birds) == [
         (0, 0, 1, ""),
@@ -102,7 +102,7 @@ def test_a_rejected_image_is_dropped_with_its_copies_in_its_class_only(birds) ->
 
 
 def test_a_confirmed_image_comes_first_whatever_its_scores(birds) -> None:
-    set_mark(birds, 0, 4, Mark.CONFIRMED)
+    set_marks(birds, 0, {4: Mark.CONFIRMED})
     draw(birds, SampleSettings(n=3, keep=["T2I>=0.75"], zeroshot=True))
     assert [line for line in pool(birds) if line[0] == 0] == [
         (0, 4, 1, ""),
@@ -118,7 +118,7 @@ def test_a_confirmed_image_is_a_shot_of_its_class(birds) -> None:
     spec = SampleSettings(name="near", method="I2I-rank", n=3)
     with pytest.raises(InputError, match="few shots"):
         draw(birds, spec)
-    set_mark(birds, 0, 2, Mark.CONFIRMED)
+    set_marks(birds, 0, {2: Mark.CONFIRMED})
     draw(birds, spec)
     rows = {(row["class_id"], row["uid"]): row for row in read_sample(paths_of(birds, "near")).to_pylist()}
     assert rows[0, 2]["I2I_max"] == 1
@@ -130,8 +130,8 @@ def test_marks_make_a_sample_stale(birds) -> None:
     spec = SampleSettings(n=3)
     draw(birds, spec)
     assert sample_status(birds, spec).state is State.DONE
-    set_mark(birds, 0, 1, Mark.REJECTED)
+    set_marks(birds, 0, {1: Mark.REJECTED})
     stale = sample_status(birds, spec)
     assert (stale.state, stale.reason) == (State.STALE, "marks changed since")
-    set_mark(birds, 0, 1, None)
+    set_marks(birds, 0, {1: None})
     assert sample_status(birds, spec).state is State.DONE

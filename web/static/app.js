@@ -13,7 +13,7 @@ let turn = 0;
 
 async function show() {
   const { view, rest, query } = route();
-  const name = view in VIEWS ? view : "captions";
+  const name = Object.hasOwn(VIEWS, view) ? view : "captions";
   for (const link of document.querySelectorAll("nav [data-view]")) {
     if (link.dataset.view === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");

@@ -12,7 +12,7 @@ from captrawl.indexer.embed.faiss_index import build_vectors
 from captrawl.indexer.embed.stage import embed
 from captrawl.search.vectors.loading import load_encoder
 from captrawl.search.vectors.models import model_of
-from captrawl.search.vectors.similar import similar
+from captrawl.search.vectors.similar import SearchIn, Similarity, similar
 from captrawl.workspace.workspace import Workspace
 from PIL import Image
 
@@ -44,7 +44,7 @@ def urls(table) -> list[str]:
 
 def test_an_image_finds_itself_first(workspace):
     found = similar(workspace, image=workspace.root / "images/00000/6.png", k=3)
-    assert found.schema.names == ["score", "path", *MATCH_SCHEMA.names]
+    assert found.schema.names == ["score", "path", *MATCH_SCHEMA.names, "captions"]
     assert found["score"].to_pylist() == sorted(found["score"].to_pylist(), reverse=True)
     first = found.to_pylist()[0]
     assert (first["url"], first["path"], first["class_id"]) == ("http://x/6", "images/00000/6.png", 0)
@@ -79,6 +79,43 @@ def test_a_class_without_images(workspace):
 def test_rows_no_longer_matched_are_left_out(workspace, rewrite):
     rewrite(workspace, ROWS[:3])
     assert sorted(urls(similar(workspace, text="thing"))) == ["http://x/0", "http://x/1", "http://x/2"]
+
+
+COPIES = [
+    (0, "http://x/1", "a red kite", 1),
+    (0, "http://x/2", "a kite, red", 1),
+    (0, "http://x/3", "a red kite", 1),
+    (7, "http://x/4", "a kite of another class", 1),
+    *((0, f"http://y/{n}", f"thing {n}", n) for n in range(2, 9)),
+]
+
+
+@pytest.mark.parametrize("where", ["images", "captions"])
+def test_a_hit_is_a_picture_with_all_its_captions(workspace, rewrite, where):
+    rewrite(workspace, COPIES)
+    embed(workspace)
+    build_vectors(workspace)
+    pictures = similar(workspace, text="a red kite", where=where, k=5)
+    assert len(set(pictures["path"].to_pylist())) == pictures.num_rows == 5
+    assert similar(workspace, text="a red kite", where=where, k=100).num_rows == 8
+    captions = {row["path"]: row["captions"] for row in similar(workspace, text="x", k=8).to_pylist()}
+    assert sorted(captions["images/00000/1.png"]) == [
+        "a kite of another class", "a kite, red", "a red kite",
+    ]  # fmt: skip
+    of_class = similar(workspace, text="a red kite", where=where, class_name="cat", k=8).to_pylist()
+    assert {caption for row in of_class for caption in row["captions"]}.isdisjoint({"a kite of another class"})
+    if where == "captions":
+        assert pictures["captions"].to_pylist()[0][0] == "a red kite"
+
+
+def test_more_like_a_row_leaves_its_picture_out(workspace, rewrite):
+    rewrite(workspace, COPIES)
+    embed(workspace)
+    build_vectors(workspace)
+    [hit] = similar(workspace, text="a red kite", where="captions", k=1).to_pylist()
+    near = Similarity.open(workspace).by_row(hit["uid"], "images", SearchIn(k=20))
+    assert near.num_rows == 7
+    assert hit["path"] not in near["path"].to_pylist()
 
 
 class TestRefusals:
