@@ -42,16 +42,21 @@ class Pool:
         return self.embedded[self.embedded >= 0]
 
 
+def read_pool(workspace: Workspace, class_id: int, embeddings: Embeddings) -> Pool:
+    """The pool of one class; WorkspaceError before `captrawl match` and `captrawl download`."""
+    images = _read_images(workspace)
+    of_class = pc.field("class_id") == class_id
+    table = pq.read_table(workspace.matches_path, columns=COLUMNS, filters=of_class)
+    return _pool(class_id, _with_images(table, images).combine_chunks(), embeddings)
+
+
 def read_pools(workspace: Workspace, classes: ClassList, embeddings: Embeddings) -> Iterator[Pool]:
     """The pool of every class, ascending; a class without matches has an empty one.
 
     Streams matches.parquet; holds the largest class and the ledger's URLs and paths. Matches of classes that
     are no longer in the list are passed over.
     """
-    for path, stage in ((workspace.matches_path, "match"), (workspace.images_path, "download")):
-        if not path.exists():
-            raise WorkspaceError(f"{path} isn't there; run captrawl {stage} first")
-    images = pq.read_table(workspace.images_path, columns=["url", "state", "reason", "path", "sha256"])
+    images = _read_images(workspace)
     ids = [entry.id for entry in classes]
     in_list = set(ids)
     place = 0
@@ -67,6 +72,13 @@ def read_pools(workspace: Workspace, classes: ClassList, embeddings: Embeddings)
             place += 1
     for class_id in ids[place:]:
         yield _pool(class_id, empty, embeddings)
+
+
+def _read_images(workspace: Workspace) -> pa.Table:
+    for path, stage in ((workspace.matches_path, "match"), (workspace.images_path, "download")):
+        if not path.exists():
+            raise WorkspaceError(f"{path} isn't there; run captrawl {stage} first")
+    return pq.read_table(workspace.images_path, columns=["url", "state", "reason", "path", "sha256"])
 
 
 def _by_class(source: pq.ParquetFile, images: pa.Table) -> Iterator[tuple[int, pa.Table]]:

@@ -19,7 +19,7 @@ from ..workspace.stages import Stage
 from ..workspace.workspace import StageStatus, State, Workspace
 from .auto import Contest
 from .files import SAMPLE_SCHEMA, writing
-from .filters import Choice, Steps, choose
+from .filters import Candidates, Choice, Steps, choose
 from .marks import Mark
 from .methods import AUTO, Method, Score
 from .pool import Pool, candidates_of, read_pools
@@ -37,18 +37,9 @@ def draw(workspace: Workspace, spec: SampleSettings, *, progress: Progress = sil
     facts = sample_facts(spec.name)
     with workspace.locked(facts.name):
         task = task_of(workspace, spec)
-        embeddings = Embeddings.open(workspace.embeddings_folder(task.model.slug))
         inputs = inputs_of(workspace, task)
-        references = References(workspace, task.model, embeddings.info, progress=progress)
-        drawer = Drawer(
-            task,
-            embeddings,
-            PoolScorer(embeddings, workspace.vectors_folder(task.model.slug)),
-            prompts=references.prompts(task.names, task.templates),
-            shots=shots_of(task.shots, references, embeddings.dimension),
-            leaks=references.images(task.leaks.paths) if task.leaks else None,
-        )
-        drawer = drawer.with_referee(workspace)
+        drawer = Drawer.of(workspace, task, progress)
+        embeddings = drawer.embeddings
         if task.method.name == AUTO:
             drawer = drawer.with_best_method(workspace, progress)
         drawer = drawer.with_confirmed()
@@ -76,6 +67,21 @@ class Drawer:
     shots: Shots
     leaks: NDArray[np.float32] | None
     referee: Referee | None = None
+
+    @classmethod
+    def of(cls, workspace: Workspace, task: SampleTask, progress: Progress = silent) -> Drawer:
+        """The drawer of ``task``, with its referee."""
+        embeddings = Embeddings.open(workspace.embeddings_folder(task.model.slug))
+        references = References(workspace, task.model, embeddings.info, progress=progress)
+        drawer = cls(
+            task,
+            embeddings,
+            PoolScorer(embeddings, workspace.vectors_folder(task.model.slug)),
+            prompts=references.prompts(task.names, task.templates),
+            shots=shots_of(task.shots, references, embeddings.dimension),
+            leaks=references.images(task.leaks.paths) if task.leaks else None,
+        )
+        return drawer.with_referee(workspace)
 
     def with_referee(self, workspace: Workspace) -> Drawer:
         """Let the referee judge all pools, where the task asks for one."""
@@ -120,15 +126,17 @@ class Drawer:
             return np.zeros((len(rows), 0), dtype=np.float32)
         return self.embeddings.images.take(rows)
 
+    def candidates(self, pool: Pool, index: int) -> Candidates:
+        """The embedded rows of ``pool``, scored against the class at ``index``."""
+        rows, shots = pool.rows, self.shots.of(pool.class_id)
+        scores = self.scorer.score(rows, prompt=self.prompts[index], shots=shots)
+        return candidates_of(pool, scores, self.images_for(self.steps(index, rows), rows))
+
     def draw(self, pool: Pool, index: int) -> tuple[pa.Table, pa.Table]:
         """The kept rows in rank order and the dropped ones in the pool's order (SAMPLE_SCHEMA)."""
-        rows = pool.rows
-        shots = self.shots.of(pool.class_id)
-        scores = self.scorer.score(rows, prompt=self.prompts[index], shots=shots)
-        steps = self.steps(index, rows)
-        candidates = candidates_of(pool, scores, self.images_for(steps, rows))
-        choice = choose(candidates, self.task.method, steps)
-        return split(pool, scores, choice)
+        candidates = self.candidates(pool, index)
+        choice = choose(candidates, self.task.method, self.steps(index, pool.rows))
+        return split(pool, candidates.scores, choice)
 
     def steps(self, index: int, rows: NDArray[np.int64]) -> Steps:
         """The steps besides the method, for the class at ``index`` with these embedding rows."""

@@ -20,6 +20,7 @@ In reading order:
     files            static files, and the workspace's images
     class_routes     /api/classes, marks
     class_pools      a class's synonyms, pool and scores
+    preview          what a sample with other thresholds would keep, and its command
 
 static/ has the page: index.html, style.css, and a JavaScript module a view.
 """

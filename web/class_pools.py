@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from ..core.errors import CaptrawlError
 from ..sampling.files import SAMPLE_SCHEMA
 from ..sampling.filters import MEANINGS
 from ..sampling.marks import Mark, Marks
-from ..sampling.methods import Score, resolve
+from ..sampling.methods import Method, Score, resolve
 from ..sampling.task import paths_of, sample_facts, thresholds_of
 from ..workspace.settings import SampleSettings
 from ..workspace.workspace import Workspace
@@ -29,10 +30,12 @@ MATCHED = ["class_id", "synonym", "uid", "url", "caption", "nsfw", "punsafe"]
 
 @dataclass(frozen=True, slots=True)
 class _Tally:
-    """Matches, and matches with an image, by (class, synonym)."""
+    """Matches and pictures, by (class, synonym) and by class; a class's picture counts once."""
 
     pool: Counter[tuple[int, str]]
     images: Counter[tuple[int, str]]
+    class_pool: Counter[int]
+    class_images: Counter[int]
 
 
 class ClassPools:
@@ -51,8 +54,7 @@ class ClassPools:
     def lines(self) -> list[ClassLine]:
         """Every class with its counts, by id."""
         tally, marks = self._tally.get(), Marks.load(self._explorer.workspace)
-        pool, images = _by_class(tally.pool), _by_class(tally.images)
-        return [_line(entry, pool[entry.id], images[entry.id], marks) for entry in self._classes.get()]
+        return [_line(entry, tally, marks) for entry in self._classes.get()]
 
     def page(self, class_id: int) -> ClassPage:
         """One class: synonyms with shares, and the samples."""
@@ -70,8 +72,7 @@ class ClassPools:
             )
             for synonym in entry.synonyms
         ]
-        pool, images = _by_class(tally.pool)[class_id], _by_class(tally.images)[class_id]
-        line = _line(entry, pool, images, marks)
+        line = _line(entry, tally, marks)
         return ClassPage(**line.model_dump(), synonyms=shares, samples=self.samples())
 
     def entry(self, class_id: int) -> ClassEntry:
@@ -82,9 +83,15 @@ class ClassPools:
                 return entry
         raise NotServedError(f"there is no class {class_id}")
 
-    def holds(self, class_id: int, uid: int) -> bool:
-        """Whether the class's pool has a row with this uid."""
-        return bool(pc.any(pc.equal(_matches(self._explorer.workspace, class_id)["uid"], uid)).as_py())
+    def missing(self, class_id: int, uids: Iterable[int]) -> list[int]:
+        """Those of ``uids`` that no row of the class's pool has."""
+        pool = set(_matches(self._explorer.workspace, class_id)["uid"].to_pylist())
+        return [uid for uid in uids if uid not in pool]
+
+    def is_stale(self, sample: str, marks: Marks) -> bool:
+        """Whether ``sample`` was drawn with other marks than ``marks``."""
+        record = self._explorer.workspace.recorded(sample_facts(sample).name)
+        return record is not None and record.inputs.get("marks", "") != marks.fingerprint()
 
     def samples(self) -> list[str]:
         """The samples that are there, in the settings' order."""
@@ -111,8 +118,19 @@ class ClassPools:
             _pool_row(row, unsafe.get(row["uid"], False), marks.get(row["uid"]))
             for row in table.slice(offset, limit).to_pylist()
         ]
-        method, stale = _method(workspace, sample) if sample else ("", False)
-        return PoolPage(total=table.num_rows, rows=rows, method=method, stale=stale)
+        if not sample:
+            return PoolPage(total=table.num_rows, rows=rows, method="", rank="", keep=[], n=0, stale=False)
+        spec = next(spec for spec in workspace.settings().sample if spec.name == sample)
+        method = _method(workspace, spec)
+        return PoolPage(
+            total=table.num_rows,
+            rows=rows,
+            method=str(method) if method else spec.method,
+            rank=(method.order or "Random") if method else "T2T",
+            keep=[str(condition) for condition in method.conditions] if method else [],
+            n=spec.n,
+            stale=self.is_stale(sample, Marks.load(workspace)),
+        )
 
     def _unsampled(self, matches: pa.Table) -> pa.Table:
         pictures = self._explorer.pictures()
@@ -128,35 +146,43 @@ class ClassPools:
         return pa.table({**missing, **columns}).select(SAMPLE_SCHEMA.names)
 
     def _count(self) -> _Tally:
+        tally = _Tally(Counter(), Counter(), Counter(), Counter())
         path = self._explorer.workspace.matches_path
-        tally = _Tally(Counter(), Counter())
         if not path.exists():
             return tally
-        urls = self._explorer.pictures().urls
+        pictures = self._explorer.pictures()
+        with_pictures: list[pa.Table] = []
         with pq.ParquetFile(path) as source:
             for batch in source.iter_batches(1 << 17, columns=["class_id", "synonym", "url"]):
-                table = pa.Table.from_batches([batch])
-                with_image = pc.is_in(table["url"], value_set=urls)
-                for counter, rows in ((tally.pool, table), (tally.images, table.filter(with_image))):
-                    grouped = rows.group_by(["class_id", "synonym"]).aggregate([([], "count_all")])
-                    for line in grouped.to_pylist():
-                        counter[line["class_id"], line["synonym"]] += line["count_all"]
+                rows = pa.Table.from_batches([batch])
+                for class_id, synonym, count in _grouped(rows, ["class_id", "synonym"]):
+                    tally.pool[class_id, synonym] += count
+                    tally.class_pool[class_id] += count
+                rows = rows.set_column(2, "picture", pictures.numbers_of(rows["url"]))
+                some = rows.filter(pc.is_valid(rows["picture"]))
+                with_pictures.append(some.group_by(some.column_names).aggregate([]))
+        distinct = pa.concat_tables(with_pictures).group_by(["class_id", "synonym", "picture"]).aggregate([])
+        for class_id, synonym, count in _grouped(distinct, ["class_id", "synonym"]):
+            tally.images[class_id, synonym] = count
+        for class_id, count in _grouped(
+            distinct.group_by(["class_id", "picture"]).aggregate([]), ["class_id"]
+        ):
+            tally.class_images[class_id] = count
         return tally
 
 
-def _by_class(counts: Counter[tuple[int, str]]) -> Counter[int]:
-    summed: Counter[int] = Counter()
-    for (class_id, _), count in counts.items():
-        summed[class_id] += count
-    return summed
+def _grouped(table: pa.Table, keys: list[str]) -> list[tuple[Any, ...]]:
+    """The distinct values of ``keys``, each with its number of rows."""
+    counts = table.group_by(keys).aggregate([([], "count_all")])
+    return list(zip(*(counts[name].to_pylist() for name in [*keys, "count_all"]), strict=True))
 
 
-def _line(entry: ClassEntry, pool: int, images: int, marks: Marks) -> ClassLine:
+def _line(entry: ClassEntry, tally: _Tally, marks: Marks) -> ClassLine:
     return ClassLine(
         id=str(entry.id),
         name=entry.name,
-        pool=pool,
-        images=images,
+        pool=tally.class_pool[entry.id],
+        images=tally.class_images[entry.id],
         confirmed=len(marks.uids(entry.id, Mark.CONFIRMED)),
         rejected=len(marks.uids(entry.id, Mark.REJECTED)),
     )
@@ -174,19 +200,12 @@ def _sampled(workspace: Workspace, class_id: int, sample: str) -> pa.Table:
     return pq.read_table(table, filters=pc.field("class_id") == class_id)
 
 
-def _method(workspace: Workspace, sample: str) -> tuple[str, bool]:
-    """The sample's method in words, and whether the marks changed since it was drawn."""
-    spec = next(spec for spec in workspace.settings().sample if spec.name == sample)
-    record = workspace.recorded(sample_facts(spec.name).name)
-    stale = record is not None and record.inputs.get("marks", "") != Marks.load(workspace).fingerprint()
-    return _method_text(workspace, spec), stale
-
-
-def _method_text(workspace: Workspace, spec: SampleSettings) -> str:
+def _method(workspace: Workspace, spec: SampleSettings) -> Method | None:
+    """The sample's method; None where the settings name none."""
     try:
-        return str(resolve(spec, thresholds_of(workspace.settings().task.dataset)))
+        return resolve(spec, thresholds_of(workspace.settings().task.dataset))
     except CaptrawlError:
-        return spec.method
+        return None
 
 
 def _pool_row(row: dict[str, Any], unsafe: bool, mark: Mark | None) -> PoolRow:

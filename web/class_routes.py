@@ -6,13 +6,27 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from ..sampling.marks import Mark, set_mark
+from ..sampling.marks import Mark, set_marks
 from .class_pools import ClassPools
 from .executor import Executor
 from .explorer import Explorer
 from .files import NotServedError
 from .image_routes import uid_of
-from .schemas import Classes, ClassId, ClassPage, MarkCounts, MarkRequest, PoolPage, PoolParameters, Uid
+from .preview import SamplePreview
+from .schemas import (
+    Classes,
+    ClassId,
+    ClassPage,
+    MarkCounts,
+    MarkRequest,
+    MarksCounts,
+    MarksRequest,
+    PoolPage,
+    PoolParameters,
+    Preview,
+    PreviewParameters,
+    Uid,
+)
 
 Id = Annotated[ClassId, Path()]
 
@@ -22,7 +36,7 @@ class ClassRoutes:
 
     def __init__(self, explorer: Explorer, executor: Executor) -> None:
         self._explorer, self._executor = explorer, executor
-        self._pools = ClassPools(explorer)
+        self._pools, self._preview = ClassPools(explorer), SamplePreview(explorer)
 
     def router(self) -> APIRouter:
         """The operations under their paths."""
@@ -30,6 +44,12 @@ class ClassRoutes:
         router.add_api_route("", self.classes, summary="The classes of the workspace")
         router.add_api_route("/{class_id}", self.class_page, summary="A class, its synonyms and samples")
         router.add_api_route("/{class_id}/pool", self.pool, summary="A class's pool with its scores")
+        router.add_api_route(
+            "/{class_id}/preview", self.preview, summary="What a sample with other thresholds would keep"
+        )
+        router.add_api_route(
+            "/{class_id}/marks", self.marks, methods=["PUT"], summary="Reject or confirm several images"
+        )
         router.add_api_route(
             "/{class_id}/marks/{uid}", self.mark, methods=["PUT"], summary="Reject or confirm an image"
         )
@@ -49,19 +69,32 @@ class ClassRoutes:
             lambda: self._pools.pool(int(class_id), part.sample, part.offset, part.limit)
         )
 
+    async def preview(self, class_id: Id, question: Annotated[PreviewParameters, Query()]) -> Preview:
+        """What a sample keeps of the class with this order and these conditions, and the command for it."""
+
+        def preview() -> Preview:
+            return self._preview.of(self._pools.entry(int(class_id)).id, question)
+
+        return await self._executor.run(preview, model=True)
+
     async def mark(self, class_id: Id, uid: Annotated[Uid, Path()], request: MarkRequest) -> MarkCounts:
         """Store what the user says of an image in this class; `captrawl sample` honours it."""
+        counts = await self.marks(class_id, MarksRequest(marks={uid: request.mark}))
+        return MarkCounts(mark=request.mark, confirmed=counts.confirmed, rejected=counts.rejected)
 
-        def store() -> MarkCounts:
-            workspace, number = self._explorer.workspace, uid_of(uid)
+    async def marks(self, class_id: Id, request: MarksRequest) -> MarksCounts:
+        """Store what the user says of images in this class, all of it or nothing."""
+
+        def store() -> MarksCounts:
             entry = self._pools.entry(int(class_id))
-            if not self._pools.holds(entry.id, number):
-                raise NotServedError(f"class {class_id} has no row with the uid {uid}")
-            marks = set_mark(workspace, entry.id, number, Mark(request.mark) if request.mark else None)
-            return MarkCounts(
-                mark=request.mark,
+            changes = {uid_of(uid): Mark(mark) if mark else None for uid, mark in request.marks.items()}
+            if missing := self._pools.missing(entry.id, changes):
+                raise NotServedError(f"class {class_id} has no row with the uid {missing[0]}")
+            marks = set_marks(self._explorer.workspace, entry.id, changes)
+            return MarksCounts(
                 confirmed=len(marks.uids(entry.id, Mark.CONFIRMED)),
                 rejected=len(marks.uids(entry.id, Mark.REJECTED)),
+                stale=bool(request.sample) and self._pools.is_stale(request.sample, marks),
             )
 
         return await self._executor.run(store)

@@ -60,10 +60,10 @@ class Pictures:
         self._urls, self._hashes = _column(by_url, "url"), _column(by_url, "sha256")
         self._sha256, self._paths = _column(by_hash, "sha256"), _column(by_hash, "path")
 
-    @property
-    def urls(self) -> pa.Array[Any]:
-        """The URLs that have an image."""
-        return self._urls
+    def numbers_of(self, urls: Any) -> Any:
+        """A number for each URL's picture, equal where the picture is; null where there is none."""
+        numbers = pc.dictionary_encode(self._hashes).indices
+        return numbers.take(pc.index_in(urls, value_set=self._urls))
 
     def sha256_of(self, url: str | None) -> str | None:
         """The image of a URL, or None."""

@@ -92,6 +92,15 @@ class PoolParameters(Parameters):
     offset: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
 
 
+class PreviewParameters(Parameters):
+    """A sample as it is, but for its order, conditions and images a class."""
+
+    sample: SampleName
+    rank: Annotated[str, Field(max_length=30)] = ""
+    keep: Annotated[tuple[Annotated[str, Field(max_length=60)], ...], Field(max_length=30)] = ()
+    n: Annotated[int, Field(ge=1, le=10**9)] = 500
+
+
 class Problem(BaseModel):
     """Why there is no answer: one or two lines, with what to do."""
 
@@ -180,7 +189,7 @@ class Classes(BaseModel):
 
 
 class SynonymShare(BaseModel):
-    """A synonym: the corpus rows that hold it, the pool's rows credited to it, and those with an image."""
+    """A synonym: the index's rows that contain it, the pool's rows credited to it, and their pictures."""
 
     text: str
     match: bool
@@ -224,14 +233,44 @@ class PoolPage(BaseModel):
     total: int
     rows: list[PoolRow]
     method: str
+    rank: str
+    keep: list[str]
+    n: int
+    """The sample's order, conditions and images a class, as `captrawl sample` takes them."""
     stale: bool
     """Whether marks were changed since the sample was drawn."""
+
+
+class Preview(BaseModel):
+    """The rows that ``command`` keeps of a class, by rank, and how many pictures the class's pool has."""
+
+    kept: list[Uid]
+    images: int
+    command: str
+
+
+MarkValue = Literal["rejected", "confirmed"] | None
 
 
 class MarkRequest(Parameters):
     """What the user says of an image in a class; null takes it back."""
 
-    mark: Literal["rejected", "confirmed"] | None
+    mark: MarkValue
+
+
+class MarksRequest(Parameters):
+    """What the user says of images in a class, by uid, and the sample that is looked at."""
+
+    marks: Annotated[dict[Uid, MarkValue], Field(min_length=1, max_length=5000)]
+    sample: SampleName = ""
+
+
+class MarksCounts(BaseModel):
+    """How many of the class's images are marked, and whether the marks are newer than the sample."""
+
+    confirmed: int
+    rejected: int
+    stale: bool
 
 
 class MarkCounts(MarkRequest):

@@ -42,7 +42,10 @@ def similar(
     if json:
         emit_json({"rows": [_similar_json(row) for row in rows]})
         return
-    cells = [(f"{row['score']:.4f}", Text("\n").join(map(highlighted, row["captions"])), row["path"]) for row in rows]
+    cells = [
+        (f"{row['score']:.4f}", Text("\n").join(map(highlighted, row["captions"])), row["path"])
+        for row in rows
+    ]
     out().print(table("", [("score", "right"), ("captions", "left"), ("path", "left")], cells))
 
 

@@ -197,13 +197,15 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Se
     """serve(*arguments) → a Server on a free port of loopback, ended at the session's end."""
     running: list[subprocess.Popen[str]] = []
 
-    def start(*arguments: object) -> Server:
+    def start(*arguments: object, before_exec: Callable[[], None] | None = None) -> Server:
         folder = tmp_path_factory.mktemp("server")
         before = [str(a) for a in arguments[:2]] if arguments[0] == "-C" else []
         after = [str(a) for a in arguments[len(before) :]]
         command = [sys.executable, "-m", "captrawl", *before, "serve", "--port", "0", *after]
         with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
-            process = subprocess.Popen(command, stdout=out, stderr=err, text=True, cwd=folder)
+            process = subprocess.Popen(
+                command, stdout=out, stderr=err, text=True, cwd=folder, preexec_fn=before_exec
+            )
         running.append(process)
         for _ in range(1200):
             found = re.search(r"http://\S+/", (folder / "out").read_text())

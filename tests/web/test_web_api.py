@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import re
+import shlex
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 from captrawl.classes.files import load_classes
 from captrawl.sampling.files import read_sample
-from captrawl.sampling.marks import Mark, Marks
+from captrawl.sampling.marks import Mark, Marks, set_marks
 from captrawl.sampling.sample import draw
 from captrawl.sampling.task import paths_of
 from captrawl.search.captions import open_captions
@@ -317,6 +321,149 @@ def test_marks_are_stored_and_honoured(own_client: TestClient, own_site: Any) ->
     assert set_to(first, None)["rejected"] == 0
     unknown = own_client.put("/api/classes/0/marks/5", json={"mark": "rejected"})
     assert (unknown.status_code, unknown.json()) == (404, {"error": "class 0 has no row with the uid 5"})
+
+
+def test_several_marks_are_stored_at_once_or_none(own_client: TestClient, own_site: Any) -> None:
+    uids = [row["uid"] for row in told(own_client, "classes/1/pool", sample="T2I5")["rows"][:3]]
+
+    def put(marks: dict[str, str | None]) -> Any:
+        return own_client.put("/api/classes/1/marks", json={"marks": marks, "sample": "T2I5"})
+
+    answer = put({uids[0]: "rejected", uids[1]: "confirmed"})
+    assert answer.json() == {"confirmed": 1, "rejected": 1, "stale": True}
+    assert put({uids[2]: "rejected", "5": "rejected"}).status_code == 404
+    assert Marks.load(own_site.workspace).of(1) == {
+        int(uids[0]): Mark.REJECTED,
+        int(uids[1]): Mark.CONFIRMED,
+    }
+    assert put({uids[0]: None, uids[1]: None}).json() == {"confirmed": 0, "rejected": 0, "stale": False}
+
+
+def test_images_are_counted_as_pictures(own_client: TestClient, own_site: Any) -> None:
+    path = own_site.workspace.images_path
+    table = pq.read_table(path)
+    [first, second, *_] = [row for row in table.to_pylist() if row["path"]]
+    before = told(own_client, "classes/0")["images"]
+    rows = [{**row, "path": first["path"], "sha256": first["sha256"]} if row == second else row
+            for row in table.to_pylist()]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows, table.schema), path)
+    page = told(own_client, "classes/0")
+    assert page["images"] == page["synonyms"][0]["images"] == before - 1
+
+
+def shown_command(text: str) -> list[str]:
+    """The arguments of a shown command, for `python -m`."""
+    words = shlex.split(text)
+    assert words[0] == "captrawl"
+    return [sys.executable, "-m", *words]
+
+
+@pytest.mark.parametrize(
+    ("class_id", "parameters"),
+    [
+        (0, {"rank": "T2I", "n": 500}),
+        (0, {"rank": "T2T", "keep": ["T2I>=0.28"], "n": 12}),
+        (1, {"rank": "T2I", "keep": ["T2I>=0.2", "T2T>=0.5"], "n": 500}),
+        (1, {"rank": "random", "n": 7}),
+        (2, {"rank": "T2T", "n": 500}),
+    ],
+)
+def test_a_preview_is_what_its_command_keeps(
+    own_client: TestClient, own_site: Any, class_id: int, parameters: dict[str, Any]
+) -> None:
+    settings = own_site.workspace.settings_path
+    settings.write_text(
+        settings.read_text().replace('method = "T2I-rank"\nn = 5', 'method = "T2I-rank"\nn = 5\ndedup = 0.97')
+    )
+    rows = told(own_client, "classes/0/pool", sample="T2I5")["rows"]
+    set_marks(
+        own_site.workspace, 0, {int(rows[0]["uid"]): Mark.REJECTED, int(rows[9]["uid"]): Mark.CONFIRMED}
+    )
+    preview = told(own_client, f"classes/{class_id}/preview", sample="T2I5", **parameters)
+    subprocess.run(shown_command(preview["command"]), check=True, capture_output=True)
+    kept = [
+        str(row["uid"])
+        for row in read_sample(paths_of(own_site.workspace, "mine")).to_pylist()
+        if row["class_id"] == class_id and row["kept"]
+    ]
+    assert preview["kept"] == kept
+    assert "--dedup 0.97" in preview["command"]
+    if class_id == 2:
+        assert (preview["kept"], preview["images"]) == ([], 0)
+    else:
+        assert 0 < len(kept) < preview["images"]
+    again = told(own_client, f"classes/{class_id}/preview", sample="T2I5", **parameters)
+    assert again == preview
+
+
+def test_a_preview_follows_the_marks(own_client: TestClient, own_site: Any) -> None:
+    def kept() -> list[str]:
+        return told(own_client, "classes/1/preview", sample="T2I5", rank="T2I", n=3)["kept"]
+
+    before = kept()
+    set_marks(own_site.workspace, 1, {int(before[0]): Mark.REJECTED})
+    assert kept()[:2] == before[1:]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "text"),
+    [
+        ({"sample": "nothing"}, "no sample 'nothing'"),
+        ({"sample": "T2I5", "rank": "odd"}, "no score 'odd'"),
+        ({"sample": "T2I5", "keep": ["T2I=1"]}, "isn't a condition"),
+        ({"sample": "T2I5", "n": 0}, "n: "),
+    ],
+)
+def test_a_preview_that_cannot_be(client: TestClient, parameters: dict[str, Any], text: str) -> None:
+    answer = client.get("/api/classes/0/preview", params=parameters)
+    assert answer.status_code in (404, 422)
+    assert text in answer.json()["error"]
+
+
+def obeying_permissions() -> None:
+    """Let even root be refused what the permissions refuse (prctl: drop CAP_DAC_OVERRIDE)."""
+    ctypes.CDLL(None).prctl(24, 1)
+
+
+@pytest.fixture
+def read_only_site(site: Any, tmp_path: Path) -> Iterator[Any]:
+    """A copy whose folders and files, the index's too, nobody may write."""
+    for name in ("birds", "captions"):
+        shutil.copytree(site.folder / name, tmp_path / name)
+    paths = [tmp_path, *tmp_path.rglob("*")]
+    for path in paths:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    yield type(site)(tmp_path)
+    for path in paths:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def test_a_read_only_workspace_is_served(serve: Any, read_only_site: Any) -> None:
+    root = read_only_site.workspace.root
+    server = serve("-C", root, "--index", read_only_site.index, before_exec=obeying_permissions)
+    with httpx.Client(base_url=server.url, timeout=60) as asker:
+        token = asker.get("api/session").json()["token"]
+        assert asker.get("api/query?phrase=tabby+cat").json()["total"] == 45
+        assert asker.get("api/count?phrase=tabby+cat").json()["total"] == 45
+        assert len(asker.get("api/classes").json()["classes"]) == 3
+        pool = asker.get("api/classes/1/pool?sample=T2I5").json()["rows"]
+        assert len(asker.get("api/classes/1/preview?sample=T2I5&rank=T2I&n=4").json()["kept"]) == 4
+        assert len(asker.get("api/similar?text=a+cat&k=5").json()["rows"]) == 5
+        assert asker.get(f"api/images/{pool[0]['sha256']}").status_code == 200
+        answer = asker.put(
+            f"api/classes/1/marks/{pool[0]['uid']}",
+            json={"mark": "rejected"},
+            headers={"x-captrawl-token": token},
+        )
+    assert answer.status_code == 409
+    assert "the mark isn't saved" in answer.json()["error"]
+    assert "Permission denied" in answer.json()["error"]
+    assert not (root / "marks.json").exists()
+    status = subprocess.run(
+        [sys.executable, "-m", "captrawl", "-C", str(root), "status"],
+        capture_output=True, text=True, check=True, preexec_fn=obeying_permissions,
+    )  # fmt: skip
+    assert "sample" in status.stdout
 
 
 def test_without_a_workspace_only_captions_are_served(captions: Any, site: Any) -> None:

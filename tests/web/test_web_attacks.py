@@ -154,6 +154,15 @@ def truncated() -> bytes:
     return out.getvalue()[:2000]
 
 
+def broken() -> bytes:
+    """A JPEG with an end, whose quantization table's marker is damaged."""
+    out = io.BytesIO()
+    Image.effect_noise((200, 200), 90).save(out, "JPEG")
+    data = bytearray(out.getvalue())
+    data[20] = 132
+    return bytes(data)
+
+
 UPLOADS: dict[str, tuple[bytes, int]] = {
     "bomb": (bomb(30_000, 30_000), 415),
     "vast bomb": (bomb(200_000, 200_000), 415),
@@ -163,6 +172,7 @@ UPLOADS: dict[str, tuple[bytes, int]] = {
     "svg": (b'<svg xmlns="http://www.w3.org/2000/svg"><script>1</script></svg>', 415),
     "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", 415),
     "cut off": (truncated(), 415),
+    "broken": (broken(), 415),
     "only a signature": (b"\x89PNG\r\n\x1a\n" + b"\0" * 100, 415),
 }
 

@@ -26,6 +26,8 @@ OPERATIONS = [
     ("GET", "/api/classes"),
     ("GET", "/api/classes/{class_id}"),
     ("GET", "/api/classes/{class_id}/pool"),
+    ("GET", "/api/classes/{class_id}/preview"),
+    ("PUT", "/api/classes/{class_id}/marks"),
     ("PUT", "/api/classes/{class_id}/marks/{uid}"),
 ]
 CHECKS = [

@@ -103,7 +103,9 @@ def test_a_hit_is_a_picture_with_all_its_captions(workspace, rewrite, where):
         "a kite of another class", "a kite, red", "a red kite",
     ]  # fmt: skip
     of_class = similar(workspace, text="a red kite", where=where, class_name="cat", k=8).to_pylist()
-    assert {caption for row in of_class for caption in row["captions"]}.isdisjoint({"a kite of another class"})
+    assert {caption for row in of_class for caption in row["captions"]}.isdisjoint(
+        {"a kite of another class"}
+    )
     if where == "captions":
         assert pictures["captions"].to_pylist()[0][0] == "a red kite"
 
