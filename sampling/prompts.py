@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ..classes.model import ClassList
+from ..classes.model import ClassList, PromptNames
 from ..core.errors import MissingExtraError, SettingsError
 from ..core.files import digest
 from ..core.records import Vectors
@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 TEXTS_AT_ONCE = 16384
 
 
-def class_names(classes: ClassList, settings: Settings) -> list[tuple[str, ...]]:
-    """The names that prompt each class.
+def class_names(
+    classes: ClassList, settings: Settings, names: PromptNames | Literal[""] = ""
+) -> list[tuple[str, ...]]:
+    """The names that prompt each class, of the kind ``names``, else as the settings' [model] says.
 
     Token-equal names count once; the swat profile lets every spelling of a synonym count, as SWAT does.
     """
     distinct = settings.task.profile != "swat"
-    return [entry.prompt_names(settings.model.names, distinct=distinct) for entry in classes]
+    return [entry.prompt_names(names or settings.model.names, distinct=distinct) for entry in classes]
 
 
 def templates_of(settings: Settings) -> tuple[str, ...]:

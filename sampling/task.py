@@ -88,7 +88,7 @@ def task_of(workspace: Workspace, spec: SampleSettings) -> SampleTask:
         spec,
         method,
         classes,
-        class_names(classes, settings),
+        class_names(classes, settings, spec.names),
         templates_of(settings),
         model_of(workspace),
         read_shots(workspace, classes),

@@ -123,6 +123,8 @@ class SampleSettings(Section):
     """An image in several classes' pools goes to the one it fits best, or is dropped."""
     tail: bool = False
     seed: int = 0
+    names: Literal["", "synonyms", "name", "most_common_name"] = ""
+    """What this sample's prompts are made of; "" as [model] says."""
 
     @model_validator(mode="after")
     def _one_order(self) -> Self:

@@ -22,7 +22,10 @@ _Keep = Annotated[
 @app.command("sample", short_help="Choose each class's images and write the training list.")
 def sample(
     context: typer.Context,
-    name: Annotated[str, typer.Option(help="The sample's name; its files are samples/NAME.*")] = "T2T500",
+    name: Annotated[
+        str,
+        typer.Option(help="Its files are samples/NAME.*; made of the choice where it isn't given: T2I500."),
+    ] = "",
     method: Annotated[
         str, typer.Option(help=f"{', '.join([*METHODS, AUTO])}; {DEFAULT} where nothing is given.")
     ] = "",
@@ -47,19 +50,26 @@ def sample(
     prompt_name: Annotated[
         str, typer.Option(metavar="synonyms|name|most_common_name", help="What prompts are made of.")
     ] = "",
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Draw another choice under the name of a sample that stands.")
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Choose each class's images and write the training list.
 
     A name alone draws that [[sample]] as captrawl.toml has it; any option that chooses describes it anew.
     """
+    from dataclasses import asdict
+
     from ...core.terminal import emit, emit_json, progress_bars
+    from ...sampling.outcome import outcome_of, short_text, why_nothing
+    from ...sampling.recipes import check_name, method_of, name_of
     from ...sampling.sample import draw
-    from ...workspace.settings import sample_settings
+    from ...workspace.settings import SampleSettings, sample_settings
 
     workspace = options.workspace_of(context)
     spec = sample_settings(
-        name=name,
+        name=name or SampleSettings().name,
         method=method,
         n=n,
         rank=rank,
@@ -71,15 +81,26 @@ def sample(
         referee=referee,
         tail=tail,
         seed=seed,
+        names=prompt_name,
     )
-    if not options.given(context, besides=("name", "prompt_name", "json")):
-        spec = next((one for one in workspace.settings().sample if one.name == name), spec)
-    changes = {"model": {"names": prompt_name}} if prompt_name else {}
-    with options.storing(workspace, changes) as changed, progress_bars() as progress:
-        counts = draw(changed, spec, progress=progress)
+    if not options.given(context, besides=("name", "replace", "json")):
+        spec = next((one for one in workspace.settings().sample if one.name == spec.name), spec)
+    elif not name:
+        spec = spec.model_copy(update={"name": name_of(spec, method_of(workspace, spec))})
+    if not replace:
+        check_name(workspace, spec)
+    with progress_bars() as progress:
+        counts = draw(workspace, spec, progress=progress)
     options.save_sample(workspace, spec)  # only what could be drawn: run and status go by the settings
-    path = str(workspace.samples_folder / f"{name}.txt")
+    outcome = outcome_of(workspace, spec)
     if json:
-        return emit_json({"sample": name, "counts": counts, "list": path})
-    emit(f"sample {name}: {counts_text(counts)}")
-    return emit(path)
+        named = {"sample": spec.name, "name": spec.name, "kept": outcome.kept, "n": spec.n}
+        classes = {"classes": [asdict(entry) for entry in outcome.classes]}
+        short = {"short": [entry.id for entry in outcome.short]}
+        return emit_json({**named, **classes, **short, "counts": counts, "list": str(outcome.listing)})
+    emit(f"sample {spec.name}: {counts_text(counts)}")
+    if outcome.kept == 0:
+        emit(why_nothing(workspace, spec.name))
+    elif short_text(outcome):
+        emit(short_text(outcome))
+    return emit(str(outcome.listing))

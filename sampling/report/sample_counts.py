@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +12,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ...workspace.settings import SampleSettings, sample_settings
-from ...workspace.workspace import StageRecord, Workspace
-from ..methods import AUTO, DEFAULT, Condition, Method, Score, compose, resolve
-from ..task import paths_of, sample_facts, thresholds_of
+from ...workspace.workspace import Workspace
+from ..methods import Condition, Method, Score
+from ..recipes import describe, method_of
+from ..task import paths_of, sample_facts
 
 BINS = 48
 
@@ -71,15 +71,6 @@ class SampleCounts:
         return dict(whole.most_common())
 
 
-def method_of(workspace: Workspace, spec: SampleSettings, record: StageRecord | None) -> Method:
-    """The method the sample was drawn by, as the lock file has it; the settings' where it has none."""
-    words = shlex.split(str(record.details.get("method", ""))) if record else []
-    if "--rank" in words:
-        values = words[1::2]  # --rank S --keep C --keep C …
-        return compose(values[0], values[1:])
-    return resolve(spec, thresholds_of(workspace.settings().task.dataset))
-
-
 def count_samples(workspace: Workspace) -> tuple[SampleCounts, ...]:
     """The samples of the settings that are drawn, in their order."""
     drawn = [spec for spec in workspace.settings().sample if paths_of(workspace, spec.name).table.exists()]
@@ -102,7 +93,7 @@ def count_sample(workspace: Workspace, spec: SampleSettings) -> SampleCounts:
     reasons.pop("", None)
     return SampleCounts(
         name=spec.name,
-        title=_title(spec, method),
+        title=describe(spec, method),
         order=method.order,
         n=spec.n,
         pool=table.num_rows,
@@ -112,27 +103,6 @@ def count_sample(workspace: Workspace, spec: SampleSettings) -> SampleCounts:
         reasons=tuple(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))),
         histograms=tuple(_histograms(table, kept, method)),
     )
-
-
-def _title(spec: SampleSettings, method: Method) -> str:
-    conditions = " and ".join(map(str, method.conditions))
-    order = f"by {method.order}" if method.order else "random"
-    how = f"{order}, {conditions}" if conditions else order
-    name = spec.method or ("" if spec.rank or spec.keep else DEFAULT)
-    text_of_method = f"{name} ({how})" if name and how != "random" else name or how
-    extras = [
-        text
-        for text, applies in (
-            (f"dedup {spec.dedup or 0:g}", spec.dedup is not None),
-            ("zeroshot", spec.zeroshot),
-            ("leak guard", bool(spec.leak_guard)),
-            (f"referee {spec.referee}", bool(spec.referee)),
-            ("tail", spec.tail),
-        )
-        if applies
-    ]
-    prefix = "chosen by cross-validation: " if spec.method == AUTO else ""
-    return ", ".join([prefix + text_of_method, *extras])
 
 
 def _histograms(table: Any, kept: NDArray[np.bool_], method: Method) -> list[Histogram]:

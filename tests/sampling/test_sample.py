@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from captrawl.classes.files import load_classes
 from captrawl.cli import app
 from captrawl.core.errors import InputError, WorkspaceError
 from captrawl.sampling.files import SAMPLE_SCHEMA, read_list, read_sample
+from captrawl.sampling.methods import resolve
+from captrawl.sampling.recipes import name_of
 from captrawl.sampling.sample import draw, sample_status
-from captrawl.sampling.task import paths_of
-from captrawl.workspace.settings import SampleSettings
+from captrawl.sampling.task import paths_of, task_of
+from captrawl.workspace.settings import SampleSettings, parse_settings, save_settings
 from captrawl.workspace.workspace import State
 from typer.testing import CliRunner
 
@@ -110,15 +114,33 @@ def test_t2t_rank_writes_every_file_in_its_format(birds) -> None:
 def test_a_sample_and_its_export_are_told_in_json(birds, tmp_path) -> None:
     root = birds.workspace.root
     drawn = CliRunner().invoke(app, ["-C", str(root), "sample", "-n", "3", "--json"])
+    names = [entry.name for entry in load_classes(birds.workspace.classes_path())]
     assert json.loads(drawn.stdout) == {
-        "sample": "T2T500",
-        "counts": dict(birds.workspace.recorded("sample:T2T500").counts),
-        "list": str(root / "samples" / "T2T500.txt"),
+        "sample": "T2T3",
+        "name": "T2T3",
+        "kept": 5,
+        "n": 3,
+        "classes": [{"id": i, "name": names[i], "kept": kept} for i, kept in enumerate((3, 0, 2))],
+        "short": [1, 2],
+        "counts": dict(birds.workspace.recorded("sample:T2T3").counts),
+        "list": str(root / "samples" / "T2T3.txt"),
     }
-    command = ["-C", str(root), "export", "--to", "urls", str(tmp_path / "out"), "--json"]
+    command = ["-C", str(root), "export", "--to", "urls", str(tmp_path / "out"), "--name", "T2T3", "--json"]
     told = json.loads(CliRunner().invoke(app, command).stdout)
     assert told["folder"] == str(tmp_path / "out")
     assert told["counts"]["urls"] == 5
+
+
+def test_the_classes_short_of_n_are_named(birds) -> None:
+    done = CliRunner().invoke(app, ["-C", str(birds.workspace.root), "sample", "-n", "3"])
+    names = [entry.name for entry in load_classes(birds.workspace.classes_path())]
+    assert f"short of 3: 2 of 3 classes ({names[1]} 0, {names[2]} 2)" in done.stdout.splitlines()
+
+
+def test_an_empty_sample_says_why(birds) -> None:
+    done = CliRunner().invoke(app, ["-C", str(birds.workspace.root), "sample", "--keep", "T2I>=0.99"])
+    assert done.exit_code == 0
+    assert "every matched row was dropped (T2I<0.99 7, " in done.stdout
 
 
 def test_a_name_alone_draws_the_sample_as_the_settings_have_it(birds) -> None:
@@ -130,10 +152,70 @@ def test_a_name_alone_draws_the_sample_as_the_settings_have_it(birds) -> None:
     assert CliRunner().invoke(app, command).exit_code == 0
     assert asked in workspace.settings().sample
     assert (workspace.samples_folder / "mine.txt").read_text() == first
-    assert (
-        CliRunner().invoke(app, [*command, "-n", "500"]).exit_code == 0
-    )  # described anew, all else as usual
+    again = [*command, "-n", "500", "--replace"]  # described anew, all else as usual
+    assert CliRunner().invoke(app, again).exit_code == 0
     assert SampleSettings(name="mine") in workspace.settings().sample
+
+
+def test_another_choice_never_takes_the_name_of_a_sample_that_stands(birds) -> None:
+    workspace = birds.workspace
+    command = ["-C", str(workspace.root), "sample"]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    before = {path.name: path.read_bytes() for path in workspace.samples_folder.iterdir()}
+    assert CliRunner().invoke(app, [*command, "--method", "T2I-rank", "-n", "2"]).exit_code == 0
+    assert {name: (workspace.samples_folder / name).read_bytes() for name in before} == before
+    assert (workspace.samples_folder / "T2I2.txt").exists()
+    refused = CliRunner().invoke(app, [*command, "--name", "T2T500", "--method", "T2I-rank", "-n", "2"])
+    assert refused.exit_code == 1
+    said = " ".join(refused.stderr.split())
+    assert "sample 'T2T500' is another one: T2T-rank (by T2T, T2T>=0), n 500" in said
+    assert "--name T2I2" in said
+    assert {name: (workspace.samples_folder / name).read_bytes() for name in before} == before
+    equal = CliRunner().invoke(app, [*command, "--name", "T2T500", "--method", "T2T-rank", "-n", "500"])
+    assert equal.exit_code == 0
+    settings = workspace.settings()
+    save_settings(settings.model_copy(update={"sample": []}), workspace.settings_path)
+    assert CliRunner().invoke(app, [*command, "--name", "T2T500", "-n", "2"]).exit_code == 1  # as drawn
+    assert CliRunner().invoke(app, [*command, "--name", "T2T500", "-n", "2", "--replace"]).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("choice", "name"),
+    [
+        ({}, "T2T500"),
+        ({"method": "T2I-rank", "n": 5}, "T2I5"),
+        ({"method": "Random", "n": 2}, "Random2"),
+        ({"method": "Random", "seed": 3}, "Random500+seed3"),
+        ({"method": "T2T-rank", "seed": 3}, "T2T500"),
+        ({"method": "T2T-rank-T2I-tshd"}, "T2T500+T2I0.25"),
+        ({"rank": "T2T", "keep": ["T2I>=0.25"]}, "T2T500+T2I0.25"),
+        ({"method": "Random-I2I", "threshold": 0.4}, "Random500+I2I.mean0.4"),
+        ({"method": "auto", "n": 50}, "auto50"),
+        ({"rank": "I2I", "keep": ["T2I<0.3", "I2T>0.1"]}, "I2I500+T2Ibelow0.3+I2Tabove0.1"),
+        ({"dedup": 0.9, "zeroshot": True, "tail": True}, "T2T500+dedup0.9+zeroshot+tail"),
+        ({"referee": "drop", "leak_guard": "tests.txt", "names": "name"}, "T2T500+guard+drop+name"),
+    ],
+)
+def test_the_name_follows_from_the_choice(choice: dict[str, object], name: str) -> None:
+    spec = SampleSettings.model_validate(choice)
+    assert name_of(spec, resolve(spec)) == name
+    assert SampleSettings(name=name).name == name
+
+
+def test_prompt_names_are_the_samples_own(birds) -> None:
+    workspace = birds.workspace
+    command = ["-C", str(workspace.root), "sample"]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    before = workspace.settings_path.read_text()
+    first = (workspace.samples_folder / "T2T500.txt").read_bytes()
+    drawn = task_of(workspace, SampleSettings(names="most_common_name"))
+    assert drawn.names == [(entry.name,) for entry in load_classes(workspace.classes_path())]
+    assert CliRunner().invoke(app, [*command, "--prompt-name", "synonyms", "-n", "2"]).exit_code == 0
+    settings = workspace.settings()
+    assert settings.model.names == parse_settings(tomllib.loads(before), "before").model.names
+    assert [(spec.name, spec.names) for spec in settings.sample][-1] == ("T2T2+synonyms", "synonyms")
+    assert sample_status(workspace, settings.sample[0]).state is State.DONE
+    assert (workspace.samples_folder / "T2T500.txt").read_bytes() == first
 
 
 def test_scores_of_every_row_are_in_the_table(birds) -> None:

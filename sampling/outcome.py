@@ -1,0 +1,99 @@
+"""What became of a sample: rows kept in each class, which classes are short of n, and why a list is empty."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from ..classes.files import load_classes
+from ..core.arrow import pc
+from ..workspace.settings import SampleSettings
+from ..workspace.workspace import Workspace
+from .task import paths_of
+
+REMEDIES = {
+    "private_address": "the images lie on private or loopback addresses: --allow-private fetches them",
+    "not_asked": "their URLs were never asked for: captrawl download",
+    "queued": "their URLs are still to be asked: captrawl download",
+    "not_embedded": "their images have no vectors of this model: captrawl embed",
+    "no_score": "a score that the method needs is missing: it needs few shots, or another method",
+}
+"""What to do where a sample kept nothing, by the reason of most of its rows."""
+REASONS_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ClassOutcome:
+    """Rows kept of one class."""
+
+    id: int
+    name: str
+    kept: int
+
+
+@dataclass(frozen=True, slots=True)
+class SampleOutcome:
+    """A drawn sample. ``classes`` are in the class list's order; ``listing`` is the training list."""
+
+    name: str
+    listing: Path
+    n: int
+    classes: tuple[ClassOutcome, ...]
+
+    @property
+    def kept(self) -> int:
+        """Rows of the training list."""
+        return sum(entry.kept for entry in self.classes)
+
+    @property
+    def short(self) -> tuple[ClassOutcome, ...]:
+        """The classes with fewer than n rows, those with none included."""
+        return tuple(entry for entry in self.classes if entry.kept < self.n)
+
+
+def outcome_of(workspace: Workspace, spec: SampleSettings) -> SampleOutcome:
+    """What the sample ``spec``, which is drawn, kept of each class."""
+    paths = paths_of(workspace, spec.name)
+    kept: dict[str, int] = json.loads(paths.counts.read_text(encoding="utf-8"))
+    classes = load_classes(workspace.classes_path())
+    outcomes = (ClassOutcome(entry.id, entry.name, kept.get(str(entry.id), 0)) for entry in classes)
+    return SampleOutcome(spec.name, paths.listing, spec.n, tuple(outcomes))
+
+
+def short_text(outcome: SampleOutcome, most: int = 6) -> str:
+    """Which classes are short of n, the emptiest first, in a line; "" where none is."""
+    short = sorted(outcome.short, key=lambda entry: (entry.kept, entry.id))
+    if not short:
+        return ""
+    some = ", ".join(f"{entry.name} {entry.kept:,}" for entry in short[:most])
+    more = f" and {len(short) - most:,} more" if len(short) > most else ""
+    return f"short of {outcome.n:,}: {len(short):,} of {len(outcome.classes):,} classes ({some}{more})"
+
+
+def why_nothing(workspace: Workspace, name: str) -> str:
+    """Why the sample ``name`` kept no row and what to do, in a line."""
+    reasons = dropped_for(workspace, name)
+    if not reasons:
+        return "no caption of the index matched a class; captrawl count --classes shows what would"
+    shown = ", ".join(f"{reason} {rows:,}" for reason, rows in reasons[:REASONS_SHOWN])
+    causes = [reason.rpartition(": ")[2] for reason, _ in reasons]
+    remedy = next(
+        (REMEDIES[cause] for cause in causes if cause in REMEDIES), "captrawl report shows examples"
+    )
+    return f"every matched row was dropped ({shown}); {remedy}"
+
+
+def dropped_for(workspace: Workspace, name: str) -> Sequence[tuple[str, int]]:
+    """The reasons of a sample's dropped rows, most first, as NAME.parquet has them."""
+    rows: Counter[str] = Counter()
+    with pq.ParquetFile(paths_of(workspace, name).table) as source:
+        for batch in source.iter_batches(1 << 18, columns=["reason"]):
+            for line in pc.value_counts(batch.column(0)).to_pylist():
+                rows[line["values"]] += line["counts"]
+    del rows[""]
+    return sorted(rows.items(), key=lambda pair: (-pair[1], pair[0]))
