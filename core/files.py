@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -64,23 +66,74 @@ def new_folder(folder: Path) -> Generator[Path]:
     """A temporary folder beside ``folder``, renamed to it when the block ends well.
 
     An empty ``folder`` that is there stays the folder it is, since it may be a shell's own or a mounted disk:
-    the temporary one is made inside it, and what it holds is moved up.
+    the temporary one is made inside it, and what it holds is moved up. :func:`vacant` clears up after a kill.
     """
     folder = folder.resolve()
     there = folder.exists()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = (folder if there else folder.parent) / f".{folder.name}.{os.getpid()}.tmp"
+    temporary = (folder if there else folder.parent) / f".{folder.name}.{os.getpid()}{_HALF}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
+    lock = _lock(temporary)
     try:
         yield temporary
         if there:
-            for made in temporary.iterdir():
-                made.rename(folder / made.name)
+            temporary = temporary.rename(temporary.with_suffix(_WHOLE))
+            _move_up(temporary, folder)
         else:
             temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+_HALF, _WHOLE = ".tmp", ".whole"
+"""How the temporary folders of new_folder end, before and after everything is in them."""
+
+
+def vacant(folder: Path) -> bool:
+    """Whether ``folder`` isn't there, or is empty, for new_folder to make.
+
+    What a dead process left of it is deleted first, or moved to its place where it was whole.
+    """
+    folder = folder.resolve()
+    names = [f".{glob.escape(folder.name)}.*{end}" for end in (_HALF, _WHOLE)]
+    for home in (folder.parent, folder):
+        for rest in sorted(path for name in names for path in home.glob(name)):
+            lock = None if _is_running(rest) else _lock(rest)
+            if lock is None:
+                continue
+            if rest.suffix == _WHOLE:
+                _move_up(rest, folder)
+            shutil.rmtree(rest, ignore_errors=True)
+            os.close(lock)
+    return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+
+
+def _move_up(temporary: Path, folder: Path) -> None:
+    for entry in sorted(temporary.iterdir()):
+        entry.rename(folder / entry.name)
+
+
+def _lock(folder: Path) -> int | None:
+    """The descriptor of ``folder``, locked while it is open; None where another has it or it can't be."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def _is_running(temporary: Path) -> bool:
+    """Whether the process whose number a temporary folder's name has runs on this machine."""
+    number = temporary.stem.rpartition(".")[2]
+    return number.isdecimal() and Path(f"/proc/{number}").exists() and int(number) != os.getpid()
 
 
 def link(source: Path, target: Path) -> None:

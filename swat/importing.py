@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from ..classes.files import load_classes
 from ..classes.model import ClassList
 from ..core.errors import InputError, WorkspaceError
-from ..core.files import atomic, digest, new_folder, sha256_file
+from ..core.files import atomic, digest, new_folder, sha256_file, vacant
 from ..core.records import MATCH_SCHEMA, Progress, silent
 from ..core.row_ids import uid_list
 from ..datasets import PRESETS, load_dataset, metrics_files
@@ -52,7 +52,7 @@ def import_swat(
     InputError for files that aren't SWAT's, a pickle that is a program, and classes that no list names.
     """
     choices = choices or SwatChoices()
-    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+    if not vacant(to):
         raise WorkspaceError(f"{to} isn't empty; import into a new folder")
     folder = find(source, sampling=choices.sampling, prefix=choices.prefix)
     entries, settings = _classes(folder, choices), _settings(folder, choices)

@@ -22,12 +22,20 @@ def export(
     name: Annotated[str, typer.Option(help="The sample.")] = "T2T500",
     json: options.Json = False,
 ) -> None:
-    """Write a sample for other tools: hard links where possible, and the licence of every URL."""
+    """Write a sample for other tools: images, or the licence of every URL.
+
+    Images are copies, or read-only links to the workspace's. The same command again finds it finished.
+    """
     from ...core.terminal import emit, emit_json, progress_bars
     from ...sampling.export.formats import export as run
+    from ...sampling.export.formats import read_export
 
     with progress_bars() as progress:
         counts = run(options.workspace_of(context), name, to, folder, progress=progress)
+    finished = read_export(folder) or {}
+    notes: list[str] = finished.get("notes", [])
     if json:
-        return emit_json({"folder": str(folder), "counts": counts})
-    return emit(f"{folder}: {counts_text(counts)}")
+        return emit_json({"folder": str(folder), "counts": counts, "notes": notes})
+    for note in notes:
+        emit(note)
+    return emit(f"{folder}: {counts_text(counts)}, finished")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError, WorkspaceError
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from ...workspace.workspace import Workspace
     from .sample import Exporter
 
+FORMAT = 1
+EXPORTED = "export.json"
+"""Written last: which sample of which table a folder is the finished export of."""
+
 
 @dataclass(frozen=True, slots=True)
 class ExportFormat:
@@ -21,6 +26,8 @@ class ExportFormat:
 
     about: str
     writer: Callable[[], Exporter]
+    labels_by_folder: bool = False
+    """Whether its readers number the classes by their folders, not by the class ids."""
 
 
 def _imagefolder() -> Exporter:
@@ -55,7 +62,9 @@ def _swat() -> Exporter:
 
 FORMATS: dict[str, ExportFormat] = {
     "swat": ExportFormat("the folders, pickles, lists and features of SWAT's scripts", _swat),
-    "imagefolder": ExportFormat("`0007_golden_retriever/00001.jpg` by rank, classes.json", _imagefolder),
+    "imagefolder": ExportFormat(
+        "`0007_golden_retriever/00001.jpg` by rank, classes.json", _imagefolder, labels_by_folder=True
+    ),
     "webdataset": ExportFormat(
         "shuffled shards of 1,000: KEY.jpg, KEY.cls (the class id), KEY.txt, KEY.json", _webdataset
     ),
@@ -74,27 +83,46 @@ def export(
 ) -> dict[str, int]:
     """Write the sample ``name`` as ``to`` (a key of FORMATS) into the new or empty ``folder``; its counts.
 
-    InputError for an unknown format or a folder that holds something: nothing there is touched.
+    A finished export has EXPORTED; where ``folder`` is this very export, nothing is done. InputError for an
+    unknown format or a folder that holds something else: nothing there is touched.
     """
     from ...classes.files import load_classes
-    from ...core.files import new_folder
+    from ...core.files import new_folder, vacant, write_json
     from ...core.records import silent
     from ..files import read_sample
-    from ..task import paths_of
+    from ..task import file_digest, paths_of
     from .sample import Sample
 
     form = FORMATS.get(to)
     if form is None:
         raise InputError(f"there is no export format {to!r}; choose one of {', '.join(FORMATS)}")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} isn't empty; export into a new folder, or move what is there")
     paths = paths_of(workspace, name)
+    rows = read_sample(paths, kept=True)
+    made = {"format": FORMAT, "to": to, "sample": name, "table": file_digest(paths.table)}
+    if not vacant(folder):
+        finished = read_export(folder)
+        if finished and finished.items() >= made.items():
+            return finished["counts"]
+        of = f": it has sample {finished['sample']} as {finished['to']}" if finished else ""
+        raise InputError(f"{folder} isn't empty{of}; export into a new folder, or move what is there")
     classes = load_classes(workspace.classes_path())
-    sample = Sample(workspace, paths, classes, read_sample(paths, kept=True), folder.absolute())
+    sample = Sample(workspace, paths, classes, rows, folder.absolute())
     stray = set(sample.class_ids) - {entry.id for entry in classes}
     if stray:
         raise WorkspaceError(
             f"sample {name} holds class {min(stray)}, which isn't in the class list any more; draw it again"
         )
     with new_folder(folder) as temporary:
-        return form.writer()(sample, temporary, progress or silent)
+        counts = form.writer()(sample, temporary, progress or silent)
+        notes = sample.label_notes() if form.labels_by_folder else []
+        write_json(temporary / EXPORTED, {**made, "counts": counts, "notes": notes})
+    return counts
+
+
+def read_export(folder: Path) -> dict[str, Any] | None:
+    """What a finished export says of itself, its counts and notes among it; None for another folder."""
+    try:
+        document = json.loads((folder / EXPORTED).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return document if isinstance(document, dict) and document.get("format") == FORMAT else None

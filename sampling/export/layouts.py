@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ...core.files import link, write_json
+from ...core.files import write_json
 from ...core.records import Progress
 from ..filters import shuffle_keys
+from .image_files import place
 from .sample import Sample, described
 
 SHARD_IMAGES = 1000
@@ -23,11 +24,13 @@ SHARD_IMAGES = 1000
 def write_imagefolder(sample: Sample, folder: Path, progress: Progress) -> dict[str, int]:
     """``0007_golden_retriever/00001.jpg`` by rank; classes.json says which folder is which class.
 
-    A class without images has no folder: torchvision refuses empty ones.
+    Every class has its folder, an empty one where it has no images: loaders number classes by folders.
     """
+    for name in sample.folders.values():
+        (folder / name).mkdir()
     done = 0
     for row, file in sample.images():
-        link(file, folder / sample.folders[row["class_id"]] / f"{row['rank']:05d}{file.suffix}")
+        place(file, folder / sample.folders[row["class_id"]] / f"{row['rank']:05d}{file.suffix}")
         done += 1
         progress("export", done, sample.rows.num_rows)
     _write_classes(sample, folder)
@@ -78,7 +81,7 @@ def write_huggingface(sample: Sample, folder: Path, progress: Progress) -> dict[
     with (train / "metadata.jsonl").open("w", encoding="utf-8") as metadata:
         for row, file in sample.images():
             name = f"{sample.folders[row['class_id']]}/{row['rank']:05d}{file.suffix}"
-            link(file, train / name)
+            place(file, train / name)
             line = {"file_name": name, **described(row, sample.names)}
             metadata.write(json.dumps(line, ensure_ascii=False) + "\n")
             done += 1

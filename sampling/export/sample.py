@@ -1,7 +1,7 @@
 """A sample in the forms that others read: SWAT's folder, ImageFolder, WebDataset, Hugging Face, URLs.
 
-An export is a new folder, made under a temporary name and renamed at the end. Images are hard links where
-the file system allows, else copies. Class names never become paths as they are.
+An export is a new folder, made under a temporary name and renamed at the end. Class names never become
+paths as they are.
 """
 
 from __future__ import annotations
@@ -62,6 +62,26 @@ class Sample:
         if not file.is_file():
             raise WorkspaceError(f"image {file} of sample {self.paths.name} is gone; download it again")
         return file
+
+    def label_notes(self) -> list[str]:
+        """What readers that number classes by their folders must be told: empty ones, ids with gaps."""
+        ids, filled = [entry.id for entry in self.classes], set(self.class_ids)
+        empty = [f"{self.names[i]} ({i})" for i in ids if i not in filled]
+        notes: list[str] = []
+        if empty:
+            notes.append(
+                f"no image of {_some(empty)}: the folder is there, so that the others keep their labels; "
+                "torchvision's ImageFolder takes it with allow_empty=True"
+            )
+        if ids != list(range(len(ids))):
+            moves = [f"{i} is {place}" for place, i in enumerate(ids) if i != place]
+            notes.append(f"class ids have gaps, labels by folder don't ({_some(moves)}): see classes.json")
+        return notes
+
+
+def _some(names: list[str], most: int = 6) -> str:
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 Exporter = Callable[[Sample, Path, Progress], dict[str, int]]

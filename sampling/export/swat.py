@@ -36,6 +36,7 @@ from ...search.vectors.store import Embeddings
 from ..files import listed_classes
 from ..pool import Pool, read_pools
 from .class_folders import plain
+from .image_files import place
 
 if TYPE_CHECKING:
     from .sample import Sample
@@ -107,9 +108,7 @@ def write_swat(sample: Sample, folder: Path, progress: Progress) -> dict[str, in
 
 
 def _gather(sample: Sample, pool: Pool, gathered: Gathered, folder: Path, final: str) -> None:
-    """Link a pool's usable images as 0.jpg, 1.jpg … in the pool's order, and note its rows."""
-    from ...core.files import link
-
+    """Place a pool's usable images as 0.jpg, 1.jpg … in the pool's order, and note its rows."""
     key = str(pool.class_id)
     columns = ("synonym", "file", "row", "caption", "url", "nsfw", "path", "missing")
     rows = zip(
@@ -126,7 +125,7 @@ def _gather(sample: Sample, pool: Pool, gathered: Gathered, folder: Path, final:
             meta.append(entry)
             continue
         name = f"{key}/{number}{Path(path).suffix}"
-        link(sample.image(path), folder / name)
+        place(sample.image(path), folder / name)
         meta.append((*entry, number))
         captions[str(number)] = caption or NO_CAPTION
         gathered.numbers.setdefault((pool.class_id, path), f"{final}/{name}")
@@ -205,7 +204,7 @@ def _write_lists(sample: Sample, gathered: Gathered, folder: Path, *, dataset: s
     data = folder / "data" / dataset
     output.mkdir(parents=True)
     paths = cast("list[str]", list[Any](sample.rows.column("path").to_pylist()))
-    exported = Exported(name, gathered.numbers)
+    exported = ExportedPaths(name, gathered.numbers)
     pairs = zip(sample.class_ids, paths, strict=True)
     lines = [f"{exported.copy_of(class_id, path)} {class_id} 0\n" for class_id, path in pairs]
     for target in (output, data):
@@ -220,7 +219,7 @@ def _write_lists(sample: Sample, gathered: Gathered, folder: Path, *, dataset: s
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
+class ExportedPaths:
     """Where the images of a sample are in the export: (class id, path in the workspace) → path there."""
 
     sample: str

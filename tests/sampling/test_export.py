@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pickle
+import shutil
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from captrawl.classes.files import load_classes
+from captrawl.cli import app
 from captrawl.core.errors import InputError, MissingExtraError, WorkspaceError
+from captrawl.core.files import new_folder, vacant
 from captrawl.sampling.evaluate import evaluate
-from captrawl.sampling.export.formats import FORMATS, export
+from captrawl.sampling.export.formats import FORMATS, export, read_export
 from captrawl.sampling.files import read_sample
 from captrawl.sampling.sample import draw
 from captrawl.sampling.shots import read_labelled
@@ -25,6 +31,7 @@ from captrawl.search.vectors.store import Embeddings
 from captrawl.workspace.settings import SampleSettings
 from captrawl.workspace.workspace import Workspace
 from PIL import Image
+from typer.testing import CliRunner
 
 E = np.eye(3, dtype=np.float32)
 WEIGHTS = "made up"  # conftest's
@@ -54,14 +61,86 @@ def test_imagefolder_reads_back_as_torchvision_reads_it(drawn, tmp_path) -> None
     from torchvision.datasets import ImageFolder
 
     assert export(drawn, "T2T500", "imagefolder", tmp_path / "out") == {"images": 4}
-    folder = ImageFolder(str(tmp_path / "out"))
+    folder = ImageFolder(str(tmp_path / "out"), allow_empty=True)
     entries = json.loads((tmp_path / "out/classes.json").read_text())
     ids = {entry["folder"]: entry["id"] for entry in entries}
     assert [entry["name"] for entry in entries] == NAMES
     got = [(ids[folder.classes[label]], Path(path).read_bytes()) for path, label in folder.samples]
     assert got == [(row["class_id"], (drawn.root / row["path"]).read_bytes()) for row in kept(drawn)]
-    first = next((tmp_path / "out").glob("0_*/00001.jpg"))
-    assert first.stat().st_ino == (drawn.root / kept(drawn)[0]["path"]).stat().st_ino  # a hard link
+    with pytest.raises(FileNotFoundError, match="Found no valid file for the classes 2_"):
+        ImageFolder(str(tmp_path / "out"))
+
+
+def test_a_class_without_images_leaves_the_labels_of_the_others(make_workspace, make_row, tmp_path) -> None:
+    """Every URL of pear is dead: plum was label 1 for whoever trains from the folder."""
+    from torchvision.datasets import ImageFolder
+
+    rows = [make_row(c, 10 * c + i) for c in range(3) for i in range(2)]
+    vectors = {row["uid"]: (E[row["class_id"]],) * 2 for row in rows}
+    made = make_workspace(
+        rows,
+        vectors,
+        prompts=E,
+        names=["apple", "pear", "plum"],
+        pictures=True,
+        unusable={row["url"]: "http_404" for row in rows if row["class_id"] == 1},
+    )
+    draw(made.workspace, SampleSettings())
+    command = ["-C", str(made.workspace.root), "export", "--to", "imagefolder", str(tmp_path / "out")]
+    said = CliRunner().invoke(app, command).stdout
+    assert "no image of pear (1): the folder is there" in said
+    assert said.endswith(f"{tmp_path / 'out'}: images 4, finished\n")
+    folder = ImageFolder(str(tmp_path / "out"), allow_empty=True)
+    assert folder.class_to_idx == {"0_apple": 0, "1_pear": 1, "2_plum": 2}
+    assert [label for _, label in folder.samples] == [0, 0, 2, 2]
+
+
+def test_class_ids_with_gaps_are_told(drawn, tmp_path) -> None:
+    entries = json.loads(drawn.classes_path().read_text())
+    entries["classes"].append({"id": 12, "name": "late", "synonyms": [{"text": "late"}]})
+    drawn.classes_path().write_text(json.dumps(entries))
+    export(drawn, "T2T500", "imagefolder", tmp_path / "out")
+    told = read_export(tmp_path / "out")
+    assert told
+    assert told["notes"][1] == "class ids have gaps, labels by folder don't (12 is 3): see classes.json"
+    export(drawn, "T2T500", "huggingface", tmp_path / "other")  # its metadata has the ids
+    assert read_export(tmp_path / "other")["notes"] == []
+
+
+@pytest.mark.parametrize("to", ["imagefolder", "huggingface", "swat"])
+def test_an_edit_in_place_of_an_exported_picture_leaves_the_workspace_as_it_is(drawn, tmp_path, to) -> None:
+    before = {path: path.read_bytes() for path in (drawn.root / "images").rglob("*.jpg")}
+    export(drawn, "T2T500", to, tmp_path / "out")
+    pictures = list((tmp_path / "out").rglob("*.jpg"))
+    assert len(pictures) >= 4
+    for path in pictures:
+        if os.access(path, os.W_OK):
+            path.write_bytes(b"edited")
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user, which only root can")
+def test_links_are_read_only_for_a_user_whom_that_stops(tmp_path) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="captrawl-links-"))
+    folder.chmod(0o777)
+    code = (
+        "import os, sys\nfrom pathlib import Path\n"
+        "from captrawl.sampling.export.image_files import place\n"
+        "os.setgid(65534); os.setuid(65534)\n"
+        "source, target = Path('a.jpg'), Path('out/b.jpg')\n"
+        "source.write_bytes(b'picture')\nplace(source, target)\n"
+        "assert target.read_bytes() == b'picture'\n"
+        "if target.stat().st_ino == source.stat().st_ino:\n"
+        "    assert not os.access(target, os.W_OK) and not os.access(source, os.W_OK)\n"
+        "else:\n"
+        "    target.write_bytes(b'edited')\n"
+        "    assert source.read_bytes() == b'picture'\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
+    )
+    shutil.rmtree(folder)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(("to", "below"), [("imagefolder", "."), ("huggingface", "train")])
@@ -248,7 +327,7 @@ def test_no_name_of_a_task_leads_out_of_swats_folder(make_workspace, make_row, t
     export(made.workspace, "T2T500", "swat", tmp_path / "deep/down/out")
     out = tmp_path / "deep/down/out"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["birds", "deep", "own"]
-    assert sorted(path.name for path in out.iterdir()) == sorted([name, "data", "output"])
+    assert sorted(path.name for path in out.iterdir()) == sorted([name, "data", "export.json", "output"])
     line = (out / f"data/{name}/T2T500.txt").read_text()
     assert line == f"{out}/{name}/{name}_retrieved_LAION400M-all_synonyms-random/0/0.jpg 0 0\n"
     assert Path(line.split()[0]).is_file()
@@ -273,13 +352,60 @@ def test_swat_features_are_aligned(drawn, tmp_path) -> None:
 @pytest.mark.parametrize("to", sorted(FORMATS))
 def test_names_never_escape_and_a_full_folder_is_refused(drawn, tmp_path, to) -> None:
     inside = tmp_path / "deep/down/out"
-    export(drawn, "T2T500", to, inside)
+    counts = export(drawn, "T2T500", to, inside)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["birds", "deep"]
     assert [path.name for path in (tmp_path / "deep/down").iterdir()] == ["out"]
-    before = sorted(inside.rglob("*"))
-    with pytest.raises(InputError, match=r"out isn't empty"):
+    before = {path: path.stat().st_mtime_ns for path in sorted(inside.rglob("*"))}
+    assert export(drawn, "T2T500", to, inside) == counts  # the same export is finished already
+    draw(drawn, SampleSettings(n=1))
+    with pytest.raises(InputError, match=rf"out isn't empty: it has sample T2T500 as {to}"):
         export(drawn, "T2T500", to, inside)
-    assert sorted(inside.rglob("*")) == before
+    (inside / "export.json").unlink()
+    with pytest.raises(InputError, match=r"out isn't empty;"):
+        export(drawn, "T2T500", to, inside)
+    before.pop(inside / "export.json")
+    assert {path: path.stat().st_mtime_ns for path in sorted(inside.rglob("*"))} == before
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_what_a_killed_export_left_is_swept_by_the_next(drawn, tmp_path, there: bool) -> None:
+    target = tmp_path / "out"
+    if there:
+        target.mkdir()
+    code = (
+        "import os, signal\nfrom pathlib import Path\nfrom captrawl.core.files import new_folder\n"
+        f"with new_folder(Path({str(target)!r})) as folder:\n"
+        "    (folder / '0_a').mkdir()\n    (folder / '0_a/1.jpg').write_bytes(b'half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    left = list((target if there else tmp_path).glob(".out.*.tmp"))
+    assert len(left) == 1
+    assert export(drawn, "T2T500", "imagefolder", target) == {"images": 4}
+    assert not [*tmp_path.glob(".*"), *target.rglob(".*")]
+    assert not list(target.rglob("1.jpg"))
+
+
+def test_an_export_killed_when_it_was_whole_is_finished_by_the_next(drawn, tmp_path) -> None:
+    target = tmp_path / "out"
+    counts = export(drawn, "T2T500", "imagefolder", tmp_path / "whole")
+    target.mkdir()
+    rest = target / ".out.999999999.whole"  # as a kill between two renames leaves it
+    (tmp_path / "whole").rename(rest)
+    first = sorted(rest.iterdir())[0]
+    first.rename(target / first.name)
+    assert export(drawn, "T2T500", "imagefolder", target) == counts
+    assert not list(target.glob(".*"))
+    assert len(list(target.rglob("*.jpg"))) == 4
+
+
+def test_a_folder_that_a_running_export_makes_is_left_alone(tmp_path) -> None:
+    with new_folder(tmp_path / "out") as folder:
+        (folder / "a").write_text("a")
+        assert vacant(tmp_path / "out")
+        assert (folder / "a").exists()
+    assert (tmp_path / "out/a").read_text() == "a"
+    assert not vacant(tmp_path / "out")
 
 
 @pytest.mark.parametrize("to", sorted(FORMATS))
