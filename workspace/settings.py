@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 import tomlkit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
+from tomlkit.items import AoT
 
 from ..core.errors import SettingsError, nearest
 from ..core.files import atomic
@@ -204,6 +205,11 @@ def put_sample(path: Path, spec: SampleSettings) -> None:
         document["sample"] = tomlkit.aot()
         if spec.name != SampleSettings().name:
             document["sample"].append(_sample_table(SampleSettings()))
+    if not isinstance(document["sample"], AoT):  # written as an array, such as `sample = []`
+        inline: Any = document.pop("sample")
+        document["sample"] = tomlkit.aot()
+        for one in inline:
+            document["sample"].append(_sample_table(SampleSettings.model_validate(one)))
     tables: Any = document["sample"]
     place = next((at for at, one in enumerate(tables) if one.get("name") == spec.name), None)
     if place is None:

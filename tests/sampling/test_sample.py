@@ -176,7 +176,8 @@ def test_another_choice_never_takes_the_name_of_a_sample_that_stands(birds) -> N
     settings = workspace.settings()
     save_settings(settings.model_copy(update={"sample": []}), workspace.settings_path)
     assert CliRunner().invoke(app, [*command, "--name", "T2T500", "-n", "2"]).exit_code == 1  # as drawn
-    assert CliRunner().invoke(app, [*command, "--name", "T2T500", "-n", "2", "--replace"]).exit_code == 0
+    done = CliRunner().invoke(app, [*command, "--name", "T2T500", "-n", "2", "--replace"])
+    assert done.exit_code == 0, done.output
 
 
 @pytest.mark.parametrize(
