@@ -13,12 +13,16 @@ from typing import Annotated, Any, TextIO
 import typer
 from typer.core import TyperGroup
 
+from .commands.examples import EXAMPLES
 from .commands.explore import count, demo, doctor, query, serve, similar
+from .commands.hints import directory_first, hint
 from .commands.make import download, embed, index, init, match, run, sample, synonyms
 from .commands.share import classes, evaluate, export, import_swat, report, status
 from .core.errors import CaptrawlError, StorageError, UsageError
 from .core.version import __version__
 
+USAGE_ERROR: Any = typer.BadParameter.__base__
+"""What typer raises for words that it can't parse, and doesn't export."""
 INTERRUPTED = 130
 """The exit code after Ctrl-C."""
 
@@ -48,6 +52,11 @@ class Guarded(TyperGroup):
         """Run the command."""
         try:
             return super().invoke(ctx)
+        except USAGE_ERROR as error:
+            guess = hint(getattr(error.ctx, "info_name", "") or "", getattr(error, "option_name", ""))
+            if guess:
+                error.message = f"{error.message.rstrip('.')}; {guess}"
+            raise
         except CaptrawlError as error:
             _say(error)
             raise SystemExit(2 if isinstance(error, UsageError) else 1) from error
@@ -61,6 +70,25 @@ class Guarded(TyperGroup):
             _say("interrupted; what was done stays")
             raise SystemExit(INTERRUPTED) from None
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse ``args``; -C may stand behind the command too."""
+        return super().parse_args(ctx, directory_first(args))
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        """Write the commands in groups."""
+        width = formatter.width - 6 - max(map(len, self.commands))
+        for title, modules in GROUPS.items():
+            names = [name for module in modules for name in names_of(module.app)]
+            rows = [(name, self.commands[name].get_short_help_str(width)) for name in names]
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+def names_of(commands: typer.Typer) -> list[str]:
+    """The names under which ``commands`` are called."""
+    entries = [*commands.registered_commands, *commands.registered_groups]
+    return [str(entry.name) for entry in entries]
+
 
 app = typer.Typer(
     cls=Guarded,
@@ -70,15 +98,26 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="From class names to a training list: phrase match in web captions, download, embed, rank by k-NN.",
 )
-COMMANDS = (
-    *(index, query, count),
-    *(init, synonyms, match, download, embed, sample, run),
-    *(status, similar, serve, evaluate, report, export),
-    *(classes, import_swat, demo, doctor),
-)
-"""Every module of commands/, in the order of the help."""
-for command in COMMANDS:
-    app.add_typer(command.app)
+GROUPS: dict[str, tuple[Any, ...]] = {
+    "Look around": (query, count, similar, serve, demo, doctor),
+    "Make a list": (index, init, synonyms, match, download, embed, sample, run),
+    "Check and share": (status, evaluate, report, export, classes, import_swat),
+}
+"""Every module of commands/, as the help shows them."""
+
+
+def with_examples(commands: typer.Typer, before: str = "") -> typer.Typer:
+    """``commands``, whose help ends with their examples."""
+    for entry in commands.registered_commands:
+        entry.epilog = f"Example: {EXAMPLES[f'{before}{entry.name}']}"
+    for group in commands.registered_groups:
+        if group.typer_instance:
+            with_examples(group.typer_instance, f"{group.name} ")
+    return commands
+
+
+for command in (module for modules in GROUPS.values() for module in modules):
+    app.add_typer(with_examples(command.app))
 
 
 def show_version(asked: bool) -> None:

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from ..workspace.settings import Changes, SampleSettings
     from ..workspace.workspace import Workspace
 
-Index = Annotated[
-    str,
-    typer.Option("--index", metavar="INDEX", help="A caption index: a folder, or http(s)://host:9200/name."),
+INDEX_HELP = "A caption index: a folder, or http(s)://host:9200/name"
+Index = Annotated[str, typer.Option("--index", metavar="INDEX", help=f"{INDEX_HELP}.")]
+WorkspaceIndex = Annotated[
+    str, typer.Option("--index", metavar="INDEX", help=f"{INDEX_HELP}; default: the workspace's.")
 ]
 Prefix = Annotated[str, typer.Option(help="A phrase that must be in the caption too, anywhere.")]
 Exclude = Annotated[
@@ -71,6 +72,21 @@ def workspace_of(context: typer.Context) -> Workspace:
 
     directory: Path = context.obj
     return Workspace.open(directory)
+
+
+def index_of(context: typer.Context, index: str) -> str:
+    """The caption index that --index names, else the one of the workspace."""
+    from ..workspace.workspace import Workspace
+
+    if index:
+        return index
+    directory: Path = context.obj
+    workspace = Workspace(directory)
+    if not workspace.settings_path.is_file():
+        raise UsageError("give --index INDEX, or name a workspace that has one: captrawl -C DIR …")
+    from ..indexer.match_stage import index_location
+
+    return index_location(workspace)
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import typer
 from ...core.errors import UsageError
 from ...core.startup import settle_without_pandas
 from .. import options
+from ..hints import looks_like_a_list
 from ..results import safety_json, say_safety
 
 app = typer.Typer()
@@ -18,11 +19,11 @@ app = typer.Typer()
 @app.command("count", short_help="Count the rows of phrases, or of a class list.")
 def count(
     context: typer.Context,
-    index: options.Index,
     phrases: Annotated[
         list[str] | None, typer.Argument(metavar="PHRASE...", help="Synonyms of one class.")
     ] = None,
     classes: Annotated[Path | None, typer.Option(help="A class list instead of phrases.")] = None,
+    index: options.WorkspaceIndex = "",
     prefix: options.Prefix = "",
     exclude: options.Exclude = None,
     min_side: options.MinSide = 0,
@@ -44,6 +45,8 @@ def count(
     from ...search.match import Scope, class_counts, count_safety
 
     settle_without_pandas()
+    if classes is None and phrases and looks_like_a_list(phrases[0]):
+        raise UsageError(f"{phrases[0]} is a file: captrawl count --classes {phrases[0]} counts a class list")
     if bool(phrases) == (classes is not None):
         raise UsageError("give either phrases or --classes FILE")
     entries = (
@@ -52,7 +55,7 @@ def count(
         else (ClassEntry(0, (phrases or [""])[0], tuple(Synonym(phrase) for phrase in phrases or ())),)
     )
     scope = Scope(prefix, tuple(exclude or ()), options.filters_of(context))
-    with open_captions(index) as captions:
+    with open_captions(options.index_of(context, index)) as captions:
         rows = captions.rows()
         counts = class_counts(captions, entries, scope)
         asked = [scope.query(found) for entry in entries if (found := entry.match_phrases())]

@@ -25,7 +25,7 @@ app = typer.Typer()
 def query(
     context: typer.Context,
     phrases: Annotated[list[str], typer.Argument(metavar="PHRASE...", help="Synonyms of one class.")],
-    index: options.Index,
+    index: options.WorkspaceIndex = "",
     prefix: options.Prefix = "",
     exclude: options.Exclude = None,
     min_side: options.MinSide = 0,
@@ -62,7 +62,7 @@ def query(
         raise UsageError("--json and --csv contradict each other; give one of them")
     page = api.PageOfRows(limit, api.order_of(order), seed)
     asked = CaptionQuery(tuple(phrases), prefix, tuple(exclude or ()), options.filters_of(context))
-    with open_captions(index) as captions:
+    with open_captions(options.index_of(context, index)) as captions:
         counted = api.count(captions, asked)
         if output:
             with progress_bars() as progress:

@@ -73,7 +73,8 @@ def looks() -> Any:
     colours = dict.fromkeys(("text.color", "axes.labelcolor", "xtick.labelcolor", "ytick.labelcolor"), INK)
     colours |= dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), SOFT)
     sizes = {"font.size": 9, "axes.titlesize": 10, "legend.fontsize": 9, "figure.titlesize": 10}
-    return rc_context({**colours, **sizes, "svg.fonttype": "none", "svg.hashsalt": "captrawl"})
+    style: dict[Any, Any] = {**colours, **sizes, "svg.fonttype": "none", "svg.hashsalt": "captrawl"}
+    return rc_context(style)
 
 
 def _figure(width: float, height: float) -> Figure:

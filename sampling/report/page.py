@@ -60,8 +60,9 @@ def render(data: ReportData, thumbnails: Thumbnails, *, cell: int, each: int) ->
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = {"count": "{:,}".format, "share": _share, "foreign": foreign, "marked": _marked}
-    environment.filters |= {**filters, "listed": listed, "number": _number, "numeric": "#{}".format}
+    filters: dict[str, Any] = {"count": "{:,}".format, "share": _share, "foreign": foreign, "marked": _marked}
+    filters |= {"listed": listed, "number": _number, "numeric": "#{}".format}
+    environment.filters.update(filters)
     environment.globals |= {"series": lambda place: f"s{place % len(charts.SERIES)}"}  # pyright: ignore
     style = (HOME / "report.css").read_text(encoding="utf-8")
     style += f":root {{ --cell: {cell}px; --each: {each}; }}\n"
@@ -126,10 +127,13 @@ def _of_samples(data: ReportData, thumbnails: Thumbnails) -> dict[str, Any]:
         full, empty = sum(number >= sample.n for number in kept), kept.count(0)
         return full, len(kept) - full - empty, empty
 
+    def histogram_chart(sample: int, place: int) -> Any:
+        return _histogram(data.counts.samples[sample], sample, place)
+
     return {
         "samples_with_examples": list(zip(data.counts.samples, data.examples, strict=True)),
         "filled": filled,
-        "histogram_chart": lambda sample, place: _histogram(data.counts.samples[sample], sample, place),
+        "histogram_chart": histogram_chart,
         "picture": thumbnails.uri,
     }
 

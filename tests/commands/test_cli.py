@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -19,7 +20,10 @@ import mmh3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from captrawl.cli import app
+import typer
+from captrawl.cli import GROUPS, app, names_of
+from captrawl.commands.examples import EXAMPLES
+from captrawl.commands.hints import directory_first
 from captrawl.core.version import __version__
 from captrawl.workspace.doctor import Verdict, examine
 from rich.cells import cell_len
@@ -316,3 +320,71 @@ def test_init_says_nothing_of_a_model_that_is_there(index: Path, tmp_path: Path)
     (tmp_path / "classes.txt").write_text("dog\n")
     arguments = ["--classes", tmp_path / "classes.txt", "--index", index, "--model", "vitb32_clip"]
     assert run("init", tmp_path / "w", *arguments).stderr == ""
+
+
+def leaves(group: object, words: tuple[str, ...] = ()) -> dict[str, object]:
+    """Every command of the app by its words."""
+    commands: dict[str, object] = {}
+    for name, command in group.commands.items():
+        inner = leaves(command, (*words, name)) if hasattr(command, "commands") else {}
+        commands.update(inner or {" ".join((*words, name)): command})
+    return commands
+
+
+def test_every_command_has_an_example_that_parses() -> None:
+    commands = leaves(typer.main.get_command(app))
+    assert set(EXAMPLES) == set(commands)
+    for words, example in EXAMPLES.items():
+        given = shlex.split(example)
+        assert given[0] == "captrawl"
+        given = given[3:] if given[1] == "-C" else given[1:]
+        count = len(words.split())
+        assert given[:count] == words.split()
+        context = commands[words].make_context(words, given[count:])
+        assert example in " ".join(commands[words].get_help(context).split())
+
+
+def test_the_help_shows_every_command_in_a_group(captrawl) -> None:
+    text = captrawl("--help").stdout
+    sections = [line for line in text.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    assert sections[-3:] == ["Look around:", "Make a list:", "Check and share:"]
+    shown = [line.split()[0] for line in text.splitlines() if line.startswith("  ") and line[2:3].isalpha()]
+    names = [name for modules in GROUPS.values() for module in modules for name in names_of(module.app)]
+    assert [name for name in shown if name in names] == names
+    assert set(names) == set(typer.main.get_command(app).commands)
+
+
+def test_the_workspace_may_stand_behind_the_command() -> None:
+    assert directory_first(["match", "-C", "ws", "--all"]) == ["-C", "ws", "match", "--all"]
+    assert directory_first(["-C", "ws", "match"]) == ["-C", "ws", "match"]
+    assert directory_first(["query", "--", "-C", "x"]) == ["query", "--", "-C", "x"]
+    assert directory_first(["query", "dog", "-C"]) == ["query", "dog", "-C"]
+
+
+def test_questions_take_the_workspaces_index(captrawl, index, tmp_path: Path) -> None:
+    (tmp_path / "classes.txt").write_text("dog\n")
+    captrawl("init", tmp_path / "ws", "--classes", tmp_path / "classes.txt", "--index", index)
+    asked = json.loads(captrawl("count", "dog", "--index", index, "--json").stdout)
+    assert json.loads(captrawl("-C", tmp_path / "ws", "count", "dog", "--json").stdout) == asked
+    assert json.loads(captrawl("count", "dog", "-C", tmp_path / "ws", "--json").stdout) == asked
+    assert "dog" in captrawl("-C", tmp_path / "ws", "query", "dog").stdout
+    alone = captrawl("count", "dog", cwd=tmp_path, check=False)
+    assert alone.returncode == 2
+    assert "give --index INDEX" in alone.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("query", "--classes", "x.csv"), "captrawl count --classes FILE"),
+        (("count", "list.csv"), "captrawl count --classes list.csv"),
+        (("query", "dog", "-n", "5"), "--limit"),
+        (("run", "--model", "ViT-B-32"), "captrawl embed --model"),
+        (("query", "dog", "--license", "cc"), "--licence"),
+    ],
+)
+def test_a_wrong_guess_is_told_what_was_meant(captrawl, tmp_path: Path, words, hint: str) -> None:
+    (tmp_path / "list.csv").write_text("dog\n")
+    done = captrawl(*words, cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert hint in done.stderr

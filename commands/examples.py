@@ -1,0 +1,27 @@
+"""An example of every command, shown at the end of its help and parsed by a test."""
+
+from __future__ import annotations
+
+EXAMPLES: dict[str, str] = {
+    "query": 'captrawl query "golden retriever" goldie --index captions --limit 50',
+    "count": "captrawl count --classes birds.csv --index captions",
+    "similar": 'captrawl -C birds similar --text "a red bus" --in images -k 50',
+    "serve": "captrawl -C birds serve --port 8000",
+    "demo": "captrawl demo demo",
+    "doctor": "captrawl -C birds doctor",
+    "index captions": "captrawl index captions /data/laion400m --to captions --workers 8",
+    "init": "captrawl init birds --classes birds.csv --index captions",
+    "synonyms": "captrawl -C birds synonyms --dry-run",
+    "match": "captrawl -C birds match --sample 2000",
+    "download": "captrawl -C birds download --resize 256",
+    "embed": "captrawl -C birds embed --model ViT-B-16 --pretrained openai",
+    "sample": "captrawl -C birds sample --name near --rank T2T --keep 'T2I>=0.25' -n 100",
+    "run": "captrawl -C birds run",
+    "status": "captrawl -C birds status --verify",
+    "evaluate": "captrawl -C birds evaluate --labelled test.txt --root /data/birds",
+    "report": "captrawl -C birds report",
+    "export": "captrawl -C birds export --to imagefolder birds-images",
+    "classes convert": "captrawl classes convert birds.csv --to json -o classes.json",
+    "import swat": "captrawl import swat /data/retrieved/aves --to birds",
+}
+"""By the words behind ``captrawl``."""
