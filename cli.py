@@ -120,9 +120,9 @@ for command in (module for modules in GROUPS.values() for module in modules):
     app.add_typer(with_examples(command.app))
 
 
-def show_version(asked: bool) -> None:
+def show_version(wanted_version: bool) -> None:
     """Print the version and leave, where it is asked for."""
-    if asked:
+    if wanted_version:
         typer.echo(f"captrawl {__version__}")
         raise typer.Exit
 

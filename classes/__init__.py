@@ -7,6 +7,7 @@ In reading order:
     native      classes.json, captrawl's own document
     metrics     SWAT's and REAL's metrics JSON, and the files on the way to it
     json_lists  the other JSON kinds: lists, mappings, Hugging Face features
+    layouts     lists as well-known data sets ship them: lines with ids, data.yaml
     tables      one name a line, CSV and TSV
     files       on top: FORMATS, load_classes, save_classes, convert, ImageFolder
 """

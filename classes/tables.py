@@ -103,12 +103,12 @@ def _split(text: str, source: str, expected: str) -> list[list[str]]:
 def _header(rows: list[list[str]], source: str) -> list[str]:
     """The columns that the first row names, among them ``name``; none where it is a class."""
     words = ["_".join(re.split(r"[\s_-]+", cell.strip().lower())) for cell in rows[0]]
-    known, places = {*words} - {""}, range(len(words))
+    header_words, places = {*words} - {""}, range(len(words))
     numbers = [_all(rows[1:], place, str.isdecimal) for place in places]
     ids = [words.index(word) for word in ID_WORDS if word in words and numbers[words.index(word)]]
-    headed = known <= HEADER_WORDS or bool(ids) or not known.isdisjoint(HEADER_WORDS - DOUBTFUL)
+    headed = header_words <= HEADER_WORDS or bool(ids) or not header_words.isdisjoint(HEADER_WORDS - DOUBTFUL)
     titled = any(numbers[place] and not words[place].isdecimal() for place in places)
-    if not headed and not titled and known.isdisjoint(HEADER_WORDS):
+    if not headed and not titled and header_words.isdisjoint(HEADER_WORDS):
         return []
     columns = list(words)
     wnids = [place for place in places if words[place] in WNID_WORDS or _all(rows[1:], place, is_wnid)]

@@ -31,9 +31,9 @@ def counts_text(counts: Mapping[str, int]) -> str:
         whole, colon, part = name.partition(":")
         if colon and value:
             parts.setdefault(whole, []).append(f"{part} {value:,}")
-    shown = [(name, value) for name, value in counts.items() if ":" not in name]
+    whole_counts = [(name, value) for name, value in counts.items() if ":" not in name]
     texts: list[str] = []
-    for place, (name, value) in enumerate(shown):
+    for place, (name, value) in enumerate(whole_counts):
         if value or not place or name == KEPT:
             inside = f" ({', '.join(parts[name])})" if name in parts else ""
             texts.append(f"{_words(name)} {value:,}{inside}")

@@ -205,8 +205,10 @@ def bar_room(names: Iterable[str], numbers: Iterable[str]) -> int:
 
     Both columns with their headers, which may be what is widest.
     """
-    taken = sum(max((cell_len(text) for text in column), default=0) + 2 for column in (names, numbers))
-    return max(8, min(40, out().width - taken))
+    columns_width = sum(
+        max((cell_len(text) for text in column), default=0) + 2 for column in (names, numbers)
+    )
+    return max(8, min(40, out().width - columns_width))
 
 
 def bar(value: int, most: int, *, width: int = 40) -> str:

@@ -13,6 +13,8 @@ marks         what a person said of images
 referee       who gets an image that several classes matched
 filters       what is kept of a pool, and why the rest is not
 sample        the draw of a whole sample
+recipes       what a sample is made by, in words: its name
+outcome       what became of a sample: kept, short, why
 files         NAME.txt, its companions and NAME.parquet, written and read
 probe         linear probes, and the intervals of their accuracies
 evaluate      accuracy of each sample on labelled images

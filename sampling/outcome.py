@@ -80,12 +80,12 @@ def why_nothing(workspace: Workspace, name: str) -> str:
     reasons = dropped_for(workspace, name)
     if not reasons:
         return "no caption of the index matched a class; captrawl count --classes shows what would"
-    shown = ", ".join(f"{reason} {rows:,}" for reason, rows in reasons[:REASONS_SHOWN])
+    reasons_text = ", ".join(f"{reason} {rows:,}" for reason, rows in reasons[:REASONS_SHOWN])
     causes = [reason.rpartition(": ")[2] for reason, _ in reasons]
     remedy = next(
         (REMEDIES[cause] for cause in causes if cause in REMEDIES), "captrawl report shows examples"
     )
-    return f"every matched row was dropped ({shown}); {remedy}"
+    return f"every matched row was dropped ({reasons_text}); {remedy}"
 
 
 def dropped_for(workspace: Workspace, name: str) -> Sequence[tuple[str, int]]:

@@ -217,8 +217,8 @@ def _paired(
 
     Of a set, or a part of the rows, nobody knows which address is whose: then ``rows`` as they are.
     """
-    listed = _from_urls(urls)
-    if any(len(rows[key]) != len(listed.get(key, ())) or isinstance(entries[key], set) for key in rows):
+    from_urls = _from_urls(urls)
+    if any(len(rows[key]) != len(from_urls.get(key, ())) or isinstance(entries[key], set) for key in rows):
         logger.warning(
             "%s doesn't say which address belongs to which caption of %s; import that file itself for its "
             "addresses without captions, or put laion400m.db beside it for both",
@@ -227,7 +227,9 @@ def _paired(
         )
         return rows
     return {
-        key: [replace(row, url=row.url or at.url) for row, at in zip(some, listed.get(key, ()), strict=True)]
+        key: [
+            replace(row, url=row.url or at.url) for row, at in zip(some, from_urls.get(key, ()), strict=True)
+        ]
         for key, some in rows.items()
     }
 

@@ -35,6 +35,15 @@ MAY_IMPORT = {
     "commands": {*FILLING, *CHOOSING, "swat", "web", "demo", "commands"},
 }
 """What the modules of a folder may import from the package, imports inside functions counted."""
+BARE_PARTICIPLES = {"found", "asked", "held", "known", "told", "given", "made", "wanted", "shown", "listed"}
+MEANT = {
+    ("core.errors", "given"), ("core.errors", "known"),  # a user's word, and what there is for it
+    ("workspace.settings", "given"),
+    ("core.terminal", "shown"),
+    ("sampling.report.page", "shown"), ("sampling.report.page", "given"),
+    ("commands.explore.query", "shown"),
+}  # fmt: skip
+"""(module, word) where the participle is the thing's name."""
 ROOT_MODULES = {"__init__", "__main__", "cli"}
 COLLECTS = {"workspace.pipeline", "workspace.doctor"}
 """The modules of workspace/ that stand above the stages: they collect them, or look at everything."""
@@ -150,6 +159,19 @@ def test_a_class_name_means_one_thing() -> None:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes[node.name].append(name)
     assert {name: places for name, places in homes.items() if len(places) > 1} == {}
+
+
+def test_values_are_named_by_what_they_hold() -> None:
+    """A bare participle says what was done with a thing, not what it is, and nobody finds it again."""
+    bare: list[str] = []
+    for name, tree in TREES.items():
+        for node in ast.walk(tree):
+            word = node.id if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) else ""
+            if isinstance(node, ast.arg):
+                word = node.arg
+            if word in BARE_PARTICIPLES and (name, word) not in MEANT:
+                bare.append(f"{name}:{node.lineno} {word}")
+    assert bare == []
 
 
 def test_nothing_heavy_is_imported_at_the_top() -> None:

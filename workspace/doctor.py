@@ -88,19 +88,17 @@ def _extras() -> Iterator[Finding]:
 
 
 def _faiss() -> Finding:
-    found = sorted(
+    distributions = sorted(
         f"{name} {distribution.version}"
         for distribution in importlib.metadata.distributions()
         if (name := (distribution.metadata["Name"] or "").lower()).startswith("faiss")
     )
-    if len(found) > 1:
-        text = (
-            f"{' and '.join(found)} share the module name faiss; pip uninstall all of them, then install one"
-        )
+    if len(distributions) > 1:
+        text = f"{' and '.join(distributions)} share the module name faiss; pip uninstall all of them, then install one"
         return Finding("faiss", Verdict.BAD, text)
     return (
-        Finding("faiss", Verdict.GOOD, found[0])
-        if found
+        Finding("faiss", Verdict.GOOD, distributions[0])
+        if distributions
         else Finding("faiss", Verdict.WARNING, "not installed")
     )
 

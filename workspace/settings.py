@@ -251,17 +251,17 @@ def _first_problem(error: ValidationError) -> str:
         return wrong_value(error, first)
     key = ".".join(map(str, first["loc"]))
     section = _section(first["loc"][:-1])
-    known = sorted(section.model_fields)
-    return f"unknown key {key!r}; {nearest(str(first['loc'][-1]), known, otherwise='known here:')}"
+    fields = sorted(section.model_fields)
+    return f"unknown key {key!r}; {nearest(str(first['loc'][-1]), fields, otherwise='known here:')}"
 
 
 def wrong_value(error: ValidationError, first: ErrorDetails) -> str:
     """What is wrong with the value of ``first``, one of the problems of ``error``: key, reasons, value."""
     key = _key(first["loc"])
     given = first.get("input")
-    shown = "" if isinstance(given, (dict, BaseModel)) else f" (got {given!r})"
+    value_text = "" if isinstance(given, (dict, BaseModel)) else f" (got {given!r})"
     wrong = "; or: ".join(_message(problem) for problem in error.errors() if _key(problem["loc"]) == key)
-    return f"{key}: {wrong}{shown}" if key else wrong
+    return f"{key}: {wrong}{value_text}" if key else wrong
 
 
 def _key(location: tuple[int | str, ...]) -> str:

@@ -58,11 +58,11 @@ def count(
     with open_captions(options.index_of(context, index)) as captions:
         rows = captions.rows()
         counts = class_counts(captions, entries, scope)
-        asked = [scope.query(found) for entry in entries if (found := entry.match_phrases())]
-        safety = count_safety(captions, asked, sum(c.total for c in counts))
+        queries = [scope.query(names) for entry in entries if (names := entry.match_phrases())]
+        safety = count_safety(captions, queries, sum(c.total for c in counts))
     if json:
-        shown = [{"id": c.id, "name": c.name, "total": c.total, "synonyms": dict(c.synonyms)} for c in counts]
-        emit_json({"rows": rows, "classes": shown, "safety": safety_json(safety)})
+        lines = [{"id": c.id, "name": c.name, "total": c.total, "synonyms": dict(c.synonyms)} for c in counts]
+        emit_json({"rows": rows, "classes": lines, "safety": safety_json(safety)})
         return
     _show_counts(counts, rows)
     say_safety(safety, scope.filters)

@@ -61,28 +61,28 @@ def query(
     if json and csv:
         raise UsageError("--json and --csv contradict each other; give one of them")
     page = api.PageOfRows(limit, api.order_of(order), seed)
-    asked = CaptionQuery(tuple(phrases), prefix, tuple(exclude or ()), options.filters_of(context))
+    caption_query = CaptionQuery(tuple(phrases), prefix, tuple(exclude or ()), options.filters_of(context))
     with open_captions(options.index_of(context, index)) as captions:
-        counted = api.count(captions, asked)
+        counted = api.count(captions, caption_query)
         if output:
             with progress_bars() as progress:
-                written = api.save_rows(captions, asked, counted, output, progress)
+                written = api.save_rows(captions, caption_query, counted, output, progress)
             if json:
                 return emit_json(
                     {"rows": written, "output": str(output), "safety": safety_json(counted.safety)}
                 )
             return emit(f"{number(written)} rows written to {output}")
-        rows = api.rows_of_page(captions, asked, counted, page)
+        rows = api.rows_of_page(captions, caption_query, counted, page)
     if json:
         shown = [row_json(row) for row in rows.to_pylist()]
         return emit_json({"total": counted.total, "rows": shown, "safety": safety_json(counted.safety)})
     if csv:
         return emit_csv(rows)
-    _show_rows(rows, asked, counted)
-    return say_safety(counted.safety, asked.filters)
+    _show_rows(rows, caption_query, counted)
+    return say_safety(counted.safety, caption_query.filters)
 
 
-def _show_rows(rows: pa.Table, asked: CaptionQuery, counted: Totals) -> None:
+def _show_rows(rows: pa.Table, caption_query: CaptionQuery, counted: Totals) -> None:
     from ...core.terminal import NARROW, emit, highlighted, number, one_line, out, table
     from ...core.text import matching_spans
 
@@ -93,7 +93,7 @@ def _show_rows(rows: pa.Table, asked: CaptionQuery, counted: Totals) -> None:
             emit(f"  {number(count):>12}  {phrase}")
     if not rows.num_rows:
         return
-    phrases = [*asked.synonyms, *([asked.prefix] if asked.prefix else [])]
+    phrases = [*caption_query.synonyms, *([caption_query.prefix] if caption_query.prefix else [])]
     console = out()
     columns = [("caption", "left"), ("size", "right"), ("url", "left")]
     if console.is_terminal and console.width < NARROW:

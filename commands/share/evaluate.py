@@ -37,14 +37,14 @@ def evaluate(
     workspace = options.workspace_of(context)
     start = root or (labelled if labelled.is_dir() else labelled.parent)
     with progress_bars() as progress:
-        found = run(workspace, labelled, start, samples=name or (), seeds=seeds, progress=progress)
+        evaluation = run(workspace, labelled, start, samples=name or (), seeds=seeds, progress=progress)
     if json:
-        emit_json(asdict(found))
+        emit_json(asdict(evaluation))
     else:
-        _show_evaluation(found)
+        _show_evaluation(evaluation)
 
 
-def _show_evaluation(found: Evaluation) -> None:
+def _show_evaluation(evaluation: Evaluation) -> None:
     from ...core.terminal import out, table
 
     cells = [
@@ -55,9 +55,9 @@ def _show_evaluation(found: Evaluation) -> None:
             f"{line.accuracy:.1%}",
             f"{line.low:.1%} – {line.high:.1%}",
         )
-        for line in found.lines
+        for line in evaluation.lines
     ]
     right = ("images", "classes", "accuracy", "95 % interval")
     columns = [("trained on", "left"), *((name, "right") for name in right)]
-    title = f"accuracy on {found.labelled:,} labelled images of {found.classes:,} classes"
+    title = f"accuracy on {evaluation.labelled:,} labelled images of {evaluation.classes:,} classes"
     out().print(table(title, columns, cells))

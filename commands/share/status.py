@@ -33,8 +33,8 @@ def status(
     changes = _verified(workspace) if verify else []
     if json:
         lines = [status_json(state) for state in states]
-        listed = [{"stage": v.stage, "path": v.path, "change": v.change.value} for v in changes]
-        emit_json({"stages": lines, **({"changes": listed} if verify else {})})
+        changes_json = [{"stage": v.stage, "path": v.path, "change": v.change.value} for v in changes]
+        emit_json({"stages": lines, **({"changes": changes_json} if verify else {})})
         raise typer.Exit(1 if changes else 0)
     cells = [(s.stage, s.state.value, counts_text(s.counts), s.reason) for s in states]
     columns = [("stage", "left"), ("state", "left"), ("counts", "left"), ("reason", "left")]

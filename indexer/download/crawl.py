@@ -157,13 +157,13 @@ class Crawl:
         self._ledger.release()
 
 
-def in_flight_limit(wanted: int, soft_limit: int) -> int:
+def in_flight_limit(requests: int, soft_limit: int) -> int:
     """How many requests may be in flight under that limit of open files; DownloadError where none may."""
     room = (soft_limit - 64) // 2  # a connection that closes overlaps with the next one
     if room < 8:
         raise DownloadError(f"the open-file limit is {soft_limit}, too low to download; try ulimit -n 1024")
-    if room < wanted:
+    if room < requests:
         logger.warning(
-            "the open-file limit of %d allows %d requests at once, not %d", soft_limit, room, wanted
+            "the open-file limit of %d allows %d requests at once, not %d", soft_limit, room, requests
         )
-    return min(wanted, room)
+    return min(requests, room)

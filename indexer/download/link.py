@@ -44,9 +44,9 @@ def link_images(session: DownloadSession, images: Iterable[OnDisk], *, progress:
     URLs that nobody asked for, and those that are packed or refused already, are passed over; what the
     blocklist names is refused. A thousand new files share a folder, which is renamed into place whole.
     """
-    wanted = iter(_wanted(session, images))
+    sources = iter(_wanted(session, images))
     done = 0
-    while some := list(islice(wanted, _A_FOLDER)):
+    while some := list(islice(sources, _A_FOLDER)):
         done += _link_folder(session, some)
         progress("link images", done)
     return done
@@ -72,11 +72,11 @@ def share(workspace: Workspace, other: Workspace, *, progress: Progress = silent
 
 
 def _wanted(session: DownloadSession, images: Iterable[OnDisk]) -> Iterator[tuple[int, OnDisk]]:
-    taken: set[int] = set()
+    used_ids: set[int] = set()
     for image in images:
         row = session.ledger.find(image.url)
-        if row and row[1] in WITHOUT_IMAGE and row[0].id not in taken:
-            taken.add(row[0].id)
+        if row and row[1] in WITHOUT_IMAGE and row[0].id not in used_ids:
+            used_ids.add(row[0].id)
             yield row[0].id, image
 
 

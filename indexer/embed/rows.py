@@ -79,19 +79,19 @@ def packed_images(workspace: Workspace) -> pa.Table:
     return images.filter(pc.and_(good, pc.is_valid(images["sha256"]))).drop_columns(["state"])
 
 
-def remaining_rows(wanted: pa.Table, stored: Embeddings | None, failed: pa.Table) -> pa.Table:
-    """The rows of ``wanted`` that have no vectors yet and whose image isn't known to be undecodable.
+def remaining_rows(rows: pa.Table, stored: Embeddings | None, failed: pa.Table) -> pa.Table:
+    """The rows of ``rows`` that have no vectors yet and whose image isn't known to be undecodable.
 
     A row is done when its uid is embedded with the image that the ledger names now.
     """
-    sha256 = wanted["sha256"]
+    sha256 = rows["sha256"]
     open_ = pc.invert(pc.is_in(sha256, value_set=failed["sha256"]))
     if stored is not None and stored.rows:
-        at = stored.rows_of(wanted["uid"].to_numpy())
+        at = stored.rows_of(rows["uid"].to_numpy())
         same = pc.equal(stored.metadata["sha256"].take(np.maximum(at, 0)), sha256)
         done = pc.and_(pa.chunked_array([pa.array(at >= 0)]), same)
         open_ = pc.and_(open_, pc.invert(done))
-    return wanted.filter(open_)
+    return rows.filter(open_)
 
 
 def load_failed(folder: Path, shards: int) -> pa.Table:
@@ -103,19 +103,19 @@ def load_failed(folder: Path, shards: int) -> pa.Table:
     return table.filter(pc.less(table["shard"], shards))
 
 
-def add_failed(folder: Path, known: pa.Table, entries: list[dict[str, Any]]) -> None:
-    """Append ``entries`` to failed.parquet, whose valid entries are ``known``."""
+def add_failed(folder: Path, failed: pa.Table, entries: list[dict[str, Any]]) -> None:
+    """Append ``entries`` to failed.parquet, whose valid entries are ``failed``."""
     if entries:
-        _save(folder, pa.concat_tables([known, pa.Table.from_pylist(entries, FAILED_SCHEMA)]))
+        _save(folder, pa.concat_tables([failed, pa.Table.from_pylist(entries, FAILED_SCHEMA)]))
 
 
-def forgive_missing(workspace: Workspace, folder: Path, wanted: pa.Table, shards: int) -> None:
+def forgive_missing(workspace: Workspace, folder: Path, rows: pa.Table, shards: int) -> None:
     """Drop the failures of image files that weren't there but are now."""
     failed = load_failed(folder, shards)
     missing = failed.filter(pc.equal(failed["reason"], MISSING_FILE))["sha256"]
     if not len(missing):
         return
-    again = wanted.filter(pc.is_in(wanted["sha256"], value_set=missing)).select(["sha256", "image_path"])
+    again = rows.filter(pc.is_in(rows["sha256"], value_set=missing)).select(["sha256", "image_path"])
     there = {row["sha256"] for row in again.to_pylist() if (workspace.root / row["image_path"]).is_file()}
     if there:
         keep = pc.invert(pc.is_in(failed["sha256"], value_set=pa.array(sorted(there))))

@@ -79,10 +79,10 @@ def embed(workspace: Workspace, *, replace: bool = False, progress: Progress = s
         target = EmbeddingTarget(model_of(workspace), fingerprint(model_of(workspace)), settings.precision)
         folder = workspace.embeddings_folder(target.model.slug)
         staging = folder.with_name(f".{folder.name}.new")
-        wanted = rows_to_embed(workspace)
+        rows = rows_to_embed(workspace)
         _end_swap(folder, staging)
         _drop_broken(folder)
-        if not target.misfit(folder) and _is_complete(workspace, folder, wanted):
+        if not target.misfit(folder) and _is_complete(workspace, folder, rows):
             return _recorded(workspace, folder, target)
         encoder = load_encoder(target.model, device=settings.device, batch=settings.batch)
         target = EmbeddingTarget(target.model, encoder.weights, settings.precision)
@@ -100,7 +100,7 @@ def embed(workspace: Workspace, *, replace: bool = False, progress: Progress = s
             encoder.dimension,
             target.precision,
         )
-        EmbeddingWriter(workspace, into, info, encoder).fill(wanted, progress)
+        EmbeddingWriter(workspace, into, info, encoder).fill(rows, progress)
         if misfit:
             folder.rename(folder.with_name(f".{folder.name}.old"))
             _end_swap(folder, staging)
@@ -131,8 +131,8 @@ def embed_status(workspace: Workspace) -> StageStatus:
     stored = Embeddings.open(folder)
     if not stored.info.weights:
         return StageStatus(EMBED.name, State.PARTIAL, counts, "imported, not yet compared with the model")
-    wanted = rows_to_embed(workspace)
-    missing = remaining_rows(wanted, stored, load_failed(folder, stored.shards)).num_rows
+    rows = rows_to_embed(workspace)
+    missing = remaining_rows(rows, stored, load_failed(folder, stored.shards)).num_rows
     if missing:
         state = State.PARTIAL if stored.rows else State.MISSING
         return StageStatus(
@@ -149,12 +149,12 @@ def _run(workspace: Workspace, progress: Progress) -> dict[str, int]:
 EMBED_STAGE = Stage(EMBED, embed_status, _run)
 
 
-def _is_complete(workspace: Workspace, folder: Path, wanted: pa.Table) -> bool:
+def _is_complete(workspace: Workspace, folder: Path, rows: pa.Table) -> bool:
     if not (folder / INFO).is_file() or not EmbeddingsInfo.load(folder).weights:
         return False
     stored = Embeddings.open(folder)
-    forgive_missing(workspace, folder, wanted, stored.shards)
-    return not remaining_rows(wanted, stored, load_failed(folder, stored.shards)).num_rows
+    forgive_missing(workspace, folder, rows, stored.shards)
+    return not remaining_rows(rows, stored, load_failed(folder, stored.shards)).num_rows
 
 
 def _drop_broken(folder: Path) -> None:

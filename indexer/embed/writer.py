@@ -65,17 +65,17 @@ class EmbeddingWriter:
     info: EmbeddingsInfo
     encoder: Encoder
 
-    def fill(self, wanted: pa.Table, progress: Progress) -> None:
-        """Write shards until every row of ``wanted`` has its vectors or a failure."""
+    def fill(self, rows: pa.Table, progress: Progress) -> None:
+        """Write shards until every row of ``rows`` has its vectors or a failure."""
         drop_leftovers(self.folder)
         if not (self.folder / INFO).is_file():
             self.info.save(self.folder)
-        forgive_missing(self.workspace, self.folder, wanted, count_shards(self.folder))
-        total = wanted.num_rows
+        forgive_missing(self.workspace, self.folder, rows, count_shards(self.folder))
+        total = rows.num_rows
         while True:
             stored = Embeddings.open(self.folder)
             failed = load_failed(self.folder, stored.shards)
-            rows = remaining_rows(wanted, stored, failed)
+            rows = remaining_rows(rows, stored, failed)
             done = total - rows.num_rows
             progress("embed", done, total)
             if not rows.num_rows:
@@ -131,8 +131,8 @@ class EmbeddingWriter:
         """A vector a caption; NULL is read as ""."""
         captions = Distinct.of(pc.fill_null(column, ""))
         vectors = np.zeros((len(captions.first), self.info.dimension), self.info.precision)
-        known = pc.fill_null(stored.metadata["caption"], "")
-        new = _copy_known(vectors, captions.values, known, stored.captions)
+        values_before = pc.fill_null(stored.metadata["caption"], "")
+        new = _copy_known(vectors, captions.values, values_before, stored.captions)
         for indices, some in self.encoder.text_batches(captions.values.take(pa.array(new)).to_pylist()):
             vectors[new[indices]] = some
         return vectors[captions.of_row]
@@ -144,9 +144,9 @@ def drop_leftovers(folder: Path) -> None:
         path.unlink()
 
 
-def _copy_known(vectors: NDArray[Any], values: Any, known: Any, matrix: Matrix) -> NDArray[np.int64]:
+def _copy_known(vectors: NDArray[Any], values: Any, values_before: Any, matrix: Matrix) -> NDArray[np.int64]:
     """Fill the rows of ``vectors`` whose value is in ``known`` from ``matrix``; the indices of the others."""
-    at = pc.fill_null(pc.index_in(values, value_set=known), -1).to_numpy(zero_copy_only=False)
+    at = pc.fill_null(pc.index_in(values, value_set=values_before), -1).to_numpy(zero_copy_only=False)
     there = np.flatnonzero(at >= 0)
     vectors[there] = matrix.take(at[there].astype(np.int64))
     return np.flatnonzero(at < 0)

@@ -65,11 +65,11 @@ class Shards:
 
     def _adopt(self, ledger: Ledger) -> None:
         """Take in the whole folders that ``ledger`` doesn't know; delete those without their table."""
-        noted = {path.split("/")[1] for _, path in ledger.paths()}
+        ledger_folders = {path.split("/")[1] for _, path in ledger.paths()}
         for number in self.numbers():
             name = shard_name(number)
             folder = self.images / name
-            if name in noted or not folder.is_dir():
+            if name in ledger_folders or not folder.is_dir():
                 continue
             try:
                 files = read_shard(folder, f"images/{name}")

@@ -3,6 +3,7 @@
 formats        the formats by name, and the export into a new folder
 sample         what an export is made of
 class_folders  how folders are named after classes
+image_files    exported pictures that no edit carries back
 layouts        ImageFolder, WebDataset, Hugging Face
 urls           licences and Croissant metadata, no image
 swat           the folders and files of SWAT's scripts

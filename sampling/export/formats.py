@@ -98,10 +98,10 @@ def export(
         raise InputError(f"there is no export format {to!r}; choose one of {', '.join(FORMATS)}")
     paths = paths_of(workspace, name)
     rows = read_sample(paths, kept=True)
-    made = {"format": FORMAT, "to": to, "sample": name, "table": file_digest(paths.table)}
+    description = {"format": FORMAT, "to": to, "sample": name, "table": file_digest(paths.table)}
     if not vacant(folder):
         finished = read_export(folder)
-        if finished and finished.items() >= made.items():
+        if finished and finished.items() >= description.items():
             return finished["counts"]
         of = f": it has sample {finished['sample']} as {finished['to']}" if finished else ""
         raise InputError(f"{folder} isn't empty{of}; export into a new folder, or move what is there")
@@ -115,7 +115,7 @@ def export(
     with new_folder(folder) as temporary:
         counts = form.writer()(sample, temporary, progress or silent)
         notes = sample.label_notes() if form.labels_by_folder else []
-        write_json(temporary / EXPORTED, {**made, "counts": counts, "notes": notes})
+        write_json(temporary / EXPORTED, {**description, "counts": counts, "notes": notes})
     return counts
 
 

@@ -170,8 +170,13 @@ def synonyms_chart(counts: ReportCounts) -> Figure:
     axes.set_xlim(0, 100)
     axes.set_xlabel("share of the class's matches by synonym, most matched first (%)")
     if handles:
-        shown = {"frameon": False, "ncols": len(handles), "loc": "lower left", "bbox_to_anchor": (0, 1)}
-        axes.legend(handles.values(), handles.keys(), columnspacing=1.2, handlelength=1, **shown)
+        legend_style = {
+            "frameon": False,
+            "ncols": len(handles),
+            "loc": "lower left",
+            "bbox_to_anchor": (0, 1),
+        }
+        axes.legend(handles.values(), handles.keys(), columnspacing=1.2, handlelength=1, **legend_style)
     return figure
 
 

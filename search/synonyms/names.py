@@ -97,9 +97,9 @@ def _texts(value: Any) -> Iterator[str]:
         if isinstance(name, str):
             yield name
             return
-        lists = [held for held in record.values() if isinstance(held, list | dict)]
-        for held in lists or record.values():
-            yield from _texts(held)
+        lists = [part for part in record.values() if isinstance(part, list | dict)]
+        for part in lists or record.values():
+            yield from _texts(part)
 
 
 def _from_lines(body: str) -> Iterator[str]:
