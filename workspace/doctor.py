@@ -94,7 +94,8 @@ def _faiss() -> Finding:
         if (name := (distribution.metadata["Name"] or "").lower()).startswith("faiss")
     )
     if len(distributions) > 1:
-        text = f"{' and '.join(distributions)} share the module name faiss; pip uninstall all of them, then install one"
+        both = " and ".join(distributions)
+        text = f"{both} share the module name faiss; pip uninstall all of them, then install one"
         return Finding("faiss", Verdict.BAD, text)
     return (
         Finding("faiss", Verdict.GOOD, distributions[0])

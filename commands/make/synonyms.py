@@ -195,7 +195,7 @@ def _ask(
         return error
     use = outcome.use
     say(
-        f"{number(use.questions)} questions answered, {number(outcome.known)} classes known before; "
+        f"{number(use.questions)} questions answered, {number(outcome.answered)} classes known before; "
         f"{number(outcome.added)} synonyms added; {_taken(use, price)}"
     )
     for class_id, refusal in outcome.refused.items():

@@ -36,7 +36,7 @@ class Outcome:
     """What a run of questions did."""
 
     use: Use
-    known: int
+    answered: int
     """Classes that had an answer before."""
     added: int
     """Synonyms that are new in classes.json, removed ones too."""
@@ -83,8 +83,8 @@ def synonyms(
         if stopped:
             raise _with_use(stopped, use) from stopped
         declined = sum(record["kind"] == ANSWERED and bool(record["refusal"]) for record in fresh)
-        known = len(classes) - len(pending)
-        return Outcome(use, known, added, refused, dict(sorted(failed.items())), declined)
+        answered = len(classes) - len(pending)
+        return Outcome(use, answered, added, refused, dict(sorted(failed.items())), declined)
 
 
 def pending_questions(

@@ -131,7 +131,7 @@ def test_a_class_that_never_gets_names_is_told_and_asked_by_the_next_run(languag
     assert texts(workspace) == {"tench": ["tench"], "eel": ["eel", "elver"]}
     server.script = lambda request: language.reply(names("doctor fish"))
     outcome = ask(workspace, server.url)
-    assert (outcome.known, outcome.failed, server.asked("eel")) == (1, {}, 1)
+    assert (outcome.answered, outcome.failed, server.asked("eel")) == (1, {}, 1)
     assert texts(workspace)["tench"] == ["tench", "doctor fish"]
 
 
@@ -141,7 +141,7 @@ def test_a_class_that_has_no_other_name_is_answered(second: str, language: Any, 
     workspace = task("tench")
     assert ask(workspace, server.url).failed == {}
     outcome = ask(workspace, server.url)
-    assert (outcome.known, outcome.failed, server.asked("tench")) == (1, {}, 2)
+    assert (outcome.answered, outcome.failed, server.asked("tench")) == (1, {}, 2)
     assert texts(workspace) == {"tench": ["tench"]}
 
 
@@ -406,7 +406,7 @@ def test_nothing_is_asked_twice(language: Any, task: Task) -> None:
     ask(workspace, server.url)
     first = load_classes(workspace.classes_path())
     outcome = ask(workspace, server.url)
-    assert (len(server.requests), outcome.known, outcome.added, outcome.use) == (2, 2, 0, Use())
+    assert (len(server.requests), outcome.answered, outcome.added, outcome.use) == (2, 2, 0, Use())
     assert load_classes(workspace.classes_path()) == first
     save_classes([*first, named(7, "carp")], workspace.classes_path())
     ask(workspace, server.url)
