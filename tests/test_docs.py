@@ -68,7 +68,7 @@ def test_the_table_of_export_formats_is_the_registry() -> None:
 def test_help_names_every_method_and_export_format() -> None:
     text = (ROOT / "docs" / "cli.md").read_text()  # which equals the help, as tested above
     for command, names in (("sample", [*METHODS, AUTO]), ("export", FORMATS)):
-        section = text.partition(f"captrawl {command}")[2].partition("\n## ")[0]
+        section = text.partition(f"## captrawl {command}\n")[2].partition("\n## ")[0]
         words = set(re.findall(r"[\w-]+", section))
         assert set(names) <= words, command
 
