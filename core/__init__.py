@@ -7,6 +7,7 @@ text        the one analyzer: a text's tokens, for captions and phrases alike
 row_ids     what identifies a corpus row: uid and priority
 arrow       Arrow's compute kernels
 files       files that are there whole or not at all; hashes, links
+pictures    image bytes → an upright, flattened picture
 retry_after how long a server asks to be left alone
 parallel    usable cores, and jobs in worker processes
 startup     a start without pandas

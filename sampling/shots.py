@@ -5,7 +5,6 @@ Given as a ``path label flag`` list with a root folder, or as an ImageFolder (a 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,8 @@ from numpy.typing import NDArray
 
 from ..classes.model import ClassList
 from ..core.errors import InputError
-from ..core.files import digest
+from ..core.files import digest, sha256_file
+from ..core.pictures import PIXELS_VERSION
 from .export.class_folders import class_of_folder
 from .files import read_list
 from .vector_cache import cached
@@ -107,7 +107,7 @@ def embed_labelled(
 
     ``encoder`` is only called where one is missing. InputError names a file that isn't an image.
     """
-    keys = [_hash_file(path) for path in paths]
+    keys = [picture_key(path) for path in paths]
 
     def compute(positions: Sequence[int]) -> NDArray[np.float32]:
         return encoder().encode_images([paths[position] for position in positions], progress)
@@ -115,9 +115,9 @@ def embed_labelled(
     return cached(store, keys, compute, weights=weights, dimension=dimension, chunk=IMAGES_AT_ONCE)
 
 
-def _hash_file(path: Path) -> str:
+def picture_key(path: Path) -> str:
+    """What the vector of an image file is kept by: its bytes, and how they become pixels."""
     try:
-        with path.open("rb") as handle:
-            return hashlib.file_digest(handle, "sha256").hexdigest()
+        return digest([sha256_file(path), PIXELS_VERSION])
     except OSError as error:
         raise InputError(f"image {path} can't be read: {error.strerror}") from error

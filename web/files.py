@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ..core.errors import InputError
+from ..core.pictures import UnreadablePictureError
 
 TYPES: Mapping[str, str] = {
     ".html": "text/html; charset=utf-8",
@@ -93,11 +94,11 @@ def picture(data: bytes, *, side: int, max_pixels: int) -> tuple[bytes, str]:
         return data, kind
     if find_spec("PIL") is None:  # captrawl[web] alone: unscaled is slower and as good
         return data, kind
-    from ..sampling.report.thumbnails import UNREADABLE, small
+    from ..sampling.report.thumbnails import small
 
     out = io.BytesIO()
     try:
         small(data, side, max_pixels=max_pixels).save(out, "JPEG", quality=85)
-    except UNREADABLE as error:
+    except UnreadablePictureError as error:
         raise NotServedError(f"the image can't be shown: {error}") from error
     return out.getvalue(), "image/jpeg"

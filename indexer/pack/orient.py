@@ -8,53 +8,28 @@ and handed on as uncompressed PNM.
 from __future__ import annotations
 
 import io
-import warnings
-from typing import TYPE_CHECKING
 
-from ..outcomes import Reason
-from .sniff import DECODER_ERRORS, known_formats
+from ...core.pictures import Fault, UnreadablePictureError, open_picture, orientation, upright
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-_ORIENTATION = 0x0112
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, b"\xff\xd9"
 
 
-class UnusableImageError(ValueError):
-    """The bytes can't be made an image; ``reason`` says why."""
-
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(str(reason))
-        self.reason = reason
-
-
-def upright(data: bytes) -> bytes:
+def plain_bytes(data: bytes) -> bytes:
     """``data`` where it is a plain upright JPEG, else the same picture (its first frame) as PNM.
 
-    Transparency is laid on white. UnusableImageError where the picture is cut off or can't be decoded. The
-    same bytes give the same bytes.
+    UnreadablePictureError where the picture is cut off or can't be decoded. The same bytes give the same
+    bytes.
     """
-    from PIL import Image, ImageOps
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=known_formats()) as image:
-                if image.format in {"JPEG", "MPO"}:
-                    if not is_whole_jpeg(data):
-                        raise UnusableImageError(Reason.TRUNCATED)
-                    if image.mode in {"L", "RGB"} and image.getexif().get(_ORIENTATION, 1) == 1:
-                        return data
-                image.load()
-                turned = ImageOps.exif_transpose(image)
-                return _as_pnm(turned)
-    except UnusableImageError:
-        raise
-    except DECODER_ERRORS as error:
-        cut = "truncated" in str(error).lower()
-        raise UnusableImageError(Reason.TRUNCATED if cut else Reason.UNDECODABLE) from error
+    picture = open_picture(data)
+    if picture.format in {"JPEG", "MPO"}:
+        if not is_whole_jpeg(data):
+            raise UnreadablePictureError(Fault.TRUNCATED)
+        if picture.mode in {"L", "RGB"} and orientation(picture) == 1:
+            return data
+    out = io.BytesIO()
+    upright(picture).save(out, format="PPM")
+    return out.getvalue()
 
 
 def is_whole_jpeg(data: bytes) -> bool:
@@ -72,32 +47,3 @@ def is_whole_jpeg(data: bytes) -> bool:
         else:
             at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     return False
-
-
-def _as_pnm(image: Image.Image) -> bytes:
-    out = io.BytesIO()
-    _eight_bits(image).save(out, format="PPM")
-    return out.getvalue()
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """``image`` as L or RGB; 16-bit and float values scaled to 8 bits, transparency on white."""
-    from PIL import Image
-
-    if image.mode.startswith("I") or image.mode == "F":
-        return _scaled(image)
-    if image.mode in {"LA", "La", "PA", "RGBA", "RGBa"} or "transparency" in image.info:
-        coloured = image.convert("RGBA")
-        white = Image.new("RGBA", coloured.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, coloured).convert("RGB")
-    return image if image.mode in {"L", "RGB"} else image.convert("L" if image.mode == "1" else "RGB")
-
-
-def _scaled(image: Image.Image) -> Image.Image:
-    """A picture of wide or float values in 8 bits: 65535 is white, or 1.0 where none exceeds it."""
-    import numpy as np
-    from PIL import Image
-
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
-    white = 1.0 if image.mode == "F" and values.max(initial=0.0) <= 1.0 else 65535.0
-    return Image.fromarray(np.rint(values / white * 255.0).clip(0, 255).astype(np.uint8))

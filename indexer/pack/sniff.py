@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import struct
 import warnings
 from dataclasses import dataclass
 
+from ...core.pictures import UnreadablePictureError, open_picture
 from ..outcomes import Reason
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
-"""Pillow's names of the formats taken; no other parser ever sees the bytes."""
-
 MAX_PIXELS = 50_000_000
-
-# What Pillow's parsers raise on hostile bytes, by experience; not MemoryError's children alone.
-DECODER_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    EOFError,
-    MemoryError,
-    struct.error,
-)
 
 _STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 _ENOUGH = 16
@@ -50,27 +32,14 @@ def may_be_image(start: bytes | bytearray, *, whole: bool = False) -> bool:
     return boxed or head.startswith(_STARTS)
 
 
-def known_formats() -> list[str]:
-    """Those of FORMATS that this Pillow reads."""
-    from PIL import Image
-
-    Image.init()
-    return [name for name in FORMATS if name in Image.OPEN]
-
-
 def sniff(data: bytes, *, min_side: int, max_pixels: int = MAX_PIXELS) -> ImageHeader:
     """The size in the header of ``data``, and whether it may be taken: an image, neither vast nor tiny."""
-    from PIL import Image
-
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=known_formats()) as image:
-                width, height = image.size
-    except Image.DecompressionBombError:
-        return ImageHeader(reason=Reason.TOO_MANY_PIXELS)
-    except DECODER_ERRORS:
-        return ImageHeader(reason=Reason.NOT_AN_IMAGE)
+            warnings.simplefilter("ignore")
+            width, height = open_picture(data).size
+    except UnreadablePictureError as error:
+        return ImageHeader(reason=Reason(error.fault))
     reason = None
     if width * height > max_pixels:
         reason = Reason.TOO_MANY_PIXELS

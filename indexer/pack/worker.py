@@ -20,13 +20,15 @@ import signal
 import struct
 import sys
 import time
+import warnings
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from ...core.pictures import UnreadablePictureError
 from ..outcomes import Reason
-from .orient import UnusableImageError, upright
+from .orient import plain_bytes
 
 if TYPE_CHECKING:
     import io
@@ -235,10 +237,13 @@ class _Upright:
         if self._marker is not None:
             _mark(self._marker, place)
         try:
-            ready = upright(data)
-        except UnusableImageError as error:
-            return (None,) * 5 + (str(error.reason),)
-        return self._resizer(io.BytesIO(ready), boxes)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return self._resizer(io.BytesIO(plain_bytes(data)), boxes)
+        except UnreadablePictureError as error:
+            return (None,) * 5 + (str(error.fault),)
+        except Exception:  # noqa: BLE001 whatever a decoder raises is this image's fault, not its folder's
+            return (None,) * 5 + (str(Reason.UNDECODABLE),)
 
 
 def _mark(marker: mmap.mmap, place: int) -> None:

@@ -5,21 +5,18 @@ from __future__ import annotations
 import base64
 import io
 import logging
-import struct
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...core.errors import MissingExtraError
+from ...core.pictures import UnreadablePictureError, open_picture, upright
 
 if TYPE_CHECKING:
     from PIL import Image
 
 log = logging.getLogger(__name__)
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-"""Pillow's names of what is opened; no other parser sees the bytes."""
 MAX_PIXELS = 50_000_000
 QUALITIES = (70, 45, 25)
 BUDGET = 18_000_000
@@ -94,7 +91,7 @@ class Thumbnails:
             return
         try:
             picture = small(file.read_bytes(), self._side)
-        except UNREADABLE as error:
+        except (OSError, UnreadablePictureError) as error:
             log.warning("%s isn't shown: %s", path, error)
             return
         for quality in QUALITIES:
@@ -103,32 +100,14 @@ class Thumbnails:
             yield "data:image/webp;base64," + base64.b64encode(encoded.getvalue()).decode()
 
 
-UNREADABLE = (
-    *(OSError, SyntaxError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError),
-    *(EOFError, MemoryError, struct.error),
-)
-"""What Pillow's parsers raise on broken or hostile bytes."""
-
-
 def small(data: bytes, side: int, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """The picture in ``data``, upright, RGB, at most ``side`` pixels wide and high.
 
-    One of UNREADABLE where it can't be decoded, a ValueError where it has more than ``max_pixels``.
+    UnreadablePictureError where it can't be decoded or has more than ``max_pixels``.
     """
-    try:
-        from PIL import Image, ImageOps
-    except ImportError as error:
-        raise MissingExtraError("a thumbnail", "cpu") from error
-    try:
-        with (
-            warnings.catch_warnings(action="ignore"),
-            Image.open(io.BytesIO(data), formats=FORMATS) as picture,
-        ):
-            if picture.width * picture.height > max_pixels:
-                raise ValueError(f"it has {picture.width} × {picture.height} pixels")
-            picture.draft("RGB", (2 * side, 2 * side))
-            upright = ImageOps.exif_transpose(picture)
-            upright.thumbnail((side, side), Image.Resampling.LANCZOS)
-            return upright.convert("RGB")
-    except Image.DecompressionBombError as error:
-        raise ValueError(str(error)) from error
+    from PIL import Image
+
+    with warnings.catch_warnings(action="ignore"):
+        picture = upright(open_picture(data, max_pixels=max_pixels), side=side)
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return picture.convert("RGB")

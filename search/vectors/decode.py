@@ -7,9 +7,7 @@ copied between processes. What is in flight is bounded, and a file that can't be
 from __future__ import annotations
 
 import contextlib
-import struct
 import warnings
-import zlib
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,17 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.parallel import cores
+from ...core.pictures import Fault, UnreadablePictureError, read_upright
 
 Source = Path | Any
 """An image file, or a PIL image that is already decoded."""
 
 MISSING_FILE = "missing file"
-
-# What Pillow's decoders raise on damaged or hostile files.
-_DAMAGED = (
-    OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError,
-    ArithmeticError, AssertionError, MemoryError, RuntimeError, Warning, struct.error, zlib.error,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +69,14 @@ def _decode(source: Source, prepare: Prepare) -> Decoded:
     try:
         if not isinstance(source, Path):
             return prepare(source)
-        with Image.open(source) as image:
-            return prepare(image)
+        data = source.read_bytes()
+        return prepare(read_upright(data, formats=None, max_pixels=Image.MAX_IMAGE_PIXELS))
     except FileNotFoundError:
         return Undecodable(MISSING_FILE)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        return Undecodable(f"more than {Image.MAX_IMAGE_PIXELS:,} pixels")
-    except Image.UnidentifiedImageError:
-        return Undecodable("not an image")
-    except _DAMAGED as error:
+    except UnreadablePictureError as error:
+        many = error.fault is Fault.TOO_MANY_PIXELS
+        return Undecodable(f"more than {Image.MAX_IMAGE_PIXELS:,} pixels" if many else str(error))
+    except Exception as error:  # noqa: BLE001 a file that can't be read, a transform that can't take it
         text = " ".join(str(error).split()) or type(error).__name__
         return Undecodable(text.replace(str(source), "the file")[:200])
 

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from captrawl.core.files import digest
 from captrawl.core.records import EMBEDDED_SCHEMA, IMAGE_SCHEMA, MATCH_SCHEMA
+from captrawl.sampling.shots import picture_key
 from captrawl.sampling.vector_cache import save
 from captrawl.search.vectors.models import model_of
 from captrawl.search.vectors.store import EmbeddingsInfo, write_shard
@@ -210,9 +211,6 @@ def fill_caches(
     save(cache / "prompts.npz", keys, prompts.astype(np.float32), WEIGHTS)
     keys, held = [], [np.zeros((0, prompts.shape[1]), np.float32)]
     for label, vectors in shots.items():
-        keys += [
-            hashlib.sha256((folder / f"{label}-{number}.jpg").read_bytes()).hexdigest()
-            for number in range(len(vectors))
-        ]
+        keys += [picture_key(folder / f"{label}-{number}.jpg") for number in range(len(vectors))]
         held.append(np.asarray(vectors, np.float32).reshape(-1, prompts.shape[1]))
     save(cache / "labelled.npz", keys, np.concatenate(held), WEIGHTS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import pickle
@@ -23,7 +22,7 @@ from captrawl.sampling.evaluate import evaluate
 from captrawl.sampling.export.formats import FORMATS, export, read_export
 from captrawl.sampling.files import read_sample
 from captrawl.sampling.sample import draw
-from captrawl.sampling.shots import read_labelled
+from captrawl.sampling.shots import picture_key, read_labelled
 from captrawl.sampling.task import paths_of
 from captrawl.sampling.vector_cache import save
 from captrawl.search.vectors.models import model_of
@@ -155,7 +154,7 @@ def test_what_is_exported_can_be_evaluated_on(drawn, tmp_path) -> None:
     """The exported pictures' vectors are put where the model's would be kept: their class's prompt."""
     export(drawn, "T2T500", "imagefolder", tmp_path / "out")
     files = [drawn.root / row["path"] for row in kept(drawn)]
-    hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    hashes = [picture_key(file) for file in files]
     vectors = np.array([E[row["class_id"]] for row in kept(drawn)])
     save(drawn.vectors_folder(model_of(drawn).slug) / "labelled.npz", hashes, vectors, WEIGHTS)
     result = evaluate(drawn, tmp_path / "out", tmp_path / "out", samples=["T2T500"], seeds=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from captrawl.core.errors import InputError
 from captrawl.sampling.export.class_folders import class_of_folder, folder_names
 from captrawl.sampling.files import read_list, read_sample
 from captrawl.sampling.sample import draw, sample_status
-from captrawl.sampling.shots import read_labelled
+from captrawl.sampling.shots import picture_key, read_labelled
 from captrawl.sampling.task import paths_of, task_of
 from captrawl.sampling.vector_cache import save
 from captrawl.search.vectors.models import model_of
@@ -136,7 +135,7 @@ def test_the_leak_guard_drops_copies_of_test_images(make_workspace, make_row, tm
     root = folder_of(tmp_path / "tests", "t.jpg")
     (tmp_path / "tests.txt").write_text(f"{root}/t.jpg 99 1\n")  # a label of its own: the guard reads none
     cache = made.workspace.vectors_folder(model_of(made.workspace).slug) / "labelled.npz"
-    save(cache, [hashlib.sha256(b"t.jpg").hexdigest()], E[:1], "made up")
+    save(cache, [picture_key(root / "t.jpg")], E[:1], "made up")
     spec = SampleSettings(leak_guard=str(tmp_path / "tests.txt"))
     counts = draw(made.workspace, spec)
     assert (counts["leak"], counts["kept"]) == (2, 2)

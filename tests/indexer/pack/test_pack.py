@@ -183,6 +183,34 @@ def test_what_is_cut_off_or_broken_is_dropped(pack, tools) -> None:
     assert close(packed[7], scene)
 
 
+def test_a_damaged_avif_is_dropped_alone(pack, tools, data_folder) -> None:
+    """The decoder raises RuntimeError: once at the header, once at the pixels."""
+    hostile = [path.read_bytes() for path in sorted((data_folder / "cases/hostile").glob("*.*vif"))]
+    assert [sniff(body, min_side=1).reason for body in hostile] == ["undecodable", None]
+    packed = pack(tools.jpeg(1), *hostile, tools.jpeg(2))
+    assert packed[1:3] == ["undecodable", "undecodable"]
+    assert all(isinstance(image, Image.Image) for image in (packed[0], packed[3]))
+
+
+def test_mutated_images_are_packed_or_dropped_each_for_itself(pack, tools) -> None:
+    """40 mutations of each format, among good images, in one job: every one has an outcome."""
+    random = np.random.default_rng(3)
+    scene = tools.picture(11, 64, 64)
+    bodies: list[bytes] = []
+    for kind in ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP"):
+        whole = tools.encoded(scene, kind)
+        for _ in range(40):
+            body = bytearray(whole)
+            for _ in range(int(random.integers(1, 6))):
+                body[int(random.integers(2, len(body)))] = int(random.integers(256))
+            bodies.append(bytes(body))
+    good = tools.jpeg(12)
+    packed = pack(good, *dict.fromkeys(bodies))
+    assert isinstance(packed[0], Image.Image)
+    reasons = {image for image in packed if isinstance(image, str)}
+    assert {"undecodable"} < reasons <= {"undecodable", "truncated", "not_an_image", "too_many_pixels"}
+
+
 def test_whole_jpegs(tools) -> None:
     for options in ({}, {"progressive": True}, {"quality": 100}, {"exif": b"Exif\0\0\xff\xd9"}):
         data = tools.encoded(tools.picture(6), **options)
