@@ -200,14 +200,9 @@ def _teller(bars: Any) -> Progress:
     return show
 
 
-def bar_room(names: Iterable[str], numbers: Iterable[str]) -> int:
-    """How long a bar may be beside a column of names and one of numbers on this terminal: 8 to 40 cells.
-
-    Both columns with their headers, which may be what is widest.
-    """
-    columns_width = sum(
-        max((cell_len(text) for text in column), default=0) + 2 for column in (names, numbers)
-    )
+def bar_room(*columns: Iterable[str]) -> int:
+    """How long a bar may be beside these columns (with their headers) on this terminal: 8 to 40 cells."""
+    columns_width = sum(max((cell_len(text) for text in column), default=0) + 2 for column in columns)
     return max(8, min(40, out().width - columns_width))
 
 

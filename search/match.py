@@ -82,6 +82,28 @@ def class_counts(index: CaptionIndex, classes: ClassList, scope: Scope) -> list[
     return counts
 
 
+def credited_counts(index: CaptionIndex, counts: Sequence[ClassCount], scope: Scope) -> list[dict[str, int]]:
+    """For each class how many rows of the index are credited to each synonym; they add up to its total.
+
+    A row is a synonym's where it contains none of those that :class:`Credit` puts before it.
+    """
+    credited = [dict.fromkeys(count.synonyms, 0) for count in counts]
+    queries: list[CaptionQuery] = []
+    homes: list[tuple[int, str]] = []
+    for place, count in enumerate(counts):
+        ordered = [phrase for phrase in Credit(count.synonyms).phrases if count.synonyms[phrase]]
+        for rank, phrase in enumerate(ordered):
+            if rank:
+                query = scope.query((phrase,))
+                queries.append(replace(query, exclude=(*query.exclude, *ordered[:rank])))
+                homes.append((place, phrase))
+            else:
+                credited[place][phrase] = count.synonyms[phrase]
+    for (place, phrase), rows in zip(homes, index.count(queries) if queries else (), strict=True):
+        credited[place][phrase] = rows
+    return credited
+
+
 def count_safety(index: CaptionIndex, queries: Sequence[CaptionQuery], total: int) -> SafetyCount:
     """What safety does to ``queries``, which match ``total`` rows together; a row counts once a query."""
     if not queries:
@@ -136,6 +158,11 @@ class Credit:
             distinct.setdefault(" ".join(tokens(phrase)), phrase)
         # sorted() is stable: the class list's order decides between equal frequencies
         self._order = sorted(distinct.items(), key=lambda item: -frequencies[item[1]])
+
+    @property
+    def phrases(self) -> list[str]:
+        """The phrases of distinct tokens in the order in which a caption is theirs."""
+        return [phrase for _, phrase in self._order]
 
     def __call__(self, captions: pa.Array[Any] | pa.ChunkedArray[Any]) -> pa.Array[Any]:
         """The credited synonym of each caption (string), NULL where none matches."""

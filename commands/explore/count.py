@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +13,13 @@ from ...core.startup import settle_without_pandas
 from .. import options
 from ..hints import looks_like_a_list
 from ..results import safety_json, say_safety
+
+CREDIT = (
+    "A row is credited to the most frequent of the phrases that match it: credited rows add up to the total."
+)
+
+if TYPE_CHECKING:
+    from ...search.match import ClassCount
 
 app = typer.Typer()
 
@@ -40,9 +48,9 @@ def count(
     """Count the rows of phrases, or of every class and synonym of a class list."""
     from ...classes.files import load_classes
     from ...classes.model import ClassEntry, Synonym
-    from ...core.terminal import emit_json
+    from ...core.terminal import emit, emit_json, number
     from ...search.captions import open_captions
-    from ...search.match import Scope, class_counts, count_safety
+    from ...search.match import Scope, class_counts, count_safety, credited_counts
 
     settle_without_pandas()
     if classes is None and phrases and looks_like_a_list(phrases[0]):
@@ -58,33 +66,51 @@ def count(
     with open_captions(options.index_of(context, index)) as captions:
         rows = captions.rows()
         counts = class_counts(captions, entries, scope)
+        credited = credited_counts(captions, counts, scope) if json or len(counts) == 1 else []
         queries = [scope.query(names) for entry in entries if (names := entry.match_phrases())]
         safety = count_safety(captions, queries, sum(c.total for c in counts))
     if json:
         lines = [{"id": c.id, "name": c.name, "total": c.total, "synonyms": dict(c.synonyms)} for c in counts]
-        emit_json({"rows": rows, "classes": lines, "safety": safety_json(safety)})
+        by_id = {str(c.id): shares for c, shares in zip(counts, credited, strict=True)}
+        emit_json({"rows": rows, "classes": lines, "credited": by_id, "safety": safety_json(safety)})
         return
-    _show_counts(counts, rows)
+    if len(counts) == 1:
+        _show_phrases(counts[0], credited[0])
+    else:
+        _show_classes(counts)
+    emit(f"{number(rows)} rows in the index")
     say_safety(safety, scope.filters)
 
 
-def _show_counts(counts: list[Any], rows: int) -> None:
+def _show_phrases(count: ClassCount, credited: Mapping[str, int]) -> None:
+    """The rows of each phrase: all that match it, and those that are credited to it."""
     from ...core.terminal import bar, bar_room, emit, number, out, table
 
-    one = len(counts) == 1
-    pairs: list[tuple[str, int]] = (
-        [
-            *counts[0].synonyms.items(),
-            *([("any of them", counts[0].total)] if len(counts[0].synonyms) > 1 else []),
-        ]
-        if one
-        else [(f"{c.id} {c.name}", c.total) for c in counts]
-    )
+    lines = [(phrase, rows, credited[phrase]) for phrase, rows in count.synonyms.items()]
+    several = len(lines) > 1
+    lines += [("any of them", count.total, count.total)] if several else []
+    most = max((rows for _, rows, _ in lines), default=0)
+    names, matches = [name for name, _, _ in lines], [number(rows) for _, rows, _ in lines]
+    shares = [number(rows) for _, _, rows in lines]
+    room = bar_room(("phrase", *names), ("matches", *matches), *([("credited", *shares)] if several else []))
+    bars = [bar(rows, most, width=room) for _, rows, _ in lines]
+    columns = [("phrase", "left"), ("matches", "right"), *([("credited", "right")] if several else [])]
+    texts = (names, matches, shares, bars) if several else (names, matches, bars)
+    out().print(table("", [*columns, ("", "left")], list(zip(*texts, strict=True))))
+    if several:
+        emit(CREDIT)
+
+
+def _show_classes(counts: Sequence[ClassCount]) -> None:
+    from ...core.terminal import bar, bar_room, emit, number, out, table
+
+    pairs = [(f"{c.id} {c.name}", c.total) for c in counts]
     most = max((value for _, value in pairs), default=0)
-    head = "phrase" if one else "class"
-    room = bar_room((head, *(name for name, _ in pairs)), ("rows", *(number(value) for _, value in pairs)))
+    room = bar_room(("class", *(name for name, _ in pairs)), ("rows", *(number(value) for _, value in pairs)))
     cells = [(name, number(value), bar(value, most, width=room)) for name, value in pairs]
-    out().print(table("", [(head, "left"), ("rows", "right"), ("", "left")], cells))
-    if not one:
-        emit(f"{number(sum(c.total for c in counts))} (class, row) pairs in {number(len(counts))} classes")
-    emit(f"{number(rows)} rows in the index")
+    out().print(table("", [("class", "left"), ("rows", "right"), ("", "left")], cells))
+    emit(f"{number(sum(c.total for c in counts))} (class, row) pairs in {number(len(counts))} classes")
+    empty = [c.name for c in counts if not c.total]
+    if empty:
+        more = f" and {number(len(empty) - 10)} more" if len(empty) > 10 else ""
+        emit(f"without a match: {', '.join(empty[:10])}{more}")
