@@ -36,32 +36,40 @@ NAMED_CLASSES = 60
 MOST_SHARES = 40
 """Classes in the chart of synonyms' shares, at most: those with most matches."""
 MOST_REASONS = 30
-RANKS = ("most matched", "second", "third", "4th", "5th", "6th", "others")
-DPI = 110
+RANKS = ("most credited", "second", "third", "4th", "5th", "6th", "others")
+FORMATS: dict[str, dict[str, Any]] = {
+    "png": {"dpi": 110},
+    "svg": {"metadata": {"Date": None}},
+    "pdf": {"metadata": {"CreationDate": None}},
+}
+"""The files of each chart, with what savefig is told: equal counts, equal files."""
 
 
 def save_charts(counts: ReportCounts, folder: Path) -> tuple[str, ...]:
-    """Write every chart into ``folder``, drop those of samples that are gone, and return the names."""
+    """Write every chart into ``folder`` in each of FORMATS, and drop those that are no chart any more."""
     names: list[str] = []
     with looks():
         for name, draw in _charts(counts):
-            with atomic(folder / name) as temporary:
-                draw().savefig(temporary, format="png", dpi=DPI, facecolor="white")
-            names.append(name)
-    for old in folder.glob("scores-*.png"):
-        if old.name not in names:
-            old.unlink()
+            figure = draw()
+            for form, options in FORMATS.items():
+                names.append(f"{name}.{form}")
+                with atomic(folder / names[-1]) as temporary:
+                    figure.savefig(temporary, format=form, facecolor="white", **options)
+    for form in FORMATS:
+        for old in folder.glob(f"[!.]*.{form}"):
+            if old.name not in names:
+                old.unlink()
     return tuple(names)
 
 
 def _charts(counts: ReportCounts) -> Iterator[tuple[str, Callable[[], Figure]]]:
-    yield "classes.png", lambda: classes_chart(counts)
-    yield "synonyms.png", lambda: synonyms_chart(counts)
+    yield "classes", lambda: classes_chart(counts)
+    yield "synonyms", lambda: synonyms_chart(counts)
     if counts.download.failures:
-        yield "failures.png", lambda: failures_chart(counts)
+        yield "failures", lambda: failures_chart(counts)
     for place, sample in enumerate(counts.samples):
         if sample.histograms:
-            yield f"scores-{sample.name}.png", lambda s=sample, p=place: scores_chart(s, p)
+            yield f"scores-{sample.name}", lambda s=sample, p=place: scores_chart(s, p)
 
 
 def looks() -> Any:
@@ -73,7 +81,13 @@ def looks() -> Any:
     colours = dict.fromkeys(("text.color", "axes.labelcolor", "xtick.labelcolor", "ytick.labelcolor"), INK)
     colours |= dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), SOFT)
     sizes = {"font.size": 9, "axes.titlesize": 10, "legend.fontsize": 9, "figure.titlesize": 10}
-    style: dict[Any, Any] = {**colours, **sizes, "svg.fonttype": "none", "svg.hashsalt": "captrawl"}
+    style: dict[Any, Any] = {
+        **colours,
+        **sizes,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "captrawl",
+        "pdf.fonttype": 42,
+    }
     return rc_context(style)
 
 
@@ -168,7 +182,7 @@ def synonyms_chart(counts: ReportCounts) -> Figure:
     axes.set_yticks(range(len(classes)), [_label(entry, 32) for entry in classes])
     axes.set_ylim(len(classes) - 0.4, -0.6)
     axes.set_xlim(0, 100)
-    axes.set_xlabel("share of the class's matches by synonym, most matched first (%)")
+    axes.set_xlabel("share of the class's matches credited to each synonym, the largest first (%)")
     if handles:
         legend_style = {
             "frameon": False,

@@ -25,12 +25,20 @@ WAITING = frozenset({"queued", "leased", "spooled"})
 
 @dataclass(frozen=True, slots=True)
 class SynonymCounts:
-    """A synonym of a class, and how many rows are credited to it. ``frequency`` is the class list's."""
+    """A synonym of a class. ``frequency``: the index's rows that match it, as the class list has it.
+
+    ``matched`` and ``downloaded``: matches.parquet's rows that are credited to it, and those with an image.
+    """
 
     text: str
     frequency: int | None
     matched: int
     downloaded: int
+
+    @property
+    def has_matches(self) -> bool:
+        """Whether any row matches it, even one that is credited to another."""
+        return bool(self.frequency or self.matched)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -56,6 +57,7 @@ def facts_of(workspace: Workspace) -> tuple[tuple[str, str], ...]:
         ("prompts", f"by {settings.model.names}"),
         ("samples", ", ".join(f"{spec.name} (n {spec.n}, seed {spec.seed})" for spec in settings.sample)),
         ("captrawl", __version__),
+        ("date", datetime.datetime.now(datetime.UTC).date().isoformat()),
     ]
     return tuple((name, value) for name, value in facts if value)
 

@@ -31,6 +31,10 @@ JOINERS = "\u200c\u200d"  # part of ordinary writing and of emoji
 LONGEST_CAPTION = 300
 """Characters of a reviewed caption that are shown, some of them before the phrase."""
 LOST_EXAMPLES = 3
+CREDITING = (
+    "Matches: rows of the index whose caption contains the synonym. Credited: rows of the class that count "
+    "for it, each for one synonym, the one with most matches of those in its caption."
+)
 SECTIONS = {
     "samples": "Samples",
     "counts": "Classes",
@@ -95,6 +99,7 @@ def _whole(data: ReportData) -> dict[str, Any]:
         "judged_synonyms": _judged,
         "few_rows": FEW_ROWS,
         "meanings": MEANINGS,
+        "crediting": CREDITING,
         "lost": _lost(data),
     }
 
@@ -130,7 +135,13 @@ def _of_samples(data: ReportData, thumbnails: Thumbnails) -> dict[str, Any]:
     def histogram_chart(sample: int, place: int) -> Any:
         return _histogram(data.counts.samples[sample], sample, place)
 
+    def short_classes(sample: SampleCounts) -> list[tuple[ClassCounts, int]]:
+        """Those with fewer than n, the emptiest first."""
+        kept = [(entry, sample.kept_of.get(entry.id, 0)) for entry in data.counts.classes]
+        return sorted((pair for pair in kept if pair[1] < sample.n), key=lambda pair: (pair[1], pair[0].id))
+
     return {
+        "short_classes": short_classes,
         "samples_with_examples": list(zip(data.counts.samples, data.examples, strict=True)),
         "filled": filled,
         "histogram_chart": histogram_chart,

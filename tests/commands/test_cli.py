@@ -92,6 +92,17 @@ def test_count_json(index: Path) -> None:
             "synonyms": {"golden retriever": 3, "husky": 1},
         }
     ]
+    assert answer["credited"] == {"0": {"golden retriever": 3, "husky": 0}}
+
+
+def test_count_shows_matches_and_credited_rows(index: Path) -> None:
+    lines = run("count", "golden retriever", "husky", "--index", index, "--no-safety").stdout.splitlines()
+    words = [line.split()[:4] for line in lines]
+    assert words[0][:3] == ["phrase", "matches", "credited"]
+    assert words[1][:4] == ["golden", "retriever", "3", "3"]
+    assert words[2][:3] == ["husky", "1", "0"]
+    assert words[3] == ["any", "of", "them", "3"]
+    assert "A row is credited to the most frequent of the phrases that match it" in " ".join(lines)
 
 
 @pytest.mark.parametrize(

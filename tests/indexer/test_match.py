@@ -21,7 +21,7 @@ from captrawl.indexer.captions import index_captions
 from captrawl.indexer.corpora.files import find_files
 from captrawl.indexer.match_stage import match, match_status, read_matches
 from captrawl.search.captions import open_captions
-from captrawl.search.match import FEW, Credit, Scope, class_counts, count_safety
+from captrawl.search.match import FEW, Credit, Scope, class_counts, count_safety, credited_counts
 from captrawl.search.query import Filters, Safety
 from captrawl.workspace.settings import Settings
 from captrawl.workspace.workspace import State, Workspace
@@ -96,6 +96,12 @@ def test_counts_of_classes_and_synonyms(index: Path) -> None:
     assert (dog.total, dict(dog.synonyms)) == (7, {"dog": 6, "golden retriever": 2, "Dog": 6, "puppy": 2})
     assert (cat.total, dict(cat.synonyms)) == (2, {"cat": 2})
     assert (yeti.total, dict(yeti.synonyms)) == (0, {"yeti": 0, "bigfoot": 0})
+    with open_captions(index) as captions:
+        assert credited_counts(captions, [dog, cat, yeti], Scope()) == [
+            {"dog": 6, "golden retriever": 1, "Dog": 0, "puppy": 0},
+            {"cat": 2},
+            {"yeti": 0, "bigfoot": 0},
+        ]
 
 
 def test_a_synonym_without_a_word_is_named(index: Path) -> None:

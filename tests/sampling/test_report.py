@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +21,14 @@ from captrawl.sampling.evaluate import evaluation_path
 from captrawl.sampling.files import SAMPLE_SCHEMA
 from captrawl.sampling.filters import MEANINGS, DropReason
 from captrawl.sampling.methods import Condition, Score
-from captrawl.sampling.report.charts import classes_chart, histogram_chart, looks
+from captrawl.sampling.report.charts import (
+    classes_chart,
+    failures_chart,
+    histogram_chart,
+    looks,
+    scores_chart,
+    synonyms_chart,
+)
 from captrawl.sampling.report.counts import count, downloads, hosts_of
 from captrawl.sampling.report.examples import pick
 from captrawl.sampling.report.page import foreign
@@ -279,16 +288,75 @@ def test_a_sample_without_a_row(made) -> None:
     assert [entry["matched"] for entry in read_numbers(workspace)["classes"]] == [0, 0, 0]
 
 
-def test_plots_of_gone_samples_go_and_every_plot_opens(made) -> None:
+def test_charts_of_gone_samples_go_and_every_chart_opens(made) -> None:
     folder = made.workspace.report_folder
     folder.mkdir()
     (folder / "scores-gone.png").write_bytes(b"old")
     report(made.workspace)
-    names = {path.name for path in folder.glob("*.png")}
-    assert names == {"classes.png", "synonyms.png", "failures.png", "scores-ranked.png", "scores-random.png"}
+    names = {path.name for path in folder.iterdir() if path.suffix in (".png", ".svg", ".pdf")}
+    charts = ("classes", "synonyms", "failures", "scores-ranked", "scores-random")
+    assert names == {f"{chart}.{form}" for chart in charts for form in ("png", "svg", "pdf")}
+    before = {name: (folder / name).read_bytes() for name in names}
     for name in names:
-        with Image.open(folder / name) as picture:
-            assert picture.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+        if name.endswith(".png"):
+            with Image.open(folder / name) as picture:
+                assert picture.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+        elif name.endswith(".svg"):
+            assert "class0" in ElementTree.fromstring(before["classes.svg"]).itertext()
+        else:
+            assert before[name].startswith(b"%PDF-")
+            assert b"/Type3" not in before[name]  # which conferences refuse
+    report(made.workspace)
+    assert {name: (folder / name).read_bytes() for name in names} == before
+
+
+def test_every_chart_with_several_colours_has_a_legend(made) -> None:
+    classes = load_classes(made.workspace.classes_path())
+    counts = count(made.workspace, classes, count_samples(made.workspace))
+    with looks():
+        drawn = [classes_chart(counts), synonyms_chart(counts)]
+        drawn += [scores_chart(sample, place) for place, sample in enumerate(counts.samples)]
+    for figure in drawn:
+        legends = [*figure.legends, *(axes.get_legend() for axes in figure.axes)]
+        texts = [text.get_text() for legend in legends if legend for text in legend.get_texts()]
+        assert len(texts) >= 2
+    with looks():
+        legend = failures_chart(counts).axes[0].get_legend()
+    states = {failure.state for failure in counts.download.failures}
+    assert {text.get_text() for text in legend.get_texts()} == states
+
+
+def test_matches_and_credit_stand_under_two_names(make_workspace, make_row) -> None:
+    """Every row of crane is credited to "crane"; "tower crane" has matches and no credit."""
+    rows = [make_row(0, n, synonym="crane") for n in range(5)]
+    made = make_workspace(rows, {}, prompts=np.eye(4, dtype=np.float32)[:1], names=["crane"])
+    document = json.loads(made.workspace.classes_path().read_text())
+    texts = {"crane": 90, "tower crane": 23, "construction crane": 0}
+    document["classes"][0]["synonyms"] = [{"text": t, "frequency": n} for t, n in texts.items()]
+    made.workspace.classes_path().write_text(json.dumps(document))
+    report(made.workspace)
+    page = page_path(made.workspace).read_text()
+    rows_of = [re.findall(r"<t[hd][^>]*>(?:<bdi>)?([^<]*)", row) for row in page.split("<tr>")]
+    assert ["tower crane", "23", "0", "0%", "0"] in [row[:5] for row in rows_of]
+    assert ["crane", "90", "5", "100%", "5"] in [row[:5] for row in rows_of]
+    assert ">2 of 3</td>" in page
+    assert "Credited: rows of the class that count for it" in page
+
+
+def test_the_page_names_empty_and_short_classes_and_says_when_it_was_made(made) -> None:
+    report(made.workspace)
+    text = " ".join("".join(Tags(page_path(made.workspace).read_text()).text).split())
+    assert "1 class matches nothing: empty." in text
+    kept = read_numbers(made.workspace)["samples"][0]["kept_of"]
+    short = sorted((kept.get(str(i), 0), i) for i in range(3) if kept.get(str(i), 0) < 9)
+    names = ["class0", 'b"<b>&', "empty"]
+    told = ", ".join(f"{names[i]} {number}" for number, i in short)
+    assert re.search(
+        rf"ranked: {len(short)} class(es have| has) fewer than 9 images: {re.escape(told)}\.", text
+    )
+    assert datetime.datetime.now(datetime.UTC).date().isoformat() in text
+    links = [a.get("href") for name, a in Tags(page_path(made.workspace).read_text()).found if name == "a"]
+    assert "#made" in links
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 from captrawl.core.records import ROW_SCHEMA, RowId
-from captrawl.search.match import Credit
+from captrawl.search.match import ClassCount, Credit, Scope, credited_counts
 from captrawl.search.query import CaptionQuery, Filters, Safety
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -142,6 +142,9 @@ def test_every_answer_is_the_oracles(engine, oracle, rows, asked, spread):
                 pa.array([row["caption"] for row in scanned], pa.string())
             ).to_pylist()
             assert credit == [oracle.credited(row, query.synonyms, frequencies) for row in scanned]
+            scope = Scope(query.prefix, query.exclude, query.filters)
+            shares = credited_counts(index, [ClassCount(0, "", len(scanned), frequencies)], scope)
+            assert shares == [{phrase: credit.count(phrase) for phrase in frequencies}]
             relevant = index.relevant(query, size).to_pylist()
             assert len(relevant) == min(size, len(scanned))
             assert all(row in scanned for row in relevant)
