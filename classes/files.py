@@ -136,9 +136,8 @@ def _differing(entry: ClassEntry, other: ClassEntry) -> list[str]:
     ]
 
 
-def convert(source: Path, target: Path, to: str) -> list[str]:
-    """Write the list at ``source`` to ``target`` in the format ``to``; gives what that couldn't hold."""
-    classes = load_classes(source)
+def convert(classes: ClassList, target: Path, to: str) -> list[str]:
+    """Write ``classes`` to ``target`` in the format ``to``; gives what that couldn't hold."""
     write(classes, target, to)
     return lost(classes, load_classes(target))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ..core.errors import ClassListError
@@ -125,9 +125,15 @@ def most_common_name(entry: ClassEntry, rule: Rule = "relaxed") -> str:
     return candidate
 
 
+def with_common_names(classes: Iterable[ClassEntry], rule: Rule) -> ClassList:
+    """``classes`` with every most common name set by ``rule`` from the frequencies that the list has."""
+    return tuple(replace(entry, most_common_name=most_common_name(entry, rule)) for entry in classes)
+
+
 def cleaned(name: str) -> str:
-    """``name`` as SWAT writes synonyms: quotes deleted, ``-`` and ``_`` to a blank, lower case."""
-    return name.strip().replace("'", "").replace('"', "").replace("-", " ").replace("_", " ").lower()
+    """``name`` as SWAT writes synonyms: no quotes, ``-`` and ``_`` blanks, two blanks one, lower case."""
+    bare = name.strip().replace("'", "").replace('"', "").replace("-", " ").replace("_", " ")
+    return bare.replace("  ", " ").lower()
 
 
 def _words(name: str) -> set[str]:

@@ -128,6 +128,15 @@ class Dataset(_Table):
         prompting = [load_classes(path) for file, path in paths.items() if path and file in self.lists.prompt]
         return merge_lists(matching, prompting)
 
+    def two_lists(self, source: Path | None) -> str:
+        """Which of SWAT's files in the folder ``source`` match and which prompt; "" where one does both."""
+        if source is None or not source.is_dir() or self.lists.match == self.lists.prompt:
+            return ""
+        return (
+            f"matched by {', '.join(self.lists.match)}, prompted by {', '.join(self.lists.prompt)}; name one "
+            "of them with --classes to use it for both"
+        )
+
     def _found(self, folder: Path, file: str) -> Path | None:
         return next((path for path in metrics_files(folder, self.name) if path.name == file), None)
 

@@ -81,7 +81,7 @@ class Steps:
 
     ``prompts`` None: no zero-shot agreement; ``own`` is the class's row in it. ``keep`` (rows,) False: the
     referee gave the image to another class. ``rejected`` and ``confirmed`` (rows,): what the user
-    said by hand.
+    said by hand. ``repeats``: several rows of one picture may stay.
     """
 
     n: int
@@ -94,6 +94,7 @@ class Steps:
     keep: NDArray[np.bool_] | None = None
     rejected: NDArray[np.bool_] | None = None
     confirmed: NDArray[np.bool_] | None = None
+    repeats: bool = False
 
     @property
     def need_images(self) -> bool:
@@ -161,7 +162,8 @@ def choose(candidates: Candidates, method: Method, steps: Steps) -> Choice:
     left = verdicts.left
     ranked = left[ranking(candidates, method, steps.seed, left)]
     ranked = np.concatenate([ranked[confirmed[ranked]], ranked[~confirmed[ranked]]])
-    ranked = unique(ranked, candidates.identity, verdicts)
+    if not steps.repeats:
+        ranked = unique(ranked, candidates.identity, verdicts)
     if steps.dedup is not None:
         ranked = distinct(candidates.images, ranked, steps.dedup, n=steps.n, verdicts=verdicts)
     verdicts.drop(ranked[steps.n :], DropReason.BEYOND_N)

@@ -147,7 +147,7 @@ class Drawer:
             for mark in (Mark.REJECTED, Mark.CONFIRMED)
         )
         steps = Steps(spec.n, spec.seed, spec.tail, spec.dedup, leaks=self.leaks, keep=keep)
-        steps = replace(steps, rejected=rejected, confirmed=confirmed)
+        steps = replace(steps, rejected=rejected, confirmed=confirmed, repeats=self.task.repeats)
         return replace(steps, prompts=self.prompts, own=index) if spec.zeroshot else steps
 
 

@@ -13,7 +13,7 @@ from ..classes.model import ClassList
 from ..core.errors import InputError, WorkspaceError, nearest
 from ..core.files import digest
 from ..search.vectors.models import ModelId, model_of
-from ..search.vectors.store import EmbeddingsInfo, count_shards, shard_paths
+from ..search.vectors.store import RAW, EmbeddingsInfo, count_shards, shard_paths
 from ..workspace.settings import SampleSettings
 from ..workspace.stages import StageFacts
 from ..workspace.workspace import Workspace
@@ -38,6 +38,8 @@ class SampleTask:
     shots: Labelled | None
     leaks: Labelled | None
     marks: Marks
+    repeats: bool = False
+    """Whether every matched row of a picture may stay ([task] repeats)."""
 
 
 SAMPLE_FILES = (".txt", ".parquet", "_num_imgs_sampled.json", "_sampled_list.txt", "_filtered_list.txt")
@@ -94,6 +96,7 @@ def task_of(workspace: Workspace, spec: SampleSettings) -> SampleTask:
         read_shots(workspace, classes),
         leaks,
         marks,
+        settings.task.repeats,
     )
 
 
@@ -117,7 +120,7 @@ def inputs_of(workspace: Workspace, task: SampleTask) -> dict[str, str]:
     ids = [entry.id for entry in task.classes]
     folder = workspace.embeddings_folder(task.model.slug)
     return {
-        "method": digest([task.method.name, str(task.method), *_steps_of(spec)]),
+        "method": digest([task.method.name, str(task.method), *_steps_of(spec, task.repeats)]),
         "seed": digest(spec.seed if task.method.order is None else 0),
         "prompts": digest([list(zip(ids, task.names, strict=True)), task.templates]),
         "shots": task.shots.fingerprint() if task.shots else "",
@@ -132,8 +135,9 @@ def inputs_of(workspace: Workspace, task: SampleTask) -> dict[str, str]:
     }
 
 
-def _steps_of(spec: SampleSettings) -> list[Any]:
-    return [spec.n, spec.dedup, spec.zeroshot, spec.referee, spec.tail]
+def _steps_of(spec: SampleSettings, repeats: bool) -> list[Any]:
+    steps = [spec.n, spec.dedup, spec.zeroshot, spec.referee, spec.tail]
+    return [*steps, "repeats"] if repeats else steps
 
 
 def _embeddings_digest(folder: Path) -> str:
@@ -142,7 +146,8 @@ def _embeddings_digest(folder: Path) -> str:
     except WorkspaceError:
         return ""
     shards = [file_digest(shard_paths(folder, shard)[2]) for shard in range(count_shards(folder))]
-    return digest([info.weights, info.precision, shards])
+    text = [] if info.caption_text == RAW else [info.caption_text]
+    return digest([info.weights, info.precision, shards, *text])
 
 
 def file_digest(path: Path, end: int = 1 << 20) -> str:

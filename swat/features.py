@@ -107,7 +107,9 @@ def store_features(
         places_of[1][there],
     )
     folder = workspace.embeddings_folder(model.slug)
-    EmbeddingsInfo(model.name, model.pretrained, "", features.images.shape[1], PRECISION).save(folder)
+    text = workspace.settings().model.caption_text
+    info = EmbeddingsInfo(model.name, model.pretrained, "", features.images.shape[1], PRECISION, text)
+    info.save(folder)
     start = shard = 0
     while start < rows_to_fill.num_rows:
         some = slice(start, start + shard_rows(shard))

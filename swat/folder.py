@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -18,7 +18,8 @@ KINDS: dict[Kind, str] = {
     "meta": r"(?P<dataset>.+)_metadata-(?P<sampling>[^-]+)-[0-9.]+-(?P<database>[^-]+)\.meta",
     "captions": r"(?P<dataset>.+)_metadata-(?P<sampling>[^-]+)-[0-9.]+-(?P<database>[^-]+)\.map",
     "urls": r"(?P<dataset>.+)-urls-(?P<sampling>[^-]+)-[0-9.]+-(?P<database>[^-]+)\.parquet",
-    "images": r"(?P<dataset>.+)_retrieved_(?P<database>[^-]+)-(?P<names>.+)-(?P<sampling>[^-]+)",
+    "images": r"(?P<dataset>.+)_retrieved_(?P<database>[^-]+)-(?P<names>.+?)-"
+    r"(?P<sampling>all|random|few|ranked)(-(?P<tag>.+))?",
     "features": r"(?P<dataset>.+)_mined\.pth",  # the model's name ends the dataset group
     "metrics": r"(?P<dataset>.+)_metrics-(?P<database>[^-]+)\.json",
     "database": r".+\.db",
@@ -65,13 +66,20 @@ class _Found:
     path: Path
     parts: dict[str, str]
 
+    def fits(self, choices: Mapping[str, tuple[str, ...] | None]) -> bool:
+        """Whether each part that the name has is among the choices; None allows any."""
+        return all(
+            allowed is None or name not in self.parts or self.parts[name] in allowed
+            for name, allowed in choices.items()
+        )
 
-def find(source: Path, *, sampling: str = "", prefix: str | None = None) -> SwatFolder:
+
+def find(source: Path, *, sampling: str = "", prefix: str | None = None, tag: str = "") -> SwatFolder:
     """SWAT's files in the folder ``source``, or that one file.
 
     InputError where there are none; where there are files of two data sets or corpora, of two samplings and
     ``sampling`` doesn't choose, or matched with two prefixes and neither ``prefix`` nor the data set's preset
-    does; and where two files are of one kind.
+    does; and where two files are of one kind. ``tag`` is what SWAT's ``--tag`` put into the names.
     """
     if not source.exists():
         raise InputError(f"{source}: no such file or folder")
@@ -93,15 +101,15 @@ def find(source: Path, *, sampling: str = "", prefix: str | None = None) -> Swat
     one_sampling = sampling or _only(samplings or {""}, source, "samplings", "choose with --sampling")
     if sampling and samplings and sampling not in samplings:
         raise InputError(f"{source} holds {', '.join(sorted(samplings))}, not --sampling {sampling}")
-    prefixes = {one.parts["prefix"] for one in rows if one.kind == "mined"}
-    one_prefix = _prefix(source, dataset, prefixes, prefix)
-    by_kind: dict[Kind, Path] = {}
-    for one in rows:
-        same_rows = alone or one.parts.get("sampling") in (None, "", one_sampling)
-        if same_rows and one.parts.get("prefix") in (None, one_prefix):
-            first = by_kind.setdefault(one.kind, one.path)
-            if first != one.path:
-                raise InputError(f"{source} holds {first.name} and {one.path.name}; move one of them away")
+    ends = {one.parts["prefix"] for one in rows if one.kind == "mined"}
+    end, one_prefix = _prefix(source, dataset, ends, prefix, tag)
+    choices = {"sampling": ("", one_sampling), "prefix": (end,), "tag": (tag,) if tag else None}
+    fitting = [one for one in rows if one.fits(choices if not alone else {**choices, "sampling": None})]
+    by_kind = {one.kind: one.path for one in fitting}
+    for one in fitting:
+        if by_kind[one.kind] != one.path:
+            names = f"{one.path.name} and {by_kind[one.kind].name}"
+            raise InputError(f"{source} holds {names}; move one of them away")
     for one in sorted((one for one in files if one.kind in ("metrics", "database")), key=_preference):
         by_kind.setdefault(one.kind, one.path)
     stem = f"{dataset}_"
@@ -110,20 +118,27 @@ def find(source: Path, *, sampling: str = "", prefix: str | None = None) -> Swat
     return SwatFolder(source, dataset, one_sampling, one_prefix, by_kind, models)
 
 
-def _prefix(source: Path, dataset: str, prefixes: set[str], prefix: str | None) -> str:
-    """The prefix of the matched captions to take: ``prefix``, else the only one, else the preset's own."""
+def _prefix(source: Path, dataset: str, ends: set[str], prefix: str | None, tag: str) -> tuple[str, str]:
+    """How the name of the matched captions to take ends, and their prefix.
+
+    Of several prefixes ``prefix``, else the preset's own; a name ends in the tag, if any, and the prefix.
+    """
+    tagged = {end for end in ends if f"{end}-".startswith(f"{tag}-")} if tag else ends
+    if ends and not tagged:
+        raise InputError(f"{source} holds no matched captions of --tag {tag}")
+    prefixes = {end.removeprefix(tag).removeprefix("-"): end for end in tagged}
     if prefix is None and len(prefixes) > 1:
         name = OLD_NAMES.get(dataset, dataset)
         prefix = load_dataset(name).prefix if name in PRESETS else None
     if prefix is None and len(prefixes) < 2:
-        return next(iter(prefixes), "")
+        prefix = next(iter(prefixes), "")
     if prefix is None or (prefixes and prefix not in prefixes):
         there = ", ".join(repr(one) for one in sorted(prefixes))
         raise InputError(
             f"{source} holds captions matched with the prefixes {there}; choose with --prefix "
             "('' is the one without)"
         )
-    return prefix
+    return prefixes.get(prefix, ""), prefix
 
 
 def _preference(one: _Found) -> tuple[bool, str]:

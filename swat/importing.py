@@ -41,6 +41,8 @@ class SwatChoices:
     """The model whose vectors a _mined.pth of no name of SWAT's holds."""
     prefix: str | None = None
     """Which matched captions, where the folder holds those of several prefixes; "" are those without."""
+    tag: str = ""
+    """What SWAT's ``--tag`` put into the names of its files."""
 
 
 def import_swat(
@@ -54,7 +56,7 @@ def import_swat(
     choices = choices or SwatChoices()
     if not vacant(to):
         raise WorkspaceError(f"{to} isn't empty; import into a new folder")
-    folder = find(source, sampling=choices.sampling, prefix=choices.prefix)
+    folder = find(source, sampling=choices.sampling, prefix=choices.prefix, tag=choices.tag)
     entries, settings = _classes(folder, choices), _settings(folder, choices)
     rows = read_rows(folder)
     unknown = sorted(set(rows) - {entry.id for entry in entries})

@@ -38,6 +38,8 @@ class TaskSettings(Section):
     shots: str = ""
     root: str = ""
     profile: Literal["", "swat"] = ""
+    repeats: bool = False
+    """A sample keeps every matched row of a picture, as SWAT does; else the best-ranked alone."""
 
 
 class CaptionSettings(Section):
@@ -95,6 +97,8 @@ class ModelSettings(Section):
     batch: Annotated[int, Field(ge=1)] = 64
     precision: Literal["float16", "float32"] = "float16"
     """Of the stored vectors."""
+    caption_text: Literal["raw", "swat"] = "raw"
+    """What of a caption is embedded: all of it, or what SWAT's scripts keep of it."""
     names: Literal["synonyms", "name", "most_common_name"] = "synonyms"
     templates: list[str] = []
     """Empty: the data set preset's, else open_clip's OpenAI ImageNet templates."""

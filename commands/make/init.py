@@ -113,6 +113,7 @@ def _task_of(
     """Settings, class list and warnings, from the class list, the preset, or both (the list's synonyms)."""
     from ...classes.checks import check_classes
     from ...classes.files import load_classes
+    from ...core.terminal import say
     from ...search.captions import absolute_location
     from ...swat.profile import CAUTIONS, with_profile
     from ...workspace.settings import parse_settings
@@ -132,6 +133,8 @@ def _task_of(
         preset = load_dataset(dataset)
         settings = parse_settings(preset.settings(data), f"the preset {dataset}")
         entries = preset.classes_from(classes) if classes else preset.classes()
+        if note := preset.two_lists(classes):
+            say(f"note: {note}")
     else:
         settings = parse_settings(data, f"{directory}/captrawl.toml")
         entries = load_classes(classes or Path())

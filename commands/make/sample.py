@@ -48,7 +48,10 @@ def sample(
     ] = False,
     seed: Annotated[int, typer.Option(help="Of random orders.")] = 0,
     prompt_name: Annotated[
-        str, typer.Option(metavar="synonyms|name|most_common_name", help="What prompts are made of.")
+        str,
+        typer.Option(
+            metavar="synonyms|name|most_common_name", help="What prompts are made of; alternates: synonyms."
+        ),
     ] = "",
     replace: Annotated[
         bool, typer.Option("--replace", help="Draw another choice under the name of a sample that stands.")
@@ -81,7 +84,7 @@ def sample(
         referee=referee,
         tail=tail,
         seed=seed,
-        names=prompt_name,
+        names={"alternates": "synonyms"}.get(prompt_name, prompt_name),
     )
     if not options.given(context, besides=("name", "replace", "json")):
         spec = next((one for one in workspace.settings().sample if one.name == spec.name), spec)

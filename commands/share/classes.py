@@ -43,21 +43,29 @@ def convert(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write a file instead of stdout.")
     ] = None,
+    most_common_name: Annotated[
+        str, typer.Option(metavar="relaxed|strict", help="Set each most common name by SWAT's rule.")
+    ] = "",
 ) -> None:
     """Write a class list in another format, saying what that can't hold."""
     from ...classes import files as class_formats
     from ...classes.files import load_classes
+    from ...classes.model import with_common_names
     from ...core.terminal import say
 
     try:
         class_formats.check_format(to, output)
     except ClassListError as error:
         raise UsageError(str(error)) from error
+    if most_common_name not in {"", "relaxed", "strict"}:
+        raise UsageError(f"--most-common-name {most_common_name}: choose relaxed or strict")
     classes = load_classes(source)
+    if most_common_name:
+        classes = with_common_names(classes, "strict" if most_common_name == "strict" else "relaxed")
     for line in (f"{source}: {len(classes):,} classes", *first_classes(classes)):
         say(line)
     if output is None:
         typer.echo(class_formats.render(classes, to), nl=False)
         return
-    for loss in class_formats.convert(source, output, to):
+    for loss in class_formats.convert(classes, output, to):
         say(f"warning: {output} doesn't hold the {loss}")

@@ -36,6 +36,7 @@ def import_swat(
     prefix: Annotated[
         str | None, typer.Option(help="Which matched captions, where the folder holds several; '' is none.")
     ] = None,
+    tag: Annotated[str, typer.Option(help="The tag that SWAT's --tag put into its files' names.")] = "",
     json: options.Json = False,
 ) -> None:
     """Make a workspace of SWAT's files: matches, images (linked), embeddings."""
@@ -45,7 +46,7 @@ def import_swat(
 
     say(options.CAUTION)
     with progress_bars() as progress:
-        counts = run(source, to, SwatChoices(classes, sampling, model, prefix), progress=progress)
+        counts = run(source, to, SwatChoices(classes, sampling, model, prefix, tag), progress=progress)
     options.warn_of_blank(to)
     if json:
         return emit_json({"counts": counts})

@@ -3,6 +3,7 @@
 stage          the embed stage and its status
 rows           which rows are still to be embedded
 writer         rows → shards of embeddings/<model>/
+caption_text   what of a caption is embedded
 verify         imported vectors compared with their model
 faiss_index    the vectors stage: embeddings → indices
 recall         how well an inexact index finds what is nearest

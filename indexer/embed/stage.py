@@ -9,6 +9,7 @@ import contextlib
 import logging
 import shutil
 from dataclasses import dataclass
+from dataclasses import replace as replaced
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,7 +21,15 @@ from ...core.records import Progress, silent
 from ...core.version import __version__
 from ...search.vectors.loading import load_encoder
 from ...search.vectors.models import ModelId, fingerprint, model_of
-from ...search.vectors.store import INFO, Embeddings, EmbeddingsInfo, count_shards, drop_shards, whole_shards
+from ...search.vectors.store import (
+    INFO,
+    RAW,
+    Embeddings,
+    EmbeddingsInfo,
+    count_shards,
+    drop_shards,
+    whole_shards,
+)
 from ...workspace.stages import Stage, StageFacts
 from ...workspace.workspace import StageStatus, State, Workspace
 from .rows import forgive_missing, load_failed, remaining_rows, rows_to_embed
@@ -49,6 +58,7 @@ class EmbeddingTarget:
     model: ModelId
     weights: str
     precision: str
+    caption_text: str
 
     def misfit(self, folder: Path) -> str:
         """Why vectors of this target can't join those in ``folder``; "" where they can, or none are there."""
@@ -60,6 +70,9 @@ class EmbeddingTarget:
             return f"{folder} holds vectors of {model}, the settings ask for {self.model}"
         if info.precision != self.precision:
             return f"{folder} holds {info.precision} vectors, the settings ask for {self.precision}"
+        if info.caption_text != self.caption_text:
+            was = info.caption_text
+            return f"{folder} holds vectors of {was} captions, the settings ask for {self.caption_text} ones"
         if self.weights and info.weights and info.weights != self.weights:
             was, now = info.weights[:12], self.weights[:12]
             return f"{folder} was made with weights {was}…, {self.model} has {now}… now"
@@ -71,12 +84,13 @@ def embed(workspace: Workspace, *, replace: bool = False, progress: Progress = s
 
     Counts: rows, images and captions (distinct ones), failed (images that can't be decoded). Only what is
     missing is embedded; the model isn't loaded where nothing is. Raises ModelError where the folder's vectors
-    came from another model, weights or precision, unless ``replace``: then all is made anew beside them and
-    put in their place at the end.
+    came from another model, weights, precision or captions, unless ``replace``: then all is made anew beside
+    them and put in their place at the end.
     """
     settings = workspace.settings().model
     with workspace.locked(EMBED.name):
-        target = EmbeddingTarget(model_of(workspace), fingerprint(model_of(workspace)), settings.precision)
+        model = model_of(workspace)
+        target = EmbeddingTarget(model, fingerprint(model), settings.precision, settings.caption_text)
         folder = workspace.embeddings_folder(target.model.slug)
         staging = folder.with_name(f".{folder.name}.new")
         rows = rows_to_embed(workspace)
@@ -85,7 +99,7 @@ def embed(workspace: Workspace, *, replace: bool = False, progress: Progress = s
         if not target.misfit(folder) and _is_complete(workspace, folder, rows):
             return _recorded(workspace, folder, target)
         encoder = load_encoder(target.model, device=settings.device, batch=settings.batch)
-        target = EmbeddingTarget(target.model, encoder.weights, settings.precision)
+        target = replaced(target, weights=encoder.weights)
         confirm_imported(workspace, folder, encoder)
         misfit = target.misfit(folder)
         if misfit and not replace:
@@ -99,6 +113,7 @@ def embed(workspace: Workspace, *, replace: bool = False, progress: Progress = s
             encoder.weights,
             encoder.dimension,
             target.precision,
+            target.caption_text,
         )
         EmbeddingWriter(workspace, into, info, encoder).fill(rows, progress)
         if misfit:
@@ -125,7 +140,8 @@ def embed_status(workspace: Workspace) -> StageStatus:
     if whole < count_shards(folder):
         return StageStatus(EMBED.name, State.PARTIAL, {}, f"a file of shard {whole} is gone")
     counts = _counts(folder)
-    misfit = EmbeddingTarget(model, weights, workspace.settings().model.precision).misfit(folder)
+    settings = workspace.settings().model
+    misfit = EmbeddingTarget(model, weights, settings.precision, settings.caption_text).misfit(folder)
     if misfit:
         return StageStatus(EMBED.name, State.STALE, counts, misfit)
     stored = Embeddings.open(folder)
@@ -185,6 +201,8 @@ def _recorded(workspace: Workspace, folder: Path, target: EmbeddingTarget) -> di
         "weights": info.weights,
         "precision": digest(info.precision),
     }
+    if info.caption_text != RAW:
+        inputs["caption text"] = info.caption_text
     details = {"model": str(target.model), "dimension": info.dimension, "captrawl": __version__}
     EMBED.record(workspace, inputs, counts, details)
     return counts

@@ -14,6 +14,7 @@ from ...core.errors import ModelError
 from ...search.vectors.encoder import Encoder
 from ...search.vectors.store import INFO, Embeddings
 from ...workspace.workspace import Workspace
+from .caption_text import CAPTION_TEXTS
 
 CHECKED = 32
 """Rows that are embedded again and compared."""
@@ -53,7 +54,8 @@ def _cosines(workspace: Workspace, stored: Embeddings, encoder: Encoder) -> dict
         return {}
     rows = np.unique(captioned[np.linspace(0, len(captioned) - 1, CHECKED).astype(np.int64)]).astype(np.int64)
     some = stored.metadata.take(rows)
-    captions = encoder.encode_texts(some["caption"].to_pylist())
+    text_of = CAPTION_TEXTS[stored.info.caption_text]
+    captions = encoder.encode_texts([text_of(caption) for caption in some["caption"].to_pylist()])
     cosines = {"caption": float((captions * stored.captions.take(rows)).sum(axis=1).mean())}
     files = [workspace.root / path for path in cast("list[str]", some["image_path"].to_pylist())]
     old = stored.images.take(rows)

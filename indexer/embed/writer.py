@@ -31,6 +31,7 @@ from ...search.vectors.store import (
     write_shard,
 )
 from ...workspace.workspace import Workspace
+from .caption_text import CAPTION_TEXTS
 from .rows import NO_SHARD, add_failed, forgive_missing, load_failed, remaining_rows
 
 logger = logging.getLogger(__name__)
@@ -128,12 +129,14 @@ class EmbeddingWriter:
         return vectors, reasons
 
     def _captions(self, stored: Embeddings, column: pa.ChunkedArray[Any]) -> NDArray[Any]:
-        """A vector a caption; NULL is read as ""."""
+        """A vector a caption, of its text as model.json says; NULL is read as ""."""
         captions = Distinct.of(pc.fill_null(column, ""))
         vectors = np.zeros((len(captions.first), self.info.dimension), self.info.precision)
         values_before = pc.fill_null(stored.metadata["caption"], "")
         new = _copy_known(vectors, captions.values, values_before, stored.captions)
-        for indices, some in self.encoder.text_batches(captions.values.take(pa.array(new)).to_pylist()):
+        raw: list[str] = captions.values.take(pa.array(new)).to_pylist()
+        texts = list(map(CAPTION_TEXTS[self.info.caption_text], raw))
+        for indices, some in self.encoder.text_batches(texts):
             vectors[new[indices]] = some
         return vectors[captions.of_row]
 

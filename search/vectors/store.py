@@ -30,6 +30,8 @@ from ...core.files import atomic, write_json
 from ...core.records import EMBEDDED_SCHEMA, Vectors
 
 FORMAT = 1
+RAW = "raw"
+"""Captions as they are."""
 INFO = "model.json"
 SHARDS = 100
 _FIRST_SHARD = 256
@@ -47,10 +49,13 @@ class EmbeddingsInfo:
     dimension: int
     precision: str
     """Of the stored vectors: float16 or float32."""
+    caption_text: str = RAW
+    """What of a caption was embedded, a key of indexer.embed.caption_text.CAPTION_TEXTS."""
 
     def save(self, folder: Path) -> None:
         """Write ``folder``/model.json."""
-        write_json(folder / INFO, {"format": FORMAT, **asdict(self)})
+        values = {key: value for key, value in asdict(self).items() if (key, value) != ("caption_text", RAW)}
+        write_json(folder / INFO, {"format": FORMAT, **values})
 
     @classmethod
     def load(cls, folder: Path) -> EmbeddingsInfo:

@@ -470,8 +470,8 @@ def test_huggingface_and_image_folders_lose_nothing(
 
 def test_convert_says_what_a_format_cannot_hold(tmp_path: Path) -> None:
     source = put(tmp_path, "m.json", json.dumps(METRICS))
-    assert convert(source, tmp_path / "classes.json", "json") == []
-    assert convert(source, tmp_path / "names.txt", "txt") == [
+    assert convert(load_classes(source), tmp_path / "classes.json", "json") == []
+    assert convert(load_classes(source), tmp_path / "names.txt", "txt") == [
         "synonyms of 2 of 2 classes",
         "frequencies of 2 of 2 classes",
         "most common names of 1 of 2 classes",
@@ -499,7 +499,7 @@ def test_convert_writes_no_file_that_is_read_as_another_format(
 def test_convert_writes_nothing_that_is_no_list(tmp_path: Path) -> None:
     source = put(tmp_path, "a.json", '{"0": {"name": "..", "alternates": {"dots": 1}}}')
     with pytest.raises(ClassListError, match="holds no letter or digit"):
-        convert(source, tmp_path / "names.txt", "txt")
+        convert(load_classes(source), tmp_path / "names.txt", "txt")
     assert not (tmp_path / "names.txt").exists()
 
 

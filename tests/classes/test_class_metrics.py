@@ -82,6 +82,26 @@ def test_the_other_swat_files(data_folder: Path, tmp_path: Path) -> None:
         load_classes(folder / "imagenet_label_map.json")
 
 
+def test_the_strict_and_the_relaxed_rule_by_command(tmp_path: Path, captrawl: Any) -> None:
+    metrics = {
+        "10": {"name": "green lacewing", "alternates": {"lacewing": 9, "green lacewing": 4}},
+        "2": {"name": "Honda Accord 2012", "alternates": {"2012 Honda Accord": 5}},
+    }
+    (tmp_path / "m.json").write_text(json.dumps(metrics))
+    names = {}
+    for rule in ("relaxed", "strict"):
+        line = ("classes", "convert", tmp_path / "m.json", "--to", "metrics", "--most-common-name", rule)
+        document = json.loads(captrawl(*line).stdout)
+        assert list(document) == ["2", "10"]  # in the order of the ids, as format_metrics.py leaves them
+        names[rule] = [record["most_common_name"] for record in document.values()]
+    assert names == {
+        "relaxed": ["2012 Honda Accord", "green lacewing"],
+        "strict": ["2012 Honda Accord", "lacewing"],
+    }
+    line = ("classes", "convert", tmp_path / "m.json", "--to", "metrics", "--most-common-name", "most")
+    assert captrawl(*line, check=False).returncode == 2
+
+
 def test_after_a_match_every_count_is_of_one_corpus(tmp_path: Path, captrawl: Any) -> None:
     metrics = {
         "0": {

@@ -11,6 +11,8 @@ import json
 from typing import ClassVar
 
 import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from captrawl.classes.files import load_classes
 from captrawl.sampling.prompts import class_names, prompt_embeddings
@@ -105,8 +107,6 @@ def both(make_workspace, make_row):
         rows, vectors, prompts=prompts, shots=shots, settings={"task": {"profile": "swat"}}, pictures=False
     )
     draw(made.workspace, SampleSettings(name="all", method="Random", n=10**6))
-    import pyarrow.parquet as pq
-
     where = {r["uid"]: r["path"] for r in pq.read_table(paths_of(made.workspace, "all").table).to_pylist()}
     features = {c: [] for c in range(5)}
     for row in rows:
@@ -229,3 +229,43 @@ def test_a_killed_run_keeps_the_prompts_it_has(tmp_path, monkeypatch) -> None:
 
     assert ask(Counts(), tmp_path / "p.npz").tobytes() == ask(FakeEncoder(), tmp_path / "q.npz").tobytes()
     assert asked == [f"a name {number}" for number in range(6, 10)]
+
+
+def test_repeats_stay_as_in_swats_lists(make_workspace, make_row) -> None:
+    """SWAT keeps each row of its corpus as an image of its own; so does captrawl by [task] repeats."""
+    generator = np.random.default_rng(3)
+    prompts = unit(generator.standard_normal((3, DIMENSION)))
+    rows, vectors, features = [], {}, {c: [] for c in range(3)}
+    for c in range(3):
+        for number in range(12):
+            uid = 1000 * c + number % 8  # four rows of each class stand twice in the corpus
+            row = make_row(c, uid, row=100 * c + number)
+            rows.append(row)
+            if uid not in vectors:
+                vectors[uid] = tuple(
+                    unit(prompts[c] * generator.random() + 0.3 * generator.standard_normal((2, DIMENSION)))
+                )
+            image, caption = vectors[uid]
+            path = f"{row['url']}"
+            features[c].append(
+                {"path": path, "caption": row["caption"], "image": image, "caption_feature": caption}
+            )
+    swat = SwatSampler(features, prompts, dict.fromkeys(range(3), prompts[:1]))
+    listing = swat.run("T2T-rank", 9)[0].splitlines()
+    theirs = [(line.split()[0], int(line.split()[1])) for line in listing]
+    lists = {}
+    for repeats in (True, False):
+        made = make_workspace(
+            rows,
+            vectors,
+            prompts=prompts,
+            settings={"task": {"profile": "swat", "repeats": repeats}},
+            folder=f"birds-{repeats}",
+        )
+        draw(made.workspace, SampleSettings(name="T2T9", n=9))
+        table = pq.read_table(paths_of(made.workspace, "T2T9").table).filter(pc.field("kept"))
+        lists[repeats] = list(zip(table["url"].to_pylist(), table["class_id"].to_pylist(), strict=True))
+    assert lists[True] == theirs
+    assert lists[False] == list(dict.fromkeys([*lists[False]]))
+    assert {*lists[True]} <= {*lists[False]}
+    assert len({*lists[True]}) < len(lists[True])

@@ -332,6 +332,19 @@ def test_of_two_pickles_one_is_chosen_with_its_prefix(make_swat, tmp_path: Path)
         import_swat(folder, tmp_path / "w", replace(choices, prefix="pattern"))
 
 
+def test_a_tag_is_no_prefix(make_swat, tmp_path: Path) -> None:
+    folder, choices = published(tmp_path / "r", make_swat, "shapes_mined_captions-LAION400M-v2.pkl")
+    both = folder / "shapes_mined_captions-LAION400M-v2-texture.pkl"
+    both.write_bytes(pickle.dumps({"0": [("red star", 3, 9, "red star texture")]}))
+    for prefix, count in (("", 2), ("texture", 1)):
+        target = tmp_path / f"w{count}"
+        chosen = replace(choices, tag="v2", prefix=prefix)
+        assert import_swat(folder, target, chosen)["matches"] == count
+        assert Workspace.open(target).settings().task.prefix == prefix
+    with pytest.raises(InputError, match="no matched captions of --tag v3"):
+        import_swat(folder, tmp_path / "w", replace(choices, tag="v3"))
+
+
 def test_a_presets_prefix_chooses(make_swat, tmp_path: Path) -> None:
     swat = make_swat("eurosat", features=False)
     (swat.root / "eurosat_metadata-random-0.0-LAION400M.meta").unlink()
