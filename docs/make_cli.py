@@ -17,9 +17,12 @@ def help_of(*command: str) -> str:
 
 
 def commands(text: str) -> list[str]:
-    """The names under "Commands:" of a help text."""
-    _, _, listed = text.partition("\nCommands:\n")
-    return [line.split()[0] for line in listed.splitlines() if line.startswith("  ") and line[2] != " "]
+    """The names under the groups of commands of a help text, which stand behind the options."""
+    _, _, behind = text.partition("\nOptions:\n")
+    _, _, groups = behind.partition("\n\n")
+    if groups.startswith("  Example:"):
+        return []
+    return [line.split()[0] for line in groups.splitlines() if line.startswith("  ") and line[2] != " "]
 
 
 def write(*command: str) -> None:
