@@ -4,6 +4,8 @@ version     the version, once
 errors      the error tree: what a user can cause, in one or two lines
 records     Arrow schemas and records that cross folders; Progress, Vectors
 text        the one analyzer: a text's tokens, for captions and phrases alike
+text_1      the analyzer before, of indexes that were made with it
+analyzers   every analyzer by its number
 row_ids     what identifies a corpus row: uid and priority
 arrow       Arrow's compute kernels
 files       files that are there whole or not at all; hashes, links

@@ -1,11 +1,17 @@
-"""The one analyzer: text → tokens, the same for captions and phrases, for every engine.
+"""The one analyzer (number 2): text → tokens, the same for captions and phrases, for every engine.
 
-In this order: HTML entities are resolved once; ``™ ℠ ® ©`` become a blank; quotes are deleted; NFKC; quotes
-are deleted again; runs of more than 100 alphanumerics are cut out; what is left goes through one tantivy
-analyzer (runs of Unicode alphanumerics, lower-cased and folded to ASCII character by character).
+In this order:
 
-Arrow and numpy do what they can: Python touches a caption only where it holds another character than ASCII,
-or something like an HTML entity.
+1. HTML entities are resolved, twice where they were escaped twice; HTML tags become a blank.
+2. ``™ ℠ ® ©`` become a blank; quotes, apostrophes, soft hyphens and what else has no width are deleted.
+3. NFKD; accents and points (of Latin, Greek, Cyrillic, Hebrew, Arabic, …) are dropped, marks that make
+   another letter (of Indic scripts, Thai, kana) stay; lower case, ς as σ, ASCII for Latin letters; NFC.
+4. A token is a run of letters, digits and marks. In scripts that write no blanks (Han, kana, Thai, Lao,
+   Khmer, Burmese, Tibetan, …) every letter with its marks is one of its own: a phrase is a run of them.
+5. Tokens of more than 100 characters are no words, and are left out.
+
+Arrow and numpy do what they can: Python touches a caption only where it has another character than ASCII, or
+something like an entity or a tag.
 """
 
 from __future__ import annotations
@@ -14,77 +20,103 @@ import html
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import tantivy
 
-ANALYZER_VERSION = 1
-"""Noted in every index: tokens of another version don't fit."""
+from .arrow import pc
+
+ANALYZER_VERSION = 2
+"""Noted in every index, which is asked and extended with its own (analyzers): tokens of another don't fit."""
 
 LONGEST_RUN = 100
-"""Alphanumerics a word may have; a longer run is no word, and no engine need hold it."""
+"""Characters that a token may have; a longer one is no word, and no engine need hold it."""
 
-_QUOTES = re.compile("['’‘\"“”´′ʼ`]+")
+TOKENIZER = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
+"""Takes text whose tokens stand between blanks; the embedded engine runs it natively."""
+
 _ASCII_QUOTES = "'\"`"
+_QUOTES = frozenset("'\"`’‘‛“”‟′″‵´ʹʺʻʼʽʾʿˈꞋꞌ՚׳״ـ")
+"""Deleted; ـ (tatweel) only stretches a word."""
+_SPLITTING = re.compile("[´᾽᾿]")
+"""Quotes that NFKD would cut a word at."""
 _MARKS = re.compile("[™℠®©]")
 _ENTITY = re.compile(r"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^\t\n\f <&#;]{1,32};?)")
-_SURROGATES = re.compile("[\ud800-\udfff]")
-_PLAIN = re.compile("[\x00-!#-%(-_a-\x7f]+(?![^\x00-\x7f])")
-"""ASCII but ``" & '`` and the backtick: every character comes from itself, whatever stands around it."""
-_LONG_STRETCH = re.compile(rf"\S{{{LONGEST_RUN + 1}}}")
+_TAG = re.compile(
+    r"<(?:!--[^<>]*--|/?(?:a|abbr|b|big|blockquote|body|br|center|cite|code|dd|del|div|dl|dt|em|figcaption|figure"
+    r"|font|h[1-6]|head|hr|html|i|iframe|img|input|ins|kbd|label|li|link|meta|nobr|ol|option|p|pre|q|s|script"
+    r"|select|small|span|strike|strong|style|sub|sup|table|tbody|td|tfoot|th|thead|title|tr|tt|u|ul|wbr)"
+    r"(?P<attributes>(?=[\s/>])[^<>]*))>",
+    re.IGNORECASE,
+)
+_SLOW_ASCII = "&[#A-Za-z]|<[/!A-Za-z]"
+"""ASCII captions that may have an entity or a tag."""
+_PLAIN = re.compile("[\x00-!#-%(-;=-_a-\x7f]*")
+"""ASCII without ``" & ' <`` and the backtick: every character comes from itself."""
+_NOT_ASCII = re.compile("[^\x00-\x7f]+")
+_BETWEEN = re.compile("[\x00-/:-@\\[-`{-\x7f]+")
+_LONG_RUN = re.compile(f"[0-9A-Za-z\x80-\U0010ffff]{{{LONGEST_RUN + 1},}}")
 _LONG_ASCII_RUN = f"[0-9A-Za-z]{{{LONGEST_RUN + 1}}}"
 
-_RUNS = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple()).build()
-ANALYZER = (
-    tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
-    .filter(tantivy.Filter.lowercase())
-    .filter(tantivy.Filter.ascii_fold())
-    .build()
-)
-"""The end of the chain: takes prepared text. The embedded engine runs the same one natively."""
+_SPACELESS = (
+    "CJK ", "IDEOGRAPHIC ", "VERTICAL IDEOGRAPHIC ", "OLD CHINESE ", "HANGZHOU ", "VIETNAMESE ALTERNATE ",
+    "HIRAGANA ", "HENTAIGANA ", "KATAKANA", "COMBINING KATAKANA", "BOPOMOFO ", "YI SYLLABLE ",
+    "THAI ", "LAO ", "KHMER ", "MYANMAR ", "TIBETAN ", "TAI LE ", "NEW TAI LUE ", "TAI THAM ", "TAI VIET ",
+)  # fmt: skip
+"""How Unicode names the characters of scripts that write no blanks between words."""
+
+_LETTER_ENDS, _MARK = "\x00", "\x01"
+"""Borders in text that is being folded: the end of such a letter with its marks; a mark of one."""
+_BORDERS = re.compile("\x00\x01|\x00|\x01")
+_JOINED = {"\x00\x01": "", "\x01": ""}
+
+_SELECTORS = ("VARIATION SELECTOR", "MONGOLIAN FREE VARIATION SELECTOR")
+_WORD = 32
+_ANY = re.compile(".", re.DOTALL)
+_FOLDING = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple()).filter(tantivy.Filter.ascii_fold()).build()
+"""Letters to ASCII, as Lucene's ASCIIFoldingFilter has them."""
 
 _ASCII_WORDS = np.array([ord(chr(c).lower()) if chr(c).isalnum() else ord(" ") for c in range(128)], np.uint8)
+_ASCII_TABLE = "".join(map(chr, _ASCII_WORDS.tolist()))
 
 
 def tokens(text: str) -> list[str]:
-    """The tokens of ``text`` in order; empty where it holds none."""
-    return ANALYZER.analyze(_SURROGATES.sub(" ", prepared(text)))
+    """The tokens of ``text`` in order; empty where it has none."""
+    return _BETWEEN.sub(" ", prepared(text)).lower().split()
 
 
 def prepared(text: str) -> str:
-    """``text`` as ANALYZER takes it: everything is done but splitting, lower-casing and folding."""
-    if "&" in text:
-        text = html.unescape(text)
-    if text.isascii():
-        text = _QUOTES.sub("", text)
-    else:
-        text = _QUOTES.sub("", _MARKS.sub(" ", text))
-        text = _QUOTES.sub("", unicodedata.normalize("NFKC", text))
-    return _without_long_runs(text) if len(text) > LONGEST_RUN else text
+    """``text`` folded, but for ASCII: its letters may be capitals, and any other of it is a blank."""
+    for _ in range(2):
+        if "&" in text:
+            text = html.unescape(text)
+    if "<" in text:
+        text = _TAG.sub(_tag_as_blank, text)
+    for quote in _ASCII_QUOTES:
+        text = text.replace(quote, "")
+    if not text.isascii():
+        text = _NOT_ASCII.sub(_folded_match, _SPLITTING.sub("", _MARKS.sub(" ", text)))
+    return _LONG_RUN.sub("", text) if len(text) > LONGEST_RUN else text
 
 
-def prepared_column(captions: pa.Array[Any] | pa.ChunkedArray[Any]) -> pa.Array[Any]:
-    """:func:`prepared` of every caption, as one string array without NULLs (NULL gives "")."""
+def word_column(captions: pa.Array[Any] | pa.ChunkedArray[Any]) -> pa.Array[Any]:
+    """The tokens of every caption with blanks between (NULL gives ""), as TOKENIZER takes them."""
     column = _plain_strings(captions)
-    other = pc.or_(pc.invert(pc.string_is_ascii(column)), pc.match_substring_regex(column, "&[#A-Za-z]"))
+    other = pc.or_(pc.invert(pc.string_is_ascii(column)), pc.match_substring_regex(column, _SLOW_ASCII))
     quoted = pc.and_not(_holding_any(column, _ASCII_QUOTES), other)
     column = _replaced(column, other, _each(prepared))
     column = _replaced(column, quoted, _without_ascii_quotes)
-    lengths = cast("Any", pc).binary_length(column)
-    long = cast("Any", pc).greater(lengths, LONGEST_RUN)
+    long = pc.greater(pc.binary_length(column), LONGEST_RUN)
     long = pc.replace_with_mask(long, long, pc.match_substring_regex(column.filter(long), _LONG_ASCII_RUN))
-    return _replaced(column, long, _each(_without_long_runs))
+    return _ascii_words(_replaced(column, long, _each(lambda text: _LONG_RUN.sub("", text))))
 
 
 def token_column(captions: pa.Array[Any] | pa.ChunkedArray[Any]) -> pa.Array[Any]:
-    """The tokens of every caption, joined by one blank each (NULL gives ""), as one string array."""
-    column = prepared_column(captions)
-    ascii_only = pc.string_is_ascii(column)
-    column = _replaced(column, pc.invert(ascii_only), _each(lambda text: " ".join(ANALYZER.analyze(text))))
-    column = pc.if_else(ascii_only, pc.utf8_trim(_ascii_words(column), " "), column)
+    """:func:`word_column` with one blank between tokens, and none around them."""
+    column = pc.utf8_trim(word_column(captions), " ")
     doubled = pc.match_substring(column, "  ")
     return _replaced(column, doubled, lambda rows: pc.replace_substring_regex(rows, " +", " "))
 
@@ -92,7 +124,7 @@ def token_column(captions: pa.Array[Any] | pa.ChunkedArray[Any]) -> pa.Array[Any
 def matching_spans(caption: str, phrases: Sequence[str]) -> list[tuple[int, int]]:
     """The (start, end) character spans of ``caption`` where a phrase stands, ascending and apart.
 
-    Spans that overlap are joined. What an entity or NFKC makes out of several characters counts with all of
+    Spans that overlap are joined. What an entity or NFKD makes out of several characters counts with all of
     them. Phrases without a token match nothing.
     """
     return token_spans(caption, [tokens(phrase) for phrase in phrases])
@@ -101,8 +133,8 @@ def matching_spans(caption: str, phrases: Sequence[str]) -> list[tuple[int, int]
 def token_spans(caption: str, phrases: Sequence[Sequence[str]]) -> list[tuple[int, int]]:
     """:func:`matching_spans` of phrases whose tokens are known already."""
     flat, origin = _flattened(caption)
-    words = [token for token in ANALYZER.pre_tokenize(flat).tokens if _length(token) <= LONGEST_RUN]
-    texts = [token.text for token in words]
+    words = [word for word in re.finditer(r"\S+", flat) if word.end() - word.start() <= LONGEST_RUN]
+    texts = [unicodedata.normalize("NFC", word.group()) for word in words]
     beginning: dict[str, list[list[str]]] = {}
     for phrase in filter(None, map(list, phrases)):
         beginning.setdefault(phrase[0], []).append(phrase)
@@ -110,9 +142,10 @@ def token_spans(caption: str, phrases: Sequence[Sequence[str]]) -> list[tuple[in
     for first, text in enumerate(texts):
         for phrase in beginning.get(text, ()):
             if texts[first : first + len(phrase)] == phrase:
-                start = words[first].char_offset_from
-                end = words[first + len(phrase) - 1].char_offset_to
-                spans.add((origin[start][0], origin[end - 1][1]) if origin else (start, end))
+                start, end = words[first].start(), words[first + len(phrase) - 1].end()
+                spans.add(
+                    _with_marks(caption, origin[start][0], origin[end - 1][1]) if origin else (start, end)
+                )
     apart: list[tuple[int, int]] = []
     for start, end in sorted(spans):
         if apart and start < apart[-1][1]:
@@ -122,57 +155,110 @@ def token_spans(caption: str, phrases: Sequence[Sequence[str]]) -> list[tuple[in
     return apart
 
 
-def _flattened(caption: str) -> tuple[str, list[tuple[int, int]] | None]:
-    """The caption prepared unit by unit, and for every character made the span it came from.
-
-    None instead of the spans where every character comes from itself.
-    """
-    if _PLAIN.fullmatch(caption):
-        return caption, None
-    pieces: list[str] = []
-    origin: list[tuple[int, int]] = []
-    position = 0
-    while position < len(caption):
-        if plain := _PLAIN.match(caption, position):
-            end, flat = plain.end(), plain.group()
-            origin += [(at, at + 1) for at in range(position, end)]
-        else:
-            end = _unit_end(caption, position)
-            flat = html.unescape(caption[position:end])
-            flat = _QUOTES.sub("", _SURROGATES.sub(" ", _MARKS.sub(" ", flat)))
-            flat = _QUOTES.sub("", unicodedata.normalize("NFKC", flat))
-            origin += [(position, end)] * len(flat)
-        pieces.append(flat)
-        position = end
-    return "".join(pieces), origin
-
-
-def _unit_end(caption: str, start: int) -> int:
-    """Where what is prepared as one ends: an entity, or a character with the combining marks behind it."""
-    entity = _ENTITY.match(caption, start)
-    if entity and html.unescape(entity.group()) != entity.group():
-        return entity.end()
-    end = start + 1
-    while end < len(caption) and unicodedata.combining(caption[end]):
+def _with_marks(caption: str, start: int, end: int) -> tuple[int, int]:
+    """The span, and the marks behind it that were dropped."""
+    while end < len(caption) and unicodedata.category(caption[end]).startswith("M"):
         end += 1
-    return end
+    return start, end
 
 
-def _length(token: tantivy.Token) -> int:
-    return token.char_offset_to - token.char_offset_from
+_Origin = list[tuple[int, int]]
+"""Of every character of a text, the span of the caption that it came from."""
 
 
-def _without_long_runs(text: str) -> str:
-    """``text`` with every run of more than LONGEST_RUN alphanumerics cut out."""
-    if not _LONG_STRETCH.search(text):
-        return text
+def _flattened(caption: str) -> tuple[str, _Origin | None]:
+    """The caption's tokens with blanks between, and their origin; None where every character is itself."""
+    if _PLAIN.fullmatch(caption):
+        return caption.translate(_ASCII_TABLE), None
+    text, origin = caption, [(at, at + 1) for at in range(len(caption))]
+    for _ in range(2):
+        text, origin = _mapped(text, origin, _ENTITY, lambda entity: html.unescape(entity[0]))
+    text, origin = _mapped(text, origin, _TAG, _tag_as_blank)
+    text, origin = _mapped(text, origin, _ANY, lambda character: _folded_character(character[0]))
+    return _mapped(text, origin, _BORDERS, lambda border: _JOINED.get(border[0], " "))
+
+
+def _mapped(
+    text: str, origin: _Origin, pattern: re.Pattern[str], change: Callable[[re.Match[str]], str]
+) -> tuple[str, _Origin]:
+    """``text`` with what ``pattern`` finds changed, and the origin of the new text."""
     pieces: list[str] = []
+    spans: _Origin = []
     position = 0
-    for token in _RUNS.pre_tokenize(_SURROGATES.sub(" ", text)).tokens:
-        if _length(token) > LONGEST_RUN:
-            pieces.append(text[position : token.char_offset_from])
-            position = token.char_offset_to
-    return "".join([*pieces, text[position:]])
+    for match in pattern.finditer(text):
+        start, end = match.span()
+        piece = change(match)
+        pieces += [text[position:start], piece]
+        spans += origin[position:start]
+        spans += [(origin[start][0], origin[end - 1][1])] * len(piece)
+        position = end
+    return "".join([*pieces, text[position:]]), [*spans, *origin[position:]]
+
+
+def _folded_character(character: str) -> str:
+    """A character as :func:`_folded` has it before its borders are drawn."""
+    character = _SPLITTING.sub("", _MARKS.sub(" ", character))
+    return unicodedata.normalize("NFKD", character).translate(_CHARACTERS)
+
+
+def _tag_as_blank(tag: re.Match[str]) -> str:
+    """A blank, for what has attributes as a tag has; else the text as it is."""
+    attributes = (tag["attributes"] or "").strip(" /\t\r\n")
+    return " " if not attributes or "=" in attributes else tag[0]
+
+
+def _folded(segment: str) -> str:
+    """A run of characters other than ASCII as (parts of) tokens, with a blank where one ends."""
+    text = unicodedata.normalize("NFKD", segment).translate(_CHARACTERS)
+    if _LETTER_ENDS in text or _MARK in text:
+        text = text.replace(_LETTER_ENDS + _MARK, "").replace(_LETTER_ENDS, " ").replace(_MARK, "")
+    return unicodedata.normalize("NFC", text)
+
+
+_folded_word = lru_cache(1 << 16)(_folded)
+"""Words come again and again."""
+
+
+def _folded_match(segment: re.Match[str]) -> str:
+    return (_folded_word if len(segment[0]) <= _WORD else _folded)(segment[0])
+
+
+class _Characters(dict[int, str]):
+    """What becomes of a character of NFKD text, by its code point; worked out when it first occurs."""
+
+    def __missing__(self, code: int) -> str:
+        text = self[code] = _becomes(chr(code))
+        return text
+
+
+_CHARACTERS = _Characters()
+
+
+def _becomes(character: str) -> str:
+    category = unicodedata.category(character)
+    if character in _QUOTES or category == "Cf" or _is_accent(character, category):
+        return ""
+    spaceless = unicodedata.name(character, "").startswith(_SPACELESS)
+    if category.startswith("M"):
+        return _MARK + character + _LETTER_ENDS if spaceless else character
+    if not category.startswith(("L", "N")):
+        return " "
+    if spaceless and category in ("Lo", "Lm", "Nl"):
+        return f" {character}{_LETTER_ENDS}"
+    lower = character.lower()
+    return "σ" if lower == "ς" else "".join(_FOLDING.analyze(lower)) or lower
+
+
+def _is_accent(character: str, category: str) -> bool:
+    """Whether a mark is written above, below or through a letter that stays the same letter.
+
+    By its canonical combining class: overlays, Hebrew and Arabic points, marks above and below. Those that
+    make another letter (nukta, kana voicing, virama, vowel signs, Thai and Lao tones) have other classes.
+    """
+    order = unicodedata.combining(character)
+    if category == "Mn" and not order:
+        return character == "\u034f" or unicodedata.name(character, "").startswith(_SELECTORS)
+    return category == "Me" or order == 1 or 10 <= order <= 36 or order >= 200
 
 
 def _plain_strings(captions: pa.Array[Any] | pa.ChunkedArray[Any]) -> pa.Array[Any]:
@@ -199,9 +285,7 @@ def _holding_any(column: pa.Array[Any], characters: str) -> pa.Array[Any]:
         return pa.array([], pa.bool_())
     _, offsets, data = cast("list[Any]", column.buffers())
     bounds = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
-    bytes_ = (
-        np.frombuffer(data or b"", np.uint8)[bounds[0] : bounds[-1]] if len(column) else np.empty(0, np.uint8)
-    )
+    bytes_ = np.frombuffer(data or b"", np.uint8)[bounds[0] : bounds[-1]]
     hits = np.zeros(len(bytes_), bool)
     for character in characters:
         hits |= bytes_ == ord(character)

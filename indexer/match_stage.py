@@ -86,7 +86,7 @@ def match(workspace: Workspace, *, progress: Progress = silent) -> dict[str, int
     settings = workspace.settings()
     with workspace.locked("match"), open_captions(index_location(workspace)) as index:
         corpus = corpus_of(index)
-        inputs = task.inputs(digest(corpus))
+        inputs = task.inputs(corpus_digest(index))
         progress("match: counting", 0, None)
         counts_of_classes = class_counts(index, task.classes, task.scope)
         queries = [task.scope.query(phrases) for entry in task.classes if (phrases := entry.match_phrases())]
@@ -125,7 +125,7 @@ def match_status(workspace: Workspace) -> StageStatus:
         return StageStatus(MATCH.name, State.PARTIAL, {}) if unfinished else MATCH.missing()
     if workspace.settings().captions.index:
         with open_captions(index_location(workspace)) as index:
-            corpus = digest(corpus_of(index))
+            corpus = corpus_digest(index)
     else:  # imported matches: there is no index to compare them with
         corpus = record.inputs["corpus"]
     return MATCH.compare(record, task_of(workspace).inputs(corpus))
@@ -141,6 +141,12 @@ def read_matches(workspace: Workspace, columns: Sequence[str] | None = None) -> 
             f"{workspace.root} holds no matches.parquet; run captrawl -C {workspace.root} match first"
         )
     return pq.read_table(workspace.matches_path, columns=list(columns) if columns else None)
+
+
+def corpus_digest(index: CaptionIndex) -> str:
+    """A hash of the index's files and, from analyzer 2 on, of what their captions went through."""
+    corpus = corpus_of(index)
+    return digest(corpus if index.analyzer == 1 else {"analyzer": index.analyzer, "files": corpus})
 
 
 def corpus_of(index: CaptionIndex) -> dict[str, str]:

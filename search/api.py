@@ -148,13 +148,13 @@ def rows_of_page(index: CaptionIndex, query: CaptionQuery, counts: Frequencies, 
         rows = index.sample(query, page.size, page.seed)
     else:
         rows = index.first(query, page.size, page.after)
-    credit = _credit(query, counts)(rows.column("caption"))
+    credit = _credit(query.under(index.analyzer), counts)(rows.column("caption"))
     return pa.Table.from_arrays([credit, *rows.columns], schema=CREDITED_SCHEMA)
 
 
 def all_rows(index: CaptionIndex, query: CaptionQuery, counts: Frequencies) -> Iterator[pa.RecordBatch]:
     """Every matching row once (CREDITED_SCHEMA), streamed."""
-    credit = _credit(query, counts)
+    credit = _credit(query.under(index.analyzer), counts)
     for batch in index.scan(query):
         columns = [credit(batch.column("caption")), *batch.columns]
         yield pa.RecordBatch.from_arrays(columns, schema=CREDITED_SCHEMA)
@@ -187,7 +187,7 @@ def as_query(phrases: Phrases) -> CaptionQuery:
 def _credit(query: CaptionQuery, counts: Frequencies) -> Callable[[Any], pa.Array[Any]]:
     """The credited synonym of each caption of a column of matching rows."""
     if len(query.synonym_tokens()) > 1:
-        return Credit(counts.synonyms)
+        return Credit(counts.synonyms, query.analyzer)
     only = pa.scalar(query.synonyms[0])
     return lambda captions: pa.repeat(only, len(captions))
 

@@ -28,6 +28,11 @@ class CaptionIndex(Protocol):
     rows are spread over sub-indexes or shards.
     """
 
+    @property
+    def analyzer(self) -> int:
+        """The number of the analyzer that its captions went through (core.analyzers)."""
+        ...
+
     def files(self) -> dict[str, Fingerprint]:
         """What is durably in: every corpus file's identity and the fingerprint it was read with."""
         ...

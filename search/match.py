@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..core.analyzers import ANALYZERS
 from ..core.errors import ClassListError
 from ..core.records import MATCH_SCHEMA
-from ..core.text import token_column, tokens
+from ..core.text import ANALYZER_VERSION, tokens
 from .captions import CaptionIndex
 from .query import CaptionQuery, Filters, Safety
 
@@ -152,10 +153,11 @@ class Credit:
     Ties go to the order of the class list; phrases with equal tokens act as the first of them.
     """
 
-    def __init__(self, frequencies: Mapping[str, int]) -> None:
+    def __init__(self, frequencies: Mapping[str, int], analyzer: int = ANALYZER_VERSION) -> None:
+        self._analyzer = ANALYZERS[analyzer]
         distinct: dict[str, str] = {}
         for phrase in frequencies:
-            distinct.setdefault(" ".join(tokens(phrase)), phrase)
+            distinct.setdefault(" ".join(self._analyzer.tokens(phrase)), phrase)
         # sorted() is stable: the class list's order decides between equal frequencies
         self._order = sorted(distinct.items(), key=lambda item: -frequencies[item[1]])
 
@@ -169,7 +171,7 @@ class Credit:
         if len(captions) <= FEW:
             return pa.array([self._of(caption) for caption in captions.to_pylist()], pa.string())
         nothing, blank = (pa.repeat(pa.scalar(text), len(captions)) for text in ("", " "))
-        padded = pc.binary_join_element_wise(nothing, token_column(captions), nothing, blank)
+        padded = pc.binary_join_element_wise(nothing, self._analyzer.token_column(captions), nothing, blank)
         credit: pa.Array[Any] = pa.nulls(len(captions), pa.string())
         for tokens_joined, phrase in self._order:
             if credit.null_count == 0:
@@ -179,7 +181,7 @@ class Credit:
         return credit
 
     def _of(self, caption: str | None) -> str | None:
-        padded = f" {' '.join(tokens(caption or ''))} "
+        padded = f" {' '.join(self._analyzer.tokens(caption or ''))} "
         return next((phrase for tokens_joined, phrase in self._order if f" {tokens_joined} " in padded), None)
 
 
@@ -204,7 +206,7 @@ def matches(
         mine: Iterable[tuple[int, pa.RecordBatch]] = ()
         if ahead is not None and matching[ahead[0]][0] is entry:
             mine = ahead[1]
-        credit = Credit(count.synonyms)
+        credit = Credit(count.synonyms, index.analyzer)
         yield entry, (_credited(batch, entry.id, credit) for _, batch in mine)
         if mine:
             ahead = next(pools, None)

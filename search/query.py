@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from math import isnan
 from typing import Any
 
 import numpy as np
 
+from ..core.analyzers import ANALYZERS
 from ..core.errors import QueryError
 from ..core.row_ids import splitmix
-from ..core.text import tokens
+from ..core.text import ANALYZER_VERSION
 
 DEFAULT_PUNSAFE = 0.45
 """LAION's own bound for Re-LAION research-safe; above it a row is unsafe."""
@@ -154,26 +155,32 @@ class Filters:
 class CaptionQuery:
     """Rows whose caption holds one of the synonyms, and the prefix, and none of the excluded phrases.
 
-    Phrases are matched token by token, in order and adjacent (text.tokens). No prefix is "". QueryError names
-    a phrase without a token.
+    Phrases are matched token by token, in order and adjacent, by ``analyzer`` (core.analyzers). No prefix is
+    "". QueryError names a phrase without a token.
     """
 
     synonyms: tuple[str, ...]
     prefix: str = ""
     exclude: tuple[str, ...] = ()
     filters: Filters = field(default_factory=Filters)
+    analyzer: int = ANALYZER_VERSION
     _tokens: Mapping[str, Phrase] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.synonyms:
             raise QueryError("a query needs at least one phrase")
         phrases = (*self.synonyms, *self.exclude, *((self.prefix,) if self.prefix else ()))
+        tokens = ANALYZERS[self.analyzer].tokens
         object.__setattr__(self, "_tokens", {phrase: tuple(tokens(phrase)) for phrase in phrases})
         for phrase, phrase_tokens in self._tokens.items():
             if not phrase_tokens:
                 raise QueryError(
                     f"the phrase {phrase!r} holds no letter and no digit: no caption can match it"
                 )
+
+    def under(self, analyzer: int) -> CaptionQuery:
+        """The same query in the tokens of ``analyzer``: an index is asked with its own."""
+        return self if analyzer == self.analyzer else replace(self, analyzer=analyzer)
 
     def synonym_tokens(self) -> tuple[Phrase, ...]:
         """The tokens of every synonym, each distinct one once, in order."""

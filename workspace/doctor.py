@@ -148,11 +148,19 @@ def _model(name: str, pretrained: str) -> Finding:
 
 
 def _index(location: str) -> Finding:
+    from ..core.text import ANALYZER_VERSION
     from ..search.captions import open_captions
 
     try:
         with open_captions(location) as captions:
-            files = len(captions.files())
-            return Finding("index", Verdict.GOOD, f"{location}: {captions.rows():,} rows of {files:,} files")
+            text = f"{location}: {captions.rows():,} rows of {len(captions.files()):,} files"
+            if captions.analyzer < ANALYZER_VERSION:
+                return Finding(
+                    "index",
+                    Verdict.WARNING,
+                    f"{text}, with analyzer {captions.analyzer} of {ANALYZER_VERSION}: accents beyond Latin, "
+                    "markup and scripts without blanks match less; a new index has the new rules",
+                )
+            return Finding("index", Verdict.GOOD, text)
     except CaptrawlError as error:
         return Finding("index", Verdict.BAD, str(error))

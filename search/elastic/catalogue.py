@@ -17,11 +17,14 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
+from ...core.analyzers import check_analyzer
 from ...core.errors import CaptionIndexError, IndexBusyError
 from ...core.records import Fingerprint
 from .queries import SCORE_ORDER, Body, Visible, in_loads, of_kind
+from .records import CONTROL_ID, get_record
 from .server import Server
 
 T = TypeVar("T")
@@ -68,6 +71,13 @@ class Catalogue:
         self.index = index
         self.preference = f"captrawl-{uuid.uuid4().hex}"
         """The same copy of each shard answers all of our requests, as long as it lives."""
+
+    @cached_property
+    def analyzer(self) -> int:
+        """The number of the analyzer that the index was made with."""
+        record = get_record(self.server, self.index, CONTROL_ID)
+        version = record["record"]["detail"].get("analyzer") if record else None
+        return check_analyzer(version, str(self.server.address))
 
     def view(self) -> View:
         """How the index stands now. One small request."""

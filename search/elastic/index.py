@@ -86,6 +86,11 @@ class ElasticCaptions:
             raise
         return cls(server, index)
 
+    @property
+    def analyzer(self) -> int:
+        """The number of the analyzer that its captions went through."""
+        return self._follow_alias(lambda catalogue: catalogue.analyzer)
+
     def files(self) -> dict[str, Fingerprint]:
         """What is durably in: every corpus file's identity and fingerprint, bytewise."""
         committed = self._follow_alias(lambda catalogue: catalogue.committed())
@@ -118,22 +123,18 @@ class ElasticCaptions:
         """How many rows match each query."""
         if not queries:
             return []
-        alike: dict[object, list[int]] = {}
-        for place, query in enumerate(queries):
-            around = (query.prefix_tokens(), query.exclude_tokens(), query.filters)
-            alike.setdefault(around, []).append(place)
-        groups = list(alike.values())
-        return self._over_committed(lambda catalogue, visible: _counts(catalogue, queries, groups, visible))
+        return self._over_committed(lambda catalogue, visible: _counts(catalogue, queries, visible))
 
     def sample(self, query: CaptionQuery, size: int, seed: int) -> pa.Table:
         """At most ``size`` matching rows: ascending priority from sample_start(seed), wrapping round."""
         start = sample_start(seed)
 
         def documents(catalogue: Catalogue, visible: Visible) -> list[Mapping[str, Any]]:
-            ahead = [matching(part, visible, from_priority(start)) for part in parts(query)]
+            pieces = parts(query.under(catalogue.analyzer))
+            ahead = [matching(part, visible, from_priority(start)) for part in pieces]
             sources = first_rows(catalogue, ahead, PRIORITY_ORDER, size)
             if len(sources) < size:
-                behind = [matching(part, visible, below_priority(start)) for part in parts(query)]
+                behind = [matching(part, visible, below_priority(start)) for part in pieces]
                 sources += first_rows(catalogue, behind, PRIORITY_ORDER, size - len(sources))
             return sources
 
@@ -144,7 +145,7 @@ class ElasticCaptions:
         start = list(after) if after else None
 
         def documents(catalogue: Catalogue, visible: Visible) -> list[Mapping[str, Any]]:
-            bodies = [matching(part, visible) for part in parts(query)]
+            bodies = [matching(part, visible) for part in parts(query.under(catalogue.analyzer))]
             return first_rows(catalogue, bodies, CORPUS_ORDER, size, after=start)
 
         return rows_table(self._over_committed(documents))
@@ -153,7 +154,7 @@ class ElasticCaptions:
         """At most ``size`` matching rows, the highest BM25 score first; equal scores in corpus order."""
 
         def documents(catalogue: Catalogue, visible: Visible) -> list[Mapping[str, Any]]:
-            bodies = [scored(part, visible) for part in parts(query)]
+            bodies = [scored(part, visible) for part in parts(query.under(catalogue.analyzer))]
             return first_rows(catalogue, bodies, SCORE_ORDER, size)
 
         return rows_table(self._over_committed(documents))
@@ -165,8 +166,12 @@ class ElasticCaptions:
 
     def scan(self, query: CaptionQuery) -> Iterator[pa.RecordBatch]:
         """Every matching row once, in any order, in constant memory; raises rather than end early."""
-        bodies = [matching(part) for part in parts(query)]
-        yield from self._follow_alias(lambda catalogue: scan(catalogue, catalogue.committed(), bodies))
+
+        def batches(catalogue: Catalogue) -> Iterator[pa.RecordBatch]:
+            bodies = [matching(part) for part in parts(query.under(catalogue.analyzer))]
+            return scan(catalogue, catalogue.committed(), bodies)
+
+        yield from self._follow_alias(batches)
 
     def close(self) -> None:
         """Close the connections; closing twice does nothing."""
@@ -212,13 +217,16 @@ def _add(location: str, read: ReadBatches, file: CorpusFile, on_rows: OnRows) ->
         return index.add(file, reported(read(file), on_rows))
 
 
-def _counts(
-    catalogue: Catalogue, queries: Sequence[CaptionQuery], groups: Sequence[Sequence[int]], visible: Visible
-) -> list[int]:
-    """The counts of ``queries``; the places in one group differ in their synonyms only."""
+def _counts(catalogue: Catalogue, queries: Sequence[CaptionQuery], visible: Visible) -> list[int]:
+    """The counts of ``queries``; those that differ in their synonyms only are asked together."""
+    queries = [query.under(catalogue.analyzer) for query in queries]
+    alike: dict[object, list[int]] = {}
+    for place, query in enumerate(queries):
+        around = (query.prefix_tokens(), query.exclude_tokens(), query.filters)
+        alike.setdefault(around, []).append(place)
     totals = [0] * len(queries)
     pieces_of = [parts(query) for query in queries]
-    for group in groups:
+    for group in alike.values():
         narrow = [place for place in group if len(pieces_of[place]) == 1]
         for start in range(0, len(narrow), COUNTED_AT_ONCE):
             part = narrow[start : start + COUNTED_AT_ONCE]

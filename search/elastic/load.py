@@ -27,7 +27,6 @@ import pyarrow as pa
 
 from ...core.errors import CaptionIndexError, IndexBusyError, ServerError
 from ...core.records import CorpusFile
-from ...core.text import ANALYZER_VERSION
 from .bulk import Bulk
 from .catalogue import Catalogue
 from .errors import is_lost
@@ -86,7 +85,8 @@ class Files:
         load = self._begin(file)
         bulk = Bulk(self.catalogue.server, self.catalogue.index, file.file)
         try:
-            rows = bulk.write(line for batch in batches for line in operations(batch, load))
+            analyzer = self.catalogue.analyzer
+            rows = bulk.write(line for batch in batches for line in operations(batch, load, analyzer))
             self._commit(file, load, rows)
         except ServerError:
             raise  # the server is in no state to clean up; the next load of this file does
@@ -168,7 +168,7 @@ class Files:
 
     def _begin(self, file: CorpusFile) -> str:
         """The load under which to write ``file``: its killed one of the same content, or a new one."""
-        reads = _reading(file)
+        reads = _reading(file, self.catalogue.analyzer)
         fresh = str(10**14 + secrets.randbelow(9 * 10**14))
 
         def with_load(entry: Entry) -> Entry:
@@ -237,7 +237,7 @@ def _without(entry: Entry, loads: Iterable[str]) -> Entry:
     )
 
 
-def _reading(file: CorpusFile) -> str:
+def _reading(file: CorpusFile, analyzer: int) -> str:
     """What a load of ``file`` writes: the same digest, the same documents."""
-    inputs = (ANALYZER_VERSION, file.fingerprint, file.preset, sorted(file.columns.items()))
+    inputs = (analyzer, file.fingerprint, file.preset, sorted(file.columns.items()))
     return hashlib.sha256(repr(inputs).encode()).hexdigest()[:32]

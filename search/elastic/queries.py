@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ...core.text import tokens
+from ...core.analyzers import ANALYZERS
 from ..query import Bound, CaptionQuery, Condition, Missing, OneOf, StartsWith, Test
 
 Body = dict[str, Any]
@@ -54,7 +54,7 @@ def parts(query: CaptionQuery) -> list[CaptionQuery]:
     groups: list[list[str]] = []
     room_left = 0
     for synonym in query.synonyms:
-        size = len(tokens(synonym))
+        size = len(ANALYZERS[query.analyzer].tokens(synonym))
         if size > room_left:
             groups.append([])
             room_left = room

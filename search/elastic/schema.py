@@ -19,8 +19,9 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ...core.analyzers import ANALYZERS
 from ...core.records import ROW_SCHEMA
-from ...core.text import ANALYZER_VERSION, token_column
+from ...core.text import ANALYZER_VERSION
 from ..query import filter_key
 
 FORMAT = 1
@@ -34,13 +35,13 @@ ROW_DIGITS = 10
 _JSON = Mapping[str, Any]
 
 
-def mapping() -> dict[str, Any]:
-    """The mapping of an index, exactly as the server gives it back."""
+def mapping(analyzer: int = ANALYZER_VERSION) -> dict[str, Any]:
+    """The mapping of an index of this analyzer, exactly as the server gives it back."""
     stored = {"type": "keyword", "index": False, "doc_values": False}
     number = {"index": False, "doc_values": False}
     return {
         "dynamic": "strict",
-        "_meta": {"captrawl": {"format": FORMAT, "analyzer": ANALYZER_VERSION}},
+        "_meta": {"captrawl": {"format": FORMAT, "analyzer": analyzer}},
         "properties": {
             "tokens": {"type": "text", "analyzer": "whitespace", "norms": False},
             "caption": stored,
@@ -76,8 +77,8 @@ def mapping() -> dict[str, Any]:
 
 def is_ours(answer: _JSON) -> bool:
     """Whether a mapping that the server gave is of this format, field by field."""
-    ours = mapping()
-    return all(answer.get(part) == ours[part] for part in ("dynamic", "_meta", "properties"))
+    parts = ("dynamic", "_meta", "properties")
+    return any(all(answer.get(part) == ours[part] for part in parts) for ours in map(mapping, ANALYZERS))
 
 
 def row_id(load: str, row: int) -> str:
@@ -90,13 +91,13 @@ def row_of(identity: str) -> int:
     return int(identity[-ROW_DIGITS:])
 
 
-def operations(batch: pa.RecordBatch, load: str) -> Iterator[bytes]:
+def operations(batch: pa.RecordBatch, load: str, analyzer: int = ANALYZER_VERSION) -> Iterator[bytes]:
     """The bulk operation (two lines of JSON) that writes each row of ``batch``, in order.
 
     Values that are missing are left out of the document.
     """
     columns = {
-        "tokens": token_column(batch.column("caption")),
+        "tokens": ANALYZERS[analyzer].token_column(batch.column("caption")),
         **{name: batch.column(name) for name in ROW_SCHEMA.names},
         "side": pc.min_element_wise(batch.column("width"), batch.column("height"), skip_nulls=False),
     }

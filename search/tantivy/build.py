@@ -23,11 +23,11 @@ from pathlib import Path
 import pyarrow as pa
 import tantivy
 
+from ...core.analyzers import Analyzer
 from ...core.errors import CaptionIndexError, CorpusError, IndexBusyError
 from ...core.files import digest, write_json
 from ...core.records import CorpusFile
-from ...core.text import ANALYZER
-from .folder import ROWS, IndexedFile, commit_group, committing, discard
+from .folder import ROWS, IndexedFile, analyzer_of, commit_group, committing, discard
 from .query import SCHEMA
 from .row_store import RowWriter
 from .schema import documents, optional_columns, positions_of
@@ -118,7 +118,7 @@ def build_part(folder: Path, number: int, contents: Contents) -> int:
         }
         temporary = folder / f".{target.name}-{uuid.uuid4().hex}"
         try:
-            rows_of_file = _write(temporary, ordinals, contents)
+            rows_of_file = _write(temporary, ordinals, contents, analyzer_of(folder.parents[1]))
             temporary.rename(target)
         except (ValueError, OSError) as error:
             raise CaptionIndexError(f"writing {folder} failed: {error}; is the disk full?") from error
@@ -141,11 +141,11 @@ def sweep(root: Path) -> None:
                     entry.unlink()
 
 
-def _write(folder: Path, ordinals: dict[str, int], contents: Contents) -> dict[str, int]:
+def _write(folder: Path, ordinals: dict[str, int], contents: Contents, analyzer: Analyzer) -> dict[str, int]:
     """A sub-index of ``contents`` at ``folder``, durably; the rows of each file."""
     folder.mkdir()
     index = tantivy.Index(SCHEMA, str(folder))
-    index.register_tokenizer("captrawl", ANALYZER)
+    index.register_tokenizer("captrawl", analyzer.tokenizer)
     writer = index.writer(HEAP_BYTES, num_threads=1)
     rows: dict[str, int] = {}
     columns: set[str] = set()
@@ -156,7 +156,8 @@ def _write(folder: Path, ordinals: dict[str, int], contents: Contents) -> dict[s
                 positions = positions_of(batch, ordinals[file.file])
                 values.add(positions, batch)
                 optional = optional_columns(batch, file.file)
-                for document in documents(batch, positions, optional):
+                words = analyzer.native_column(batch.column("caption"))
+                for document in documents(batch, words, positions, optional):
                     writer.add_document(document)
                 columns.update(optional)
                 rows[file.file] += batch.num_rows

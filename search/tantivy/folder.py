@@ -26,6 +26,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ...core.analyzers import ANALYZERS, Analyzer, check_analyzer
 from ...core.errors import CaptionIndexError
 from ...core.files import write_json
 from ...core.records import Fingerprint
@@ -35,6 +36,7 @@ FORMAT = 1
 ROWS = "values.rows"
 """The row store of a part."""
 _KIND = "captrawl captions"
+_MARK = "captions.json"
 _REREADS = 5
 
 
@@ -64,9 +66,9 @@ class Group:
         return (file for file in self.files if file.file not in self.removed)
 
 
-def check_folder(root: Path, *, create: bool) -> None:
-    """Make sure that an index of our format is at ``root``, made empty with ``create``; CaptionIndexError."""
-    mark = root / "captions.json"
+def check_folder(root: Path, *, create: bool) -> int:
+    """The analyzer of the index at ``root``, made empty with ``create``; CaptionIndexError: none of ours."""
+    mark = root / _MARK
     try:
         if create and not mark.exists() and not _holds_other_things(root):
             (root / "groups").mkdir(parents=True, exist_ok=True)
@@ -79,13 +81,17 @@ def check_folder(root: Path, *, create: bool) -> None:
         raise CaptionIndexError(f"the caption index {root} can't be opened: {error}") from error
     if not isinstance(mark_values, dict) or mark_values.get("kind") != _KIND:
         raise CaptionIndexError(f"{root} isn't a caption index: its captions.json is something else")
-    ours = {"format": FORMAT, "analyzer": ANALYZER_VERSION}
-    for name, version in ours.items():
-        if mark_values.get(name) != version:
-            raise CaptionIndexError(
-                f"{root} has {name} {mark_values.get(name)}, this captrawl reads {name} {version}; "
-                "build it again with captrawl index captions, in a new folder"
-            )
+    if mark_values.get("format") != FORMAT:
+        raise CaptionIndexError(
+            f"{root} has format {mark_values.get('format')}, this captrawl reads format {FORMAT}; "
+            "build it again with captrawl index captions, in a new folder"
+        )
+    return check_analyzer(mark_values.get("analyzer"), str(root))
+
+
+def analyzer_of(root: Path) -> Analyzer:
+    """The analyzer that the captions of the index at ``root`` go through."""
+    return ANALYZERS[check_analyzer(_read_json(root / _MARK).get("analyzer"), str(root))]
 
 
 def group_names(root: Path) -> frozenset[str]:

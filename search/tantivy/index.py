@@ -13,6 +13,7 @@ from typing import Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
+import tantivy
 
 from ...core.errors import CaptionIndexError, QueryError
 from ...core.records import ROW_SCHEMA, CorpusFile, Fingerprint, LoadJob, RowId
@@ -51,8 +52,9 @@ class TantivyCaptions:
     in when it was asked.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, analyzer: int) -> None:
         self._root = root
+        self.analyzer = analyzer
         self._pool = ThreadPoolExecutor(CORES, "captions")
         self._seen: _Snapshot | None = None
         self._closed = False
@@ -60,8 +62,7 @@ class TantivyCaptions:
     @classmethod
     def open(cls, root: Path, *, create: bool = False) -> TantivyCaptions:
         """The index at ``root``; CaptionIndexError where there is none, unless ``create``."""
-        check_folder(root, create=create)
-        index = cls(root)
+        index = cls(root, check_folder(root, create=create))
         index._now()
         return index
 
@@ -94,13 +95,13 @@ class TantivyCaptions:
 
     def count(self, queries: Sequence[CaptionQuery]) -> list[int]:
         """How many rows match each query."""
-        translated = matching(queries)
+        translated = self._matching(queries)
         counts = self._ask(self._now().parts, lambda part: part.count(translated))
         return [sum(each) for each in zip(*counts, strict=True)] if counts else [0] * len(queries)
 
     def sample(self, query: CaptionQuery, size: int, seed: int) -> pa.Table:
         """The rows that come first in ascending priority from sample_start(seed), wrapping round."""
-        [translated], parts, start = matching([query]), self._now().parts, sample_start(seed)
+        [translated], parts, start = self._matching([query]), self._now().parts, sample_start(seed)
         low = start if start > _LOWEST else None
         hits = self._top(parts, lambda part: part.by_priority(translated, size, low, None), size)
         rest = size - len(hits)
@@ -110,7 +111,7 @@ class TantivyCaptions:
 
     def first(self, query: CaptionQuery, size: int, after: RowId | None) -> pa.Table:
         """The first rows behind ``after`` in corpus order."""
-        [translated], parts = matching([query]), self._now().parts
+        [translated], parts = self._matching([query]), self._now().parts
         return self._table(
             parts, self._top(parts, lambda part: part.by_position(translated, size, after), size)
         )
@@ -120,7 +121,7 @@ class TantivyCaptions:
 
         Every sub-index weighs tokens by its own frequencies: each phrase is boosted to its weight in all.
         """
-        parts = self._now().parts
+        parts, query = self._now().parts, query.under(self.analyzer)
         phrases = query.synonym_tokens()
         tokens = {token for words in phrases for token in words}
         frequencies = [{token: part.frequency(token) for token in tokens} for part in parts]
@@ -142,7 +143,7 @@ class TantivyCaptions:
 
     def scans(self, queries: Sequence[CaptionQuery]) -> Iterator[tuple[int, pa.RecordBatch]]:
         """:meth:`scan` of each query in their order, every batch behind the number of its query."""
-        yield from scans(self._now().parts, matching(queries), self._pool)
+        yield from scans(self._now().parts, self._matching(queries), self._pool)
 
     def close(self) -> None:
         """Let go of the folder; closing twice does nothing."""
@@ -157,6 +158,9 @@ class TantivyCaptions:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _matching(self, queries: Sequence[CaptionQuery]) -> list[tantivy.Query]:
+        return matching([query.under(self.analyzer) for query in queries])
 
     def _now(self) -> _Snapshot:
         """The index as it is, read again where its groups changed."""

@@ -1,6 +1,6 @@
 """What a sub-index holds: its fields, and corpus rows as documents; their values lie beside it (row_store).
 
-tokens      the caption through text.ANALYZER, with positions
+tokens      the caption through the index's analyzer (core.analyzers), with positions
 position    the file's ordinal in its group, then the row (position_of): the corpus order as one number
 priority, side, similarity, punsafe          fast columns, absent where missing
 uid         a fast column too, absent where it is the one that the priority was made of
@@ -19,7 +19,6 @@ import tantivy
 from numpy.typing import NDArray
 
 from ...core.row_ids import name_hash, uids_behind
-from ...core.text import prepared_column
 from ..query import filter_key
 
 _kernels: Any = pyarrow.compute
@@ -81,10 +80,13 @@ def optional_columns(batch: pa.RecordBatch, file: str) -> dict[str, list[Any]]:
 
 
 def documents(
-    batch: pa.RecordBatch, positions: NDArray[np.int64], optional: dict[str, list[Any]]
+    batch: pa.RecordBatch,
+    words: pa.Array[Any],
+    positions: NDArray[np.int64],
+    optional: dict[str, list[Any]],
 ) -> Iterator[tantivy.Document]:
-    """The batch's rows as tantivy documents; ``optional`` are its optional_columns."""
-    texts: Any = prepared_column(batch.column("caption")).to_pylist()
+    """The batch's rows as tantivy documents: ``words`` for the tokenizer; ``optional``: optional_columns."""
+    texts: Any = words.to_pylist()
     priorities: Any = batch.column("priority").to_pylist()
     rows = zip(texts, positions.tolist(), priorities, strict=True)
     adders = [(_ADDERS[name], name, values) for name, values in optional.items()]

@@ -10,6 +10,7 @@ import os
 import pty
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -278,6 +279,11 @@ def test_doctor_names_what_is_wrong(index: Path, tmp_path: Path) -> None:
     assert findings["index"].verdict is Verdict.GOOD
     assert "5 rows of 1 files" in findings["index"].text
     assert findings["python"].verdict is Verdict.GOOD
+    golden = Path(__file__).parents[1] / "golden" / "captions-1" / "index"
+    place = shutil.copytree(golden, tmp_path / "old")
+    old = {f.check: f for f in examine(tmp_path, index=str(place))}["index"]
+    assert old.verdict is Verdict.WARNING
+    assert "analyzer 1 of 2" in old.text
     bad = {f.check: f for f in examine(tmp_path, index=str(tmp_path / "none"))}["index"]
     assert bad.verdict is Verdict.BAD
     assert "none" in bad.text

@@ -1,6 +1,6 @@
-"""Writes tests/golden/captions-1: run once for each format version, never again for an old one.
+"""Writes tests/golden/captions-N: run once for each analyzer (or format), never again for an old one.
 
-python tests/search/engines/make_golden.py tests/golden/captions-1
+python tests/search/engines/make_golden.py tests/golden/captions-2
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ CAPTIONS = [
     "LEGO™ set",
     "satellite photo, annual crop land",
     "don’t miss: golden retriever, 東京タワー",
+    "一只金毛犬在 <b>ป่า</b>",
+    "ΣΚΥΛΟΣ İstanbul हिन्दी",
 ]
 
 

@@ -16,7 +16,7 @@ from unittest import mock
 import pyarrow as pa
 from captrawl.core.errors import CaptionIndexError, QueryError
 from captrawl.core.records import ROW_SCHEMA, CorpusFile, Fingerprint, LoadJob, RowId, reported
-from captrawl.core.text import tokens
+from captrawl.core.text import ANALYZER_VERSION, tokens
 from captrawl.search.captions import ENGINES
 from captrawl.search.query import (
     Bound,
@@ -60,6 +60,10 @@ class MemoryCaptions:
         if location not in _INDEXES:
             raise CaptionIndexError(f"no caption index at {location}; fill it in this process")
         return cls(location)
+
+    @property
+    def analyzer(self) -> int:
+        return ANALYZER_VERSION
 
     def files(self) -> dict[str, Fingerprint]:
         return {file: fingerprint for file, (fingerprint, _) in sorted(self._files.items())}

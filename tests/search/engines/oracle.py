@@ -11,9 +11,29 @@ from pathlib import Path
 
 import regex
 
-QUOTES = "'’‘\"“”´′ʼ`"
+QUOTES_1 = "'’‘\"“”´′ʼ`"
+QUOTES = "'\"`’‘‛“”‟′″‵´ʹʺʻʼʽʾʿˈꞋꞌ՚׳״ـ᾽᾿"
 MARKS = "™℠®©"
-WORD = regex.compile(r"[\p{Alphabetic}\p{N}]+")
+WORD_1 = regex.compile(r"[\p{Alphabetic}\p{N}]+")
+
+TAGS = (
+    "a abbr b big blockquote body br center cite code dd del div dl dt em figcaption figure font "
+    "h1 h2 h3 h4 h5 h6 head hr html i iframe img input ins kbd label li link meta nobr ol option p pre q s "
+    "script select small span strike strong style sub sup table tbody td tfoot th thead title tr tt u ul wbr"
+)
+TAG = regex.compile(
+    rf"<!--[^<>]*-->|</?(?:{TAGS.replace(' ', '|')})(?:[\s/]*|[\s/][^<>]*=[^<>]*)>", regex.IGNORECASE
+)
+
+SCRIPTS = (
+    "Han Hiragana Katakana Bopomofo Yi Thai Lao Khmer Myanmar Tibetan Tai_Le New_Tai_Lue Tai_Tham Tai_Viet"
+)
+"""Those that write no blanks between words."""
+OF_SCRIPTS = "".join(rf"\p{{Script={script}}}" for script in SCRIPTS.split()) + "ー〆"
+LETTER = rf"[[{OF_SCRIPTS}]&&[\p{{Lo}}\p{{Lm}}\p{{Nl}}]]"
+MARK = rf"[[{OF_SCRIPTS}\u3099\u309a]&&\p{{M}}]"
+OTHER = rf"[[\p{{L}}\p{{N}}\p{{M}}]--[{LETTER}{MARK}]]"
+TOKEN = regex.compile(rf"{LETTER}{MARK}*|{OTHER}*{MARK}+|{OTHER}+", regex.VERSION1)
 
 
 def _fold_table():
@@ -29,18 +49,38 @@ FOLD = _fold_table()
 
 
 def tokens(text):
+    """By analyzer 2."""
+    text = html.unescape(html.unescape(text or ""))
+    text = TAG.sub(" ", text)
+    for mark in MARKS:
+        text = text.replace(mark, " ")
+    text = unicodedata.normalize("NFKD", without(QUOTES, text))
+    text = without(QUOTES, regex.sub(r"\p{Cf}|\p{Me}|\p{Variation_Selector}|\u034f", "", text))
+    text = "".join(ch for ch in text if not is_accent(unicodedata.combining(ch)))
+    words = [fold("".join(map(lower, word))).lower() for word in TOKEN.findall(text)]
+    return [word for word in (unicodedata.normalize("NFC", word) for word in words) if len(word) <= 100]
+
+
+def lower(ch):
+    return "σ" if ch in "Σς" else ch.lower()
+
+
+def is_accent(order):
+    return order == 1 or 10 <= order <= 36 or order >= 200
+
+
+def without(characters, text):
+    return "".join(ch for ch in text if ch not in characters)
+
+
+def tokens_1(text):
+    """By analyzer 1."""
     text = html.unescape(text or "")
     for mark in MARKS:
         text = text.replace(mark, " ")
-    text = unicodedata.normalize("NFKC", without_quotes(text))
-    words = [word for word in WORD.findall(without_quotes(text)) if len(word) <= 100]
+    text = unicodedata.normalize("NFKC", without(QUOTES_1, text))
+    words = [word for word in WORD_1.findall(without(QUOTES_1, text)) if len(word) <= 100]
     return [word.lower() if word.isascii() else fold("".join(ch.lower() for ch in word)) for word in words]
-
-
-def without_quotes(text):
-    for quote in QUOTES:
-        text = text.replace(quote, "")
-    return text
 
 
 def fold(word):
@@ -53,11 +93,12 @@ def holds(caption_tokens, phrase_tokens):
 
 
 def matches(row, query):
-    words = tokens(row["caption"])
+    split = tokens_1 if query.analyzer == 1 else tokens
+    words = split(row["caption"])
     return (
-        any(holds(words, tokens(phrase)) for phrase in query.synonyms)
-        and (not query.prefix or holds(words, tokens(query.prefix)))
-        and not any(holds(words, tokens(phrase)) for phrase in query.exclude)
+        any(holds(words, split(phrase)) for phrase in query.synonyms)
+        and (not query.prefix or holds(words, split(query.prefix)))
+        and not any(holds(words, split(phrase)) for phrase in query.exclude)
         and passes(row, query.filters)
     )
 

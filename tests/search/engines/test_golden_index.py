@@ -1,4 +1,4 @@
-"""Indexes of every format version that was ever released keep opening, and answer as they did."""
+"""Indexes of every analyzer that was ever released keep opening, and answer as they did."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from captrawl.core.records import Fingerprint
+from captrawl.search.api import Order, PageOfRows, frequencies, rows_of_page
 from captrawl.search.captions import open_captions
-from captrawl.search.query import CaptionQuery, Filters
+from captrawl.search.query import CaptionQuery, Filters, Safety
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 
@@ -24,23 +25,44 @@ QUERIES = [
 ]
 
 
-@pytest.mark.parametrize("version", [1])
-def test_a_golden_index_opens_and_answers(version, tmp_path, oracle):
+ANY = Filters(safety=Safety.OFF)
+NEW_QUERIES = [
+    CaptionQuery(("金毛犬", "京タワ"), filters=ANY),
+    CaptionQuery(("ป่า",), prefix="金"),
+    CaptionQuery(("σκύλος istanbul",), filters=ANY),
+]
+GOLDENS = [(1, 16, QUERIES, [2, 4, 2, 2, 4]), (2, 20, [*QUERIES, *NEW_QUERIES], [2, 4, 2, 2, 4, 4, 2, 2])]
+
+
+@pytest.mark.parametrize(("version", "total", "queries", "counts"), GOLDENS)
+def test_a_golden_index_opens_and_answers(version, total, queries, counts, tmp_path, oracle):
     golden = GOLDEN / f"captions-{version}"
     rows = json.loads((golden / "rows.json").read_text(encoding="utf-8"))
     with open_captions(shutil.copytree(golden / "index", tmp_path / "index")) as index:
-        assert index.files() == {name: Fingerprint(8, 1234, f"digest of {name}") for name in ("a/1", "b")}
-        assert index.rows() == 16
-        assert (
-            index.count(QUERIES) == [len(oracle.found(rows, query)) for query in QUERIES] == [2, 4, 2, 2, 4]
-        )
-        for query in QUERIES:
-            assert index.sample(query, 9, 5).to_pylist() == oracle.sample(rows, query, 9, 5)
-            assert index.first(query, 9, None).to_pylist() == oracle.first(rows, query, 9)
+        each = total // 2
+        assert index.analyzer == version
+        assert index.files() == {name: Fingerprint(each, 1234, f"digest of {name}") for name in ("a/1", "b")}
+        assert index.rows() == total
+        own = [query.under(version) for query in queries]
+        assert index.count(queries) == [len(oracle.found(rows, query)) for query in own] == counts
+        for query, translated in zip(queries, own, strict=True):
+            assert index.sample(query, 9, 5).to_pylist() == oracle.sample(rows, translated, 9, 5)
+            assert index.first(query, 9, None).to_pylist() == oracle.first(rows, translated, 9)
+            assert index.relevant(query, 99).num_rows == len(oracle.found(rows, translated))
 
 
-def test_a_golden_index_can_be_extended(tmp_path, make_rows, file_of, batches_of):
-    with open_captions(shutil.copytree(GOLDEN / "captions-1" / "index", tmp_path / "index")) as index:
-        index.add(file_of("new", 1), batches_of(make_rows(["golden retriever"], file="new")))
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_golden_index_is_extended_with_its_own_analyzer(version, tmp_path, make_rows, file_of, batches_of):
+    place = shutil.copytree(GOLDEN / f"captions-{version}" / "index", tmp_path / "index")
+    with open_captions(place) as index:
+        captions = ["golden retriever", "東京タワー", "gol&shy;den"]
+        index.add(file_of("new", 3), batches_of(make_rows(captions, file="new")))
         index.remove("b")
-        assert (index.rows(), index.count(QUERIES[:1])) == (9, [2])
+        assert index.count(QUERIES[:1]) == [2]
+        whole = CaptionQuery(("東京タワー",), filters=ANY)
+        part = CaptionQuery(("東京", "golden"), filters=ANY)
+        assert index.first(whole, 9, None)["file"].to_pylist() == ["a/1", "new"]
+        rows = index.first(part, 9, None)
+        assert rows["file"].to_pylist() == ["a/1"] * 3 + ["new"] * (1 if version == 1 else 3)
+        credit = rows_of_page(index, part, frequencies(index, part), PageOfRows(9, Order.CORPUS))["synonym"]
+        assert set(credit.to_pylist()) == ({"golden"} if version == 1 else {"golden", "東京"})

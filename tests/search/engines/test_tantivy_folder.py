@@ -275,7 +275,7 @@ def test_a_folder_that_another_process_is_just_making_is_no_other_thing(tmp_path
     ("content", "message"),
     [
         ({"kind": "captrawl captions", "format": 2}, "has format 2, this captrawl reads format 1"),
-        ({"kind": "captrawl captions", "format": 1, "analyzer": 9}, "has analyzer 9, .* reads analyzer 1"),
+        ({"kind": "captrawl captions", "format": 1, "analyzer": 9}, "has analyzer 9, .* knows 1, 2"),
         ({"captions": []}, "isn't a caption index: its captions.json is something else"),
         ([1], "isn't a caption index: its captions.json is something else"),
         (None, "is damaged"),
