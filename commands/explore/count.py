@@ -14,9 +14,7 @@ from .. import options
 from ..hints import looks_like_a_list
 from ..results import safety_json, say_safety
 
-CREDIT = (
-    "A row is credited to the most frequent of the phrases that match it: credited rows add up to the total."
-)
+CREDIT = "credited: each row once, to its phrase with most matches"
 
 if TYPE_CHECKING:
     from ...search.match import ClassCount
