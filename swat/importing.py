@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 from ..classes.files import load_classes
 from ..classes.model import ClassList
 from ..core.errors import InputError, WorkspaceError
-from ..core.files import atomic, digest, new_folder, sha256_file, vacant
+from ..core.files import atomic, digest, new_folder, sha256_file, vacant, write_json
 from ..core.records import MATCH_SCHEMA, Progress, silent
 from ..core.row_ids import uid_list
 from ..datasets import PRESETS, load_dataset, metrics_files
@@ -27,6 +28,9 @@ from .profile import with_profile
 from .rows import Mined, match_table, read_rows
 
 logger = logging.getLogger(__name__)
+
+IMPORTED = "imported.json"
+"""What a finished import says of itself, in the workspace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +54,19 @@ def import_swat(
 ) -> dict[str, int]:
     """Make the workspace ``to`` of SWAT's files in ``source`` (a folder, or one file); returns the counts.
 
-    Counts: classes, matches, without_url, images (linked), rows embedded. ``to`` appears whole, at the end.
-    InputError for files that aren't SWAT's, a pickle that is a program, and classes that no list names.
+    Counts: classes, matches, without_url, images (linked), rows embedded. ``to`` appears whole, at the end,
+    with IMPORTED; where it is the workspace that this very import made, nothing is done. InputError for files
+    that aren't SWAT's, a pickle that is a program, and classes that no list names.
     """
     choices = choices or SwatChoices()
-    if not vacant(to):
-        raise WorkspaceError(f"{to} isn't empty; import into a new folder")
+    empty = vacant(to)
     folder = find(source, sampling=choices.sampling, prefix=choices.prefix, tag=choices.tag)
+    description = _description(folder, choices)
+    if not empty:
+        if (counts := _finished(to, description)) is not None:
+            logger.warning("%s was imported from %s before; nothing is done", to, source)
+            return counts
+        raise WorkspaceError(f"{to} isn't empty; import into a new folder")
     entries, settings = _classes(folder, choices), _settings(folder, choices)
     rows = read_rows(folder)
     unknown = sorted(set(rows) - {entry.id for entry in entries})
@@ -67,12 +77,31 @@ def import_swat(
         )
     with new_folder(to) as temporary:
         workspace = Workspace.create(temporary, settings, entries)
-        counts = {"classes": len(entries), **_write_matches(workspace, folder, entries, rows)}
+        files: dict[str, str] = description["files"]
+        counts = {"classes": len(entries), **_write_matches(workspace, files, entries, rows)}
         if folder.get("images"):
             counts["images"] = _link(workspace, folder, rows, progress)
             counts |= _store(workspace, folder, rows, choices)
+        write_json(temporary / IMPORTED, {**description, "counts": counts})
     _warn(folder, counts)
     return counts
+
+
+def _description(folder: SwatFolder, choices: SwatChoices) -> dict[str, Any]:
+    """What an import is told by: the hashes of its files, and the choices."""
+    sources = [path for kind, path in folder.files.items() if kind not in ("images", "database")]
+    chosen = {key: str(value) for key, value in asdict(choices).items() if value not in (None, "")}
+    return {"format": 1, "files": {path.name: sha256_file(path) for path in sources}, "choices": chosen}
+
+
+def _finished(to: Path, description: Mapping[str, Any]) -> dict[str, int] | None:
+    """The counts of the import that made ``to``; None where it is another folder, or of another import."""
+    try:
+        document: Any = json.loads((to / IMPORTED).read_text(encoding="utf-8"))
+        same = isinstance(document, dict) and document.items() >= description.items()
+        return document["counts"] if same else None
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def _warn(folder: SwatFolder, counts: Mapping[str, int]) -> None:
@@ -151,7 +180,7 @@ def _settings(folder: SwatFolder, choices: SwatChoices) -> Settings:
 
 
 def _write_matches(
-    workspace: Workspace, folder: SwatFolder, entries: ClassList, rows: Mapping[int, Sequence[Mined]]
+    workspace: Workspace, files: Mapping[str, str], entries: ClassList, rows: Mapping[int, Sequence[Mined]]
 ) -> dict[str, int]:
     """matches.parquet in class order, recorded as done from the values that the settings hold now."""
     counts = {"matches": 0, "without_url": 0}
@@ -161,10 +190,8 @@ def _write_matches(
             writer.write_table(table)
             counts["matches"] += table.num_rows
             counts["without_url"] += table["url"].null_count
-    sources = [path for kind, path in folder.files.items() if kind not in ("images", "database")]
-    files = {path.name: sha256_file(path) for path in sources}
     recorded = {"classes": len(entries), **counts}
-    details = {"imported": "swat", "files": files}
+    details = {"imported": "swat", "files": dict(files)}
     MATCH.record(workspace, task_of(workspace).inputs(digest(details)), recorded, details)
     return counts
 

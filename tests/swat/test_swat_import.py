@@ -6,6 +6,8 @@ import hashlib
 import json
 import pickle
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -409,6 +411,37 @@ def test_a_model_of_any_name(make_swat, tmp_path: Path) -> None:
     assert import_swat(swat.root, tmp_path / "w", SwatChoices(model=swat.model))["embedded"] == 7
     shutil.copy(swat.root / "shapes_my-clip_mined.pth", swat.root / "shapes_other_mined.pth")
     assert import_swat(swat.root, tmp_path / "w2", SwatChoices(model=swat.model))["embedded"] == 0
+
+
+def test_an_import_that_is_whole_is_finished_for_its_rerun(make_swat, tmp_path: Path, caplog) -> None:
+    swat = make_swat(features=False)
+    counts = import_swat(swat.root, tmp_path / "w")
+    stored = {path: path.stat().st_mtime_ns for path in sorted((tmp_path / "w").rglob("*"))}
+    with caplog.at_level("WARNING", logger="captrawl.swat"):
+        assert import_swat(swat.root, tmp_path / "w") == counts
+    assert "was imported from" in caplog.text
+    assert {path: path.stat().st_mtime_ns for path in sorted((tmp_path / "w").rglob("*"))} == stored
+    with pytest.raises(WorkspaceError, match="isn't empty"):
+        import_swat(swat.root, tmp_path / "w", SwatChoices(model=swat.model))
+    (swat.root / "shapes_metadata-random-0.0-LAION400M.meta").unlink()
+    with pytest.raises(WorkspaceError, match="isn't empty"):
+        import_swat(swat.root, tmp_path / "w")
+
+
+def test_what_a_killed_import_left_is_swept_by_the_next(make_swat, tmp_path: Path) -> None:
+    swat = make_swat(features=False)
+    target = tmp_path / "w"
+    code = (
+        "import os, signal, sys\nfrom pathlib import Path\nfrom captrawl.core.files import new_folder\n"
+        "with new_folder(Path(sys.argv[1])) as folder:\n"
+        "    (folder / 'matches.parquet').write_bytes(b'half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    command = [sys.executable, "-c", code, str(target)]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == -9
+    assert list(tmp_path.glob(".w.*.tmp"))
+    assert import_swat(swat.root, target)["images"] == 7
+    assert not list(tmp_path.glob(".w.*"))
 
 
 HOSTILE_ROWS = {
