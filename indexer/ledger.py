@@ -143,6 +143,15 @@ class Ledger:
             else:
                 database.executemany(sql.RELEASE, [(next_try, leased) for leased in ids])
 
+    def follow_clock(self) -> None:
+        """Where the clock was put back since the last note, bring the waits forward by as much."""
+        now = time.time()
+        back = float(self.meta("clock", "0")) - now
+        with self.transaction() as database:
+            if back > 1.0:
+                database.execute(sql.EARLIER, (back, now))
+            self.note(clock=repr(now))
+
     def next_due(self) -> float | None:
         """When the next queued URL may be asked, in seconds since 1970; None where none is queued."""
         due = self.database.execute(sql.NEXT_DUE, (self.generation,)).fetchone()
@@ -175,6 +184,7 @@ class Ledger:
                     content = (body.size, body.width, body.height, body.sha256, body.sha1, body.md5)
                 final = (result.status, result.final_url or None, next_try, result.consent or None)
                 database.execute(sql.SETTLE, (state, reason, *final, *content, result.id))
+            self.note(clock=repr(time.time()))
         return SettledCounts(spooled, needless, again)
 
     def _judged(

@@ -69,6 +69,7 @@ SELECT id, url, attempts FROM urls WHERE state = 'queued' AND wanted = ? AND nex
 LEASE = "UPDATE urls SET state = 'leased' WHERE id = ?"
 RELEASE_ALL = "UPDATE urls SET state = 'queued' WHERE state = 'leased'"
 RELEASE = "UPDATE urls SET state = 'queued', next_try = max(next_try, ?) WHERE id = ?"
+EARLIER = "UPDATE urls SET next_try = max(0, next_try - ?) WHERE state = 'queued' AND next_try > ?"
 NEXT_DUE = "SELECT next_try FROM urls WHERE state = 'queued' AND wanted = ? ORDER BY next_try LIMIT 1"
 QUEUED = "SELECT count(*) FROM urls WHERE state = 'queued' AND wanted = ?"
 ATTEMPTS = "SELECT attempts FROM urls WHERE id = ?"

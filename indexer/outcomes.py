@@ -23,6 +23,7 @@ class Reason(StrEnum):
     CONNECT = "connect"
     TIMEOUT = "timeout"
     CONNECTION_LOST = "connection_lost"
+    SILENT_HOST = "silent_host"  # not asked: the host answered nothing, several times in a row
     TLS = "tls"
     PROTOCOL = "protocol"
     ENCODING = "encoding"
@@ -54,6 +55,7 @@ STATES: dict[Reason, UrlState] = {
     Reason.CONNECT: UrlState.FAILED,
     Reason.TIMEOUT: UrlState.FAILED,
     Reason.CONNECTION_LOST: UrlState.FAILED,
+    Reason.SILENT_HOST: UrlState.FAILED,
     Reason.TLS: UrlState.FAILED,
     Reason.PROTOCOL: UrlState.FAILED,
     Reason.ENCODING: UrlState.FAILED,
@@ -79,7 +81,9 @@ STATES: dict[Reason, UrlState] = {
 }
 """The state a reason ends in: failed never came, refused we may not have, dropped came and is no use."""
 
-_TRANSIENT = frozenset({Reason.DNS_BUSY, Reason.CONNECT, Reason.TIMEOUT, Reason.CONNECTION_LOST})
+_TRANSIENT = frozenset(
+    {Reason.DNS_BUSY, Reason.CONNECT, Reason.TIMEOUT, Reason.CONNECTION_LOST, Reason.SILENT_HOST}
+)
 _TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 525)})
 
 

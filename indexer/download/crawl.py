@@ -18,7 +18,7 @@ from ..fetch.fetcher import Fetcher
 from ..fetch.host_queue import HostQueue
 from ..fetch.urls import host_of
 from ..ledger import Ledger
-from ..outcomes import FetchJob, FetchResult
+from ..outcomes import FetchJob, FetchResult, Reason
 from ..pack.queue import PackQueue
 from ..pack.spool import Spool
 
@@ -75,17 +75,24 @@ class Crawl:
         self._collect()
         self._lease()
         self._start(fetcher)
-        fetching = bool(self._tasks) or self.hosts.size > 0
-        self._flush(force=not fetching)
-        due = self._ledger.next_due()
-        waits = due is not None and due - time.time() <= LONGEST_PAUSE
-        packing = self._queue.pump(rest=not (fetching or waits))
+        self._flush(force=not self._tasks)
+        if not self._tasks and self._seconds_to_due() is None:
+            self._probe(fetcher)
+        due = self._seconds_to_due()
+        waits = bool(self._tasks) or self.hosts.size > 0 or due is not None
+        packing = self._queue.pump(rest=not waits)
         self._report()
-        if not (fetching or waits or packing):
+        if not (waits or packing):
             return False
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stir.wait(), self._patience(due if waits else None))
+            await asyncio.wait_for(self._stir.wait(), self._patience(due))
         return True
+
+    def _seconds_to_due(self) -> float | None:
+        """Seconds until a queued URL may be asked; None where none may be in this run."""
+        due = self._ledger.next_due()
+        seconds = LONGEST_PAUSE + 1 if due is None else due - time.time()
+        return seconds if seconds <= LONGEST_PAUSE else None
 
     def _collect(self) -> None:
         """Take in the results of the fetches that ended; raises what they raise."""
@@ -95,23 +102,28 @@ class Crawl:
 
     def _lease(self) -> None:
         """Keep enough URLs waiting, unless the spool is full."""
-        for until, items in self.hosts.drain(LONGEST_PAUSE):
-            self._ledger.release([job.id for job in items], next_try=until)
-        if self.hosts.size > _WINDOW // 2 or self._queue.bytes > _SPOOL_BYTES:
+        for seconds, jobs in self.hosts.drain(LONGEST_PAUSE):
+            self._ledger.release([job.id for job in jobs], next_try=time.time() + seconds)
+        size = self.hosts.size - self.hosts.silent_size
+        if size > _WINDOW // 2 or self._queue.bytes > _SPOOL_BYTES:
             return
-        due = self._ledger.next_due()
-        if due is not None and due <= time.time():
-            for job in self._ledger.lease(_WINDOW - self.hosts.size):
+        due = self._seconds_to_due()
+        if due is not None and due <= 0:
+            for job in self._ledger.lease(_WINDOW - size):
                 self.hosts.add(host_of(job.url), job)
 
     def _start(self, fetcher: Fetcher) -> None:
-        while len(self._tasks) < self._pace.in_flight:
-            ready = self.hosts.take()
-            if ready is None:
-                return
-            host, job = ready
-            task = asyncio.create_task(self._fetch(fetcher, host, job))
-            self._tasks.add(task)
+        while len(self._tasks) < self._pace.in_flight and (ready := self.hosts.take()):
+            self._tasks.add(asyncio.create_task(self._fetch(fetcher, *ready)))
+
+    def _probe(self, fetcher: Fetcher) -> None:
+        """When only silent hosts are left: ask each once more, and give up those that fail again."""
+        if self.hosts.size > self.hosts.silent_size:
+            return
+        self._results += [FetchResult(job.id, Reason.SILENT_HOST) for job in self.hosts.give_up()]
+        self._flush(force=True)
+        while len(self._tasks) < self._pace.in_flight and (ready := self.hosts.take_probe()):
+            self._tasks.add(asyncio.create_task(self._fetch(fetcher, *ready)))
 
     async def _fetch(self, fetcher: Fetcher, host: str, job: FetchJob) -> FetchResult:
         try:
@@ -136,8 +148,9 @@ class Crawl:
     def _patience(self, due: float | None) -> float:
         """Seconds until something may be started without anything happening."""
         moments = [_TICK, _FLUSH_SECONDS if self._results else _TICK]
-        wake = self.hosts.next_wake()
-        moments += [when - time.time() for when in (wake, due) if when is not None and when > time.time()]
+        moments += [
+            seconds for seconds in (self.hosts.next_wake(), due) if seconds is not None and seconds > 0
+        ]
         return max(0.005, min(moments))
 
     def _report(self) -> None:

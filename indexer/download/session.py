@@ -70,6 +70,7 @@ def open_session(workspace: Workspace) -> Generator[DownloadSession]:
         inputs = inputs_of(workspace, settings)
         contents = digest([inputs["urls"], sorted(blocklist.uids)])
         ledger.release()
+        ledger.follow_clock()
         enqueue_matches(ledger, workspace.matches_path, digest=contents, blocked_uids=blocklist.uids)
         shards.tidy(ledger, spool)
         apply_settings(ledger, rules, retries=settings.retries, root=workspace.root)

@@ -19,6 +19,8 @@ MEMORY = 256_000_000
 """Bytes of bodies that may be in memory at once."""
 
 _FIRST_SHARE = 65_536
+_INFLATED = frozenset({"gzip", "x-gzip", "deflate"})
+_CODINGS = _INFLATED | {"br", "zstd", "compress", "x-compress", "dcb", "dcz"}
 _ZLIB_OR_GZIP = 32 + zlib.MAX_WBITS
 
 Credit = Callable[[float], None]
@@ -87,10 +89,11 @@ class _Inflate:
 
 
 def _unpacker(encoding: str) -> _Inflate | None:
-    name = encoding.strip().lower()
-    if name in {"", "identity", "none"}:
+    """What undoes ``encoding``; a word that is no coding (base64, utf-8, aws-chunked …) means nothing."""
+    codings = [word for word in map(str.strip, encoding.lower().split(",")) if word in _CODINGS]
+    if not codings:
         return None
-    if name in {"gzip", "x-gzip", "deflate"}:
+    if len(codings) == 1 and codings[0] in _INFLATED:
         return _Inflate()
     raise FetchError(Reason.ENCODING)
 

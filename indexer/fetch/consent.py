@@ -56,6 +56,7 @@ _DIRECTIVES = _REFUSING | {
     "unavailable_after",
 }
 _AGENT = re.compile(r"\s*(\*|[A-Za-z][\w.-]*)(?:/[\w.]+)?\s*:(.*)", re.DOTALL)
+_PREVIEW = re.compile(r"max-(?:image-preview|snippet|video-preview)\s*[:=]\s*[^\s,;]*", re.IGNORECASE)
 _WORD = re.compile(r"[^\s:=\"']+")
 _RESERVED = re.compile(r"(?<![\w.-])(1|true)(?![\w.-])", re.IGNORECASE)
 _EVIDENCE_LENGTH = 500
@@ -120,7 +121,7 @@ def _refuses_robots(value: str) -> bool:
         if match and match[1].lower() not in _DIRECTIVES:
             bound = match[1].lower() in AGENTS
             rest = match[2]
-        if bound and any(word.lower() in _REFUSING for word in _WORD.findall(rest)):
+        if bound and any(word.lower() in _REFUSING for word in _WORD.findall(_PREVIEW.sub("", rest))):
             return True
     return False
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ...core.retry_after import retry_after
 from ...core.version import __version__
-from ..outcomes import Body, FetchJob, FetchResult, Reason, http_reason
+from ..outcomes import Body, FetchJob, FetchResult, Reason, http_reason, is_transient
 from ..pack.sniff import sniff
 from ..pack.spool import Spool
 from .addresses import GuardedResolver, Resolver, guarded_sockets
@@ -30,12 +29,16 @@ if TYPE_CHECKING:
     from types import SimpleNamespace
 
     import aiohttp
+    from yarl import URL
 
 MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PAUSING = frozenset({429, 503})
 _KEEP_ALIVE = 2.0
 _DNS_SECONDS = 300
+_LONGEST_LINE = 65_536
+_MOST_HEADERS = 1024
+_LONGEST_COOKIES = 16_384
 # Beside aiohttp's own errors: what its parsers and the sockets below let through on hostile input.
 _HOSTILE = (OSError, ValueError, LookupError, EOFError, AssertionError)
 
@@ -63,6 +66,23 @@ class _Visit:
     status: int | None = None
     final_url: str = ""
     consent: str = ""
+    cookies: aiohttp.CookieJar | None = None
+    """What this URL's redirects set, made when the first does, and dropped with the visit."""
+
+    def cookie_header(self, url: URL) -> str:
+        """The Cookie line for ``url``; "" for none, or more than a browser would send."""
+        if self.cookies is None:
+            return ""
+        line = "; ".join(f"{name}={one.value}" for name, one in self.cookies.filter_cookies(url).items())
+        return line if len(line) <= _LONGEST_COOKIES else ""
+
+    def keep_cookies(self, response: aiohttp.ClientResponse) -> None:
+        """Note what a redirect sets."""
+        import aiohttp
+
+        if response.cookies:
+            self.cookies = self.cookies or aiohttp.CookieJar(unsafe=True)  # a host may be an address
+            self.cookies.update_cookies(response.cookies, response.url)
 
     def credit(self, seconds: float) -> None:
         """Move the deadline by time that the server isn't to blame for."""
@@ -101,6 +121,9 @@ def open_client(
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None),  # ours holds for the whole chain of redirects
         trust_env=False,  # a proxy would dial for us, unguarded
+        max_line_size=_LONGEST_LINE,
+        max_field_size=_LONGEST_LINE,
+        max_headers=_MOST_HEADERS,
         auto_decompress=False,  # unpacked under the size cap instead
         headers={"User-Agent": rules.agent, "Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"},
     )
@@ -170,21 +193,25 @@ class Fetcher:
             reason = reason_of(error)
         finally:
             if visit.host is not None:
+                self._hosts.note(visit.host, answered=not (reason and is_transient(reason)))
                 self._hosts.leave(visit.host)
         return FetchResult(job.id, reason, visit.status, visit.final_url, wait, visit.consent, body)
 
     async def _visit(self, visit: _Visit) -> tuple[Body, str]:
+        from yarl import URL
+
         link = parse_link(visit.job.url)
         if visit.job.url in self._rules.blocklist.urls:
             raise FetchError(Reason.BLOCKED_URL)
-        seen: set[str] = set()
+        seen: set[tuple[str, str]] = set()
         while True:
             blocked = self._rules.blocklist.blocks_link(link.url, link.host)
             if blocked:
                 raise FetchError(blocked)
-            if link.url in seen or len(seen) > MAX_REDIRECTS:
+            step = (link.url, visit.cookie_header(URL(link.url, encoded=True)))
+            if step in seen or len(seen) > MAX_REDIRECTS:
                 raise FetchError(Reason.REDIRECTS)
-            seen.add(link.url)
+            seen.add(step)
             outcome = await self._hop(visit, link)
             if not isinstance(outcome, Link):
                 return outcome
@@ -197,6 +224,8 @@ class Fetcher:
         if visit.host is not None:
             self._hosts.leave(visit.host)
         visit.host = None
+        if self._hosts.is_silent(host):
+            raise FetchError(Reason.SILENT_HOST)
         pause = self._hosts.pause_left(host)
         if pause > 0:
             raise FetchError(Reason.TIMEOUT, wait=pause)
@@ -213,6 +242,9 @@ class Fetcher:
 
         url, last = URL(link.url, encoded=True), not self._hosts.wanted(link.host)
         headers = {"Connection": "close"} if last else {}
+        cookies = visit.cookie_header(url)
+        if cookies:
+            headers["Cookie"] = cookies
         async with self._session.get(
             url,
             allow_redirects=False,
@@ -226,6 +258,7 @@ class Fetcher:
             try:
                 self._judge(visit, link, response)
                 if response.status in _REDIRECTS:
+                    visit.keep_cookies(response)
                     return parse_link(response.headers["Location"], base=link.url)
                 share = MemoryShare(self._budget)
                 try:
@@ -245,7 +278,7 @@ class Fetcher:
         if status != 200 and not moved:
             wait = (retry_after(headers) or 0.0) if status in _PAUSING else 0.0
             if wait:
-                self._hosts.pause(link.host, time.time() + wait)
+                self._hosts.pause(link.host, wait)
             raise FetchError(http_reason(status), wait=wait)
         verdict = judge(headers.items())
         visit.consent = verdict.evidence or "silent"

@@ -1,6 +1,8 @@
-"""Who may be asked now: two requests a host, pauses that hosts ask for, and the asking order.
+"""Which host may be asked now: two requests a host, pauses that hosts ask for, hosts that don't answer.
 
-Everything runs in one event loop. Items come out in the order they went in, as far as their hosts are free.
+A host that gave SILENT_AFTER transient failures in a row is silent: what waits for it stays until the caller
+asks for a probe, and an answer ends the silence. Everything runs in one event loop. Items come out in the
+order they went in, as far as their hosts are free.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from collections import deque
 from ..outcomes import FetchJob
 
 PER_HOST = 2
+SILENT_AFTER = 5
 
 
 class HostQueue:
@@ -26,7 +29,9 @@ class HostQueue:
         self._paused: dict[str, float] = {}
         self._ready: list[tuple[int, str]] = []  # heap: the place of a host's first item, host
         self._in_heap: set[str] = set()
-        self._sleeping: list[tuple[float, str]] = []  # heap: until when, host
+        self._sleeping: list[tuple[float, str]] = []  # heap: until when (monotonic), host
+        self._failures: dict[str, int] = {}  # in a row
+        self._probed: set[str] = set()
         self._added = 0
         self.size = 0
         """How many items wait."""
@@ -40,7 +45,7 @@ class HostQueue:
 
     def take(self) -> tuple[str, FetchJob] | None:
         """The first waiting item whose host has a free slot, which it now holds; None where there is none."""
-        now = time.time()
+        now = time.monotonic()
         while self._sleeping and self._sleeping[0][0] <= now:
             _, host = heapq.heappop(self._sleeping)
             self._list(host)
@@ -49,14 +54,42 @@ class HostQueue:
             self._in_heap.discard(host)
             if host not in self._waiting or not self._free(host) or self.pause_left(host) > 0:
                 continue  # listed again when a slot comes free or the pause ends
-            _, job = self._waiting[host].popleft()
-            if not self._waiting[host]:
-                del self._waiting[host]
-            self.size -= 1
-            self._active[host] = self._active.get(host, 0) + 1
-            self._list(host)
-            return host, job
+            if not self.is_silent(host):  # else listed again when it answers
+                return host, self._first(host)
         return None
+
+    def take_probe(self) -> tuple[str, FetchJob] | None:
+        """The first item of a silent host that has no probe yet; its slot is held."""
+        hosts = (host for host in self._waiting if self.is_silent(host) and host not in self._probed)
+        host = next((host for host in hosts if self._free(host)), None)
+        if host is None:
+            return None
+        self._probed.add(host)
+        return host, self._first(host)
+
+    def give_up(self) -> list[FetchJob]:
+        """Take out what waits for silent hosts whose probe failed; the next probe may be made."""
+        ended = [host for host in self._probed if host not in self._active]
+        self._probed.difference_update(ended)
+        return [job for host in ended if host in self._waiting for job in self._drained(host)]
+
+    def is_silent(self, host: str) -> bool:
+        """Whether ``host`` failed so often in a row that it isn't asked."""
+        return self._failures.get(host, 0) >= SILENT_AFTER
+
+    @property
+    def silent_size(self) -> int:
+        """How many items wait for silent hosts."""
+        hosts = (host for host in self._failures if host in self._waiting and self.is_silent(host))
+        return sum(len(self._waiting[host]) for host in hosts)
+
+    def note(self, host: str, *, answered: bool) -> None:
+        """Count a request's end: a transient failure, or an answer of whatever kind."""
+        if not answered:
+            self._failures[host] = self._failures.get(host, 0) + 1
+        elif self._failures.pop(host, 0):
+            self._probed.discard(host)
+            self._list(host)
 
     async def enter(self, host: str) -> None:
         """Wait for a slot of ``host`` and hold it, for a redirect's next hop; pauses aren't waited for."""
@@ -90,33 +123,48 @@ class HostQueue:
         """Whether more waits for ``host``: its connection is worth keeping."""
         return host in self._waiting or host in self._hops
 
-    def pause(self, host: str, until: float) -> None:
-        """Start nothing more at ``host`` before ``until`` (seconds since 1970)."""
+    def pause(self, host: str, seconds: float) -> None:
+        """Start nothing more at ``host`` for so many seconds."""
+        until = time.monotonic() + seconds
         if until > self._paused.get(host, 0.0):
             self._paused[host] = until
             heapq.heappush(self._sleeping, (until, host))
 
     def pause_left(self, host: str) -> float:
         """Seconds for which ``host`` still wants to be left alone."""
-        seconds = self._paused.get(host, 0.0) - time.time()
+        seconds = self._paused.get(host, 0.0) - time.monotonic()
         if seconds <= 0:
             self._paused.pop(host, None)
             return 0.0
         return seconds
 
     def drain(self, longer_than: float) -> list[tuple[float, list[FetchJob]]]:
-        """Take out what waits for hosts that pause longer than so many seconds: (until when, items)."""
-        items_by_time: list[tuple[float, list[FetchJob]]] = []
-        for host, until in self._paused.items():
-            if until - time.time() > longer_than and host in self._waiting:
-                items = [job for _, job in self._waiting.pop(host)]
-                self.size -= len(items)
-                items_by_time.append((until, items))
-        return items_by_time
+        """Take out what waits for hosts that pause longer than so many seconds: (seconds left, items)."""
+        pauses = [(host, until - time.monotonic()) for host, until in self._paused.items()]
+        return [
+            (seconds, self._drained(host))
+            for host, seconds in pauses
+            if seconds > longer_than and host in self._waiting
+        ]
 
     def next_wake(self) -> float | None:
-        """When the first pause ends, in seconds since 1970; None where nobody pauses."""
-        return self._sleeping[0][0] if self._sleeping else None
+        """Seconds until the first pause ends; None where nobody pauses."""
+        return self._sleeping[0][0] - time.monotonic() if self._sleeping else None
+
+    def _first(self, host: str) -> FetchJob:
+        """Take out the first item of ``host``, and a slot for it."""
+        _, job = self._waiting[host].popleft()
+        if not self._waiting[host]:
+            del self._waiting[host]
+        self.size -= 1
+        self._active[host] = self._active.get(host, 0) + 1
+        self._list(host)
+        return job
+
+    def _drained(self, host: str) -> list[FetchJob]:
+        jobs = [job for _, job in self._waiting.pop(host)]
+        self.size -= len(jobs)
+        return jobs
 
     def _free(self, host: str) -> bool:
         return self._active.get(host, 0) < self._per_host

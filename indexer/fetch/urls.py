@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlsplit
 
 from ..outcomes import Reason
 from .addresses import port_allowed
@@ -12,6 +12,7 @@ from .addresses import port_allowed
 _PORTS = {"http": 80, "https": 443}
 _BLANKS = "".join(map(chr, range(0x21)))
 _BREAKS = re.compile(r"[\t\r\n]")
+_QUOTED_DOT = re.compile("%2e", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _SAFE = "!$%&'()*+,-./:;=@[]_~|^\\"
 
@@ -37,13 +38,10 @@ def parse_link(url: str, *, base: str = "") -> Link:
     """The link that ``url`` means, seen from ``base`` where relative; LinkError where it can't be asked.
 
     Blanks, quotes and non-ASCII characters are quoted in UTF-8, what is quoted already stays, line breaks go,
-    and the fragment goes: what a browser does (WHATWG).
+    dot segments are resolved, a backslash is a slash, and the fragment goes: what a browser does (WHATWG).
     """
     text = _BREAKS.sub("", url.strip(_BLANKS))
-    try:
-        text = urljoin(base, text) if base else text
-    except ValueError as error:
-        raise LinkError(Reason.BAD_URL, url) from error
+    text = _joined(base, text) if base else text
     scheme = _SCHEME.match(text)
     if scheme is None:
         raise LinkError(Reason.BAD_URL, url)
@@ -80,10 +78,45 @@ def _split(text: str) -> Link:
     if port != _PORTS[scheme]:
         netloc = f"{netloc}:{port}"
     path, mark, query = rest[len(authority) :].partition("?")
-    target = quote(path.replace("\\", "/") or "/", safe=_SAFE, errors="surrogateescape")
+    target = quote(_without_dots(path.replace("\\", "/")), safe=_SAFE, errors="surrogateescape")
     if mark:
         target += "?" + quote(query, safe=_SAFE + "?{}`", errors="surrogateescape")
     return Link(f"{scheme}://{netloc}{target}", host.rstrip("."), port)
+
+
+def _joined(base: str, text: str) -> str:
+    """``text`` as a reference from ``base``, which is a Link's URL."""
+    end = min((place for mark in "?#" if (place := text.find(mark)) >= 0), default=len(text))
+    text = text[:end].replace("\\", "/") + text[end:]
+    if _SCHEME.match(text):
+        return text
+    scheme, _, rest = base.partition("://")
+    if text.startswith("//"):
+        return f"{scheme}:{text}"
+    path, _, _ = rest.partition("?")
+    if text.startswith("/"):
+        return f"{scheme}://{path.partition('/')[0]}{text}"
+    if text.startswith("?"):
+        return f"{scheme}://{path}{text}"
+    if not text.partition("#")[0]:
+        return base
+    return f"{scheme}://{path.rpartition('/')[0]}/{text}"
+
+
+def _without_dots(path: str) -> str:
+    """``path`` with its ``.`` and ``..`` resolved, quoted ones too; empty segments stay."""
+    segments: list[str] = []
+    parts = path.split("/")[1:]
+    for place, part in enumerate(parts):
+        plain = _QUOTED_DOT.sub(".", part)
+        if plain not in {".", ".."}:
+            segments.append(part)
+            continue
+        if plain == "..":
+            del segments[-1:]
+        if place == len(parts) - 1:
+            segments.append("")
+    return "/" + "/".join(segments)
 
 
 def _ascii_host(host: str) -> str:

@@ -51,12 +51,12 @@ class Web:
         return sum(hit.target == path for hit in self.hits)
 
     def handle(self, path: str, *handlers: Handler) -> str:
-        """FetchResult the first requests of ``path`` by the handlers in turn, later ones by the last."""
+        """Answer the first requests of ``path`` by the handlers in turn, later ones by the last."""
         self.handlers[path] = list(handlers)
         return self.url(path)
 
     def give(self, path: str, body: bytes = b"", status: int = 200, **headers: str) -> str:
-        """FetchResult ``path`` with a whole response; header names with _ for -."""
+        """Answer ``path`` with a whole response; header names with _ for -."""
         return self.handle(path, whole(body, status, **headers))
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -168,7 +168,7 @@ def test_statuses_that_stay(status: int) -> None:
 
 def test_reasons_that_may_pass() -> None:
     assert {reason for reason in Reason if is_transient(reason)} == {
-        Reason.DNS_BUSY, Reason.CONNECT, Reason.TIMEOUT, Reason.CONNECTION_LOST,
+        Reason.DNS_BUSY, Reason.CONNECT, Reason.TIMEOUT, Reason.CONNECTION_LOST, Reason.SILENT_HOST,
     }  # fmt: skip
 
 
@@ -191,19 +191,63 @@ def test_hosts_take_turns() -> None:
 def test_a_pause_holds_and_ends() -> None:
     hosts = HostQueue()
     hosts.add("a", FetchJob(1, "", 0))
-    hosts.pause("a", time.time() + 0.1)
+    hosts.pause("a", 0.1)
     hosts.add("a", FetchJob(2, "", 0))
     assert hosts.take() is None
     assert 0 < hosts.pause_left("a") <= 0.1
     time.sleep(0.12)
     assert [(hosts.take() or ("", FetchJob(0, "", 0)))[1].id for _ in range(2)] == [1, 2]
     hosts.add("a", FetchJob(3, "", 0))
-    hosts.pause("a", time.time() + 1000)
+    hosts.pause("a", 1000)
     assert hosts.drain(2000) == []
-    ((until, items),) = hosts.drain(500)
+    ((seconds, items),) = hosts.drain(500)
     assert [asked.id for asked in items] == [3]
-    assert until > time.time() + 900
+    assert 900 < seconds <= 1000
     assert hosts.size == 0
+
+
+def test_a_silent_host_waits_for_a_probe() -> None:
+    hosts = HostQueue()
+    for number in range(9):
+        hosts.add("a", FetchJob(number, "", 0))
+    for _ in range(4):
+        assert hosts.take() is not None
+        hosts.note("a", answered=False)
+        hosts.leave("a")
+    assert hosts.take() is not None
+    hosts.note("a", answered=False)
+    hosts.leave("a")
+    assert (hosts.take(), hosts.size, hosts.silent_size, hosts.give_up()) == (None, 4, 4, [])
+    host, job = hosts.take_probe() or ("", None)
+    assert (host, job and job.id, hosts.take_probe(), hosts.give_up()) == ("a", 5, None, [])
+    hosts.note("a", answered=True)
+    hosts.leave("a")
+    assert (hosts.take() or ("", FetchJob(0, "", 0)))[1].id == 6
+    for _ in range(5):
+        hosts.note("a", answered=False)
+    hosts.leave("a")
+    assert hosts.take_probe() is not None
+    hosts.note("a", answered=False)
+    hosts.leave("a")
+    assert [job.id for job in hosts.give_up()] == [8]
+    assert (hosts.size, hosts.silent_size) == (0, 0)
+
+
+def test_waits_follow_a_clock_that_is_put_back(ledger: Ledger, monkeypatch) -> None:
+    day = 86_400.0
+    now = time.time()
+    with monkeypatch.context() as clock:
+        clock.setattr(time, "time", lambda: now + day)
+        (job,) = ledger.lease(1)
+        ledger.settle([FetchResult(job.id, "timeout")], retries=1, retry_after=60)
+        (other,) = ledger.lease(1)
+        ledger.settle([FetchResult(other.id, "timeout", wait=2 * day)], retries=1, retry_after=60)
+    ledger.follow_clock()
+    waits = {url: row[0] - now for url, row in rows(ledger, "next_try").items()}
+    assert waits["b"] == pytest.approx(60, abs=5)
+    assert waits["c"] == pytest.approx(2 * day, abs=5)
+    ledger.follow_clock()
+    assert rows(ledger, "next_try")["b"][0] - now == pytest.approx(60, abs=5)
 
 
 def test_redirects_come_before_new_urls() -> None:

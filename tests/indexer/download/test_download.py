@@ -144,6 +144,40 @@ def test_a_host_that_wants_hours_is_left_for_a_later_run(web, make_workspace, to
     assert len(web.hits) <= 2
 
 
+def test_a_silent_host_holds_nobody_up(web, make_workspace, tools) -> None:
+    """40 URLs of a host that never answers, beside ten of one that does."""
+    names = tools.Names(dead_example=["127.0.0.1"], live_example=["127.0.0.1"])
+
+    async def silence(*_: object) -> None:
+        await asyncio.sleep(30)
+
+    urls = []
+    for n in range(40):
+        web.handle(f"/dead/{n}", silence)
+        urls.append(web.url(f"/dead/{n}", "dead.example"))
+    for n in range(10):
+        web.give(f"/{n}", tools.jpeg(n))
+        urls.append(web.url(f"/{n}", "live.example"))
+    started = time.monotonic()
+    workspace = make_workspace(urls, deadline=0.5, retries=1, retry_after=0.2)
+    counts = download(workspace, resolver=names)
+    asked = [hit for hit in web.hits if hit.target.startswith("/dead")]
+    assert counts["packed"] == 10
+    assert counts["failed:silent_host"] + counts["failed:timeout"] == counts["failed"] == 40
+    assert 6 <= len(asked) <= 9  # five, those under way, and a probe for each pass
+    assert time.monotonic() - started < 12
+
+
+def test_a_host_that_wakes_up_is_asked_for_all(web, make_workspace, tools) -> None:
+    broken = 6
+    urls = []
+    for n in range(20):
+        fine = tools.whole(tools.jpeg(n))
+        handlers = (tools.whole(b"", 503), fine) if n < broken else (fine,)
+        urls.append(web.handle(f"/{n}", *handlers))
+    assert download(make_workspace(urls, retries=1, retry_after=0.1)) == {"packed": 20}
+
+
 def test_two_connections_a_host(web, make_workspace, tools) -> None:
     names = tools.Names(a_example=["127.0.0.1"])
     web.delay = 0.02

@@ -26,7 +26,11 @@ ROBOTS = {
     "nofollow": False,
     "noarchive, nosnippet": False,
     "max-snippet: 20, max-image-preview: large": False,
-    "max-image-preview:none": True,  # read the strict way
+    "max-image-preview:none": False,  # of a search result's preview, not of the image
+    "max-image-preview: none, noai": True,
+    "max-snippet=none; max-video-preview : none": False,
+    "googlebot: max-image-preview:none": False,
+    "noai max-image-preview:none": True,
     "unavailable_after: 25 Jun 2010 15:00:00 PST": False,
     "unavailable_after: 25 Jun 2010 15:00:00 PST, noai": True,
     "unavailable_after: Wed, 25 Jun 2010 15:00:00 PST, noai": True,

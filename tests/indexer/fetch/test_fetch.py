@@ -274,6 +274,68 @@ def test_redirects_that_lead_nowhere(web, ask, tools, location, reason) -> None:
     assert (answer.reason, answer.status) == (reason, 302)
 
 
+@pytest.mark.parametrize("word", ["utf-8", "base64", "binary", "aws-chunked", "none", "jpeg, UTF-8", "*"])
+def test_a_content_encoding_that_names_no_coding_is_none(web, ask, tools, word) -> None:
+    (answer,) = ask(web.give("/a", tools.jpeg(1), Content_Encoding=word))
+    assert (answer.reason, answer.body and answer.body.size) == ("", len(tools.jpeg(1)))
+
+
+def test_codings_are_undone_or_refused(web, ask, tools) -> None:
+    packed = gzip.compress(tools.jpeg(1))
+    answers = ask(
+        web.give("/a", packed, Content_Encoding="aws-chunked, gzip"),
+        *(web.give(f"/{word[:4]}", packed, Content_Encoding=word) for word in ("br", "zstd", "gzip, br")),
+    )
+    assert [answer.reason for answer in answers] == ["", "encoding", "encoding", "encoding"]
+
+
+def test_long_and_many_headers_within_bounds(web, ask, tools) -> None:
+    many = {f"X_{n}": "1" for n in range(500)}
+    answers = ask(
+        web.give("/a", tools.jpeg(1), Content_Security_Policy="x" * 60_000),
+        web.give("/b", tools.jpeg(2), **many),
+        web.give("/c", status=302, Location="/a?" + "y" * 20_000),
+        web.give("/d", tools.jpeg(3), X_Long="x" * 70_000),
+    )
+    assert [answer.reason for answer in answers] == ["", "", "http_404", "protocol"]
+
+
+def cookie_wall(tools, body: bytes, name: str = "seen") -> object:
+    """Redirects to itself with a cookie, and gives ``body`` to who brings it."""
+
+    async def answer(writer, headers) -> None:
+        if f"{name}=yes" in headers.get("cookie", ""):
+            await tools.whole(body)(writer, headers)
+        else:
+            await tools.whole(b"", 302, Location="", Set_Cookie=f"{name}=yes; Path=/")(writer, headers)
+
+    return answer
+
+
+def test_a_cookie_wall_is_passed_within_one_url(web, ask, tools) -> None:
+    urls = [web.handle(f"/{n}", cookie_wall(tools, tools.jpeg(n))) for n in range(2)]
+    assert [answer.reason for answer in ask(urls[0])] == [""]
+    assert [web.hits[0].headers.get("cookie"), web.hits[1].headers.get("cookie")] == [None, "seen=yes"]
+    assert [answer.reason for answer in ask(*urls)] == ["", ""]
+    assert sum("cookie" in hit.headers for hit in web.hits) == 3  # nothing is kept from one URL to the next
+
+
+def test_cookies_end_with_five_redirects_and_stay_with_their_host(web, ask, tools) -> None:
+    async def another(writer, headers) -> None:  # a new value each time: never the same request
+        value = str(len(web.hits))
+        await tools.whole(b"", 302, Location="/loop", Set_Cookie=f"n={value}")(writer, headers)
+
+    names = tools.Names(a_example=["127.0.0.1"], b_example=["127.0.0.1"])
+    web.handle("/loop", another)
+    (answer,) = ask(web.url("/loop"))
+    assert (answer.reason, web.count("/loop")) == ("redirects", 6)
+    web.give("/away", status=302, Location=web.url("/x", "b.example"), Set_Cookie="secret=1")
+    web.give("/x", tools.jpeg(1))
+    (answer,) = ask(web.url("/away", "a.example"), resolver=names)
+    assert answer.reason == ""
+    assert "cookie" not in web.hits[-1].headers
+
+
 def test_a_redirect_without_a_place(web, ask) -> None:
     (answer,) = ask(web.give("/a", status=302))
     assert answer.reason == "http_302"

@@ -23,6 +23,13 @@ ASKED = {
     "http:/\\h.com\\x": ("http://h.com/x", "h.com", 80),
     "http://h.com\\@evil.com/": ("http://h.com/@evil.com/", "h.com", 80),
     "http://[::1]:8080/x": ("http://[::1]:8080/x", "::1", 8080),
+    "http://h.com/../b.jpg": ("http://h.com/b.jpg", "h.com", 80),
+    "http://h.com/a/../b.jpg": ("http://h.com/b.jpg", "h.com", 80),
+    "http://h.com/x/./../d.jpg": ("http://h.com/d.jpg", "h.com", 80),
+    "http://h.com/a/%2e%2E/b/.": ("http://h.com/b/", "h.com", 80),
+    "http://h.com/a//../b/..": ("http://h.com/a/", "h.com", 80),
+    "http://h.com/a..b/...": ("http://h.com/a..b/...", "h.com", 80),
+    "http://h.com/a\\..\\b?c\\..": ("http://h.com/b?c\\..", "h.com", 80),
     "http://h.com?x=/y": ("http://h.com/?x=/y", "h.com", 80),
 }
 REFUSED = {
@@ -69,6 +76,13 @@ def test_not_asked(url: str, reason: Reason) -> None:
         ("http://other.com/x", "http://other.com/x"),
         ("?q=é", "https://h.com/a/c?q=%C3%A9"),
         ("../../..", "https://h.com/"),
+        ("\\t\\c.jpg", "https://h.com/t/c.jpg"),
+        ("..\\t\\c.jpg?x=\\", "https://h.com/t/c.jpg?x=\\"),
+        ("\\\\other.com\\x", "https://other.com/x"),
+        ("//other.com//x", "https://other.com//x"),
+        ("", "https://h.com/a/c"),
+        ("#top", "https://h.com/a/c"),
+        ("d?e/../f", "https://h.com/a/d?e/../f"),
     ],
 )
 def test_redirects(location: str, asked: str) -> None:
