@@ -19,9 +19,9 @@ from ...core.errors import ModelError, WorkspaceError
 from ...core.files import atomic, digest
 from ...core.records import Progress, silent
 from ...search.vectors.exact import has_gpu, import_faiss
-from ...search.vectors.models import model_of
+from ...search.vectors.models import INFO, model_of
 from ...search.vectors.neighbours import METRIC, WHERE, VectorsInfo
-from ...search.vectors.store import INFO, Embeddings, Matrix
+from ...search.vectors.store import Embeddings, Matrix
 from ...workspace.stages import Stage, StageFacts
 from ...workspace.workspace import StageStatus, State, Workspace
 from .recall import inverted_lists, sample_queries, tune

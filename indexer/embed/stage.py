@@ -20,9 +20,8 @@ from ...core.files import digest
 from ...core.records import Progress, silent
 from ...core.version import __version__
 from ...search.vectors.loading import load_encoder
-from ...search.vectors.models import ModelId, fingerprint, model_of
+from ...search.vectors.models import INFO, ModelId, fingerprint, model_of, others_of
 from ...search.vectors.store import (
-    INFO,
     RAW,
     Embeddings,
     EmbeddingsInfo,
@@ -66,7 +65,8 @@ class EmbeddingTarget:
             return ""
         info = EmbeddingsInfo.load(folder)
         model = ModelId(info.name, info.pretrained)
-        if model != self.model:
+        same_weights = bool(self.weights) and info.weights == self.weights
+        if model != self.model and not same_weights:
             return f"{folder} holds vectors of {model}, the settings ask for {self.model}"
         if info.precision != self.precision:
             return f"{folder} holds {info.precision} vectors, the settings ask for {self.precision}"
@@ -132,7 +132,7 @@ def embed_status(workspace: Workspace) -> StageStatus:
     if not workspace.matches_path.is_file() or not workspace.images_path.is_file():
         return EMBED.missing("needs match and download")
     if not (folder / INFO).is_file():
-        return EMBED.missing()
+        return EMBED.missing(_other_weights(workspace, model))
     weights = ""
     with contextlib.suppress(ModelError):  # a model that is gone can't have changed
         weights = fingerprint(model)
@@ -155,6 +155,17 @@ def embed_status(workspace: Workspace) -> StageStatus:
             EMBED.name, state, {**counts, "missing": missing}, f"{missing:,} rows aren't embedded"
         )
     return StageStatus(EMBED.name, State.DONE, counts)
+
+
+def _other_weights(workspace: Workspace, model: ModelId) -> str:
+    """What vectors of other local models are there, where a local one has none."""
+    others = others_of(workspace) if model.is_local else []
+    if not others:
+        return ""
+    with contextlib.suppress(ModelError):
+        was = ", ".join(f"{one.model} (weights {one.weights[:12]}…)" for one in others)
+        return f"there are vectors of {was}; {model} has weights {fingerprint(model)[:12]}…"
+    return ""
 
 
 def _run(workspace: Workspace, progress: Progress) -> dict[str, int]:

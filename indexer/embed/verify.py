@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 
 from ...core.errors import ModelError
 from ...search.vectors.encoder import Encoder
-from ...search.vectors.store import INFO, Embeddings
+from ...search.vectors.models import INFO
+from ...search.vectors.store import Embeddings
 from ...workspace.workspace import Workspace
 from .caption_text import CAPTION_TEXTS
 

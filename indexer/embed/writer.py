@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from ...core.arrow import pc
 from ...core.records import Progress
 from ...search.vectors.encoder import Encoder
+from ...search.vectors.models import INFO
 from ...search.vectors.store import (
-    INFO,
     Embeddings,
     EmbeddingsInfo,
     Matrix,

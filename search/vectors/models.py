@@ -6,10 +6,11 @@ Nothing here imports torch: `captrawl status` asks these questions too.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...core.errors import ModelError
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 LOCAL = "local-dir:"
 HUB = "hf-hub:"
 CONFIG = "open_clip_config.json"
+INFO = "model.json"
+"""What a folder of embeddings/ says of its model."""
 
 _CHECKPOINTS = (  # open_clip's own order of preference inside a local-dir
     "open_clip_model.safetensors",
@@ -43,6 +46,13 @@ class ModelId:
 
     name: str
     pretrained: str = ""
+    folder: str = field(default="", compare=False)
+    """The slug under which vectors of the same weights are stored, where that is another one."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether its weights are files that the user named."""
+        return self.name.startswith(LOCAL) or "/" in self.pretrained
 
     @property
     def slug(self) -> str:
@@ -52,6 +62,8 @@ class ModelId:
         name, since a path can't be shortened without one. The slug names the model, not its weights: what
         those were stands in the folder's model.json (:func:`fingerprint`).
         """
+        if self.folder:
+            return self.folder
         if _PLAIN_NAME.fullmatch(self.name) and _PLAIN_TAG.fullmatch(self.pretrained):
             return f"{self.name}.{self.pretrained}" if self.pretrained else self.name
         readable = Path(self.name.removeprefix(LOCAL)).name if self.name.startswith(LOCAL) else self.name
@@ -99,9 +111,51 @@ def resolve(name: str, pretrained: str = "", *, root: Path | None = None) -> Mod
 
 
 def model_of(workspace: Workspace) -> ModelId:
-    """The model that a workspace's settings name."""
+    """The model that a workspace's settings name.
+
+    A local model that was moved, linked or copied is the same where its weights are: vectors that were made
+    under its old path stay its own.
+    """
     settings = workspace.settings().model
-    return resolve(settings.name, settings.pretrained, root=workspace.root)
+    model = resolve(settings.name, settings.pretrained, root=workspace.root)
+    if not model.is_local or (workspace.embeddings_folder(model.slug) / INFO).is_file():
+        return model
+    moved = next(
+        (one for one in others_of(workspace) if one.weights and one.weights == _weights(model)), None
+    )
+    return replace(model, folder=moved.folder) if moved else model
+
+
+@dataclass(frozen=True, slots=True)
+class StoredModel:
+    """Whose vectors a folder of embeddings/ contains: the model as it was named then, and its weights."""
+
+    folder: str
+    model: ModelId
+    weights: str
+
+
+def others_of(workspace: Workspace) -> list[StoredModel]:
+    """The local models that the workspace has vectors of, by folder."""
+    others: list[StoredModel] = []
+    for path in sorted(workspace.embeddings_folder("x").parent.glob(f"[!.]*/{INFO}")):
+        try:
+            values: Any = json.loads(path.read_text(encoding="utf-8"))
+            model = ModelId(values["name"], values["pretrained"])
+            stored = StoredModel(path.parent.name, model, values["weights"])
+        except (OSError, ValueError, KeyError, TypeError):  # whoever opens it tells
+            continue
+        if model.is_local:
+            others.append(stored)
+    return others
+
+
+def _weights(model: ModelId) -> str:
+    """The fingerprint of a local model, "" where it isn't there."""
+    try:
+        return fingerprint(model)
+    except ModelError:
+        return ""
 
 
 def fingerprint(model: ModelId) -> str:

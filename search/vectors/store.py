@@ -28,11 +28,11 @@ from numpy.typing import NDArray
 from ...core.errors import ModelError, WorkspaceError
 from ...core.files import atomic, write_json
 from ...core.records import EMBEDDED_SCHEMA, Vectors
+from .models import INFO
 
 FORMAT = 1
 RAW = "raw"
 """Captions as they are."""
-INFO = "model.json"
 SHARDS = 100
 _FIRST_SHARD = 256
 _LARGEST_SHARD = 1 << 20

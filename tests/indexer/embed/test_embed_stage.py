@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from captrawl.search.vectors.encoder import Encoder
 from captrawl.search.vectors.loading import load_encoder
 from captrawl.search.vectors.models import model_of
 from captrawl.search.vectors.store import Embeddings
+from captrawl.workspace.settings import save_settings
 from captrawl.workspace.workspace import State, Workspace
 from PIL import Image
 from typer.testing import CliRunner
@@ -388,3 +390,29 @@ class TestDamage:
     def test_none(self, tmp_path):
         with pytest.raises(WorkspaceError, match="captrawl embed"):
             Embeddings.open(tmp_path)
+
+
+class TestAModelThatMoved:
+    """A folder of weights is the same model wherever it lies; hours of embedding aren't done again."""
+
+    def test_its_vectors_stay_its_own(self, make_workspace, tiny_model, tmp_path):
+        folder = shutil.copytree(tiny_model, tmp_path / "small")
+        workspace = make_workspace(ROWS, model=folder)
+        counts = embed(workspace)
+        moved = folder.rename(tmp_path / "big")
+        folder.symlink_to(moved)
+        assert embed_status(workspace).state is State.DONE
+        assert embed(workspace) == counts
+        assert len(list(workspace.embeddings_folder("x").parent.glob("*/model.json"))) == 1
+
+    def test_other_weights_are_named_with_both(self, make_workspace, make_model, tiny_model, tmp_path):
+        workspace = make_workspace(ROWS, model=shutil.copytree(tiny_model, tmp_path / "small"))
+        embed(workspace)
+        other = make_model(seed=7)
+        settings = workspace.settings()
+        model = settings.model.model_copy(update={"name": f"local-dir:{other}"})
+        save_settings(settings.model_copy(update={"model": model}), workspace.settings_path)
+        status = embed_status(workspace)
+        assert status.state is State.MISSING
+        assert str(tmp_path / "small") in status.reason
+        assert str(other) in status.reason
