@@ -5,7 +5,11 @@ In reading order:
 files         files, folders and globs to corpus files with their identities; their rows, streamed
 presets       which column of which corpus is what, and how a file's corpus is recognised
 readers       Parquet and SWAT's SQLite database as batches of source columns
-tsv           tab-separated texts as batches of source columns
+texts         TSV, CSV and JSON lines as batches of source columns: what their first lines say
+delimited     fields in quotes
+json_lines    an object a line
+lines         the lines of a text, plain or gzipped
 columns       source columns of whatever type to the canonical ones
+safety        what the words and numbers of a safety column mean
 fingerprints  what tells one version of a file from another
 """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,10 @@ import pyarrow as pa
 
 from ...core.arrow import pc
 from ...core.errors import CorpusError
-from ...core.records import ROW_SCHEMA
+from ...core.records import ROW_SCHEMA, CorpusFile
 from ...core.row_ids import priorities, uids
+from .readers import SourceBatch
+from .safety import boolean_tags, number_tags, word_tags
 
 logger = logging.getLogger(__name__)
 
@@ -23,17 +25,19 @@ _BAD_TEXT_SHARE = 0.01
 """Above this share of a batch's rows that aren't UTF-8 the file isn't in UTF-8; below, they are accidents."""
 
 
-def canonical(
-    path: Path, file: str, first_row: int, columns: Mapping[str, pa.Array[Any]], *, rows: int
-) -> pa.RecordBatch:
-    """The rows of one batch in ROW_SCHEMA; ``columns`` holds the source columns by canonical name.
+def canonical(file: CorpusFile, batch: SourceBatch, unknown_tags: Counter[str]) -> pa.RecordBatch:
+    """The rows of one batch in ROW_SCHEMA.
 
     Absent columns are NULL. Sizes that aren't positive numbers, a similarity outside [-1, 1], a punsafe
     outside [0, 1], an empty tag and an unknown licence ("?") are NULL; float32 values are rounded to 7
-    decimals, so that 0.7 reads as 0.7. CorpusError names a column of an impossible type.
+    decimals, so that 0.7 reads as 0.7. What a safety column says is made LAION's tags (safety), and what
+    isn't known of it is counted in ``unknown_tags``. CorpusError names a column of an impossible type.
     """
+    path, first_row, rows = file.path, batch.first_row, batch.rows
+    columns = _with_punsafe(batch.columns)
+    convert_column = {**_CONVERT, "nsfw": lambda column: _nsfw(column, unknown_tags)}
     arrays: dict[str, pa.Array[Any]] = {}
-    for name, convert in _CONVERT.items():
+    for name, convert in convert_column.items():
         column = columns.get(name)
         if column is None:
             arrays[name] = pa.nulls(rows, ROW_SCHEMA.field(name).type)
@@ -57,8 +61,8 @@ def canonical(
     number = np.arange(first_row, first_row + rows, dtype=np.int64)
     uid = uids(arrays["url"], arrays["caption"])
     arrays["uid"] = pa.array(uid)
-    arrays["priority"] = pa.array(priorities(uid, file, number))
-    arrays["file"] = pa.repeat(pa.scalar(file, pa.string()), rows)
+    arrays["priority"] = pa.array(priorities(uid, file.file, number))
+    arrays["file"] = pa.repeat(pa.scalar(file.file, pa.string()), rows)
     arrays["row"] = pa.array(number)
     return pa.RecordBatch.from_arrays([arrays[name] for name in ROW_SCHEMA.names], schema=ROW_SCHEMA)
 
@@ -116,13 +120,32 @@ def _text(column: pa.Array[Any]) -> pa.Array[Any]:
 
 
 def _tag(column: pa.Array[Any]) -> pa.Array[Any]:
-    """Trimmed text, NULL when empty; booleans and numbers as their text (a tag's type drifts too)."""
+    """Trimmed text, NULL when empty; numbers as their text (types drift)."""
     if not (_is_text(column.type) or _is_bytes(column.type) or pa.types.is_null(column.type)):
         if pa.types.is_nested(column.type):
             raise _TypeError
         column = column.cast(pa.string())
     text = pc.utf8_trim_whitespace(_text(column))
     return _drop(text, pc.equal(text, ""))
+
+
+def _with_punsafe(columns: Mapping[str, pa.Array[Any]]) -> Mapping[str, pa.Array[Any]]:
+    """The columns; fractions in the place of tags are punsafe, where there is none."""
+    tags = columns.get("nsfw")
+    if tags is None or "punsafe" in columns or not pa.types.is_floating(tags.type):
+        return columns
+    return {**{name: column for name, column in columns.items() if name != "nsfw"}, "punsafe": tags}
+
+
+def _nsfw(column: pa.Array[Any], unknown_tags: Counter[str]) -> pa.Array[Any]:
+    """Words, booleans or numbers as LAION's tags."""
+    if pa.types.is_boolean(column.type):
+        return boolean_tags(column)
+    if pa.types.is_nested(column.type) or _is_text(column.type) or _is_bytes(column.type):
+        return word_tags(_tag(column), unknown_tags)
+    if pa.types.is_null(column.type):
+        return _tag(column)
+    return number_tags(_number(column), unknown_tags)
 
 
 def _licence(column: pa.Array[Any]) -> pa.Array[Any]:
@@ -179,7 +202,6 @@ _CONVERT: dict[str, Callable[[pa.Array[Any]], pa.Array[Any]]] = {
     "width": _pixels,
     "height": _pixels,
     "similarity": _between(-1.0, 1.0),
-    "nsfw": _tag,
     "punsafe": _between(0.0, 1.0),
     "licence": _licence,
     "language": _tag,

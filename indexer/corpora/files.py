@@ -3,15 +3,16 @@
     find_files(["laion400m-meta"]) → CorpusFile records, in the order of their identities
     read_batches(file)             → record batches of records.ROW_SCHEMA, streamed
 
-The presets are in presets.py, the formats in readers.py and lines.py, the types
-in canonical.py.
+The presets are in presets.py, the formats in readers.py and texts.py, the types in columns.py.
 """
 
 from __future__ import annotations
 
 import glob
+import logging
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -33,10 +34,13 @@ from .readers import (
     sqlite_batches,
     sqlite_columns,
 )
-from .tsv import text_batches, text_layout
+from .texts import SUFFIXES, text_batches, text_layout
 
-_SUFFIXES = (".parquet", ".tsv", ".tsv.gz")
+_SUFFIXES = (".parquet", *SUFFIXES, *(f"{suffix}.gz" for suffix in SUFFIXES))
+_TAKEN = f".parquet, {', '.join(SUFFIXES)}, and those with .gz"
 """What is taken from a folder; anything else, SWAT's database too, must be named itself."""
+
+logger = logging.getLogger(__name__)
 
 _NO_COLUMNS: Mapping[str, str] = MappingProxyType({})
 _MAGIC_CHARACTERS = re.compile(r"[*?[]")
@@ -78,8 +82,15 @@ def read_batches(file: CorpusFile, *, row_groups: range | None = None) -> Iterat
     ``row_groups`` reads only those of a Parquet file, or tables of SWAT's database (see row_group_rows); rows
     keep their numbers in the whole file. CorpusError names the file, and what of it can't be read.
     """
+    unknown_tags: Counter[str] = Counter()
     for batch in _source_batches(file, row_groups):
-        yield canonical(file.path, file.file, batch.first_row, batch.columns, rows=batch.rows)
+        yield canonical(file, batch, unknown_tags)
+    if unknown_tags:
+        words = ", ".join(f"{word!r:.40} ({count:,})" for word, count in unknown_tags.most_common(5))
+        logger.warning(
+            "%s: %s rows have a safety tag that isn't known, and count as without one: %s",
+            file.path, f"{unknown_tags.total():,}", words,
+        )  # fmt: skip
 
 
 def _source_batches(file: CorpusFile, row_groups: range | None) -> Iterator[SourceBatch]:
@@ -105,7 +116,8 @@ def _corpus_file(identity: str, path: Path, preset: str, columns: Mapping[str, s
         present, detected = sqlite_columns(path), SQLITE
     else:
         layout = text_layout(path, tuple(columns.values()))
-        present, detected = list(layout.columns), detect(layout.columns) if layout.header else layout.preset
+        present = list(layout.columns)
+        detected = detect(present) if layout.header else layout.preset
     preset_name = preset or detected
     sources(path, preset_name, present, columns)
     return CorpusFile(identity, path, preset_name, fingerprint(path), dict(columns))
@@ -118,14 +130,12 @@ def _files_of(argument: str, corpus: str) -> list[tuple[str, Path]]:
         matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - absolute patterns
         readable = [match for match in matches if Path(match).is_dir() or _is_corpus_name(Path(match))]
         if not readable:
-            raise CorpusError(f"{argument} matches no corpus files ({', '.join(_SUFFIXES)})")
+            raise CorpusError(f"{argument} matches no corpus files ({_TAKEN})")
         return [pair for match in readable for pair in _files_of(match, corpus)]
     if path.is_dir():
         pairs = [(_identity(corpus or path.name, path, file), file) for file in _below(path)]
         if not pairs:
-            raise CorpusError(
-                f"{argument} holds no corpus files ({', '.join(_SUFFIXES)}; name others themselves)"
-            )
+            raise CorpusError(f"{argument} holds no corpus files ({_TAKEN}; name others themselves)")
         return pairs
     if not path.is_file():
         raise CorpusError(

@@ -136,9 +136,16 @@ CORPORA: dict[str, CorpusPreset] = {
 }
 
 
+EVERYWHERE = {
+    "nsfw": ("nsfw", "is_nsfw", "unsafe", "is_unsafe", "nsfw_label", "nsfw_tag"),
+    "punsafe": ("punsafe", "p_unsafe", "nsfw_score", "unsafe_score"),
+}
+"""Names of safety columns that are looked for behind every preset's own."""
+
+
 def detect(present: Sequence[str]) -> str:
     """The preset that a table with the columns ``present`` is of: the first whose marks it has."""
-    lower = {name.lower() for name in present}
+    lower = {plain_name(name) for name in present}
     for name, preset in CORPORA.items():
         if any(mark <= lower for mark in preset.marks):
             return name
@@ -165,25 +172,41 @@ def sources(path: Path, preset: str, present: Sequence[str], columns: Mapping[st
     source_of: dict[str, str] = {}
     for canonical in (*REQUIRED, *OPTIONAL):
         by_user = columns.get(canonical)
-        names = (by_user,) if by_user is not None else CORPORA[preset].columns.get(canonical, ())
+        own = (*CORPORA[preset].columns.get(canonical, ()), *EVERYWHERE.get(canonical, ()))
+        names = (by_user,) if by_user is not None else own
         source = _first_present(names, present)
+        if source is not None and present.count(source) > 1:
+            raise CorpusError(
+                f"{path} has {present.count(source)} columns named {source!r}: rename all but one, or name "
+                "another column"
+            )
         if source is not None:
             source_of[canonical] = source
         elif by_user is not None:
             raise CorpusError(
-                f"{path} has no column {by_user!r} (for {canonical}); it has {', '.join(present)}"
+                f"{path} has no column {by_user!r} (for {canonical}); it has {_listed(present)}"
             )
         elif canonical in REQUIRED:
             raise CorpusError(
                 f"{path} has no {canonical} column (preset {preset} looks for {', '.join(names)}); it has "
-                f"{', '.join(present)}: name another --preset, or the columns"
+                f"{_listed(present)}: name another --preset, or the columns"
             )
     return source_of
 
 
 def _first_present(names: Sequence[str], present: Sequence[str]) -> str | None:
-    lower = {name.lower(): name for name in reversed(present)}
+    lower = {plain_name(name): name for name in reversed(present)}
     for name in names:
         if name in present:
             return name
-    return next((lower[name.lower()] for name in names if name.lower() in lower), None)
+    return next((lower[plain_name(name)] for name in names if plain_name(name) in lower), None)
+
+
+def plain_name(name: str) -> str:
+    """A column's name as it is looked up: without case, a byte order mark, and blanks around it."""
+    return name.strip("\ufeff \t\r\n\u00a0").lower()
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The names as an error shows them: what can't be seen in one is escaped."""
+    return ", ".join(name if name.isprintable() and name == name.strip() else repr(name) for name in names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -255,21 +256,156 @@ TEXT: dict[str, tuple[bytes, str, list[tuple[str | None, str | None, int]]]] = {
         "url-caption",
         [("http://a/1", "a dog", 0)],
     ),
+    "columns named by numbers are CC3M's labels": (
+        b"a dog\thttp://a/1\tdog,pet\t/m/1,/m/2\t0.9,0.8\n",
+        "cc3m",
+        [("http://a/1", "a dog", 0)],
+    ),
+    "a quoted TSV, as pandas and R write it": (
+        b'"url"\t"caption"\n"http://a/1"\t"a ""best""\tdog\r\nindeed"\n',
+        "url-caption",
+        [("http://a/1", 'a "best"\tdog\nindeed', 0)],
+    ),
+    "a quoted TSV without a header": (
+        b'"http://a/1"\t"a dog"\n"http://a/2"\t"a \\"good\\" dog"\n',
+        "cc12m",
+        [("http://a/1", "a dog", 0), ("http://a/2", 'a "good" dog', 1)],
+    ),
     "LAION's header": (b"URL\tTEXT\nhttp://a/1\ta dog\n", "url-caption", [("http://a/1", "a dog", 0)]),
 }
 
 
-@pytest.mark.parametrize("suffix", [".tsv", ".tsv.gz"])
-@pytest.mark.parametrize("case", TEXT)
-def test_text(case: str, suffix: str, tmp_path: Path) -> None:
-    content, preset, expected = TEXT[case]
-    path = tmp_path / f"x{suffix}"
-    path.write_bytes(gzip.compress(content) if suffix == ".tsv.gz" else content)
-    (file,) = find_files([path])
+CSV: dict[str, tuple[bytes, str, list[tuple[str | None, str | None, int]]]] = {
+    "quotes, commas and line breaks inside fields": (
+        b'url,caption,width\r\nhttp://a/1,"a dog, a ""cat""\r\nand more",4\r\nhttp://a/2,plain "5 inch",\r\n',
+        "url-caption",
+        [("http://a/1", 'a dog, a "cat"\nand more', 0), ("http://a/2", 'plain "5 inch"', 1)],
+    ),
+    "semicolons and a byte order mark": (
+        b"\xef\xbb\xbfcaption;url\na, dog;http://a/1\n;http://a/2\nshort\n",
+        "url-caption",
+        [("http://a/1", "a, dog", 0), ("http://a/2", None, 1), (None, "short", 2)],
+    ),
+    "tabs": (b"url\tcaption\nhttp://a/1\ta dog\n", "url-caption", [("http://a/1", "a dog", 0)]),
+    "LAION's columns": (
+        b"SAMPLE_ID,URL,TEXT,NSFW,similarity\n1,http://a/1,a dog,NSFW,0.3\n",
+        "laion400m",
+        [("http://a/1", "a dog", 0)],
+    ),
+    "no header": (
+        b'http://a/1,"a, dog"\nhttp://a/2,b\n',
+        "cc12m",
+        [("http://a/1", "a, dog", 0), ("http://a/2", "b", 1)],
+    ),
+}
+JSON: dict[str, tuple[bytes, str, list[tuple[str | None, str | None, int]]]] = {
+    "objects": (
+        b'{"url": "http://a/1", "text": "a \\"dog\\"\\nindeed", "tags": ["x"]}\r\n\n{"text": null, "url": "http://a/2"}\n',
+        "url-caption",
+        [("http://a/1", 'a "dog"\nindeed', 0), ("http://a/2", None, 1)],
+    ),
+    "kinds that drift": (
+        b'{"URL": "http://a/1", "TEXT": "caf\xc3\xa9"}\n{"URL": "http://a/2", "TEXT": 7}\n{"URL": null}\n',
+        "url-caption",
+        [("http://a/1", "café", 0), ("http://a/2", "7", 1), (None, None, 2)],
+    ),
+}
+TEXTS = [
+    *((".tsv", *case) for case in TEXT.values()),
+    *((".csv", *case) for case in CSV.values()),
+    *((".jsonl", *case) for case in JSON.values()),
+]
+
+
+@pytest.mark.parametrize("gzipped", [False, True])
+@pytest.mark.parametrize(("suffix", "content", "preset", "expected"), TEXTS)
+def test_text(
+    suffix: str, content: bytes, preset: str, expected: list[Any], gzipped: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / (f"x{suffix}.gz" if gzipped else f"x{suffix}")
+    path.write_bytes(gzip.compress(content) if gzipped else content)
+    (file,) = find_files([tmp_path])  # as every suffix is taken from a folder
     assert (file.preset, file.fingerprint.rows) == (preset, UNKNOWN_ROWS)
     assert [
         (url, caption and caption.replace("e\u0301", "é"), row) for url, caption, row in pairs(path)
     ] == expected
+
+
+def test_numbers_and_booleans_of_json_keep_their_kinds(tmp_path: Path) -> None:
+    path = tmp_path / "x.ndjson"
+    lines = [
+        {"url": "u", "caption": "a", "width": 400, "height": 300.0, "similarity": 0.3, "nsfw": False},
+        {"url": "u", "caption": "b", "width": None, "nsfw": True, "language": "de"},
+    ]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    one, two = read(path)
+    assert (one["width"], one["height"], one["similarity"], one["nsfw"]) == (400, 300, 0.3, "UNLIKELY")
+    assert (two["width"], two["nsfw"], two["language"]) == (None, "NSFW", "de")
+
+
+def test_a_csv_over_many_batches(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv.gz"
+    rows = "".join(f'http://a/{i},"caption, {i}\n{"x" * 40}"\n' for i in range(40_000))
+    path.write_bytes(gzip.compress(f"url,caption\n{rows}".encode()))
+    assert pairs(path) == [(f"http://a/{i}", f"caption, {i}\n{'x' * 40}", i) for i in range(40_000)]
+
+
+SAFETY: dict[str, tuple[pa.Array, list[str | None], list[float | None]]] = {
+    "booleans": (pa.array([True, False, None]), ["NSFW", "UNLIKELY", None], [None] * 3),
+    "integers": (pa.array([1, 0, 7]), ["NSFW", "UNLIKELY", None], [None] * 3),
+    "fractions are punsafe": (pa.array([0.99, 0.45, 2.0]), [None] * 3, [0.99, 0.45, None]),
+    "numbers as text": (pa.array(["0.99", "0", "nan"]), ["NSFW", "UNLIKELY", None], [None] * 3),
+    "words": (pa.array(["UNSAFE", "safe", "porn"]), ["NSFW", "safe", "NSFW"], [None] * 3),
+    "LAION's": (pa.array(["UNLIKELY ", "Unsure", "nsfw"]), ["UNLIKELY", "Unsure", "nsfw"], [None] * 3),
+    "nobody's": (pa.array(["grue", "", "grue"]), [None] * 3, [None] * 3),
+    "SafeSearch's": (pa.array(["VERY_LIKELY", "POSSIBLE", "no"]), ["NSFW", "POSSIBLE", "no"], [None] * 3),
+}
+
+
+@pytest.mark.parametrize("case", SAFETY)
+def test_safety_columns_of_every_kind(case: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tags, expected, punsafe = SAFETY[case]
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"url": [URL] * 3, "caption": ["a dog"] * 3, "nsfw": tags}), path)
+    rows = read(path)
+    assert [row["nsfw"] for row in rows] == expected
+    assert [row["punsafe"] for row in rows] == punsafe
+    unknown = {"nobody's": "2 rows have a safety tag that isn't known", "integers": "1 rows"}.get(case, "")
+    assert ("'grue' (2)" in caplog.text) == (case == "nobody's")
+    assert unknown in caplog.text
+    assert bool(caplog.text) == bool(unknown)
+
+
+@pytest.mark.parametrize("preset", CORPORA)
+def test_every_preset_reads_p_unsafe(preset: str, tmp_path: Path) -> None:
+    if preset in ("swat-db", "cc12m", "cc3m"):
+        pytest.skip("of files that have no names of columns, or their own")
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"url": [URL], "caption": ["a"], "text": ["a"], "p_unsafe": [0.5]}), path)
+    (row,) = read(path, preset=preset)
+    assert row["punsafe"] == 0.5
+
+
+def test_fractions_beside_punsafe_stay_tags(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"url": [URL], "caption": ["a"], "nsfw": [0.9], "punsafe": [0.1]}), path)
+    (row,) = read(path)
+    assert (row["nsfw"], row["punsafe"]) == ("NSFW", 0.1)
+
+
+def test_names_of_columns_that_cannot_be_seen(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"\ufeffurl": [URL], " Caption ": ["a dog"], "twin": [1]}), path)
+    assert pairs(path) == [(URL, "a dog", 0)]
+
+
+def test_twins_that_are_not_read_do_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    names = ["url", "caption", "id", "id"]
+    pq.write_table(
+        pa.Table.from_arrays([pa.array([URL]), pa.array(["a"]), pa.array([1]), pa.array([2])], names), path
+    )
+    assert pairs(path) == [(URL, "a", 0)]
 
 
 def test_text_with_numbered_columns(tmp_path: Path) -> None:

@@ -254,6 +254,13 @@ def content(value: bytes) -> Callable[[Path], object]:
     return lambda path: path.write_bytes(value)
 
 
+def twins(path: Path) -> None:
+    table = pa.Table.from_arrays(
+        [pa.array(["http://a"]), *[pa.array(["a"])] * 2], ["url", "caption", "caption"]
+    )
+    pq.write_table(table, path)
+
+
 URLS, NUMBERS = pa.array(["http://a", "http://b"]), pa.array([1, 2])
 REFUSED: dict[str, tuple[str, Callable[[Path], Any], str]] = {
     "empty": ("p.parquet", content(b""), "is empty (0 bytes)"),
@@ -292,6 +299,38 @@ REFUSED: dict[str, tuple[str, Callable[[Path], Any], str]] = {
     "binary": ("p.tsv", content(b"http://a\t\0\1\2\n"), "holds NUL bytes"),
     "no tab": ("p.tsv", content(b"http://a\nhttp://b\n"), "has no tab in its first lines"),
     "no url in the text": ("p.tsv", content(b"a\tb\nc\td\n"), "no http(s) URL in the first two columns"),
+    "numbers beside URLs": (
+        "p.tsv",
+        content(b"http://a\t1\nhttp://b\t2\n"),
+        "has no captions beside its URLs",
+    ),
+    "hashes before URLs": (
+        "p.tsv",
+        content(b"%s\thttp://a\n" % (b"0123456789abcdef" * 2)),
+        "holds numbers or hashes ('0123456789abcdef0123'…)",
+    ),
+    "three columns and no header": (
+        "p.tsv",
+        content(b"1\thttp://a\ta dog\n"),
+        "has no header, and 3 columns; leave it out, or say which are the URL and the caption: --url-column",
+    ),
+    "a quote that isn't closed": (
+        "p.csv",
+        content(b'url,caption\nhttp://a,x\nhttp://b,"a dog\nhttp://c,a cat\n'),
+        "record 3, which begins in line 3, can't be read (unexpected end of data)",
+    ),
+    "JSON that breaks off": (
+        "p.jsonl",
+        content(b'{"url": "http://a", "caption": "a dog"}\n{"url": "http://b", "cap'),
+        "line 2 isn't JSON",
+    ),
+    "no objects": ("p.jsonl", content(b'["http://a", "a dog"]\n'), "line 1 isn't a JSON object"),
+    "JSON without captions": ("p.jsonl", content(b'{"url": "http://a"}\n'), "has no caption column"),
+    "two columns of one name": (
+        "p.parquet",
+        twins,
+        "has 2 columns named 'caption': rename all but one, or name another column",
+    ),
     "truncated gzip": ("p.tsv.gz", content(gzip.compress(os.urandom(99) * 99)[:-30]), "truncated or damaged"),
     "another database": ("x.db", other_database, "has no tables part0, part1, … (SWAT's database); it has t"),
 }
@@ -319,7 +358,11 @@ def test_a_broken_page_behind_a_good_footer(tmp_path: Path) -> None:
 
 ARGUMENTS: dict[str, tuple[str, dict[str, Any], str]] = {
     "not there": ("nowhere", {}, "nowhere isn't there"),
-    "empty folder": ("empty", {}, "empty holds no corpus files (.parquet, .tsv, .tsv.gz"),
+    "empty folder": (
+        "empty",
+        {},
+        "empty holds no corpus files (.parquet, .tsv, .csv, .jsonl, .ndjson, and those with .gz",
+    ),
     "glob without a match": ("*.csv", {}, "*.csv matches no corpus files"),
     "unknown preset": (
         "p.parquet",
