@@ -23,6 +23,8 @@ PIXELS_VERSION = 2
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 """Pillow's names of the formats taken from strangers; no other parser ever sees their bytes."""
 
+_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+_ENOUGH = 16
 _PNG = b"\x89PNG\r\n\x1a\n"
 _NEEDED_CHUNKS = frozenset({b"tRNS", b"eXIf"})
 """Of the chunks that a decoder may skip (lower-case first letter), those that change the picture."""
@@ -45,6 +47,15 @@ class UnreadablePictureError(ValueError):
     def __init__(self, fault: Fault, text: str = "") -> None:
         super().__init__(text or str(fault))
         self.fault = fault
+
+
+def may_be_image(start: bytes | bytearray, *, whole: bool = False) -> bool:
+    """Whether bytes that begin so can be an image; True while there are too few to tell."""
+    if len(start) < _ENOUGH and not whole:
+        return True
+    head = bytes(start[:_ENOUGH])
+    boxed = (head[:4] == b"RIFF" and head[8:12] == b"WEBP") or head[4:8] == b"ftyp"
+    return boxed or head.startswith(_STARTS)
 
 
 def open_picture(

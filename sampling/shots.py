@@ -5,7 +5,9 @@ Given as a ``path label flag`` list with a root folder, or as an ImageFolder (a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 from ..classes.model import ClassList
 from ..core.errors import InputError
 from ..core.files import digest, sha256_file
-from ..core.pictures import PIXELS_VERSION
+from ..core.pictures import PIXELS_VERSION, may_be_image
 from .export.class_folders import class_of_folder
 from .files import read_list
 from .vector_cache import cached
@@ -25,8 +27,15 @@ if TYPE_CHECKING:
     from ..core.records import Progress
     from ..search.vectors.encoder import Encoder
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm"})
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff", ".ppm"}
+)
+_UNREAD_SUFFIXES = frozenset(
+    {".heic", ".heif", ".jxl", ".jp2", ".j2k", ".tga", ".psd", ".dng", ".cr2", ".nef"}
+)
+"""Pictures all the same, which Pillow alone doesn't read."""
 IMAGES_AT_ONCE = 2048
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +87,63 @@ def read_labelled(source: Path, root: Path, classes: ClassList | None) -> Labell
 
 def _read_folder(folder: Path, classes: ClassList | None) -> Labelled:
     pairs: list[tuple[int, Path]] = []
-    for sub in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+    others: list[Path] = []
+    entries = _visible(folder)
+    for sub in (path for path in entries if path.is_dir()):
         label = -1 if classes is None else class_of_folder(sub, classes)
-        pairs += [(label, path) for path in sorted(sub.rglob("*")) if is_image(path)]
+        files = list(_files_below(sub))
+        pairs += [(label, path) for path in files if is_image(path)]
+        others += [path for path in files if not is_image(path)]
+    files = [path for path in entries if path.is_file()]
     if classes is None:
-        pairs += [(-1, path) for path in sorted(folder.iterdir()) if is_image(path)]
+        pairs += [(-1, path) for path in files if is_image(path)]
+        others += [path for path in files if not is_image(path)]
+    _report_others(folder, others, guard=classes is None)
     if not pairs:
         raise InputError(f"{folder} holds no images in class folders, such as {folder}/sparrow/1.jpg")
     pairs.sort(key=lambda pair: pair[0])
     return Labelled(tuple(path for _, path in pairs), np.array([label for label, _ in pairs], dtype=np.int64))
+
+
+def _visible(folder: Path) -> list[Path]:
+    """What ``folder`` contains, by name; names that begin with a dot are other programs' business."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    for path in _visible(folder):
+        if path.is_dir():
+            yield from _files_below(path)
+        else:
+            yield path
+
+
+def _report_others(folder: Path, others: Sequence[Path], *, guard: bool) -> None:
+    """Warn of the files that aren't read as images; InputError where a leak guard would miss a picture."""
+    pictures = [path for path in others if guard and _may_be_picture(path)]
+    if pictures:
+        raise InputError(
+            f"{folder} contains {len(pictures)} files that may be pictures and aren't read "
+            f"({_kinds(pictures)}), such as {pictures[0]}: save them as JPEG or PNG, or move them away"
+        )
+    if others:
+        logger.warning("%s: %d files aren't read as images (%s)", folder, len(others), _kinds(others))
+
+
+def _kinds(paths: Sequence[Path]) -> str:
+    """The suffixes of ``paths`` with their counts, the most frequent first."""
+    counts = Counter(path.suffix.lower() or "no suffix" for path in paths)
+    return ", ".join(f"{suffix} {count}" for suffix, count in counts.most_common(5))
+
+
+def _may_be_picture(path: Path) -> bool:
+    if path.suffix.lower() in _UNREAD_SUFFIXES:
+        return True
+    try:
+        with path.open("rb") as handle:
+            return may_be_image(handle.read(16), whole=True)
+    except OSError:
+        return True
 
 
 def is_image(path: Path) -> bool:

@@ -6,7 +6,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from ..core.errors import InputError
-from ..core.pictures import Fault, UnreadablePictureError, open_picture, upright
+from ..core.pictures import Fault, UnreadablePictureError, may_be_image, open_picture, upright
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -25,8 +25,6 @@ def read_upload(data: bytes, max_pixels: int) -> Image.Image:
 
     The size is judged by the header before a pixel is decoded.
     """
-    from ..indexer.pack.sniff import may_be_image
-
     if not may_be_image(data, whole=True):
         raise UnusableUploadError("this isn't an image; give a JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF file")
     if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > MOST_SCANS:

@@ -8,8 +8,8 @@ import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ...core.pictures import may_be_image
 from ..outcomes import Reason
-from ..pack.sniff import may_be_image
 from .errors import FetchError
 
 if TYPE_CHECKING:

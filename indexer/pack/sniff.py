@@ -10,9 +10,6 @@ from ..outcomes import Reason
 
 MAX_PIXELS = 50_000_000
 
-_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"II*\0", b"MM\0*")
-_ENOUGH = 16
-
 
 @dataclass(frozen=True, slots=True)
 class ImageHeader:
@@ -21,15 +18,6 @@ class ImageHeader:
     width: int = 0
     height: int = 0
     reason: Reason | None = None
-
-
-def may_be_image(start: bytes | bytearray, *, whole: bool = False) -> bool:
-    """Whether bytes that begin so can be an image of FORMATS; True while there are too few to tell."""
-    if len(start) < _ENOUGH and not whole:
-        return True
-    head = bytes(start[:_ENOUGH])
-    boxed = (head[:4] == b"RIFF" and head[8:12] == b"WEBP") or head[4:8] == b"ftyp"
-    return boxed or head.startswith(_STARTS)
 
 
 def sniff(data: bytes, *, min_side: int, max_pixels: int = MAX_PIXELS) -> ImageHeader:

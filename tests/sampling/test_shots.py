@@ -148,3 +148,41 @@ def test_the_leak_guard_drops_copies_of_test_images(make_workspace, make_row, tm
     gone = sample_status(made.workspace, spec)
     assert gone.state is State.STALE
     assert "there is no image" in gone.reason
+
+
+def test_hidden_files_are_no_shots_at_any_depth(data_folder, caplog) -> None:
+    cases = data_folder / "cases" / "shots-folder"
+    classes = (entry(0, "apple"), entry(1, "pear"))
+    labelled = read_labelled(cases / "shots", Path(), classes)
+    assert [(path.name, label) for path, label in zip(labelled.paths, labelled.labels, strict=True)] == [
+        ("1.jpg", 0), ("1.jpg", 1), ("2.jfif", 1), ("3.avif", 1),
+    ]  # fmt: skip
+    assert [path.name for path in read_labelled(cases / "appledouble", Path(), classes[:1]).paths] == [
+        "1.jpg"
+    ]
+    assert not caplog.records
+
+
+def test_files_that_are_passed_over_are_named(tmp_path, caplog) -> None:
+    folder = folder_of(
+        tmp_path, "3/a.JPE", "3/deep/b.png", "3/deep/.c.png", "3/.d/e.png", "3/n.txt", "3/o.txt", "3/x"
+    )
+    assert [path.name for path in read_labelled(folder, Path(), CLASSES).paths] == ["a.JPE", "b.png"]
+    assert "3 files aren't read as images (.txt 2, no suffix 1)" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("photo.heic", b"x"),
+        ("photo", b"\xff\xd8\xff" + bytes(20)),
+        ("sub/p.xyz", b"\x89PNG\r\n\x1a\n" + bytes(20)),
+    ],
+)
+def test_a_leak_guard_passes_no_picture_over(tmp_path, name, content) -> None:
+    folder = folder_of(tmp_path / "tests", "t.jpg", "notes.txt", name)
+    (folder / name).write_bytes(content)
+    with pytest.raises(InputError, match="1 files that may be pictures and aren't read"):
+        read_labelled(folder, Path(), None)
+    (folder / name).unlink()
+    assert [path.name for path in read_labelled(folder, Path(), None).paths] == ["t.jpg"]
