@@ -237,7 +237,6 @@ def accuracies(workspace: Workspace, data: Path, names: list[str]) -> dict[str, 
         workspace.root / "test.txt",
         data / "data/photos",
         samples=[f"s{at}" for at, name in enumerate(names) if name in JUDGED],
-        seeds=3,
     )
     shown = {f"s{at}": name for at, name in enumerate(names)}
     return {

@@ -6,12 +6,13 @@ Zero-shot, and a linear probe (logistic regression) trained on the shots, on eac
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..classes.files import load_classes
 from ..classes.model import ClassList
@@ -22,22 +23,31 @@ from ..search.vectors.models import model_of
 from ..search.vectors.store import Embeddings
 from ..workspace.workspace import Workspace
 from .files import read_sample
-from .probe import bootstrap, fitted_accuracy, student, wilson
+from .probe import evenly, interval, predicted, resampled, wilson
 from .prompts import class_names, templates_of
 from .references import References, Shots, read_shots, shots_of
 from .shots import read_labelled
 from .task import paths_of
 
-FORMAT = 1
-SEEDS = 5
+FORMAT = 2
+"""Format 1 had no differences."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A line's accuracy less another's, and the 95 % interval of that by a paired bootstrap."""
+
+    value: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True)
 class AccuracyLine:
     """One line: top-1 accuracy on the labelled images, and its 95 % interval.
 
-    Of a probe: mean and Student interval over seeds, each a bootstrap of the training images within their
-    classes. Of zero-shot, which has no seeds, and of a single seed: Wilson's for this many test images.
+    Zero-shot and every probe are fitted once and judged on the same images; intervals are over these images,
+    by a bootstrap that draws the same ones for all lines, by Wilson's where all or none are right.
     """
 
     name: str
@@ -49,6 +59,16 @@ class AccuracyLine:
     accuracy: float
     low: float
     high: float
+    to_best: Difference | None = None
+    """Against the most accurate line; None for that line itself."""
+    to_shots: Difference | None = None
+    """Against the shots alone; None for them, and without shots."""
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> AccuracyLine:
+        """A line as JSON has it."""
+        against = {key: Difference(**values[key]) for key in ("to_best", "to_shots") if values.get(key)}
+        return cls(**{**values, **against})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +91,7 @@ def read_evaluation(workspace: Workspace) -> Evaluation | None:
     if not path.exists():
         return None
     data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    lines = tuple(AccuracyLine(**line) for line in data["lines"])
+    lines = tuple(map(AccuracyLine.of, data["lines"]))
     return Evaluation(data["labelled"], data["classes"], lines)
 
 
@@ -81,7 +101,6 @@ def evaluate(
     root: Path,
     *,
     samples: Sequence[str] = (),
-    seeds: int = SEEDS,
     progress: Progress = silent,
 ) -> Evaluation:
     """Accuracies on the images of ``labelled`` (a list below ``root``, or an ImageFolder); kept as JSON.
@@ -107,16 +126,22 @@ def evaluate(
             **{f"shots + {name}": shots.joined(training[name]) for name in names},
         }
     prompts = references.prompts(class_names(classes, settings), templates_of(settings))
-    lines = [zero_shot(test, prompts, classes)]
-    for place, (name, train) in enumerate(training.items()):
-
-        def fitted(done: int, before: int = place * seeds) -> None:
-            progress("evaluate", before + done, len(training) * seeds)
-
-        lines.append(linear_probe(name, train, test, seeds=seeds, fitted=fitted))
-    result = Evaluation(len(test.labels), len(classes), tuple(lines))
+    trials = [_Trial("zero-shot", 0, len(classes), nearest(test.vectors, prompts, classes) == test.labels)]
+    for done, (name, train) in enumerate(training.items(), start=1):
+        trials.append(_probed(name, train, test))
+        progress("evaluate", done, len(training))
+    result = Evaluation(len(test.labels), len(classes), compared(trials))
     write_json(evaluation_path(workspace), {"format": FORMAT, **asdict(result)})
     return result
+
+
+class _Trial(NamedTuple):
+    """A line before its intervals: which of the labelled images it has right."""
+
+    name: str
+    images: int
+    classes: int
+    correct: NDArray[np.bool_]
 
 
 def sample_vectors(workspace: Workspace, name: str, embeddings: Embeddings) -> Shots:
@@ -131,34 +156,38 @@ def sample_vectors(workspace: Workspace, name: str, embeddings: Embeddings) -> S
     return Shots(embeddings.images.take(rows), kept.column("class_id").to_numpy())
 
 
-def zero_shot(test: Shots, prompts: Vectors, classes: ClassList) -> AccuracyLine:
-    """AccuracyLine of the nearest prompt; a class without a prompt is never predicted."""
+def nearest(vectors: Vectors, prompts: Vectors, classes: ClassList) -> NDArray[np.int64]:
+    """The class of the nearest prompt; a class without a prompt is never predicted."""
     ids = np.array([entry.id for entry in classes])
-    nearest = np.nan_to_num(test.vectors @ prompts.T, nan=-np.inf).argmax(axis=1)
-    correct = int((ids[nearest] == test.labels).sum())
-    low, high = wilson(correct, len(test.labels))
-    return AccuracyLine("zero-shot", 0, len(classes), correct / max(len(test.labels), 1), low, high)
+    return ids[np.nan_to_num(vectors @ prompts.T, nan=-np.inf).argmax(axis=1)]
 
 
-def linear_probe(
-    name: str, train: Shots, test: Shots, *, seeds: int, fitted: Callable[[int], None]
-) -> AccuracyLine:
-    """AccuracyLine of logistic regression on ``train``, over ``seeds`` bootstraps of it; no broken vectors.
-
-    ``fitted`` is told after each how many are done.
-    """
+def _probed(name: str, train: Shots, test: Shots) -> _Trial:
+    """What logistic regression on ``train``, as it is but for broken vectors, has right."""
     train = train.where(np.flatnonzero(np.isfinite(train.vectors.sum(axis=1))))
-    accuracies: list[float] = []
-    for seed in range(seeds):
-        accuracies.append(fitted_accuracy(train.where(bootstrap(train.labels, seed)), test))
-        fitted(seed + 1)
-    correct = round(accuracies[0] * len(test.labels))
-    low, high = student(accuracies) if len(accuracies) > 1 else wilson(correct, len(test.labels))
-    return AccuracyLine(
-        name,
-        len(train.labels),
-        len(np.unique(train.labels)),
-        float(np.mean(accuracies)),
-        max(low, 0.0),
-        min(high, 1.0),
-    )
+    correct = predicted(train.where(evenly(train.labels)), test.vectors) == test.labels
+    return _Trial(name, len(train.labels), len(np.unique(train.labels)), correct)
+
+
+def compared(trials: Sequence[_Trial]) -> tuple[AccuracyLine, ...]:
+    """The lines of ``trials``, each with its interval and its differences to the best and to the shots."""
+    correct = np.array([trial.correct for trial in trials])
+    draws = resampled(correct)
+    right, images = correct.sum(axis=1), correct.shape[1]
+    accuracies = right / max(images, 1)
+    best = int(accuracies.argmax())
+    shots = next((place for place, trial in enumerate(trials) if trial.name == "shots"), None)
+
+    def against(place: int, other: int | None) -> Difference | None:
+        if other is None or place == other:
+            return None
+        low, high = interval(draws[:, place] - draws[:, other])
+        return Difference(float(accuracies[place] - accuracies[other]), low, high)
+
+    lines: list[AccuracyLine] = []
+    for place, trial in enumerate(trials):
+        mixed = 0 < right[place] < images  # else every draw is the same
+        low, high = interval(draws[:, place]) if mixed else wilson(int(right[place]), images)
+        line = AccuracyLine(trial.name, trial.images, trial.classes, float(accuracies[place]), low, high)
+        lines.append(replace(line, to_best=against(place, best), to_shots=against(place, shots)))
+    return tuple(lines)

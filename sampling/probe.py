@@ -1,4 +1,4 @@
-"""Linear probes on unit vectors, and the intervals of their accuracies.
+"""Linear probes on unit vectors, and intervals of their accuracies.
 
 `auto` compares dozens of samples by linear discriminant analysis (:class:`Probe`); `evaluate` fits logistic
 regression, as the field does.
@@ -7,12 +7,12 @@ regression, as the field does.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import MissingExtraError
+from ..core.records import Vectors
 from .references import Shots
 
 SHRINK = 0.1
@@ -24,6 +24,7 @@ NORM = 10.0
 PENALTY = 0.316
 """… CLIP's C (Radford et al. 2021, appendix A.3)."""
 CONFIDENCE = 0.95
+RESAMPLES = 1000
 
 
 class Probe:
@@ -71,25 +72,28 @@ class Probe:
         return out
 
 
-def bootstrap(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """As many rows of each class as it has, drawn with replacement; fewer beyond MOST_IMAGES."""
-    generator = np.random.default_rng(seed)
+def evenly(labels: NDArray[np.int64], most: int = MOST_IMAGES) -> NDArray[np.int64]:
+    """Rows of ``labels``, all of them, or beyond ``most`` an equal number of each class, drawn by seed 0."""
+    if len(labels) <= most:
+        return np.arange(len(labels))
+    generator = np.random.default_rng(0)
     present, counts = np.unique(labels, return_counts=True)
-    most = MOST_IMAGES // max(len(present), 1)
-    drawn = [
-        generator.choice(np.flatnonzero(labels == label), min(int(count), max(most, 1)))
+    each = max(most // len(present), 1)
+    parts = [
+        generator.choice(np.flatnonzero(labels == label), min(int(count), each), replace=False)
         for label, count in zip(present, counts, strict=True)
     ]
-    return np.concatenate([np.zeros(0, dtype=np.int64), *drawn])
+    return np.sort(np.concatenate(parts))
 
 
-def fitted_accuracy(train: Shots, test: Shots) -> float:
-    """Train on ``train`` and give the accuracy on ``test``; a single class is always predicted."""
+def predicted(train: Shots, vectors: Vectors) -> NDArray[np.int64]:
+    """The class of each of ``vectors`` (n, d) by logistic regression on ``train``.
+
+    A single class is always predicted; without any training image it is -1.
+    """
     present = np.unique(train.labels)
-    if not len(test.labels) or not len(present):
-        return 0.0
-    if len(present) == 1:
-        return float((test.labels == present[0]).mean())
+    if len(present) < 2 or not len(vectors):
+        return np.full(len(vectors), present[0] if len(present) else -1, dtype=np.int64)
     try:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
@@ -99,17 +103,26 @@ def fitted_accuracy(train: Shots, test: Shots) -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # near enough after 300 steps
         probe.fit(train.vectors * NORM, train.labels)
-    return float(probe.score(test.vectors * NORM, test.labels))
+    return np.asarray(probe.predict(vectors * NORM), dtype=np.int64)
 
 
-def student(values: Sequence[float]) -> tuple[float, float]:
-    """Student's 95 % interval of the mean of two values or more."""
-    from scipy.stats import sem, t
+def resampled(correct: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Accuracies (RESAMPLES, lines) of ``correct`` (lines, images) by a bootstrap of the images.
 
-    mean, error = float(np.mean(values)), float(sem(values))
-    if not error:
-        return mean, mean
-    low, high = t.interval(CONFIDENCE, len(values) - 1, loc=mean, scale=error)
+    The draws are the same for every line, so that lines can be compared draw by draw.
+    """
+    lines, images = correct.shape
+    generator = np.random.default_rng(0)
+    out = np.zeros((RESAMPLES, lines))
+    for row in out if images else ():
+        times = np.bincount(generator.integers(0, images, images), minlength=images)
+        row[:] = correct @ times / images
+    return out
+
+
+def interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    """The middle 95 % of resampled values."""
+    low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
 
 
@@ -119,5 +132,5 @@ def wilson(correct: int, total: int) -> tuple[float, float]:
 
     if not total:
         return 0.0, 1.0
-    interval = binomtest(correct, total).proportion_ci(CONFIDENCE, method="wilson")
-    return float(interval.low), float(interval.high)
+    share = binomtest(correct, total).proportion_ci(CONFIDENCE, method="wilson")
+    return float(share.low), float(share.high)

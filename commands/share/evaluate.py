@@ -10,7 +10,7 @@ import typer
 from .. import options
 
 if TYPE_CHECKING:
-    from ...sampling.evaluate import Evaluation
+    from ...sampling.evaluate import Difference, Evaluation
 
 app = typer.Typer()
 
@@ -25,7 +25,6 @@ def evaluate(
     name: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this sample; repeatable.")
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Probes a sample, each with a seed of its own.", min=1)] = 5,
     json: options.Json = False,
 ) -> None:
     """Say which sample is worth training on: zero-shot and linear-probe accuracy on labelled images."""
@@ -37,7 +36,7 @@ def evaluate(
     workspace = options.workspace_of(context)
     start = root or (labelled if labelled.is_dir() else labelled.parent)
     with progress_bars() as progress:
-        evaluation = run(workspace, labelled, start, samples=name or (), seeds=seeds, progress=progress)
+        evaluation = run(workspace, labelled, start, samples=name or (), progress=progress)
     if json:
         emit_json(asdict(evaluation))
     else:
@@ -45,19 +44,29 @@ def evaluate(
 
 
 def _show_evaluation(evaluation: Evaluation) -> None:
-    from ...core.terminal import out, table
+    from ...core.terminal import emit, out, table
 
+    shots = any(line.name == "shots" for line in evaluation.lines)
     cells = [
         (
             line.name,
             f"{line.images:,}",
-            line.classes,
-            f"{line.accuracy:.1%}",
-            f"{line.low:.1%} – {line.high:.1%}",
+            f"{line.classes:,}",
+            f"{100 * line.accuracy:.1f} ({100 * line.low:.1f}–{100 * line.high:.1f})",
+            _difference(line.to_best, "best"),
+            *([_difference(line.to_shots, "")] if shots else []),
         )
         for line in evaluation.lines
     ]
-    right = ("images", "classes", "accuracy", "95 % interval")
+    right = ["images", "classes", "accuracy, %", "to the best"]
+    right += ["to the shots"] if shots else []
     columns = [("trained on", "left"), *((name, "right") for name in right)]
     title = f"accuracy on {evaluation.labelled:,} labelled images of {evaluation.classes:,} classes"
     out().print(table(title, columns, cells))
+    emit("95 % intervals are over the labelled images; differences are in points, on the same images.")
+
+
+def _difference(difference: Difference | None, otherwise: str) -> str:
+    if difference is None:
+        return otherwise
+    return f"{100 * difference.value:+.1f} ± {50 * (difference.high - difference.low):.1f}"

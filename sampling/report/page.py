@@ -14,6 +14,7 @@ from ...core.errors import MissingExtraError
 from ...core.text import matching_spans
 from ...search.synonyms.proposals import listed
 from ...search.synonyms.review import FEW_ROWS, Review, ShownCaption, SynonymReview
+from ..evaluate import Difference
 from ..filters import MEANINGS, DropReason
 from . import charts
 from .counts import ClassCounts, ReportCounts
@@ -65,7 +66,7 @@ def render(data: ReportData, thumbnails: Thumbnails, *, cell: int, each: int) ->
         lstrip_blocks=True,
     )
     filters: dict[str, Any] = {"count": "{:,}".format, "share": _share, "foreign": foreign, "marked": _marked}
-    filters |= {"listed": listed, "number": _number, "numeric": "#{}".format}
+    filters |= {"listed": listed, "number": _number, "numeric": "#{}".format, "points": _points}
     environment.filters.update(filters)
     environment.globals |= {"series": lambda place: f"s{place % len(charts.SERIES)}"}  # pyright: ignore
     style = (HOME / "report.css").read_text(encoding="utf-8")
@@ -209,6 +210,15 @@ def _share(part: int, whole: int, decimals: int = 0) -> str:
 
 def _number(value: float, decimals: int = 2) -> str:
     return f"{value:.{decimals}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _points(difference: Difference | None) -> str:
+    """A difference of accuracies and its interval in points; "" for none."""
+    if difference is None:
+        return ""
+    points = (100 * value for value in (difference.value, difference.low, difference.high))
+    value, low, high = (f"{point:+.1f}".replace("-", "\N{MINUS SIGN}") for point in points)
+    return f"{value} ({low} to {high})"
 
 
 def _short(text: str, most: int) -> str:

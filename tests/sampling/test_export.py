@@ -157,7 +157,7 @@ def test_what_is_exported_can_be_evaluated_on(drawn, tmp_path) -> None:
     hashes = [picture_key(file) for file in files]
     vectors = np.array([E[row["class_id"]] for row in kept(drawn)])
     save(drawn.vectors_folder(model_of(drawn).slug) / "labelled.npz", hashes, vectors, WEIGHTS)
-    result = evaluate(drawn, tmp_path / "out", tmp_path / "out", samples=["T2T500"], seeds=1)
+    result = evaluate(drawn, tmp_path / "out", tmp_path / "out", samples=["T2T500"])
     assert [row["class_id"] for row in kept(drawn)] == [0, 0, 1, 1]
     assert result.labelled == 4
     assert (result.lines[0].name, result.lines[0].accuracy) == ("zero-shot", 1.0)
