@@ -50,13 +50,11 @@ def index_captions(
     with open_captions(location, create=True) as index:
         missing = _missing_files(share, index.files(), replace=replace, location=str(location))
     with open_captions(location, patient=True) as index:
-        rows = 0
-        if missing:
-            names = frozenset(file.file for file in missing)
-            on_rows = _RowProgress(progress, expected_rows(missing))
-            rows = index.load(
-                LoadJob(share, names, read_batches, row_group_rows, workers or cores(), replace, on_rows)
-            )
+        names = frozenset(file.file for file in missing)
+        on_rows = _RowProgress(progress, expected_rows(missing))
+        rows = index.load(
+            LoadJob(share, names, read_batches, row_group_rows, workers or cores(), replace, on_rows)
+        )
         return IndexedCounts(len(missing), len(share) - len(missing), rows, index.rows())
 
 

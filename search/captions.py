@@ -49,6 +49,7 @@ class CaptionIndex(Protocol):
         """:meth:`add` each of the job's missing files, in worker processes where it can, and return the rows.
 
         What is in stays in, whatever happens; a killed load is taken up by the next one of the same files.
+        What else killed loads left behind is deleted, also where no file is missing.
         """
         ...
 

@@ -31,6 +31,10 @@ def index_captions(
         str, typer.Option("--url-column", help="The URL's column, for a Parquet of your own.")
     ] = "",
     caption: Annotated[str, typer.Option("--caption-column", help="The caption's column.")] = "",
+    max_row_group: Annotated[
+        int,
+        typer.Option(metavar="GIB", help="The largest row group of a Parquet that is read, unpacked.", min=1),
+    ] = 4,
     part: Annotated[str, typer.Option(metavar="3/16", help="Only this share of the files, by name.")] = "",
     replace: Annotated[bool, typer.Option("--replace", help="Index changed files anew.")] = False,
     swap: Annotated[
@@ -48,7 +52,8 @@ def index_captions(
     from ...search.captions import rebuilding
 
     columns = {name: column for name, column in (("url", url), ("caption", caption)) if column}
-    files = find_files(sources, preset=preset, corpus=corpus, columns=columns)
+    most = max_row_group << 30
+    files = find_files(sources, preset=preset, corpus=corpus, columns=columns, max_row_group=most)
     share = options.part_of(part)
     with contextlib.ExitStack() as stack:
         build = stack.enter_context(rebuilding(to, part=share)) if swap else None

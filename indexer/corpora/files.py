@@ -27,6 +27,7 @@ from .presets import SQLITE, check_choice, detect, sources
 from .readers import (
     Format,
     SourceBatch,
+    check_row_groups,
     format_of,
     parquet_batches,
     parquet_columns,
@@ -42,6 +43,9 @@ _TAKEN = f".parquet, {', '.join(SUFFIXES)}, and those with .gz"
 
 logger = logging.getLogger(__name__)
 
+MAX_ROW_GROUP = 4 << 30
+"""Bytes that a row group may unpack to: several times what corpora have."""
+
 _NO_COLUMNS: Mapping[str, str] = MappingProxyType({})
 _MAGIC_CHARACTERS = re.compile(r"[*?[]")
 
@@ -52,13 +56,15 @@ def find_files(
     preset: str = "",
     corpus: str = "",
     columns: Mapping[str, str] = _NO_COLUMNS,
+    max_row_group: int = MAX_ROW_GROUP,
 ) -> list[CorpusFile]:
     """The corpus files under files, folders (searched deeply) and globs, bytewise by identity, checked.
 
     A file's identity is its name below the folder given, or its own name, behind the corpus name: ``corpus``,
     else the folder's name (a file's: its parent's). A glob counts as if its matches had been given. Without
     ``preset`` each file's is detected. ``columns`` (canonical → source column) go before the preset's.
-    CorpusError: no files, an unreadable or truncated one, one without the columns, two with one identity.
+    CorpusError: no files, an unreadable or truncated one, one without the columns, one with a row group that
+    unpacks to more than ``max_row_group`` bytes (of the columns that are read), two with one identity.
     """
     check_choice(preset, columns)
     places: dict[str, Path] = {}
@@ -73,7 +79,11 @@ def find_files(
     if not places:
         raise CorpusError("no corpus files given")
     by_identity = sorted(places.items(), key=lambda item: item[0].encode())
-    return [_corpus_file(identity, path, preset, columns) for identity, path in by_identity]
+    files = [_corpus_file(identity, path, preset, columns) for identity, path in by_identity]
+    for file, read in files:
+        if format_of(file.path) is Format.PARQUET:
+            check_row_groups(file.path, read, max_row_group)
+    return [file for file, _ in files]
 
 
 def read_batches(file: CorpusFile, *, row_groups: range | None = None) -> Iterator[pa.RecordBatch]:
@@ -107,7 +117,10 @@ def _source_batches(file: CorpusFile, row_groups: range | None) -> Iterator[Sour
     return text_batches(file.path, layout, sources(file.path, file.preset, layout.columns, file.columns))
 
 
-def _corpus_file(identity: str, path: Path, preset: str, columns: Mapping[str, str]) -> CorpusFile:
+def _corpus_file(
+    identity: str, path: Path, preset: str, columns: Mapping[str, str]
+) -> tuple[CorpusFile, frozenset[str]]:
+    """The file, and the columns that are read of it."""
     kind = format_of(path)
     if kind is Format.PARQUET:
         present = parquet_columns(path)
@@ -119,8 +132,8 @@ def _corpus_file(identity: str, path: Path, preset: str, columns: Mapping[str, s
         present = list(layout.columns)
         detected = detect(present) if layout.header else layout.preset
     preset_name = preset or detected
-    sources(path, preset_name, present, columns)
-    return CorpusFile(identity, path, preset_name, fingerprint(path), dict(columns))
+    read = frozenset(sources(path, preset_name, present, columns).values())
+    return CorpusFile(identity, path, preset_name, fingerprint(path), dict(columns)), read
 
 
 def _files_of(argument: str, corpus: str) -> list[tuple[str, Path]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import sqlite3
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -88,6 +88,20 @@ def parquet_columns(path: Path) -> list[str]:
     """The top-level columns of a Parquet file."""
     with opened_parquet(path) as source:
         return list(source.schema_arrow.names)
+
+
+def check_row_groups(path: Path, columns: Collection[str], most: int) -> None:
+    """CorpusError where the file says that a row group's ``columns`` unpack to more than ``most`` bytes."""
+    with opened_parquet(path) as source:
+        for number in range(source.num_row_groups):
+            group = source.metadata.row_group(number)
+            chunks = [group.column(at) for at in range(group.num_columns)]
+            size = sum(c.total_uncompressed_size for c in chunks if c.path_in_schema.split(".")[0] in columns)
+            if size > most:
+                raise CorpusError(
+                    f"{path}: row group {number} unpacks to {size / 2**30:,.1f} GiB, more than the "
+                    f"{most / 2**30:,.1f} GiB of --max-row-group; leave the file out, or allow more"
+                )
 
 
 def parquet_batches(

@@ -27,7 +27,16 @@ from ...core.analyzers import Analyzer
 from ...core.errors import CaptionIndexError, CorpusError, IndexBusyError
 from ...core.files import digest, write_json
 from ...core.records import CorpusFile
-from .folder import ROWS, IndexedFile, analyzer_of, commit_group, committing, discard
+from .folder import (
+    ROWS,
+    IndexedFile,
+    analyzer_of,
+    commit_group,
+    committing,
+    discard,
+    read_groups,
+    sweep_group,
+)
 from .query import SCHEMA
 from .row_store import RowWriter
 from .schema import documents, optional_columns, positions_of
@@ -130,6 +139,10 @@ def build_part(folder: Path, number: int, contents: Contents) -> int:
 def sweep(root: Path) -> None:
     """Delete what killed builds left behind, other than builds that are still running."""
     with committing(root):
+        for group in read_groups(root):
+            sweep_group(group.folder, group.parts)
+        for entry in (root / "groups").glob(".*.tmp"):
+            entry.unlink(missing_ok=True)
         building = root / "building"
         for entry in building.iterdir() if building.exists() else ():
             if entry.name.startswith("trash-"):

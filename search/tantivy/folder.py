@@ -21,7 +21,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -139,6 +139,7 @@ def commit_group(
             "replaces": replaces,
         }
         write_json(staging / "manifest.json", manifest)
+        sweep_group(staging, parts)
         staging.rename(root / "groups" / f"{staging.name}-{identity[:8]}")
         _sync(root / "groups")
         _settled(root)
@@ -165,6 +166,15 @@ def committing(root: Path) -> Generator[None]:
             yield
     except OSError as error:
         raise CaptionIndexError(f"the caption index {root} can't be written: {error}") from error
+
+
+def sweep_group(folder: Path, parts: Collection[str]) -> None:
+    """Delete what killed processes left in a group's folder: parts that were never whole, temporary files."""
+    for entry in folder.iterdir():
+        if entry.is_dir() and entry.name not in parts:
+            shutil.rmtree(entry, ignore_errors=True)
+        elif entry.suffix == ".tmp":
+            entry.unlink(missing_ok=True)
 
 
 def discard(root: Path, folder: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...core.errors import CaptionIndexError
 from ...core.parallel import run_jobs
 from ...core.records import LoadJob, OnRows, ReadBatches, reported
 from .build import Staging, build_part, staged, sweep
@@ -43,6 +44,10 @@ def load(root: Path, job: LoadJob) -> int:
         for group in plan(job.files, job.workers, job.row_groups)
         if (rest := group.only(job.missing)).files
     ]
+    if not groups:
+        with contextlib.suppress(CaptionIndexError):  # whoever may not write has nothing to tidy up
+            sweep(root)
+        return 0
     return build_groups(root, groups, job)
 
 

@@ -295,6 +295,26 @@ def test_a_finished_part_of_a_killed_build_is_found_again(tmp_path: Path, index:
     assert held(index) == expected([file])
 
 
+def test_what_kills_left_inside_groups_is_deleted(corpus: Path, index: Path) -> None:
+    files = find_files([corpus])
+    index_captions(index, [])
+    (group,) = plan(files, 1, row_group_rows)
+    with staged(index, group.files, plan=group.cuts) as staging:
+        (staging.folder / ".part-00000-dead").mkdir()  # of a killed worker
+        (staging.folder / ".part-00000-dead" / "values.rows").write_bytes(b"x" * 1000)
+        (staging.folder / ".manifest.json.1.tmp").touch()
+        build_part(staging.folder, 0, [(file, read_batches(file)) for file in files])
+        staging.commit(parts=1)
+    assert list((index / "groups").rglob(".part-*")) == []
+    (folder,) = (index / "groups").iterdir()
+    (folder / ".part-00000-older").mkdir()  # as captrawl left it before
+    (index / "groups" / ".x.removed.json.1.tmp").touch()
+    assert index_captions(index, files) == IndexedCounts(0, 5, 0, 150)
+    assert list(folder.iterdir()) != []
+    assert [*(index / "groups").rglob(".part-*"), *(index / "groups").rglob("*.tmp")] == []
+    assert held(index) == expected(files)
+
+
 def test_what_killed_builds_left_is_deleted_at_the_end(corpus: Path, index: Path) -> None:
     index_captions(index, [])
     (index / "building" / "0123456789abcdef0123" / ".part-00000-dead").mkdir(parents=True)

@@ -346,6 +346,20 @@ def test_refused(case: str, tmp_path: Path) -> None:
     assert str(path) in str(caught.value)
 
 
+def test_a_small_file_that_unpacks_to_much_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.parquet"
+    table = pa.table(
+        {"url": ["http://a"] * 100, "caption": ["a" * 1_000_000] * 100, "other": ["b" * 10**6] * 100}
+    )
+    pq.write_table(table, path, compression="zstd", use_dictionary=False)
+    assert path.stat().st_size < 200_000
+    with pytest.raises(
+        CorpusError, match=r"bomb.parquet: row group 0 unpacks to 0\.1 GiB, more than the 0\.0 GiB"
+    ):
+        find_files([path], max_row_group=50 << 20)
+    assert len(find_files([path], max_row_group=120 << 20)) == 1  # what isn't read doesn't count
+
+
 def test_a_broken_page_behind_a_good_footer(tmp_path: Path) -> None:
     path = write(tmp_path / "p.parquet", 5000)
     content = bytearray(path.read_bytes())
