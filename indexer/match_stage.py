@@ -27,7 +27,7 @@ from ..search.match import ClassCount, Scope, class_counts, count_safety, matche
 from ..search.query import Filters
 from ..workspace.settings import Settings
 from ..workspace.stages import Stage, StageFacts
-from ..workspace.workspace import StageStatus, State, Workspace
+from ..workspace.workspace import StageStatus, State, Workspace, readable
 
 logger = logging.getLogger(__name__)
 
@@ -140,7 +140,8 @@ def read_matches(workspace: Workspace, columns: Sequence[str] | None = None) -> 
         raise WorkspaceError(
             f"{workspace.root} holds no matches.parquet; run captrawl -C {workspace.root} match first"
         )
-    return pq.read_table(workspace.matches_path, columns=list(columns) if columns else None)
+    with readable(workspace.matches_path, MATCH.name):
+        return pq.read_table(workspace.matches_path, columns=list(columns) if columns else None)
 
 
 def corpus_digest(index: CaptionIndex) -> str:

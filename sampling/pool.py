@@ -16,7 +16,7 @@ from ..core.arrow import pc
 from ..core.errors import WorkspaceError
 from ..core.records import UrlState
 from ..search.vectors.store import Embeddings
-from ..workspace.workspace import Workspace
+from ..workspace.workspace import Workspace, readable
 from .filters import Candidates, DropReason
 from .scores import Scores
 
@@ -46,7 +46,8 @@ def read_pool(workspace: Workspace, class_id: int, embeddings: Embeddings) -> Po
     """The pool of one class; WorkspaceError before `captrawl match` and `captrawl download`."""
     images = _read_images(workspace)
     of_class = pc.field("class_id") == class_id
-    table = pq.read_table(workspace.matches_path, columns=COLUMNS, filters=of_class)
+    with readable(workspace.matches_path, "match"):
+        table = pq.read_table(workspace.matches_path, columns=COLUMNS, filters=of_class)
     return _pool(class_id, _with_images(table, images).combine_chunks(), embeddings)
 
 
@@ -60,7 +61,8 @@ def read_pools(workspace: Workspace, classes: ClassList, embeddings: Embeddings)
     ids = [entry.id for entry in classes]
     in_list = set(ids)
     place = 0
-    with pq.ParquetFile(workspace.matches_path) as source:
+    path = workspace.matches_path
+    with readable(path, "match"), pq.ParquetFile(path) as source:
         empty = _with_images(source.schema_arrow.empty_table().select(COLUMNS), images)
         for class_id, table in _by_class(source, images):
             if class_id not in in_list:
@@ -78,7 +80,8 @@ def _read_images(workspace: Workspace) -> pa.Table:
     for path, stage in ((workspace.matches_path, "match"), (workspace.images_path, "download")):
         if not path.exists():
             raise WorkspaceError(f"{path} isn't there; run captrawl {stage} first")
-    return pq.read_table(workspace.images_path, columns=["url", "state", "reason", "path", "sha256"])
+    with readable(workspace.images_path, "download"):
+        return pq.read_table(workspace.images_path, columns=["url", "state", "reason", "path", "sha256"])
 
 
 def _by_class(source: pq.ParquetFile, images: pa.Table) -> Iterator[tuple[int, pa.Table]]:

@@ -20,7 +20,7 @@ from ..sampling.marks import Mark, Marks
 from ..sampling.methods import Method, Score, resolve
 from ..sampling.task import paths_of, sample_facts, thresholds_of
 from ..workspace.settings import SampleSettings
-from ..workspace.workspace import Workspace
+from ..workspace.workspace import Workspace, readable
 from .explorer import Explorer, Fresh, is_unsafe
 from .files import NotServedError
 from .schemas import ClassLine, ClassPage, PoolPage, PoolRow, SynonymShare
@@ -152,7 +152,7 @@ class ClassPools:
             return tally
         pictures = self._explorer.pictures()
         with_pictures: list[pa.Table] = []
-        with pq.ParquetFile(path) as source:
+        with readable(path, "match"), pq.ParquetFile(path) as source:
             for batch in source.iter_batches(1 << 17, columns=["class_id", "synonym", "url"]):
                 rows = pa.Table.from_batches([batch])
                 for class_id, synonym, count in _grouped(rows, ["class_id", "synonym"]):
@@ -192,7 +192,8 @@ def _matches(workspace: Workspace, class_id: int) -> pa.Table:
     if not workspace.matches_path.exists():
         return pa.table({name: [] for name in MATCHED})
     of_class = pc.field("class_id") == class_id
-    return pq.read_table(workspace.matches_path, columns=MATCHED, filters=of_class)
+    with readable(workspace.matches_path, "match"):
+        return pq.read_table(workspace.matches_path, columns=MATCHED, filters=of_class)
 
 
 def _sampled(workspace: Workspace, class_id: int, sample: str) -> pa.Table:

@@ -16,7 +16,7 @@ from ..core.errors import WorkspaceError
 from ..core.records import UrlState
 from ..search.captions import CaptionIndex
 from ..search.query import DEFAULT_PUNSAFE, UNSAFE_TAG
-from ..workspace.workspace import Workspace
+from ..workspace.workspace import Workspace, readable
 
 if TYPE_CHECKING:
     from ..search.vectors.similar import Similarity
@@ -123,7 +123,8 @@ _NO_IMAGES = pa.table({name: pa.array([], pa.string()) for name in ("url", "stat
 def _read_pictures(workspace: Workspace) -> Pictures:
     if not workspace.images_path.exists():
         return Pictures(_NO_IMAGES)
-    return Pictures(pq.read_table(workspace.images_path, columns=["url", "state", "path", "sha256"]))
+    with readable(workspace.images_path, "download"):
+        return Pictures(pq.read_table(workspace.images_path, columns=["url", "state", "path", "sha256"]))
 
 
 def _vector_files(workspace: Workspace) -> list[Path]:

@@ -28,6 +28,22 @@ if TYPE_CHECKING:
 FORMAT = 1
 
 
+@contextlib.contextmanager
+def readable(path: Path, stage: str) -> Generator[None]:
+    """Names the artefact and its stage where it turns out damaged, or isn't there, within the block."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise WorkspaceError(f"{path} isn't there; run captrawl {stage} first") from error
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno:  # the disk's own answer; Arrow's have no number
+            raise
+        reason = str(error).strip().partition("\n")[0]
+        raise WorkspaceError(f"{path} can't be read ({reason}); run captrawl {stage} again") from error
+
+
 @dataclass(frozen=True, slots=True)
 class StageRecord:
     """What a finished stage read (hashes by name) and what it counted."""

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ...core.errors import WorkspaceError
+from ...workspace.workspace import readable
 from ..ledger import Ledger
 
 _ROWS_AT_ONCE = 65_536
@@ -18,13 +18,8 @@ _ROWS_AT_ONCE = 65_536
 
 def matched_batches(matches: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
     """Those columns of matches.parquet, batch by batch; WorkspaceError where it isn't there or readable."""
-    try:
-        with pq.ParquetFile(matches) as file:
-            yield from file.iter_batches(_ROWS_AT_ONCE, columns=columns)
-    except FileNotFoundError as error:
-        raise WorkspaceError(f"{matches} isn't there; run captrawl match first") from error
-    except (pa.ArrowInvalid, OSError) as error:
-        raise WorkspaceError(f"{matches} can't be read ({error}); run captrawl match again") from error
+    with readable(matches, "match"), pq.ParquetFile(matches) as file:
+        yield from file.iter_batches(_ROWS_AT_ONCE, columns=columns)
 
 
 def matches_digest(matches: Path) -> str:

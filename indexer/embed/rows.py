@@ -15,7 +15,7 @@ from ...core.files import atomic
 from ...core.records import EMBEDDED_SCHEMA
 from ...search.vectors.decode import MISSING_FILE
 from ...search.vectors.store import Embeddings
-from ...workspace.workspace import Workspace
+from ...workspace.workspace import Workspace, readable
 from ..outcomes import UrlState
 
 FAILED_SCHEMA = pa.schema(
@@ -46,7 +46,8 @@ def rows_to_embed(workspace: Workspace) -> pa.Table:
             raise WorkspaceError(f"{path} isn't there; run captrawl {stage} first")
     images = packed_images(workspace)
     tables: list[pa.Table] = []
-    with pq.ParquetFile(workspace.matches_path) as source:
+    path = workspace.matches_path
+    with readable(path, "match"), pq.ParquetFile(path) as source:
         for batch in source.iter_batches(1 << 18, columns=["uid", "url", "caption"]):
             rows = pa.Table.from_batches([batch])
             at = pc.index_in(rows["url"], value_set=images["url"])
@@ -74,7 +75,8 @@ def _first_of_each_uid(rows: pa.Table) -> pa.Table:
 
 def packed_images(workspace: Workspace) -> pa.Table:
     """url, path and sha256 of every usable image in images.parquet."""
-    images = pq.read_table(workspace.images_path, columns=["url", "state", "path", "sha256"])
+    with readable(workspace.images_path, "download"):
+        images = pq.read_table(workspace.images_path, columns=["url", "state", "path", "sha256"])
     good = pc.and_(pc.equal(images["state"], UrlState.PACKED), pc.is_valid(images["path"]))
     return images.filter(pc.and_(good, pc.is_valid(images["sha256"]))).drop_columns(["state"])
 

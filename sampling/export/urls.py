@@ -13,6 +13,7 @@ from ...core.arrow import pc
 from ...core.files import write_json
 from ...core.records import Progress
 from ...core.version import __version__
+from ...workspace.workspace import readable
 from ..methods import Score
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def write_urls(sample: Sample, folder: Path, progress: Progress) -> dict[str, in
 def licences(sample: Sample) -> pa.StringArray:
     """The licence of each row, from its match; LAION's ``?`` and empty ones are missing."""
     uids = sample.rows.column("uid").combine_chunks()
-    with pq.ParquetFile(sample.workspace.matches_path) as source:
+    path = sample.workspace.matches_path
+    with readable(path, "match"), pq.ParquetFile(path) as source:
         parts = [source.schema_arrow.empty_table().select(["uid", "licence"])]
         for batch in source.iter_batches(1 << 18, columns=["uid", "licence"]):
             unknown = pc.is_in(batch["licence"], value_set=pa.array([None, "", "?"]))

@@ -14,7 +14,7 @@ from ...classes.model import ClassList
 from ...core.arrow import pc
 from ...core.errors import WorkspaceError
 from ...core.records import IMAGE_SCHEMA, UrlState
-from ...workspace.workspace import Workspace
+from ...workspace.workspace import Workspace, readable
 from .sample_counts import SampleCounts
 
 BATCH_ROWS = 1 << 20
@@ -117,7 +117,8 @@ def count(workspace: Workspace, classes: ClassList, samples: Sequence[SampleCoun
         raise WorkspaceError(f"{workspace.matches_path} isn't there; run captrawl match first")
     images = IMAGE_SCHEMA.empty_table()
     if workspace.images_path.exists():
-        images = pq.read_table(workspace.images_path, columns=["url", "state", "reason", "sha256"])
+        with readable(workspace.images_path, "download"):
+            images = pq.read_table(workspace.images_path, columns=["url", "state", "reason", "sha256"])
     counted, no_url = _count_matches(workspace, images)
     counts = tuple(_class_counts(entry, counted.get(entry.id, {}), samples) for entry in classes)
     return ReportCounts(sum(c.matched for c in counts), no_url, counts, downloads(images), tuple(samples))
@@ -132,7 +133,8 @@ def _count_matches(workspace: Workspace, images: pa.Table) -> tuple[dict[int, Cr
     packed = images.filter(pc.equal(images.column("state"), UrlState.PACKED)).column("url")
     parts: list[pa.Table] = []
     no_url = 0
-    with pq.ParquetFile(workspace.matches_path) as source:
+    path = workspace.matches_path
+    with readable(path, "match"), pq.ParquetFile(path) as source:
         for batch in source.iter_batches(BATCH_ROWS, columns=["class_id", "synonym", "url"]):
             urls = batch.column("url")
             no_url += urls.null_count

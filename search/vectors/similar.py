@@ -21,7 +21,7 @@ from ...classes.files import load_classes
 from ...core.arrow import pc
 from ...core.errors import InputError, QueryError, WorkspaceError
 from ...core.records import MATCH_SCHEMA
-from ...workspace.workspace import Workspace
+from ...workspace.workspace import Workspace, readable
 from .encoder import Encoder
 from .loading import load_encoder
 from .models import model_of
@@ -194,9 +194,9 @@ def _matched_uids(workspace: Workspace, class_id: int | None) -> NDArray[np.int6
     if not workspace.matches_path.is_file():
         raise WorkspaceError(f"{workspace.matches_path} isn't there; run captrawl match first")
     of_class: Any = None if class_id is None else pc.field("class_id") == class_id
-    return np.unique(
-        pq.read_table(workspace.matches_path, columns=["uid"], filters=of_class)["uid"].to_numpy()
-    )
+    with readable(workspace.matches_path, "match"):
+        rows = pq.read_table(workspace.matches_path, columns=["uid"], filters=of_class)
+    return np.unique(rows["uid"].to_numpy())
 
 
 def _lines(workspace: Workspace, stored: Embeddings, rows: Rows, class_id: int | None) -> pa.Table:
@@ -205,7 +205,8 @@ def _lines(workspace: Workspace, stored: Embeddings, rows: Rows, class_id: int |
     matching = pc.field("uid").isin(images["uid"].to_pylist())
     if class_id is not None:
         matching &= pc.field("class_id") == class_id
-    lines = pq.read_table(workspace.matches_path, filters=matching)
+    with readable(workspace.matches_path, "match"):
+        lines = pq.read_table(workspace.matches_path, filters=matching)
     at = pc.index_in(images["uid"], value_set=lines["uid"])  # the first of a uid's lines
     table = lines.take(at)
     return table.select(MATCH_SCHEMA.names).add_column(0, SIMILAR_SCHEMA.field("path"), images["image_path"])

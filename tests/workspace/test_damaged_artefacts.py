@@ -1,0 +1,51 @@
+"""Artefacts that a disk or a copy damaged: one line that names the file and the stage to run again."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from captrawl.core.errors import WorkspaceError
+from captrawl.indexer.download.enqueue import matches_digest
+from captrawl.indexer.embed.rows import rows_to_embed
+from captrawl.indexer.match_stage import read_matches
+from captrawl.sampling.report.counts import count
+from captrawl.web.class_pools import _matches
+from captrawl.workspace.workspace import Workspace
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "workspace-1" / "birds"
+READERS: dict[str, tuple[str, Callable[[Workspace], object]]] = {
+    "matches": ("match", read_matches),
+    "the ledger's matches": ("match", lambda workspace: matches_digest(workspace.matches_path)),
+    "rows to embed": ("match", rows_to_embed),
+    "the report's counts": ("match", lambda workspace: count(workspace, (), ())),
+    "the page's pool": ("match", lambda workspace: _matches(workspace, 0)),
+    "rows to embed, images": ("download", rows_to_embed),
+}
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def scribble(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[4 : len(content) // 2] = b"\xff" * (len(content) // 2 - 4)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [cut, scribble])
+@pytest.mark.parametrize("reader", READERS)
+def test_a_damaged_table_is_named(reader: str, damage: Callable[[Path], None], tmp_path: Path) -> None:
+    stage, read = READERS[reader]
+    workspace = Workspace(shutil.copytree(GOLDEN, tmp_path / "birds"))
+    read(workspace)
+    path = workspace.matches_path if stage == "match" else workspace.images_path
+    damage(path)
+    with pytest.raises(
+        WorkspaceError, match=f"{path.name} can't be read .*; run captrawl {stage} again"
+    ) as told:
+        read(workspace)
+    assert "\n" not in str(told.value)
