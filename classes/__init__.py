@@ -2,6 +2,7 @@
 
 In reading order:
 
+    species     scientific names taken apart: what captions say of them
     model       ClassEntry and Synonym, the records; most_common_name by SWAT's rule
     checks      validated: the defects of a list; check_classes and shared_synonyms: its warnings
     native      classes.json, captrawl's own document

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any, cast
 
 from ..core.errors import ClassListError
 from ..core.text import LONGEST_RUN, tokens
@@ -60,6 +61,31 @@ def _check_entry(entry: ClassEntry, where: str) -> None:
                 f"{where}: the synonym {synonym.text!r:.60} holds no {lacking}, so no caption can match "
                 "it; remove it, or spell it out"
             )
+
+
+NAME_KEYS = (
+    *("common_name", "common_names", "vernacular", "vernacular_name", "vernacular_names", "english_name"),
+    *("scientific_name", "species", "query_name"),
+)
+"""Other keys of a class whose texts are names of it."""
+
+
+def unmatched_names(entry: ClassEntry) -> list[str]:
+    """The names that a class's file has for it, and that are no synonym in any state, each once."""
+    known = {tuple(tokens(synonym.text)) for synonym in entry.synonyms}
+    names: dict[tuple[str, ...], str] = {}
+    for value in (entry.name, entry.most_common_name, *(entry.extra.get(key) for key in NAME_KEYS)):
+        texts = cast("list[Any]", value) if isinstance(value, list) else [value]
+        for text in texts:
+            words = tuple(tokens(text)) if isinstance(text, str) else ()
+            if words and words not in known:
+                names.setdefault(words, text.strip())
+    return list(names.values())
+
+
+def with_all_names(entry: ClassEntry) -> ClassEntry:
+    """``entry`` with every name that its file has as a synonym."""
+    return replace(entry, synonyms=(*entry.synonyms, *map(Synonym, unmatched_names(entry))))
 
 
 def check_classes(classes: ClassList) -> list[str]:

@@ -30,6 +30,9 @@ FORMATS: dict[str, Callable[[ClassList], str]] = {
 
 IMAGE_FOLDER = "imagefolder"
 
+ALSO_CALLED = {"hf": "huggingface", "swat": "metrics", "real": "metrics", "text": "txt", "names": "txt"}
+"""What people call a format → its name, for hints."""
+
 SUFFIXES = {"csv": ".csv", "tsv": ".tsv", "txt": ".txt"}
 """How a file's name ends by which it is read; every other format is ``.json``."""
 
@@ -66,7 +69,8 @@ def check_format(to: str, path: Path | None) -> None:
             raise ClassListError("an ImageFolder is a directory, not a text; name it with --output DIR")
         return
     if to not in FORMATS:
-        raise ClassListError(f"there is no class list format {to!r}; {nearest(to, [*FORMATS, IMAGE_FOLDER])}")
+        hint = nearest(ALSO_CALLED.get(to.lower(), to.lower()), [*FORMATS, IMAGE_FOLDER])
+        raise ClassListError(f"there is no class list format {to!r}; {hint}")
     suffix = SUFFIXES.get(to, ".json")
     if path is None or path.suffix.lower() == suffix:
         return

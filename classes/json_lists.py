@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 from ..core.errors import ClassListError
+from .checks import with_all_names
 from .layouts import of_labels
 from .metrics import OWN_KEY, metrics_document, metrics_entry, read_metrics
 from .model import ClassEntry, ClassList, named, whole
@@ -73,7 +74,8 @@ def _read_list(values: list[Any], source: str) -> list[ClassEntry]:
                 record = cast("dict[str, Any]", value)
                 class_id = whole(record.get("id", position), f"{where}: 'id'")
                 extra = {key: item for key, item in record.items() if key not in {"id", "name", "synonyms"}}
-                entries.append(named(class_id, name, _texts(record.get("synonyms", []), where), extra))
+                entry = named(class_id, name, _texts(record.get("synonyms", []), where), extra)
+                entries.append(entry if "synonyms" in record else with_all_names(entry))
             case _:
                 raise ClassListError(f"{where} must be a name, a list of names, or an object with 'name'")
     return entries

@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from typing import Any, cast
 
 from ..core.errors import ClassListError
+from .checks import with_all_names
 from .model import ClassEntry, ClassList, Synonym, named, whole
 from .native import synonym_of
 
@@ -58,7 +59,8 @@ def metrics_entry(class_id: int, value: Mapping[str, Any], where: str) -> ClassE
         list_key = next((key for key in _LISTS if key in value), None)
         others = _frequencies(value[list_key], f"{where}: {list_key!r}") if list_key else ()
         synonyms = (Synonym(name), *(synonym for synonym in others if synonym.text != name))
-    return ClassEntry(class_id, name, synonyms, common if isinstance(common, str) else "", extra)
+    entry = ClassEntry(class_id, name, synonyms, common if isinstance(common, str) else "", extra)
+    return with_all_names(entry) if not {"alternates", *_LISTS} & value.keys() else entry
 
 
 def _frequencies(value: Any, where: str) -> tuple[Synonym, ...]:

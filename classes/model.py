@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from ..core.errors import ClassListError
 from ..core.text import tokens
+from .species import scientific
 
 PromptNames = Literal["synonyms", "name", "most_common_name"]
 
@@ -76,13 +77,22 @@ def named(
 ) -> ClassEntry:
     """A class whose name is its first synonym; ``others`` follow, equal texts once.
 
-    A WordNet id is no name: the first of ``others`` is, and the id stands among the other keys.
+    A WordNet id is no name: the first of ``others`` is, and the id stands among the other keys. A scientific
+    name with authors or ranks is matched as it is, and by what captions say of it; only that prompts.
     """
     texts = list(dict.fromkeys([name, *others]))
     if is_wnid(name) and len(texts) > 1:
         extra = {"wnid": name, **(extra or {})}
         texts = list(dict.fromkeys(text.replace("_", " ") for text in texts[1:]))
-    return ClassEntry(class_id, texts[0], tuple(Synonym(text) for text in texts), extra=extra or {})
+    synonyms = [Synonym(text) for text in texts]
+    if (parts := scientific(texts[0])) is not None:
+        clean = [Synonym(text) for text in parts.names if text not in texts]
+        synonyms[0] = Synonym(texts[0], prompt=not clean, reason="with authors or ranks" if clean else "")
+        others = [pair for pair in parts.optional if pair[0] not in texts]
+        optional = [Synonym(text, None, match=False, prompt=False, reason=why) for text, why in others]
+        synonyms = [*clean, *synonyms, *optional]
+        extra = {"query_name": parts.names[0], **(extra or {})}
+    return ClassEntry(class_id, texts[0], tuple(synonyms), extra=extra or {})
 
 
 def is_wnid(name: str) -> bool:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from ..core.errors import ClassListError
+from .checks import with_all_names
 from .json_lists import contiguous, parsed
 from .layouts import read_dict, read_layout
 from .model import ClassEntry, ClassList, Synonym, is_wnid, named, whole
@@ -158,7 +159,8 @@ def _of_row(position: int, row: list[str], columns: list[str], source: str) -> C
     synonyms = [cell for column, cell in zip(columns, row, strict=False) if column == "synonyms"]
     extra = {key: cell for key, cell in cells.items() if cell and key not in {"", "id", "name", "synonyms"}}
     texts = (part for cell in (*synonyms, *row[len(columns) :]) for part in _parts(cell))
-    return named(class_id, cells.get("name", "").strip(), texts, extra)
+    entry = named(class_id, cells.get("name", "").strip(), texts, extra)
+    return entry if "synonyms" in columns or len(row) > len(columns) else with_all_names(entry)
 
 
 def _parts(cell: str) -> list[str]:

@@ -33,15 +33,24 @@ def init(
     root: Annotated[Path | None, typer.Option(help="The folder that the shots' paths start from.")] = None,
     model: Annotated[str, typer.Option(help="An open_clip model, local-dir:PATH or hf-hub:NAME.")] = "",
     pretrained: Annotated[str, typer.Option(help="The model's weights, by open_clip's tag.")] = "",
+    names: Annotated[
+        str, typer.Option(metavar="list|all", help="Match by the list's synonyms, or by all its names.")
+    ] = "list",
     profile: Annotated[str, typer.Option(metavar="swat", help="Choose as SWAT's scripts do.")] = "",
 ) -> None:
     """Make a workspace: a class list, a caption index and settings to edit."""
+    from ...classes.checks import with_all_names
     from ...core.terminal import emit, number, say
     from ...search.captions import open_captions
     from ...search.query import CaptionQuery
     from ...workspace.workspace import Workspace
 
+    if names not in {"list", "all"}:
+        raise UsageError(f"--names {names}: choose list or all")
     settings, entries, warnings = _task_of(directory, index, classes, dataset=dataset, profile=profile)
+    if names == "all":
+        entries = tuple(with_all_names(entry) for entry in entries)
+    warnings += _unmatched(entries)
     task: dict[str, Any] = {
         "shots": str(shots.resolve()) if shots else "",
         "root": str(root.resolve()) if root else "",
@@ -72,6 +81,18 @@ def init(
     )
     for line in first_classes(entries):
         emit(line)
+
+
+def _unmatched(classes: ClassList) -> list[str]:
+    """A warning that names the classes with names in their file that aren't matched."""
+    from ...classes.checks import unmatched_names
+
+    names = {entry.id: texts for entry in classes if (texts := unmatched_names(entry))}
+    if not names:
+        return []
+    some = "; ".join(f"{class_id}: {', '.join(texts)}" for class_id, texts in list(names.items())[:5])
+    some += f"; {len(names) - 5:,} more" if len(names) > 5 else ""
+    return [f"{len(names):,} classes have names in their file that aren't matched ({some}); --names all does"]
 
 
 def _check_thresholds(dataset: str) -> None:

@@ -546,6 +546,7 @@ def test_edited_labels_of_a_feature_file_win(tmp_path: Path) -> None:
         ((named(0, "a\rb"),), "txt", "can't stand on a line"),
         ((named(0, "a"),), "yaml", "no class list format 'yaml'"),
         ((named(0, "a"),), "metric", "did you mean 'metrics'"),
+        ((named(0, "a"),), "hf", "did you mean 'huggingface'"),
     ],
 )
 def test_what_a_format_cannot_hold_is_refused(
