@@ -72,13 +72,13 @@ NAME_KEYS = (
 
 def unmatched_names(entry: ClassEntry) -> list[str]:
     """The names that a class's file has for it, and that are no synonym in any state, each once."""
-    known = {tuple(tokens(synonym.text)) for synonym in entry.synonyms}
+    spelled = {tuple(tokens(synonym.text)) for synonym in entry.synonyms}
     names: dict[tuple[str, ...], str] = {}
     for value in (entry.name, entry.most_common_name, *(entry.extra.get(key) for key in NAME_KEYS)):
         texts = cast("list[Any]", value) if isinstance(value, list) else [value]
         for text in texts:
             words = tuple(tokens(text)) if isinstance(text, str) else ()
-            if words and words not in known:
+            if words and words not in spelled:
                 names.setdefault(words, text.strip())
     return list(names.values())
 
