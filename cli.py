@@ -18,7 +18,7 @@ from .commands.explore import count, demo, doctor, query, serve, similar
 from .commands.hints import directory_first, hint
 from .commands.make import download, embed, index, init, match, run, sample, synonyms
 from .commands.share import classes, evaluate, export, import_swat, report, status
-from .core.errors import CaptrawlError, StorageError, UsageError
+from .core.errors import CaptrawlError, StorageError, UsageError, lacks_memory
 from .core.version import __version__
 
 USAGE_ERROR: Any = typer.BadParameter.__base__
@@ -69,6 +69,13 @@ class Guarded(TyperGroup):
         except KeyboardInterrupt:
             _say("interrupted; what was done stays")
             raise SystemExit(INTERRUPTED) from None
+        except Exception as error:
+            if not lacks_memory(error):
+                raise
+            _say(
+                "this machine gives no more memory or threads; free some, or raise the limits (ulimit -v, -u)"
+            )
+            raise SystemExit(1) from error
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse ``args``; -C may stand behind the command too."""

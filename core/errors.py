@@ -103,6 +103,9 @@ _STORAGE = {
     errno.EPERM: "choose another place, or see to its permissions",
     errno.ENOTDIR: "a part of that path is a file; choose another place",
     errno.EEXIST: "a file is in the way; choose another place",
+    errno.EMFILE: f"raise the limit of open files (ulimit -n), {_AGAIN}",
+    errno.ENFILE: f"close other programs' files, {_AGAIN}",
+    errno.ENOMEM: f"free memory or raise its limit (ulimit -v), {_AGAIN}",
 }
 
 
@@ -125,3 +128,20 @@ class MissingExtraError(CaptrawlError):
         super().__init__(
             f"{what} needs captrawl[{extra}], which isn't installed: pip install 'captrawl[{extra}]'"
         )
+
+
+def import_failure(error: ImportError, what: str, extra: str) -> CaptrawlError:
+    """Why ``what`` can't be imported: its extra isn't installed, or is and this machine can't load it."""
+    if isinstance(error, ModuleNotFoundError):
+        return MissingExtraError(what, extra)
+    reason = " ".join(str(error).split())[:200]
+    return CaptrawlError(
+        f"{what} needs captrawl[{extra}], which is installed and can't be loaded ({reason}); is memory "
+        "(ulimit -v) or the number of open files (ulimit -n) limited? captrawl doctor says what is there"
+    )
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Whether ``error`` is the machine's: no memory left, or no thread to be had."""
+    words = ("can't start new thread", "failed to launch worker thread", "cannot allocate memory")
+    return isinstance(error, MemoryError) or any(word in str(error).lower() for word in words)

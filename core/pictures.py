@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from .errors import MissingExtraError
+from .errors import import_failure
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -68,7 +68,7 @@ def open_picture(
     try:
         from PIL import Image
     except ImportError as error:
-        raise MissingExtraError("reading images", "cpu") from error
+        raise import_failure(error, "reading images", "cpu") from error
     with _decoder_errors():
         Image.init()
         names = None if formats is None else [name for name in formats if name in Image.OPEN]

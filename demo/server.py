@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from ..core.errors import MissingExtraError, WorkspaceError
+from ..core.errors import WorkspaceError, import_failure
 from .plan import DrawnRow, Kind
 from .web import Web
 
@@ -217,7 +217,7 @@ async def _listen(server: DrawnServer, port: int) -> ServerRunner:
     try:
         from aiohttp import web
     except ImportError as error:
-        raise MissingExtraError("the demo's server", "cpu") from error
+        raise import_failure(error, "the demo's server", "cpu") from error
 
     runner = web.ServerRunner(web.Server(server.answer), shutdown_timeout=0.5)
     await runner.setup()

@@ -11,7 +11,7 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import MissingExtraError
+from ..core.errors import import_failure
 from ..core.records import Vectors
 from .references import Shots
 
@@ -98,7 +98,7 @@ def predicted(train: Shots, vectors: Vectors) -> NDArray[np.int64]:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
     except ImportError as error:
-        raise MissingExtraError("a linear probe", "cpu") from error
+        raise import_failure(error, "a linear probe", "cpu") from error
     probe = LogisticRegression(C=PENALTY, max_iter=300)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # near enough after 300 steps

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ..core.errors import InputError, MissingExtraError
+from ..core.errors import InputError, import_failure
 from ..indexer.embed.rows import rows_to_embed
 from ..search.vectors.models import MODELS, ModelId, resolve
 from ..search.vectors.store import EmbeddingsInfo, shard_rows, write_shard
@@ -55,7 +55,7 @@ def load_features(path: Path) -> Features:
     try:
         import torch
     except ImportError as error:
-        raise MissingExtraError("reading SWAT's _mined.pth", "cpu") from error
+        raise import_failure(error, "reading SWAT's _mined.pth", "cpu") from error
     import pickle
 
     try:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ...core.errors import InputError, MissingExtraError
+from ...core.errors import InputError, import_failure
 from ...core.startup import settle_without_pandas
 
 app = typer.Typer()
@@ -44,7 +44,7 @@ def serve(
         from ...web.app import Serving, create_app
         from ...web.middleware import AllowedHosts, is_loopback
     except ImportError as error:
-        raise MissingExtraError("captrawl serve", "web") from error
+        raise import_failure(error, "captrawl serve", "web") from error
     directory: Path = context.obj
     workspace = Workspace.open(directory) if _is_workspace(directory, index) else None
     location = index or (index_location(workspace) if workspace else "")

@@ -56,7 +56,8 @@ def _cosines(workspace: Workspace, stored: Embeddings, encoder: Encoder) -> dict
     rows = np.unique(captioned[np.linspace(0, len(captioned) - 1, CHECKED).astype(np.int64)]).astype(np.int64)
     some = stored.metadata.take(rows)
     text_of = CAPTION_TEXTS[stored.info.caption_text]
-    captions = encoder.encode_texts([text_of(caption) for caption in some["caption"].to_pylist()])
+    texts = cast("list[str]", some["caption"].to_pylist())
+    captions = encoder.encode_texts([text_of(text) for text in texts])
     cosines = {"caption": float((captions * stored.captions.take(rows)).sum(axis=1).mean())}
     files = [workspace.root / path for path in cast("list[str]", some["image_path"].to_pylist())]
     old = stored.images.take(rows)

@@ -131,7 +131,9 @@ def _child(folder: Path, job: Job, marker: mmap.mmap) -> int:
         int(Path("/proc/self/statm").read_text().split()[0]) * mmap.PAGESIZE if sys.platform == "linux" else 0
     )
     if used:
-        resource.setrlimit(resource.RLIMIT_AS, (used + job.memory, used + job.memory))
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        limit = used + job.memory if hard == resource.RLIM_INFINITY else min(used + job.memory, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     try:
         return pack_here(job, marker)
     except OSError as error:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...core.errors import MissingExtraError
+from ...core.errors import import_failure
 from ...core.files import atomic
 from .counts import ClassCounts, ReportCounts
 from .sample_counts import Histogram, SampleCounts
@@ -77,7 +77,7 @@ def looks() -> Any:
     try:
         from matplotlib import rc_context
     except ImportError as error:
-        raise MissingExtraError("a report", "cpu") from error
+        raise import_failure(error, "a report", "cpu") from error
     colours = dict.fromkeys(("text.color", "axes.labelcolor", "xtick.labelcolor", "ytick.labelcolor"), INK)
     colours |= dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), SOFT)
     sizes = {"font.size": 9, "axes.titlesize": 10, "legend.fontsize": 9, "figure.titlesize": 10}

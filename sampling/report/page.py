@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...core.errors import MissingExtraError
+from ...core.errors import import_failure
 from ...core.text import matching_spans
 from ...search.synonyms.proposals import listed
 from ...search.synonyms.review import FEW_ROWS, Review, ShownCaption, SynonymReview
@@ -56,7 +56,7 @@ def render(data: ReportData, thumbnails: Thumbnails, *, cell: int, each: int) ->
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
         from markupsafe import Markup
     except ImportError as error:
-        raise MissingExtraError("a report", "cpu") from error
+        raise import_failure(error, "a report", "cpu") from error
     environment = Environment(
         loader=FileSystemLoader(HOME / "templates"),
         autoescape=True,

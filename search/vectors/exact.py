@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.errors import MissingExtraError
+from ...core.errors import import_failure
 from ...core.records import Vectors
 
 DECIMALS = 6
@@ -59,7 +59,7 @@ def import_faiss() -> Any:
     try:
         import faiss
     except ImportError as error:
-        raise MissingExtraError("searching vectors", "cpu") from error
+        raise import_failure(error, "searching vectors", "cpu") from error
     return faiss
 
 

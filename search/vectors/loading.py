@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
-from ...core.errors import MissingExtraError, ModelError
+from ...core.errors import MissingExtraError, ModelError, import_failure
 from .encoder import Encoder
 from .models import HUB, LOCAL, ModelId, fingerprint, resolve
 
@@ -42,7 +42,7 @@ def load_encoder(model: ModelId, *, device: str = "auto", batch: int = 64) -> En
         import torch
         from open_clip.transform import PreprocessCfg, image_transform_v2
     except ImportError as error:
-        raise MissingExtraError("encoding texts and images", "cpu") from error
+        raise import_failure(error, "encoding texts and images", "cpu") from error
     where = choose_device(device)
     check_name(model)
     check_activation(model)
@@ -105,7 +105,7 @@ def find_weights(name: str, pretrained: str = "") -> str:
         import open_clip
         from huggingface_hub import constants, try_to_load_from_cache
     except ImportError as error:
-        raise MissingExtraError("encoding texts and images", "cpu") from error
+        raise import_failure(error, "encoding texts and images", "cpu") from error
     model = resolve(name, pretrained)
     if check(model):
         return f"{model}: weights there"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
+import subprocess
+import sys
 import time
 import zlib
 from collections.abc import Iterator
@@ -296,6 +298,25 @@ def test_memory_is_limited(tmp_path, tools) -> None:
     finally:
         packing.close()
     assert [file.reason for file in shard.files] == ["undecodable"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of the address space are Linux's")
+def test_a_machine_that_allows_less_memory_packs_within_it(tmp_path, tools) -> None:
+    """A hard limit below what a job may have is kept to; raising it isn't allowed."""
+    body = tools.jpeg(1)
+    name = hashlib.sha256(body).hexdigest()
+    Spool(tmp_path / "spool").write(name, body)
+    code = (
+        "import resource, sys\nfrom pathlib import Path\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (3_500_000_000, 3_500_000_000))\n"
+        "from captrawl.indexer.pack.pool import PackPool, PackSettings\n"
+        "pool = PackPool(Path('tmp'), Path('spool').absolute(), PackSettings())\n"
+        "print([file.path for file in pool.pack(1, [sys.argv[1]]).files])\npool.close()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, name], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.stdout.strip() == "['images/00001/000010000.jpg']", done.stderr
 
 
 def test_a_stopped_packing_says_so(tmp_path) -> None:
