@@ -32,7 +32,7 @@ from captrawl.web.schemas import PageParameters
 from peers import machine
 
 PAGE = ("index.html", "style.css", "icon.svg", "app.js", "dom.js", "rows.js", "captions.js", "similar.js",
-        "classes.js", "sliders.js")  # fmt: skip
+        "large.js", "gallery.js", "classes.js", "sliders.js")  # fmt: skip
 
 
 class Client:

@@ -136,6 +136,7 @@ def _session(
             samples=pools.samples() if workspace else [],
             scores=[score.value for score in Score],
             window=WINDOW,
+            examples=pools.examples() if workspace else [],
         )
 
     async def session() -> Session:

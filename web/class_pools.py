@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +14,13 @@ from ..classes.files import load_classes
 from ..classes.model import ClassEntry, ClassList
 from ..core.arrow import pc
 from ..core.errors import CaptrawlError
+from ..indexer.match_stage import task_of
 from ..sampling.files import SAMPLE_SCHEMA
 from ..sampling.filters import MEANINGS
 from ..sampling.marks import Mark, Marks
 from ..sampling.methods import Method, Score, resolve
 from ..sampling.task import paths_of, sample_facts, thresholds_of
+from ..search import api as explore
 from ..workspace.settings import SampleSettings
 from ..workspace.workspace import Workspace, readable
 from .explorer import Explorer, Fresh, is_unsafe
@@ -56,9 +58,15 @@ class ClassPools:
         tally, marks = self._tally.get(), Marks.load(self._explorer.workspace)
         return [_line(entry, tally, marks) for entry in self._classes.get()]
 
+    def examples(self, count: int = 3) -> list[str]:
+        """The names of ``count`` classes, spread over the list."""
+        classes = self._classes.get()
+        return [classes[len(classes) * place // count].name for place in range(min(count, len(classes)))]
+
     def page(self, class_id: int) -> ClassPage:
         """One class: synonyms with shares, and the samples."""
         entry, tally = self.entry(class_id), self._tally.get()
+        matches = self._frequencies(entry)
         marks = Marks.load(self._explorer.workspace)
         shares = [
             SynonymShare(
@@ -66,7 +74,7 @@ class ClassPools:
                 match=synonym.match,
                 prompt=synonym.prompt,
                 reason=synonym.reason,
-                frequency=synonym.frequency,
+                frequency=matches.get(synonym.text),
                 pool=tally.pool[class_id, synonym.text],
                 images=tally.images[class_id, synonym.text],
             )
@@ -74,6 +82,15 @@ class ClassPools:
         ]
         line = _line(entry, tally, marks)
         return ClassPage(**line.model_dump(), synonyms=shares, samples=self.samples())
+
+    def _frequencies(self, entry: ClassEntry) -> Mapping[str, int]:
+        """How many rows of the index contain each synonym: as the class list says, else counted now."""
+        phrases = entry.match_phrases()
+        stored = {one.text: one.frequency for one in entry.synonyms if one.frequency is not None}
+        if stored.keys() >= set(phrases) or not phrases:
+            return stored
+        scope = task_of(self._explorer.workspace).scope
+        return explore.frequencies(self._explorer.captions, scope.query(phrases)).synonyms
 
     def entry(self, class_id: int) -> ClassEntry:
         """The class with this id; NotServedError where there is none."""

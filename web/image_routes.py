@@ -17,7 +17,7 @@ from .explorer import Explorer
 from .files import NotServedError, picture, read_inside
 from .middleware import Limits
 from .schemas import Sha256, SimilarParameters, SimilarRow, SimilarRows, UploadParameters
-from .uploads import read_upload
+from .uploads import one_upload, read_upload
 
 MAX_FILE = 100_000_000
 THUMBNAIL = 320
@@ -67,7 +67,9 @@ class ImageRoutes:
 
         def near() -> SimilarRows:
             similarity, scope = self._explorer.similarity(), self._scope(question)
-            return self._similar_rows(similarity.by_image(read_upload(data, self._limits.pixels), scope))
+            with one_upload():
+                table = similarity.by_image(read_upload(data, self._limits.pixels), scope)
+            return self._similar_rows(table)
 
         return await self._executor.run(near, model=True)
 

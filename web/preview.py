@@ -22,8 +22,8 @@ from .explorer import Explorer, Fresh
 from .files import NotServedError
 from .schemas import Preview, PreviewParameters
 
-NAME = "mine"
-"""What the shown command calls its sample."""
+OPTIONS = {"names": "--prompt-name"}
+"""The options of `captrawl sample` that aren't called as their settings are."""
 POOLS = 8
 """Classes whose scored pools are kept for the next slider."""
 
@@ -89,11 +89,11 @@ class SamplePreview:
 
 
 def command(workspace: Workspace, spec: SampleSettings) -> str:
-    """The command that draws ``spec`` as a sample called NAME."""
-    words = ["captrawl", "-C", str(workspace.root), "sample", "--name", NAME, "-n", str(spec.n)]
+    """The command that draws ``spec``, under the name that follows from it."""
+    words = ["captrawl", "-C", str(workspace.root), "sample", "-n", str(spec.n)]
     for name, field in SampleSettings.model_fields.items():
         value = getattr(spec, name)
-        option = f"--{name.replace('_', '-')}"
+        option = OPTIONS.get(name, f"--{name.replace('_', '-')}")
         if name in ("name", "n") or value == field.default:
             continue
         if name == "leak_guard":

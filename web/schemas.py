@@ -294,6 +294,8 @@ class Session(BaseModel):
     samples: list[str]
     scores: list[str]
     window: int
+    examples: list[str]
+    """Some names of the class list, to try."""
 
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import warnings
+from collections.abc import Generator
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from ..core.errors import InputError
@@ -18,6 +22,24 @@ MOST_SCANS = 100
 
 class UnusableUploadError(InputError):
     """The uploaded bytes aren't an image that can be looked for."""
+
+
+_ALONE = Lock()
+
+
+@contextlib.contextmanager
+def one_upload() -> Generator[None]:
+    """Wait for other uploads, and give the memory of this one back to the system at the end.
+
+    A picture of 50 million pixels takes several hundred megabytes, which glibc would keep for its threads.
+    """
+    with _ALONE:
+        try:
+            yield
+        finally:
+            trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone
+            if trim is not None:
+                trim(0)
 
 
 def read_upload(data: bytes, max_pixels: int) -> Image.Image:

@@ -183,6 +183,7 @@ class Server:
 
     url: str
     log: Path
+    pid: int
 
     @property
     def port(self) -> int:
@@ -210,7 +211,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Se
         for _ in range(1200):
             found = re.search(r"http://\S+/", (folder / "out").read_text())
             if found:
-                return Server(found[0], folder / "err")
+                return Server(found[0], folder / "err", process.pid)
             if process.poll() is not None:
                 break
             time.sleep(0.05)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import io
+import json
 import re
 import shlex
 import shutil
@@ -380,10 +381,11 @@ def test_a_preview_is_what_its_command_keeps(
         own_site.workspace, 0, {int(rows[0]["uid"]): Mark.REJECTED, int(rows[9]["uid"]): Mark.CONFIRMED}
     )
     preview = told(own_client, f"classes/{class_id}/preview", sample="T2I5", **parameters)
-    subprocess.run(shown_command(preview["command"]), check=True, capture_output=True)
+    ran = subprocess.run([*shown_command(preview["command"]), "--json"], check=True, capture_output=True)
+    name = json.loads(ran.stdout)["name"]
     kept = [
         str(row["uid"])
-        for row in read_sample(paths_of(own_site.workspace, "mine")).to_pylist()
+        for row in read_sample(paths_of(own_site.workspace, name)).to_pylist()
         if row["class_id"] == class_id and row["kept"]
     ]
     assert preview["kept"] == kept

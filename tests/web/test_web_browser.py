@@ -5,15 +5,26 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shlex
+import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from captrawl.core.records import silent
+from captrawl.sampling.files import read_sample
 from captrawl.sampling.marks import Mark, Marks
+from captrawl.sampling.sample import draw
+from captrawl.sampling.task import paths_of
+from captrawl.workspace.pipeline import STAGES
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -25,6 +36,12 @@ HOSTILE = {
     "alert+1": "golden retriever {{7*7}} ${alert(1)} %3Cscript%3E",
 }
 """A phrase, and the hostile caption of the corpus that holds it."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def model(server: Any) -> None:
+    """Loaded once, before anything waits for it."""
+    httpx.get(f"{server.url}api/similar?text=cat", timeout=120).raise_for_status()
 
 
 def total(page: Any, count: int) -> None:
@@ -180,7 +197,7 @@ def test_more_like_this_from_a_caption(watch: Callable[..., Any]) -> None:
     uid = row.get_attribute("data-uid")
     row.get_by_role("link", name="more like this").click()
     expect(page.locator(".card").first).to_be_visible()
-    expect(page.get_by_text("nearest images, near the image of")).to_be_visible()
+    expect(page.get_by_text("nearest pictures, near the image of")).to_be_visible()
     assert uid not in page.locator(".card").evaluate_all("cards => cards.map(card => card.dataset.uid)")
     page.go_back()
     total(page, 45)
@@ -195,25 +212,78 @@ def test_sliders_show_what_would_stay(watch: Callable[..., Any], site: Any) -> N
     page.goto("/#classes")
     page.get_by_label("Filter the classes").fill("tabby")
     page.get_by_role("link", name=re.compile("tabby cat")).click()
-    expect(page.locator(".bars .num")).to_have_text(["45"])
+    expect(page.locator(".synonyms tbody .num")).to_have_text(["45", "45", "39"])
     page.get_by_label("Through the sample").select_option("T2I5")
     expect(page.get_by_text("--rank T2I --keep 'T2I>=0'")).to_be_visible()
     rows = pq.read_table(site.workspace.samples_folder / "T2I5.parquet").to_pylist()
     values = [row["T2I"] for row in rows if row["class_id"] == 1 and row["sha256"]]
-    assert stay(page) == len(values)
+    expect(page.locator(".total")).to_have_text(f"5 of {len(values)} images stay")
+    page.get_by_label("Images per class (n)").fill("500")
+    expect(page.locator(".total")).to_have_attribute("data-stay", str(len(values)))
     slider = page.get_by_label("T2I at least")
-    middle = round(sorted(values)[len(values) // 2] / 0.005) * 0.005
-    slider.fill(f"{middle:.3f}")
+    slider.fill(f"{sorted(values)[len(values) // 2]:.3f}")
     threshold = float(slider.input_value())
-    assert stay(page) == sum(value >= threshold for value in values)
-    assert 0 < stay(page) < len(values)
-    expect(page.locator(".card.out")).to_have_count(len(values) - stay(page))
+    left = sum(value >= threshold for value in values)
+    assert 0 < left < len(values)
+    expect(page.locator(".total")).to_have_attribute("data-stay", str(left))
+    expect(page.locator(".card.out")).to_have_count(len(values) - left)
     page.get_by_label("only what stays").check()
-    expect(page.locator(".card")).to_have_count(stay(page))
+    expect(page.locator(".card")).to_have_count(left)
     page.get_by_label("Sort by").select_option("T2T")
-    expect(page.locator(".command")).to_have_text(
-        f"captrawl sample --name mine --rank T2T --keep 'T2I>={threshold:g}'"
-    )
+    command = f"sample -n 500 --rank T2T --keep 'T2I>={threshold:g}'"
+    expect(page.locator(".command").first).to_have_text(f"captrawl -C {site.workspace.root} {command}")
+
+
+def test_the_number_is_what_the_copied_command_keeps(
+    watch: Callable[..., Any], serve: Callable[..., Any], own_site: Any
+) -> None:
+    page = watch(serve("-C", own_site.workspace.root), permissions=["clipboard-read", "clipboard-write"]).page
+    page.goto("/#classes/0?sample=T2T5")
+    page.get_by_label("Images per class (n)").fill("40")
+    page.get_by_label("T2I at least").fill("0.05")
+    expect(page.locator(".command").first).to_contain_text("T2I>=0.05")
+    page.get_by_role("button", name="Copy").first.click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    words = shlex.split(page.evaluate("navigator.clipboard.readText()"))
+    subprocess.run([sys.executable, "-m", *words], check=True, capture_output=True)
+    rows = pq.read_table(own_site.workspace.samples_folder / "T2T40+T2I0.05.parquet").to_pylist()
+    kept = sum(row["kept"] for row in rows if row["class_id"] == 0)
+    assert 0 < kept == stay(page) < 40
+
+
+def test_a_picture_of_several_rows_is_one_card(
+    watch: Callable[..., Any], serve: Callable[..., Any], own_site: Any
+) -> None:
+    workspace = own_site.workspace
+    table = pq.read_table(workspace.images_path)
+    usable = [row for row in table.to_pylist() if row["path"]]
+    copies = {row["url"] for row in usable[:4]}
+    one = {"path": usable[0]["path"], "sha256": usable[0]["sha256"]}
+    rows = [{**row, **(one if row["url"] in copies else {})} for row in table.to_pylist()]
+    pq.write_table(pa.Table.from_pylist(rows, table.schema), workspace.images_path)
+    shutil.rmtree(workspace.root / "embeddings")
+    for stage in ("embed", "vectors"):
+        STAGES[stage].run(workspace, silent)
+    draw(workspace, workspace.settings().sample[1])
+    pool = [row for row in read_sample(paths_of(workspace, "T2I5")).to_pylist() if row["class_id"] == 0]
+    pictures = {row["sha256"] for row in pool if row["sha256"]}
+    rows_of_it = [row for row in pool if row["sha256"] == one["sha256"]]
+    assert len(rows_of_it) > 1
+    page = watch(serve("-C", workspace.root)).page
+    page.goto("/#classes/0?sample=T2I5")
+    expect(page.locator(".total")).to_have_text(f"5 of {len(pictures)} images stay")
+    assert len(pictures) > 60
+    page.get_by_role("button", name="Show more").click()
+    expect(page.locator(".card")).to_have_count(len(pictures))
+    uids = {str(row["uid"]) for row in rows_of_it}
+    [uid] = uids & set(page.locator(".card").evaluate_all("cards => cards.map(card => card.dataset.uid)"))
+    card = page.locator(f".card[data-uid='{uid}']")
+    card.get_by_text("more captions").click()
+    expect(card.locator("li")).to_have_count(len({row["caption"] for row in rows_of_it}) - 1)
+    page.goto("/#similar?text=golden+retriever")
+    expect(page.locator(".card")).to_have_count(24)
+    sources = page.locator(".card .picture img").evaluate_all("images => images.map(image => image.src)")
+    assert len(set(sources)) == len(sources)
 
 
 def test_images_are_kept_and_rejected_by_key_and_click(
@@ -224,11 +294,12 @@ def test_images_are_kept_and_rejected_by_key_and_click(
     cards = page.locator(".card")
     expect(cards.first).to_be_visible()
     uids = [int(uid) for uid in cards.evaluate_all("cards => cards.map(card => card.dataset.uid)")]
-    before = stay(page)
+    page.get_by_label("Images per class (n)").fill("500")
+    expect(page.locator(".total")).to_have_attribute("data-stay", str(len(uids)))
     cards.nth(0).focus()
     page.keyboard.press("r")
     expect(cards.nth(0)).to_have_class(re.compile("rejected"))
-    expect(page.locator(".total")).to_have_attribute("data-stay", str(before - 1))
+    expect(page.locator(".total")).to_have_attribute("data-stay", str(len(uids) - 1))
     page.keyboard.press("ArrowRight")
     page.keyboard.press("k")
     expect(cards.nth(1)).to_have_class(re.compile("confirmed"))
@@ -237,7 +308,7 @@ def test_images_are_kept_and_rejected_by_key_and_click(
     cards.nth(2).get_by_role("button", name="reject").click()
     expect(cards.nth(2)).not_to_have_class(re.compile("rejected"))
     expect(page.get_by_text("1 kept, 1 rejected by hand")).to_be_visible()
-    expect(page.get_by_text("Marks changed since this sample was drawn")).to_be_visible()
+    expect(page.get_by_text("Your marks are newer than this sample")).to_be_visible()
     assert Marks.load(own_site.workspace).of(1) == {uids[0]: Mark.REJECTED, uids[1]: Mark.CONFIRMED}
     page.reload()
     expect(cards.nth(0)).to_have_class(re.compile("rejected"))
@@ -246,6 +317,198 @@ def test_images_are_kept_and_rejected_by_key_and_click(
     page.keyboard.press("u")
     expect(cards.nth(0)).not_to_have_class(re.compile("rejected"))
     assert json.loads((own_site.workspace.root / "marks.json").read_text())["classes"]["1"]["rejected"] == []
+
+
+def test_marks_of_several_at_once_are_undone_together(
+    watch: Callable[..., Any], serve: Callable[..., Any], own_site: Any
+) -> None:
+    workspace = own_site.workspace
+    page = watch(serve("-C", workspace.root)).page
+    page.goto("/#classes/1?sample=T2I5")
+    cards = page.locator(".card")
+    expect(cards.first).to_be_visible()
+    uids = [int(uid) for uid in cards.evaluate_all("cards => cards.map(card => card.dataset.uid)")]
+    expect(page.get_by_role("button", name="Undo")).to_be_disabled()
+    cards.nth(0).focus()
+    page.keyboard.press("r")
+    expect(page.get_by_text("0 kept, 1 rejected by hand")).to_be_visible()
+    cards.nth(1).get_by_label("Select").click()
+    cards.nth(4).get_by_label("Select").click(modifiers=["Shift"])
+    expect(page.get_by_text("4 selected")).to_be_visible()
+    page.locator(".dock").get_by_role("button", name="keep").click()
+    expect(page.get_by_text("4 kept, 1 rejected by hand")).to_be_visible()
+    assert Marks.load(workspace).uids(1, Mark.CONFIRMED) == sorted(uids[1:5])
+    cards.nth(0).focus()
+    page.keyboard.press(" ")
+    page.keyboard.press("x")
+    expect(page.get_by_text("0 kept, 5 rejected by hand")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("selected", exact=False)).to_be_hidden()
+    for text in ("4 kept, 1 rejected by hand", "0 kept, 1 rejected by hand", "0 kept, 0 rejected by hand"):
+        page.keyboard.press("Control+z")
+        expect(page.get_by_text(text)).to_be_visible()
+    assert Marks.load(workspace).of(1) == {}
+    expect(page.get_by_text("Your marks are newer than this sample")).to_be_hidden()
+    page.keyboard.press("Control+a")
+    expect(page.get_by_text(f"{len(uids)} selected")).to_be_visible()
+
+
+def test_a_sample_that_is_older_than_the_marks_is_drawn_by_the_shown_command(
+    watch: Callable[..., Any], serve: Callable[..., Any], own_site: Any
+) -> None:
+    page = watch(serve("-C", own_site.workspace.root)).page
+    page.goto("/#classes/1?sample=T2I5")
+    card = page.locator(".card").first
+    uid = int(card.get_attribute("data-uid"))
+    card.get_by_role("button", name="reject").click()
+    expect(page.get_by_text("Your marks are newer than this sample")).to_be_visible()
+    words = shlex.split(page.locator(".dock .command").text_content())
+    subprocess.run([sys.executable, "-m", *words], check=True, capture_output=True)
+    page.reload()
+    expect(page.locator(".dock")).to_be_visible()
+    expect(page.get_by_text("Your marks are newer than this sample")).to_be_hidden()
+    rows = read_sample(paths_of(own_site.workspace, "T2I5")).to_pylist()
+    assert [row["reason"] for row in rows if (row["class_id"], row["uid"]) == (1, uid)] == ["rejected"]
+
+
+def test_marks_survive_a_restart_of_the_server(
+    watch: Callable[..., Any], serve: Callable[..., Any], own_site: Any
+) -> None:
+    """With the token of a server that is no more; and where none answers, the card says so."""
+    watched = watch(serve("-C", own_site.workspace.root))
+    page = watched.page
+    page.goto("/#classes/1?sample=T2I5")
+    cards = page.locator(".card")
+    expect(cards.first).to_be_visible()
+    page.evaluate("import('/static/dom.js').then(({ session }) => { session.token = 'of another server'; })")
+    cards.first.get_by_role("button", name="reject").click()
+    expect(cards.first).to_have_class(re.compile("rejected"))
+    assert len(Marks.load(own_site.workspace).of(1)) == 1
+    page.route("**/marks", lambda route: route.abort())
+    cards.nth(1).get_by_role("button", name="keep").click()
+    expect(cards.nth(1).get_by_role("alert")).to_contain_text("Not saved: The server doesn't answer")
+    expect(cards.nth(1)).not_to_have_class(re.compile("confirmed"))
+    page.unroute("**/marks")
+    cards.nth(1).get_by_role("button", name="keep").click()
+    expect(cards.nth(1)).to_have_class(re.compile("confirmed"))
+    expect(cards.nth(1).get_by_role("alert")).to_be_hidden()
+    assert len(Marks.load(own_site.workspace).of(1)) == 2
+    failing = re.compile("error: Failed to load resource")
+    watched.problems[:] = [problem for problem in watched.problems if not failing.match(problem)]
+
+
+def test_a_picture_is_shown_large(
+    watch: Callable[..., Any], serve: Callable[..., Any], own_site: Any
+) -> None:
+    page = watch(serve("-C", own_site.workspace.root)).page
+    page.goto("/#classes/1?sample=T2I5")
+    cards = page.locator(".card")
+    cards.first.focus()
+    page.keyboard.press("Enter")
+    dialog = page.locator("dialog.large")
+    expect(dialog).to_contain_text("1 of 39")
+    expect(dialog.locator("img")).to_have_attribute("src", re.compile(r"size=full$"))
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowLeft")
+    expect(dialog).to_contain_text("2 of 39")
+    page.keyboard.press("k")
+    expect(dialog.get_by_role("button", name="keep")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(cards.nth(1)).to_be_focused()
+    expect(cards.nth(1)).to_have_class(re.compile("confirmed"))
+    assert len(Marks.load(own_site.workspace).uids(1, Mark.CONFIRMED)) == 1
+    page.goto("/#similar?text=tabby+cat")
+    page.locator(".card .look").first.press("Enter")
+    expect(dialog).to_contain_text("1 of 24")
+    page.keyboard.press("Escape")
+    expect(page.locator(".card .look").first).to_be_focused()
+    page.goto("/#captions?phrase=tabby+cat&order=corpus")
+    page.locator(".row .look").nth(1).click()
+    expect(dialog).to_contain_text("2 of")
+    page.mouse.click(5, 5)
+    expect(dialog).to_have_count(0)
+
+
+def test_whole_pictures_are_shown_on_demand(watch: Callable[..., Any]) -> None:
+    page = watch().page
+    fit = "getComputedStyle(document.querySelector('.card img')).objectFit"
+    page.goto("/#similar?text=tabby+cat")
+    expect(page.locator(".card img").first).to_be_visible()
+    assert page.evaluate(fit) == "cover"
+    page.get_by_label("whole pictures").check()
+    assert page.evaluate(fit) == "contain"
+    page.goto("/#classes/1")
+    expect(page.locator(".card img").first).to_be_visible()
+    assert page.evaluate(fit) == "contain"
+    expect(page.get_by_label("whole pictures")).to_be_checked()
+
+
+def test_matches_and_credited_are_both_shown_and_explained(
+    watch: Callable[..., Any], serve: Callable[..., Any], own_site: Any
+) -> None:
+    """Captions with `tabby cat` contain `cat`, which is more frequent and takes the credit."""
+    workspace = own_site.workspace
+    (workspace.root / "classes.csv").write_text("tabby cat,cat;tabby\n")
+    STAGES["match"].run(workspace, silent)
+    page = watch(serve("-C", workspace.root)).page
+    page.goto("/#classes/0")
+    rows = page.locator(".synonyms tbody tr")
+    expect(rows.first).to_be_visible()
+    counts = {row[0]: row[1:3] for row in rows.evaluate_all(
+        "rows => rows.map(row => [...row.children].map(cell => cell.textContent))"
+    )}  # fmt: skip
+    [first] = [name for name, (_, credited) in counts.items() if credited == "45"]
+    assert {name: matches for name, (matches, _) in counts.items()} == dict.fromkeys(counts, "45")
+    assert [credited for name, (_, credited) in counts.items() if name != first] == ["0", "0"]
+    expect(page.get_by_text("credited to the one with most matches")).to_be_visible()
+
+
+def test_what_comes_late_moves_nothing(watch: Callable[..., Any]) -> None:
+    page = watch().page
+    page.goto("/#captions?phrase=tabby+cat")
+    expect(page.locator(".row").first).to_be_visible()
+    place = page.locator(".row").first.bounding_box()["y"]
+    expect(page.locator(".safety")).to_have_text("45 without a safety value stay")
+    assert page.locator(".row").first.bounding_box()["y"] == place
+    page.goto("/#classes/1?sample=T2I5")
+    expect(page.locator("h2.title")).to_be_visible()
+    expect(page.locator(".card img").first).to_be_visible()
+    expect(page.locator(".command").first).to_contain_text("sample")
+    grid = page.locator(".card").first.bounding_box()["y"]
+    page.get_by_label("Images per class (n)").fill("500")
+    expect(page.locator(".total")).to_have_attribute("data-stay", "39")
+    assert page.locator(".card").first.bounding_box()["y"] == grid
+
+
+def test_an_old_error_goes_with_its_picture(watch: Callable[..., Any], tmp_path: Path) -> None:
+    watched = watch()
+    page = watched.page
+    page.goto("/#similar")
+    broken, whole = tmp_path / "broken.jpg", tmp_path / "whole.png"
+    broken.write_bytes(b"\xff\xd8\xff" + b"no picture" * 20)
+    Image.effect_mandelbrot((120, 80), (-2, -1, 1, 1), 50).convert("RGB").save(whole)
+    page.locator("#file").set_input_files(broken)
+    expect(page.get_by_role("alert")).to_contain_text("can't be read")
+    held = threading.Event()
+    page.route("**/api/similar/image*", lambda route: (held.wait(0.3), route.continue_()))
+    page.locator("#file").set_input_files(whole)
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(page.locator(".progress")).to_contain_text("Looking …")
+    expect(page.locator(".card")).to_have_count(24)
+    expect(page.locator(".progress")).to_have_text("24 nearest pictures")
+    page.get_by_role("button", name="Remove the image").click()
+    expect(page.get_by_alt_text("the image to look for")).to_have_count(0)
+    watched.problems[:] = [problem for problem in watched.problems if "status of 415" not in problem]
+
+
+def test_examples_come_from_the_class_list(watch: Callable[..., Any]) -> None:
+    page = watch().page
+    page.goto("/#constructor")
+    expect(page.locator(".state a")).to_have_text(["golden retriever", "tabby cat", "<b>owned</b> word"])
+    page.get_by_role("link", name="tabby cat").click()
+    total(page, 45)
 
 
 def test_what_is_unsafe_is_not_fetched_until_asked_for(watch: Callable[..., Any]) -> None:
@@ -385,7 +648,7 @@ def test_states_of_nothing_waiting_and_failing(watch: Callable[..., Any]) -> Non
     page.goto("/")
     expect(page.get_by_text("captions are waiting")).to_be_visible()
     page.get_by_label("Phrases").fill("nothing has this")
-    expect(page.get_by_text("No caption holds these words")).to_be_visible()
+    expect(page.get_by_text("No caption contains these words")).to_be_visible()
     page.get_by_label("Phrases").fill("***")
     expect(page.get_by_role("alert")).to_contain_text("'***' holds no letter")
     page.route("**/api/query*", lambda route: route.abort())
@@ -491,8 +754,7 @@ def test_a_caption_that_a_card_cuts_off_can_be_opened(watch: Callable[..., Any])
     card = page.locator(".card:has(.caption.cut)").first
     expect(card).to_be_visible()
     folded = card.locator(".caption").bounding_box()["height"]
-    card.focus()
-    page.keyboard.press("Enter")
+    card.locator(".caption").click()
     assert card.locator(".caption").bounding_box()["height"] > folded
     assert page.locator(".caption[tabindex]").count() == 0
 

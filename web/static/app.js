@@ -52,6 +52,7 @@ function switches() {
     location.replace(`/${remote.checked ? "?remote=1" : ""}${location.hash}`);
     if (location.search === (remote.checked ? "?remote=1" : "")) location.reload();
   });
+  document.documentElement.dataset.fit = localStorage.getItem("fit") || "square";
   const theme = localStorage.getItem("theme");
   if (theme) document.documentElement.dataset.theme = theme;
   document.getElementById("theme").addEventListener("click", () => {

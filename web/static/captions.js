@@ -1,7 +1,8 @@
 // Phrases in, counts and captions out.
 
 import { address, ask, chips, choice, el, field, later, latest, number, remember, session, state, toQuery } from "./dom.js";
-import { bars, captionOf, metaOf, moreLike, pictureOf } from "./rows.js";
+import { showLarge } from "./large.js";
+import { bars, captionOf, metaOf, moreLike, pictureOf, sourceOf } from "./rows.js";
 
 const SIMPLE = ["prefix", "min_side", "max_punsafe", "min_similarity", "licence", "language", "keep_unknown", "safety", "order", "seed"];
 const DEFAULTS = { safety: "default", order: "relevance" };
@@ -12,15 +13,15 @@ export function captionsView(main, query) {
   const results = el("section", { class: "view", "aria-label": "Results", tabindex: "-1" });
   const run = latest(results);
   const soon = later(180, () => search());
-  const safety = later(500, tellSafety);  // takes longer than the page itself
+  const safety = later(500, showSafety);  // takes longer than the page itself
   const restart = () => { cursors.splice(0, cursors.length, ""); before = 0; soon(); };
-  const phrases = chips({ label: "Phrases", values: query.getAll("phrase"), placeholder: "golden retriever", big: true, changed: restart, id: "phrases" });
+  const phrases = chips({ label: "Phrases", values: query.getAll("phrase"), placeholder: session.examples[0] || "a phrase", big: true, changed: restart, id: "phrases" });
   const exclude = chips({ label: "Not with", values: query.getAll("exclude"), placeholder: "toy", changed: restart });
   const form = formOf(phrases, exclude, query);
   form.addEventListener("input", (event) => { if (event.target.name) restart(); });
   form.addEventListener("submit", (event) => { event.preventDefault(); phrases.commit(); exclude.commit(); restart(); });
 
-  function given() {
+  function question() {
     const values = { phrase: phrases.current(), exclude: exclude.current() };
     for (const name of SIMPLE) {
       const control = form.elements[name];
@@ -33,7 +34,7 @@ export function captionsView(main, query) {
   }
 
   function search() {
-    const asked = given();
+    const asked = question();
     const cursor = cursors.at(-1);
     remember("captions", { ...asked, cursor, before: cursor ? before : "" });
     form.querySelector(".seed").hidden = asked.order !== "random";
@@ -49,14 +50,13 @@ export function captionsView(main, query) {
     safety();
   }
 
-  async function tellSafety() {
-    const { order, seed, ...asked } = given();
+  async function showSafety() {
+    const { order, seed, ...asked } = question();
     const note = results.querySelector(".safety");
     if (!note || !asked.phrase.length) return;
     const { safety: { left_out: out, unknown } } = await ask("count", asked).catch(() => ({ safety: {} }));
     const kind = asked.safety === "strict" ? "unsafe or unjudged" : "unsafe";
     note.replaceChildren([out > 0 && `${number(out)} ${kind} left out`, unknown > 0 && `${number(unknown)} without a safety value stay`].filter(Boolean).join("; "));
-    note.hidden = !note.textContent;
   }
 
   function pager(page) {
@@ -87,8 +87,8 @@ function summary(page, asked) {
     el("div", { class: "line spread" },
       el("p", { class: "total", role: "status", "data-total": String(page.total) }, `${number(page.total)} ${page.total === 1 ? "row matches" : "rows match"}`),
       page.total > 0 && el("div", { class: "line" }, file("parquet", "↓ Parquet"), file("csv", "↓ CSV"))),
-    pairs.length > 1 && bars(pairs),
-    el("p", { class: "small soft safety", hidden: true }));
+    pairs.length > 1 && [bars(pairs), el("p", { class: "small soft" }, "Rows that contain each phrase. A row that contains several is credited to the one with most matches.")],
+    el("p", { class: "small soft safety" }));
 }
 
 const NARROWING = ["prefix", "exclude", "min_side", "max_punsafe", "min_similarity", "licence", "language", "nsfw"];
@@ -96,7 +96,7 @@ const NARROWING = ["prefix", "exclude", "min_side", "max_punsafe", "min_similari
 function nothing(asked) {
   const narrowed = asked.safety === "strict" || NARROWING.some((name) => asked[name]?.length);
   return state(
-    el("p", {}, narrowed ? "No caption with these words passes what else is asked." : "No caption holds these words in this order."),
+    el("p", {}, narrowed ? "No caption with these words passes what else is asked." : "No caption contains these words in this order."),
     el("p", { class: "small" }, narrowed ? "Try it without the prefix, the exclusions or the filters." : "Words must stand next to each other; singular and plural are different words."));
 }
 
@@ -107,8 +107,9 @@ function withoutOrder(asked) {
 
 function line(row, page) {
   const several = Object.keys(page.synonyms).length > 1;
-  return el("li", { class: "row", "data-uid": row.uid }, pictureOf(row), el("div", { class: "text" }, captionOf(row),
-    metaOf(row, several && row.synonym && el("bdi", { class: "tag", title: "the synonym it is credited to" }, row.synonym), moreLike(row))));
+  const open = () => showLarge(page.rows.filter((one) => sourceOf(one)), row);
+  return el("li", { class: "row", "data-uid": row.uid }, pictureOf(row, { open }), el("div", { class: "text" }, captionOf(row),
+    metaOf(row, several && row.synonym && el("bdi", { class: "tag", title: "the phrase it is credited to: of those it contains, the one with most matches" }, row.synonym), moreLike(row))));
 }
 
 function formOf(phrases, exclude, query) {
@@ -138,8 +139,7 @@ function formOf(phrases, exclude, query) {
 }
 
 function welcome() {
-  const tries = ["golden retriever", "stop sign", "sunset over the sea"];
   return state(
-    el("p", {}, session.rows ? `${number(session.rows)} captions are waiting. Type a phrase; Enter adds another one.` : "This index holds no captions yet: captrawl index captions …"),
-    session.rows > 0 && el("p", { class: "line" }, tries.map((text) => el("a", { class: "button", href: `#captions?${toQuery({ phrase: text })}` }, text))));
+    el("p", {}, session.rows ? `${number(session.rows)} captions are waiting. Type a phrase; Enter adds another one.` : "This index has no captions yet: captrawl index captions …"),
+    session.rows > 0 && session.examples.length > 0 && el("p", { class: "line" }, session.examples.map((text) => el("a", { class: "button", href: `#captions?${toQuery({ phrase: text })}` }, text))));
 }

@@ -1,15 +1,15 @@
 // Elements, requests and the address bar: what every view uses. Text only ever becomes text nodes.
 
 export function el(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
+  const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (name in made && typeof value !== "string") made[name] = value;
-    else made.setAttribute(name, value === true ? "" : value);
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (name in node && typeof value !== "string") node[name] = value;
+    else node.setAttribute(name, value === true ? "" : value);
   }
-  made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
-  return made;
+  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return node;
 }
 
 export const number = (value) => value.toLocaleString("en");
@@ -18,9 +18,22 @@ export class Problem extends Error {
   constructor(text, status) { super(text); this.status = status; }
 }
 
-export const session = { token: "", scores: [] };
+export const session = { token: "", scores: [], examples: [] };
 
+// A server that was started again has another token: the page takes it and asks once more.
 export async function ask(path, parameters = {}, options = {}) {
+  try {
+    return await request(path, parameters, options);
+  } catch (error) {
+    if (error.status !== 403 || !options.method) throw error;
+    const { token } = await request("session");
+    if (token === session.token) throw error;
+    session.token = token;
+    return request(path, parameters, options);
+  }
+}
+
+async function request(path, parameters = {}, options = {}) {
   const headers = { ...(options.headers || {}) };
   if (options.method) headers["X-Captrawl-Token"] = session.token;
   let answer;
@@ -30,9 +43,9 @@ export async function ask(path, parameters = {}, options = {}) {
     if (error.name === "AbortError") throw error;
     throw new Problem("The server doesn't answer. Is captrawl serve still running?", 0);
   }
-  const told = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Problem(told.error || `The server answered ${answer.status}.`, answer.status);
-  return told;
+  const value = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Problem(value.error || `The server answered ${answer.status}.`, answer.status);
+  return value;
 }
 
 export function address(path, parameters) {
@@ -99,6 +112,34 @@ export function later(milliseconds, act) {
   return () => { clearTimeout(timer); timer = setTimeout(act, milliseconds); };
 }
 
+// A command to run in a terminal, with a button that copies it.
+export function commandBox(label) {
+  const code = el("code", { class: "command", tabindex: "0", "aria-label": label });
+  const button = el("button", { type: "button", class: "copy", onclick: () => copy(code, button) }, "Copy");
+  const box = el("div", { class: "commands" }, code, button);
+  return { box, set: (text) => { if (code.textContent !== text) code.replaceChildren(...wordsOf(text)); } };
+}
+
+// A line breaks between words, not at the hyphens of an option.
+const wordsOf = (text) => text.split(/( )/).map((word) => (word !== " " && word.length < 30 ? el("span", { class: "word" }, word) : word));
+
+async function copy(code, button) {
+  try {
+    await navigator.clipboard.writeText(code.textContent);
+  } catch {  // no clipboard on a page of plain http from another machine
+    getSelection().selectAllChildren(code);
+    document.execCommand("copy");
+  }
+  button.replaceChildren("Copied");
+  setTimeout(() => button.replaceChildren("Copy"), 1500);
+}
+
+// `captrawl -C WORKSPACE …` as a shell takes it.
+export function commandLine(...words) {
+  const quoted = (word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\"'\"'")}'`);
+  return ["captrawl", "-C", session.workspace, ...words].map(quoted).join(" ");
+}
+
 export const field = (text, control) => el("label", { class: "field" }, text, control);
 
 export function choice(name, options, value) {
@@ -106,9 +147,9 @@ export function choice(name, options, value) {
 }
 
 // One tab stop for all children of a box; arrow keys, Home and End move it.
-export function oneStop(box, wanted) {
+export function oneStop(box, chosen) {
   const all = [...box.children];
-  const stop = wanted || all.find((one) => one.tabIndex === 0) || all[0];
+  const stop = chosen || all.find((one) => one.tabIndex === 0) || all[0];
   for (const one of all) one.tabIndex = one === stop ? 0 : -1;
 }
 
@@ -128,29 +169,29 @@ export function arrows(box) {
 
 // Several phrases in one box: Enter, a comma or a semicolon ends a phrase.
 export function chips({ label, values, placeholder, big, changed, id }) {
-  const held = [...values];
+  const phrases = [...values];
   const input = el("input", { type: "text", "aria-label": label, placeholder, maxlength: "300", autocomplete: "off", spellcheck: "false", id });
   const box = el("div", { class: big ? "chips big" : "chips", onclick: (event) => { if (event.target === box) input.focus(); } });
   const draw = () => {
-    const shown = held.map((text, at) => el("span", { class: "chip" }, el("bdi", {}, text),
-      el("button", { type: "button", "aria-label": `Remove ${text}`, onclick: () => { held.splice(at, 1); draw(); input.focus(); changed(); } }, "×")));
+    const chips = phrases.map((text, at) => el("span", { class: "chip" }, el("bdi", {}, text),
+      el("button", { type: "button", "aria-label": `Remove ${text}`, onclick: () => { phrases.splice(at, 1); draw(); input.focus(); changed(); } }, "×")));
     const focused = document.activeElement === input;
-    box.replaceChildren(...shown, input);
+    box.replaceChildren(...chips, input);
     if (focused) input.focus();
-    input.placeholder = held.length ? "" : placeholder;
+    input.placeholder = phrases.length ? "" : placeholder;
   };
   const take = () => {
     const texts = input.value.split(/[,;\n]/).map((text) => text.trim()).filter(Boolean);
     input.value = "";
-    for (const text of texts) if (!held.includes(text)) held.push(text);
+    for (const text of texts) if (!phrases.includes(text)) phrases.push(text);
     draw();
   };
   input.addEventListener("keydown", (event) => {
     if (event.key === "Enter") { event.preventDefault(); take(); changed(); }
-    else if (event.key === "Backspace" && !input.value && held.length) { held.pop(); draw(); changed(); }
+    else if (event.key === "Backspace" && !input.value && phrases.length) { phrases.pop(); draw(); changed(); }
   });
   input.addEventListener("input", () => { if (/[,;]/.test(input.value)) take(); changed(); });
   draw();
-  const current = () => [...new Set([...held, input.value.trim()].filter(Boolean))];
+  const current = () => [...new Set([...phrases, input.value.trim()].filter(Boolean))];
   return { box, input, current, commit: take };
 }

@@ -1,4 +1,4 @@
-// A caption, its picture and what is known of it.
+// A caption, its picture, and facts about it.
 
 import { el, number, session } from "./dom.js";
 
@@ -59,23 +59,32 @@ export function webAddress(url) {
   }
 }
 
-// The workspace's image, or the web's where the user wants that; what may be unsafe only when asked for.
-export function pictureOf(row) {
-  const box = el("div", { class: "picture" });
-  const web = remoteWanted() ? webAddress(row.url) : null;
-  const source = row.sha256 ? `/api/images/${row.sha256}` : web?.href;
+// Where a row's picture is: the workspace's, or the web's where the user wants that; null where there is none.
+export function sourceOf(row, { full = false } = {}) {
+  if (row.sha256) return `/api/images/${row.sha256}${full ? "?size=full" : ""}`;
+  return remoteWanted() ? webAddress(row.url)?.href || null : null;
+}
+
+const unveiled = new Set();
+const keyOf = (row) => row.sha256 || row.url;
+
+// A picture; what may be unsafe only when asked for. `open`: what a click does; `stop`: the keyboard reaches it.
+export function pictureOf(row, { open = null, stop = true, full = false } = {}) {
+  const source = sourceOf(row, { full });
   if (!source) return row.sha256 === undefined || !session.workspace ? null : el("div", { class: "picture" }, "no image");
+  const box = el("div", { class: "picture" });
   const show = () => {
-    const image = el("img", { loading: "lazy", decoding: "async", referrerpolicy: "no-referrer", alt: row.caption || "an image without caption" });
+    const image = el("img", { loading: full ? "eager" : "lazy", decoding: "async", referrerpolicy: "no-referrer", alt: row.caption || "an image without caption" });
     image.addEventListener("error", () => box.replaceChildren("not there"));
     image.src = source;
-    box.replaceChildren(image);
+    box.replaceChildren(open ? el("button", { type: "button", class: "look", title: "Show it large", tabindex: stop ? "0" : "-1", onclick: open }, image) : image);
   };
-  if (!row.unsafe) { show(); return box; }
+  if (!row.unsafe || unveiled.has(keyOf(row))) { show(); return box; }
   box.classList.add("veiled");
   const button = el("button", { type: "button", "aria-label": "Marked unsafe: show the image" }, "unsafe: show");
   button.addEventListener("click", (event) => {
     event.stopPropagation();
+    unveiled.add(keyOf(row));
     box.classList.remove("veiled");
     show();
     box.tabIndex = -1;
@@ -83,6 +92,24 @@ export function pictureOf(row) {
   });
   box.append(button);
   return box;
+}
+
+// The captions of a picture: the first, and the others behind a line that opens.
+export function captionsOf(row, captions, { stop = true } = {}) {
+  const others = captions.filter((text) => text !== row.caption);
+  return [captionOf(row, { stop }), others.length > 0 && el("details", { class: "others small" },
+    el("summary", { tabindex: stop ? "0" : "-1" }, `${number(others.length)} more ${others.length === 1 ? "caption" : "captions"}`),
+    el("ul", {}, others.map((text) => el("li", { dir: "auto" }, text.slice(0, 500)))))];
+}
+
+// Squares that are filled, or whole pictures: a choice that stays.
+export function wholePictures() {
+  const box = el("input", { type: "checkbox", checked: localStorage.getItem("fit") === "whole" });
+  box.addEventListener("change", () => {
+    localStorage.setItem("fit", box.checked ? "whole" : "square");
+    document.documentElement.dataset.fit = localStorage.getItem("fit");
+  });
+  return el("label", { class: "check" }, box, "whole pictures");
 }
 
 export function metaOf(row, ...more) {
