@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 from .commands.examples import EXAMPLES
 from .commands.explore import count, demo, doctor, query, serve, similar
-from .commands.hints import directory_first, hint
+from .commands.hints import directory_first, hint, unreadable
 from .commands.make import download, embed, index, init, match, run, sample, synonyms
 from .commands.share import classes, evaluate, export, import_swat, report, status
 from .core.errors import CaptrawlError, StorageError, UsageError, lacks_memory
@@ -79,6 +79,9 @@ class Guarded(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse ``args``; -C may stand behind the command too."""
+        if wrong := unreadable(args):
+            _say(wrong)
+            raise SystemExit(2)
         return super().parse_args(ctx, directory_first(args))
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002

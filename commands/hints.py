@@ -44,6 +44,20 @@ def directory_first(arguments: list[str]) -> list[str]:
     return arguments
 
 
+def unreadable(arguments: list[str]) -> str:
+    """What is wrong with the first argument that isn't text; empty where all are.
+
+    A shell in another encoding, or a file name from an old disk, gives bytes that aren't UTF-8: indices,
+    settings and lists can't hold them.
+    """
+    for argument in arguments:
+        if any("\ud800" <= character <= "\udfff" for character in argument):
+            return f"the argument {argument!r:.100} isn't valid Unicode; give it in UTF-8, or rename the file"
+        if "\0" in argument:
+            return f"the argument {argument!r:.100} has a NUL character in it; leave that out"
+    return ""
+
+
 def looks_like_a_list(phrase: str) -> bool:
     """Whether a phrase is the path of a class list."""
     return (

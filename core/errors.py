@@ -90,10 +90,13 @@ class StorageError(CaptrawlError):
         remedy = _STORAGE.get(error.errno or 0)
         if remedy is None:
             return None
-        where = path or error.filename or "a file"
+        where = str(path or error.filename or "a file")
+        where = where if len(where) <= LONGEST_PATH else f"{where[:LONGEST_PATH]} …"
         return cls(f"{where}: {os.strerror(error.errno or 0)}; {remedy}")
 
 
+LONGEST_PATH = 300
+"""Characters of a path that an error quotes."""
 _AGAIN = "then run the same command again: what is done stays"
 _STORAGE = {
     errno.ENOSPC: f"free space there, {_AGAIN}",
@@ -102,6 +105,9 @@ _STORAGE = {
     errno.EACCES: "choose another place, or see to its permissions",
     errno.EPERM: "choose another place, or see to its permissions",
     errno.ENOTDIR: "a part of that path is a file; choose another place",
+    errno.EISDIR: "that is a folder; name a file",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ELOOP: "its links lead in a circle; choose another place",
     errno.EEXIST: "a file is in the way; choose another place",
     errno.EMFILE: f"raise the limit of open files (ulimit -n), {_AGAIN}",
     errno.ENFILE: f"close other programs' files, {_AGAIN}",

@@ -19,11 +19,14 @@ from ..core.files import atomic
 Changes = Mapping[str, Mapping[str, Any]]
 """Other values for some settings: table → key → value."""
 
+Texts = Annotated[list[str], Field(strict=False)]
+"""A list; presets and options may give it as a tuple."""
+
 
 class Section(BaseModel):
     """A table of captrawl.toml: frozen, and strict about its keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class TaskSettings(Section):
@@ -34,7 +37,7 @@ class TaskSettings(Section):
     """The preset this task was made from; its templates and domain wording are read from there."""
     classes: str = "classes.json"
     prefix: str = ""
-    exclude: list[str] = []
+    exclude: Texts = []
     shots: str = ""
     root: str = ""
     profile: Literal["", "swat"] = ""
@@ -53,7 +56,7 @@ class FilterSettings(Section):
 
     min_side: Annotated[int, Field(ge=0)] = 0
     max_punsafe: Annotated[float, Field(ge=0, le=1)] | None = None
-    nsfw: list[str] = []
+    nsfw: Texts = []
     min_similarity: Annotated[float, Field(ge=-1, le=1)] | None = None
     licence: str = ""
     language: str = ""
@@ -84,8 +87,16 @@ class DownloadSettings(Section):
     """Packing processes; 0 = one a core."""
     resize: Annotated[int, Field(ge=0)] = 0
     min_side: Annotated[int, Field(ge=1)] = 85
-    blocklist: list[str] = []
+    blocklist: Texts = []
     contact: str = ""
+
+
+def _device(name: str) -> str:
+    """A torch device that captrawl can use; whether it is there shows when a model is loaded."""
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]+)?", name):
+        near = "; a GPU is 'cuda'" if "gpu" in name.lower() else ""
+        raise ValueError(f"use 'auto', 'cpu', 'cuda', 'cuda:N' or 'mps'{near}")
+    return name
 
 
 class ModelSettings(Section):
@@ -93,14 +104,14 @@ class ModelSettings(Section):
 
     name: str = "ViT-B-32-quickgelu"
     pretrained: str = "laion400m_e32"
-    device: str = "auto"
+    device: Annotated[str, AfterValidator(_device)] = "auto"
     batch: Annotated[int, Field(ge=1)] = 64
     precision: Literal["float16", "float32"] = "float16"
     """Of the stored vectors."""
     caption_text: Literal["raw", "swat"] = "raw"
     """What of a caption is embedded: all of it, or what SWAT's scripts keep of it."""
     names: Literal["synonyms", "name", "most_common_name"] = "synonyms"
-    templates: list[str] = []
+    templates: Texts = []
     """Empty: the data set preset's, else open_clip's OpenAI ImageNet templates."""
 
 
@@ -117,7 +128,7 @@ class SampleSettings(Section):
     name: Annotated[str, AfterValidator(_file_name)] = "T2T500"
     method: str = ""
     rank: str = ""
-    keep: list[str] = []
+    keep: Texts = []
     n: Annotated[int, Field(ge=1)] = 500
     threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
     """The method's own threshold where it has one."""

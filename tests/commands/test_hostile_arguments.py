@@ -40,7 +40,7 @@ BASE: dict[str, list[str]] = {
     "import swat": ["{place}/nowhere", "--to", "{place}/imported"],
 }
 """What each command needs besides the option that is tried."""
-NEVER = {"demo", "run", "embed", "synonyms", "download"}
+NEVER = {"run", "embed", "synonyms", "download"}
 """Commands whose other values start long work; their options are tried with a workspace that isn't there."""
 
 
@@ -58,6 +58,8 @@ def commands() -> Iterator[tuple[str, object]]:
 def cases() -> Iterator[tuple[str, list[str]]]:
     """(words, the option or argument that takes the value)."""
     for words, command in sorted(commands(), key=lambda pair: pair[0]):
+        if words == "demo":  # any name of a new folder is right, and its job takes a minute
+            continue
         for parameter in command.params:
             if getattr(parameter, "is_flag", False) or parameter.name in {"help", "install_completion"}:
                 continue
@@ -88,6 +90,8 @@ def test_no_value_ends_in_a_traceback(
         monkeypatch.setattr("sys.argv", ["captrawl"])
     problems: list[str] = []
     for name, pattern in HOSTILE.items():
+        if words == "serve" and option == ["--index"] and name == "a folder":  # which it would serve for ever
+            continue
         value = pattern.replace("{place}", str(place))
         where = "nowhere" if words in NEVER or words == "serve" else "birds"
         base = [part.replace("{place}", str(place)) for part in BASE.get(words, [])]

@@ -248,3 +248,23 @@ def test_a_full_disk_is_named_with_the_artefact(tmp_path: Path) -> None:
 def test_digests_are_of_values() -> None:
     assert digest({"b": [1, 2], "a": "é"}) == digest({"a": "é", "b": [1, 2]})
     assert digest([1, 2]) != digest([2, 1])
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"model": {"device": "gpu"}}, r"model\.device: .*a GPU is 'cuda' \(got 'gpu'\)"),
+        ({"sample": [{"n": "3"}]}, r"sample\.0\.n: .*valid integer.*\(got '3'\)"),
+        ({"match": {"seed": "1"}}, r"match\.seed"),
+        ({"download": {"allow_private": "yes"}}, r"download\.allow_private"),
+        ({"download": {"deadline": "30"}}, r"download\.deadline"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_told_before_any_work(data: dict, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        parse_settings({"captions": {"index": "idx"}, **data}, "captrawl.toml")
+
+
+def test_whole_numbers_stand_for_seconds(tmp_path: Path) -> None:
+    settings = parse_settings({"captions": {"index": "i"}, "download": {"deadline": 30}}, "captrawl.toml")
+    assert settings.download.deadline == 30.0
