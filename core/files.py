@@ -55,6 +55,16 @@ def atomic(path: Path) -> Generator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def sweep(folder: Path) -> None:
+    """Delete what killed writes of :func:`atomic` left in ``folder``.
+
+    The caller has the lock under which its files are written, so no other process writes them now.
+    """
+    for rest in folder.glob(".*.tmp"):
+        if rest.is_file() and rest.suffixes[-2][1:].isdecimal():
+            rest.unlink(missing_ok=True)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as indented UTF-8 JSON, atomically."""
     with atomic(path) as temporary:

@@ -65,6 +65,12 @@ def outcome_of(workspace: Workspace, spec: SampleSettings) -> SampleOutcome:
     return SampleOutcome(spec.name, paths.listing, spec.n, tuple(outcomes))
 
 
+def outcomes(workspace: Workspace) -> list[SampleOutcome]:
+    """What every sample of the settings that is drawn kept, in the settings' order."""
+    drawn = [spec for spec in workspace.settings().sample if paths_of(workspace, spec.name).counts.exists()]
+    return [outcome_of(workspace, spec) for spec in drawn]
+
+
 def short_text(outcome: SampleOutcome, most: int = 6) -> str:
     """Which classes are short of n, the emptiest first, in a line; "" where none is."""
     short = sorted(outcome.short, key=lambda entry: (entry.kept, entry.id))

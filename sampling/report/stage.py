@@ -9,7 +9,7 @@ from typing import Any
 
 from ...classes.files import load_classes
 from ...core.errors import WorkspaceError
-from ...core.files import atomic, digest, write_json
+from ...core.files import atomic, digest, sweep, write_json
 from ...core.records import Progress, silent
 from ...search.synonyms.review import NAME as REVIEW
 from ...workspace.stages import Stage, StageFacts
@@ -45,6 +45,7 @@ def report(workspace: Workspace, *, budget: int = BUDGET, progress: Progress = s
     the page. WorkspaceError without matches.
     """
     with workspace.locked(REPORT.name):
+        sweep(workspace.report_folder)
         inputs = inputs_of(workspace)
         classes = load_classes(workspace.classes_path())
         samples = count_samples(workspace)

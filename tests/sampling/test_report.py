@@ -292,7 +292,9 @@ def test_charts_of_gone_samples_go_and_every_chart_opens(made) -> None:
     folder = made.workspace.report_folder
     folder.mkdir()
     (folder / "scores-gone.png").write_bytes(b"old")
+    (folder / ".index.html.999999999.tmp").write_bytes(b"of a killed run")
     report(made.workspace)
+    assert not list(folder.glob(".*"))
     names = {path.name for path in folder.iterdir() if path.suffix in (".png", ".svg", ".pdf")}
     charts = ("classes", "synonyms", "failures", "scores-ranked", "scores-random")
     assert names == {f"{chart}.{form}" for chart in charts for form in ("png", "svg", "pdf")}

@@ -14,6 +14,7 @@ from captrawl.cli import app
 from captrawl.core.errors import InputError, WorkspaceError
 from captrawl.sampling.files import SAMPLE_SCHEMA, read_list, read_sample
 from captrawl.sampling.methods import resolve
+from captrawl.sampling.outcome import outcomes, why_nothing
 from captrawl.sampling.recipes import name_of
 from captrawl.sampling.sample import draw, sample_status
 from captrawl.sampling.task import paths_of, task_of
@@ -143,6 +144,21 @@ def test_an_empty_sample_says_why(birds) -> None:
     assert "every matched row was dropped (T2I<0.99 7, " in done.stdout
 
 
+def test_why_nothing_was_kept_names_the_reason_and_the_remedy(make_workspace, make_row) -> None:
+    rows = [make_row(0, n) for n in range(9)]
+    unusable = {row["url"]: "private_address" for row in rows[:8]} | {rows[8]["url"]: "http_404"}
+    made = make_workspace(rows, {}, prompts=E[:1], unusable=unusable)
+    assert outcomes(made.workspace) == []
+    draw(made.workspace, made.workspace.settings().sample[0])
+    [outcome] = outcomes(made.workspace)
+    assert (outcome.name, outcome.kept, [entry.id for entry in outcome.short]) == ("T2T500", 0, [0])
+    why = why_nothing(made.workspace, "T2T500")
+    assert why.startswith(
+        "every matched row was dropped (no_image: private_address 8, no_image: http_404 1);"
+    )
+    assert "--allow-private" in why
+
+
 def test_a_name_alone_draws_the_sample_as_the_settings_have_it(birds) -> None:
     workspace = birds.workspace
     command = ["-C", str(workspace.root), "sample", "--name", "mine"]
@@ -201,6 +217,12 @@ def test_the_name_follows_from_the_choice(choice: dict[str, object], name: str) 
     spec = SampleSettings.model_validate(choice)
     assert name_of(spec, resolve(spec)) == name
     assert SampleSettings(name=name).name == name
+
+
+def test_swats_word_for_synonyms_is_known(birds) -> None:
+    command = ["-C", str(birds.workspace.root), "sample", "--prompt-name", "alternates"]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert birds.workspace.settings().sample[-1].names == "synonyms"
 
 
 def test_prompt_names_are_the_samples_own(birds) -> None:
