@@ -67,8 +67,10 @@ class AccuracyLine:
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> AccuracyLine:
         """A line as JSON has it."""
-        against = {key: Difference(**values[key]) for key in ("to_best", "to_shots") if values.get(key)}
-        return cls(**{**values, **against})
+        fields: dict[str, Any] = dict(values)
+        for key in ("to_best", "to_shots"):
+            fields[key] = Difference(**fields[key]) if fields.get(key) else None
+        return cls(**fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import unicodedata
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import import_failure
-from ...core.text import matching_spans
 from ...search.synonyms.proposals import listed
-from ...search.synonyms.review import FEW_ROWS, Review, ShownCaption, SynonymReview
-from ..evaluate import Difference
+from ...search.synonyms.review import FEW_ROWS, Review, SynonymReview
 from ..filters import MEANINGS, DropReason
 from . import charts
 from .counts import ClassCounts, ReportCounts
 from .data import ReportData
 from .examples import Example
+from .page_text import foreign, legible, marked, number, points, share, short
 from .sample_counts import SampleCounts
 from .svg import inline
 from .thumbnails import Thumbnails
@@ -28,9 +26,6 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 HOME = Path(__file__).parent
-JOINERS = "\u200c\u200d"  # part of ordinary writing and of emoji
-LONGEST_CAPTION = 300
-"""Characters of a reviewed caption that are shown, some of them before the phrase."""
 LOST_EXAMPLES = 3
 CREDITING = (
     "Matches: rows of the index whose caption contains the synonym. Credited: rows of the class that count "
@@ -60,13 +55,13 @@ def render(data: ReportData, thumbnails: Thumbnails, *, cell: int, each: int) ->
     environment = Environment(
         loader=FileSystemLoader(HOME / "templates"),
         autoescape=True,
-        finalize=_legible,
+        finalize=legible,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters: dict[str, Any] = {"count": "{:,}".format, "share": _share, "foreign": foreign, "marked": _marked}
-    filters |= {"listed": listed, "number": _number, "numeric": "#{}".format, "points": _points}
+    filters: dict[str, Any] = {"count": "{:,}".format, "share": share, "foreign": foreign, "marked": marked}
+    filters |= {"listed": listed, "number": number, "numeric": "#{}".format, "points": points}
     environment.filters.update(filters)
     environment.globals |= {"series": lambda place: f"s{place % len(charts.SERIES)}"}  # pyright: ignore
     style = (HOME / "report.css").read_text(encoding="utf-8")
@@ -156,7 +151,7 @@ def _classes_chart(counts: ReportCounts) -> Markup:
         kept = ", ".join(f"{s.name} {k:,}" for s, k in zip(counts.samples, entry.kept, strict=True))
         title = f"{entry.name}: matched {entry.matched:,}, with image {entry.downloaded:,}"
         titles[f"class-{entry.id}"] = f"{title}; {kept}" if kept else title
-    names = {f"name-{entry.id}": _short(entry.name, 24) for entry in counts.classes}
+    names = {f"name-{entry.id}": short(entry.name, 24) for entry in counts.classes}
     label = "Rows a class: matched, with an image, kept by each sample; the table below has them"
     with charts.looks():
         return _inline(charts.classes_chart(counts), "rows", label, titles, names)
@@ -179,7 +174,7 @@ def _inline(
 ) -> Markup:
     from markupsafe import Markup
 
-    clean = ({key: _legible(text) for key, text in (given or {}).items()} for given in (titles, texts))
+    clean = ({key: legible(text) for key, text in (given or {}).items()} for given in (titles, texts))
     shown, exchanged = clean
     return Markup(inline(figure, name, label=label, titles=shown, texts=exchanged))  # noqa: S704
 
@@ -202,65 +197,3 @@ def _lost(data: ReportData) -> list[tuple[str, Sequence[Example]]]:
         for r, some in sorted(dropped.items())
         if r.startswith(start)
     ]
-
-
-def _share(part: int, whole: int, decimals: int = 0) -> str:
-    return f"{part / whole:.{decimals}%}" if whole else "–"
-
-
-def _number(value: float, decimals: int = 2) -> str:
-    return f"{value:.{decimals}f}".replace("-", "\N{MINUS SIGN}")
-
-
-def _points(difference: Difference | None) -> str:
-    """A difference of accuracies and its interval in points; "" for none."""
-    if difference is None:
-        return ""
-    points = (100 * value for value in (difference.value, difference.low, difference.high))
-    value, low, high = (f"{point:+.1f}".replace("-", "\N{MINUS SIGN}") for point in points)
-    return f"{value} ({low} to {high})"
-
-
-def _short(text: str, most: int) -> str:
-    """``text`` on one line, at most ``most`` characters of it."""
-    flat = " ".join(text.split())
-    return flat if len(flat) <= most else flat[: most - 1] + "…"
-
-
-def foreign(text: str | None, most: int = 200) -> Markup:
-    """Text from outside on one line, at most ``most`` characters of it, apart from the page's direction."""
-    from markupsafe import Markup
-
-    return Markup("<bdi>{}</bdi>").format(_legible(_short(text or "", most)))
-
-
-def _marked(shown: ShownCaption, phrase: str) -> Markup:
-    """The caption with the phrase marked; of a long one the part around it."""
-    from markupsafe import Markup
-
-    text = _legible(" ".join(shown.caption.split()))
-    spans = matching_spans(text, [phrase])
-    begin = max(min(spans[0][0] - LONGEST_CAPTION // 4, len(text) - LONGEST_CAPTION), 0) if spans else 0
-    stop = begin + LONGEST_CAPTION
-    parts: list[str] = ["…"] if begin else []
-    place = begin
-    for start, end in spans:
-        parts += [
-            text[place : min(start, stop)],
-            Markup("<mark>{}</mark>").format(text[start : min(end, stop)]),
-        ]
-        place = max(place, min(end, stop))
-    parts += [text[place:stop], "…" if stop < len(text) else ""]
-    return Markup("<bdi>{}</bdi>").format(Markup("").join(parts))
-
-
-def _legible(value: Any) -> Any:
-    """Text that isn't markup with controls and bidirectional overrides as ``�``; jinja2 escapes it then."""
-    if not isinstance(value, str) or hasattr(value, "__html__") or (value.isascii() and value.isprintable()):
-        return value
-    return "".join(c if c.isprintable() or c in "\n" + JOINERS else _visible(c) for c in value)
-
-
-def _visible(character: str) -> str:
-    kind = unicodedata.category(character)
-    return " " if kind in ("Zs", "Zl", "Zp") else "\N{REPLACEMENT CHARACTER}" if kind != "Cn" else character

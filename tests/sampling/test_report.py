@@ -31,7 +31,7 @@ from captrawl.sampling.report.charts import (
 )
 from captrawl.sampling.report.counts import count, downloads, hosts_of
 from captrawl.sampling.report.examples import pick
-from captrawl.sampling.report.page import foreign
+from captrawl.sampling.report.page_text import foreign
 from captrawl.sampling.report.sample_counts import BINS, Histogram, count_samples
 from captrawl.sampling.report.stage import page_path, read_numbers, report, report_status
 from captrawl.sampling.report.svg import inline
