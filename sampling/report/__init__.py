@@ -8,5 +8,6 @@ data           all that the page tells
 charts         every chart, drawn once by matplotlib
 svg            a chart inside the page
 thumbnails     pictures as data: URIs within a budget
+page_text      text on it, and numbers, as the templates write them
 page           the page, from templates/ and report.css
 """
