@@ -49,11 +49,11 @@ def foreign(text: str | None, most: int = 200) -> Markup:
     return Markup("<bdi>{}</bdi>").format(legible(short(text or "", most)))
 
 
-def marked(shown: ShownCaption, phrase: str) -> Markup:
+def marked(sampled: ShownCaption, phrase: str) -> Markup:
     """The caption with the phrase marked; of a long one the part around it."""
     from markupsafe import Markup
 
-    text = legible(" ".join(shown.caption.split()))
+    text = legible(" ".join(sampled.caption.split()))
     spans = matching_spans(text, [phrase])
     begin = max(min(spans[0][0] - LONGEST_CAPTION // 4, len(text) - LONGEST_CAPTION), 0) if spans else 0
     stop = begin + LONGEST_CAPTION
