@@ -225,7 +225,7 @@ export function gallery(detail, { id, sample, pool, page }) {
 function dockOf({ mark, clear, undo, sample }) {
   const act = (text, run, kind = "") => el("button", { type: "button", class: kind, onclick: run }, text);
   const tally = el("span", { role: "status" });
-  const chosen = el("span", { class: "line" });
+  const chosen = el("span", { class: "line chosen" });
   const count = el("b", {});
   chosen.append(count, act("✓ keep", () => mark("confirmed"), "yes"), act("✕ reject", () => mark("rejected"), "no"), act("Take back", () => mark(null)), act("Clear", clear));
   const back = act("Undo", undo);
