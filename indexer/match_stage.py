@@ -67,9 +67,13 @@ def task_of(workspace: Workspace) -> MatchTask:
     classes = load_classes(workspace.root / settings.task.classes)
     if settings.match.shared == "drop":
         classes = drop_shared(classes)
-    scope = Scope(settings.task.prefix, tuple(settings.task.exclude), filters_of(settings))
     sample = None if settings.match.sample == "all" else settings.match.sample
-    return MatchTask(classes, scope, sample, settings.match.seed)
+    return MatchTask(classes, scope_of(settings), sample, settings.match.seed)
+
+
+def scope_of(settings: Settings) -> Scope:
+    """Prefix, exclusions and filters of a task."""
+    return Scope(settings.task.prefix, tuple(settings.task.exclude), filters_of(settings))
 
 
 def filters_of(settings: Settings) -> Filters:

@@ -13,6 +13,8 @@ from ..results import first_classes
 
 if TYPE_CHECKING:
     from ...classes.model import ClassList
+    from ...search.captions import CaptionIndex
+    from ...workspace.settings import Settings
 
 app = typer.Typer()
 
@@ -36,6 +38,9 @@ def init(
     names: Annotated[
         str, typer.Option(metavar="list|all", help="Match by the list's synonyms, or by all its names.")
     ] = "list",
+    forms: Annotated[
+        str, typer.Option(metavar="plural", help="Match by the plurals and singulars that the index has.")
+    ] = "",
     profile: Annotated[str, typer.Option(metavar="swat", help="Choose as SWAT's scripts do.")] = "",
 ) -> None:
     """Make a workspace: a class list, a caption index and settings to edit."""
@@ -45,6 +50,8 @@ def init(
     from ...search.query import CaptionQuery
     from ...workspace.workspace import Workspace
 
+    if forms not in {"", "plural"}:
+        raise UsageError(f"--forms {forms}: choose plural")
     if names not in {"list", "all"}:
         raise UsageError(f"--names {names}: choose list or all")
     settings, entries, warnings = _task_of(directory, index, classes, dataset=dataset, profile=profile)
@@ -70,6 +77,9 @@ def init(
         warnings += _shot_warnings(shots, root or directory, entries)
     with open_captions(settings.captions.index) as captions:
         rows = captions.rows()
+        if forms:
+            entries, note = _with_forms(captions, entries, settings)
+            say(f"note: {note}")
     workspace = Workspace.create(directory, settings, entries)
     for warning in warnings:
         say(f"warning: {warning}")
@@ -81,6 +91,16 @@ def init(
     )
     for line in first_classes(entries):
         emit(line)
+
+
+def _with_forms(index: CaptionIndex, classes: ClassList, settings: Settings) -> tuple[ClassList, str]:
+    """``classes`` with the plurals and singulars that ``index`` has, and what to say of them."""
+    from ...indexer.match_stage import scope_of
+    from ...search.synonyms.forms import proposals, with_forms
+
+    fresh = proposals(index, classes, scope_of(settings))
+    some = ", ".join(f"{one.form} ({one.rows:,})" for one in fresh[:5])
+    return with_forms(classes, fresh), f"{len(fresh):,} plurals and singulars added: {some or 'none'}"
 
 
 def _unmatched(classes: ClassList) -> list[str]:

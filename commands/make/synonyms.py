@@ -47,6 +47,10 @@ def synonyms(
     shared: Annotated[str, typer.Option(metavar="keep|drop", help="Synonyms of several classes.")] = "keep",
     review: Annotated[bool, typer.Option("--review", help="Show what the index says of each one.")] = False,
     classes: _Classes = None,
+    forms: Annotated[
+        str, typer.Option(metavar="plural", help="Propose plurals and singulars that the index has.")
+    ] = "",
+    take: Annotated[bool, typer.Option("--take", help="Put the --forms into the class list.")] = False,
     limit: Annotated[int, typer.Option(help="Synonyms to show in a review.", min=1)] = 20,
     min_rows: Annotated[int, typer.Option(help="Rows a synonym must have to be shown.", min=1)] = 20,
     json: options.Json = False,
@@ -71,19 +75,21 @@ def synonyms(
         _refuse_beside("--filter-only", asking)
     if classes and not review:
         raise UsageError(f"--class {classes[0]} goes with --review only; without it every class is asked")
+    if forms or take:
+        return _forms(workspace, forms, take=take, json=json)
     if review:
         result = reviewed(workspace, classes or [], lambda: _encoder(workspace))
         if json:
             emit_json(to_json(result))
         else:
             show_review(result, limit, min_rows)
-        return
+        return None
     server = ModelServer(model, base_url, concurrency, timeout, retries)
     _check(server)
     wording, rate = domain or _domain(workspace), _price(price, server)
     if dry_run:
         _show_questions(pending_questions(workspace, server, wording, again=again), server, rate, json=json)
-        return
+        return None
     problem = None if filter_only else _ask(workspace, server, wording, again=again, price=rate)
     if problem and not unfiltered(workspace):
         raise problem
@@ -92,6 +98,35 @@ def synonyms(
     _finish(workspace, drop=shared == "drop", json=json)
     if problem:
         raise problem
+    return None
+
+
+def _forms(workspace: Workspace, forms: str, *, take: bool, json: bool) -> None:
+    """Show the plurals and singulars that the index has, and put them into the list where that is asked."""
+    from dataclasses import asdict
+
+    from ...classes.files import load_classes, save_classes
+    from ...core.terminal import emit, emit_json, number, out, table
+    from ...indexer.match_stage import index_location, task_of
+    from ...search.captions import open_captions
+    from ...search.synonyms.forms import FORMS, proposals, shown_forms, with_forms
+
+    if forms not in FORMS:
+        raise UsageError(
+            f"--forms {forms}: choose {', '.join(FORMS)}" if forms else "--take needs --forms plural"
+        )
+    path = workspace.classes_path()
+    with open_captions(index_location(workspace)) as index:
+        fresh = proposals(index, load_classes(path), task_of(workspace).scope)
+    if take:
+        with workspace.locked("synonyms"):
+            save_classes(with_forms(load_classes(path), fresh), path)
+    if json:
+        return emit_json({"forms": [asdict(one) for one in fresh], "taken": take})
+    columns = [("class", "left"), ("synonym", "left"), ("form", "left"), ("rows", "right")]
+    out().print(table("", columns, shown_forms(fresh)))
+    said = "added to the class list" if take else "none of them added: --take does"
+    return emit(f"{number(len(fresh))} forms that the index has; {said}")
 
 
 def _refuse_beside(flag: str, others: Mapping[str, bool]) -> None:

@@ -9,5 +9,6 @@ In reading order:
     ask          all questions of a workspace, and the answers merged into classes.json
     text_filter  a synonym stays where its own class's prompt is the nearest
     proposals    words that part near captions from far ones: prefixes and exclusions
+    forms        plurals and singulars, counted in the index
     review       how often each synonym matches, and whether its captions mean the class
 """
