@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import tantivy
 from captrawl.core.row_ids import priorities, uids
-from captrawl.core.text import ANALYZER, prepared_column
+from captrawl.core.text import TOKENIZER, word_column
 from captrawl.indexer.captions import index_captions
 from captrawl.indexer.corpora.files import find_files
 from peers import LAION_ROWS, build_sqlite, data, folder_bytes, machine, measured
@@ -50,7 +50,7 @@ def bare_file(file: Path, folder: Path) -> int:
     for name in ("uid", "priority", "row"):
         builder.add_integer_field(name, fast=True)
     index = tantivy.Index(builder.build(), path=str(folder))
-    index.register_tokenizer("captrawl", ANALYZER)
+    index.register_tokenizer("captrawl", TOKENIZER)
     writer = index.writer(HEAP, 1)
     row = 0
     for batch in pq.ParquetFile(file).iter_batches(16384, columns=["URL", "TEXT"]):
@@ -58,7 +58,7 @@ def bare_file(file: Path, folder: Path) -> int:
         uid = uids(url, text)
         rows = np.arange(row, row + len(uid))
         priority = priorities(uid, str(file), rows)
-        columns = (prepared_column(text), url, text, uid, priority, rows)
+        columns = (word_column(text), url, text, uid, priority, rows)
         values = zip(*(column.tolist() for column in columns), strict=True)
         for tokens, link, caption, one, rank, number in values:
             document = tantivy.Document()

@@ -3,7 +3,8 @@
 In this order:
 
 1. HTML entities are resolved, twice where they were escaped twice; HTML tags become a blank.
-2. ``™ ℠ ® ©`` become a blank; quotes, apostrophes, soft hyphens and what else has no width are deleted.
+2. ``™ ℠ ® ©`` become a blank; quotes, apostrophes, soft hyphens and what else has no width are deleted. The
+   apostrophe before a Turkish ending (``İstanbul'da``) is a blank.
 3. NFKD; accents and points (of Latin, Greek, Cyrillic, Hebrew, Arabic, …) are dropped, marks that make
    another letter (of Indic scripts, Thai, kana) stay; lower case, ς as σ, ASCII for Latin letters; NFC.
 4. A token is a run of letters, digits and marks. In scripts that write no blanks (Han, kana, Thai, Lao,
@@ -44,6 +45,10 @@ _QUOTES = frozenset("'\"`’‘‛“”‟′″‵´ʹʺʻʼʽʾʿˈꞋꞌ՚׳
 _SPLITTING = re.compile("[´᾽᾿]")
 """Quotes that NFKD would cut a word at."""
 _MARKS = re.compile("[™℠®©]")
+_APOSTROPHE = re.compile(r"(?<=[^\W\d_])['’](?=[^\W_])")
+_LAST_WORD = re.compile(r"[^\W\d_]{1,40}$")
+_TURKISH = frozenset("İıŞşĞğ")
+"""In Turkish an apostrophe stands between a name and its ending; these letters tell the language."""
 _ENTITY = re.compile(r"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^\t\n\f <&#;]{1,32};?)")
 _TAG = re.compile(
     r"<(?:!--[^<>]*--|/?(?:a|abbr|b|big|blockquote|body|br|center|cite|code|dd|del|div|dl|dt|em|figcaption|figure"
@@ -95,6 +100,8 @@ def prepared(text: str) -> str:
             text = html.unescape(text)
     if "<" in text:
         text = _TAG.sub(_tag_as_blank, text)
+    if not text.isascii():
+        text = _APOSTROPHE.sub(_apostrophe, text)
     for quote in _ASCII_QUOTES:
         text = text.replace(quote, "")
     if not text.isascii():
@@ -174,6 +181,7 @@ def _flattened(caption: str) -> tuple[str, _Origin | None]:
     for _ in range(2):
         text, origin = _mapped(text, origin, _ENTITY, lambda entity: html.unescape(entity[0]))
     text, origin = _mapped(text, origin, _TAG, _tag_as_blank)
+    text, origin = _mapped(text, origin, _APOSTROPHE, _apostrophe)
     text, origin = _mapped(text, origin, _ANY, lambda character: _folded_character(character[0]))
     return _mapped(text, origin, _BORDERS, lambda border: _JOINED.get(border[0], " "))
 
@@ -199,6 +207,13 @@ def _folded_character(character: str) -> str:
     """A character as :func:`_folded` has it before its borders are drawn."""
     character = _SPLITTING.sub("", _MARKS.sub(" ", character))
     return unicodedata.normalize("NFKD", character).translate(_CHARACTERS)
+
+
+def _apostrophe(match: re.Match[str]) -> str:
+    """A blank behind a word with a Turkish letter; else nothing."""
+    place = match.start()
+    word = _LAST_WORD.search(match.string, max(0, place - 40), place)
+    return " " if word and not _TURKISH.isdisjoint(word[0]) else ""
 
 
 def _tag_as_blank(tag: re.Match[str]) -> str:

@@ -54,11 +54,21 @@ def tokens(text):
     text = TAG.sub(" ", text)
     for mark in MARKS:
         text = text.replace(mark, " ")
+    text = "".join(" " if is_turkish_apostrophe(text, at) else ch for at, ch in enumerate(text))
     text = unicodedata.normalize("NFKD", without(QUOTES, text))
     text = without(QUOTES, regex.sub(r"\p{Cf}|\p{Me}|\p{Variation_Selector}|\u034f", "", text))
     text = "".join(ch for ch in text if not is_accent(unicodedata.combining(ch)))
     words = [fold("".join(map(lower, word))).lower() for word in TOKEN.findall(text)]
     return [word for word in (unicodedata.normalize("NFC", word) for word in words) if len(word) <= 100]
+
+
+def is_turkish_apostrophe(text, at):
+    if text[at] not in "'’" or not text[at + 1 : at + 2].isalnum():
+        return False
+    start = at
+    while start > max(0, at - 40) and text[start - 1].isalnum() and not text[start - 1].isdecimal():
+        start -= 1
+    return any(ch in "İıŞşĞğ" for ch in text[start:at])
 
 
 def lower(ch):

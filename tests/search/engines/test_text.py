@@ -27,6 +27,9 @@ CASES = {
     "5′ 10″ ´n` ʼn": ["5", "10", "n", "n"],
     "ﬁne ② ｆｕｌｌ ½": ["fine", "2", "full", "1", "2"],
     "cafe\u0301 ÅNGSTRÖM Straße": ["cafe", "angstrom", "strasse"],
+    "İSTANBUL'da kedi, Ağrı&#39;nın, Ankara'da, O'Brien": [
+        *("istanbul", "da", "kedi", "agri", "nin", "ankarada", "obrien")
+    ],
     "ΣΑΣ σας İstanbul": ["σασ", "σασ", "istanbul"],
     "snake_case हिन्दी": ["snake", "case", "हिन्दी"],
     "東京タワー x日本語y": [*"東京タワー", "x", *"日本語", "y"],
@@ -70,7 +73,19 @@ PLAIN = [
     "y" * 101,
 ]
 ODD = [*"é’´™東ﬁ²ßİʼ″👍Ǆςมดำกิที่カгайक़ध्य", "E\u0301", "\u200b", "\u0301", "\u3099", "&eacute;", "&amp;lt;"]
-ODD += ["<b>", "</b>", "<a x=1>", "<p dog>", "&lt;b&gt;", "&amp;amp;amp;", "<!--", "-->", "\u1100\u1161"]
+ODD += [
+    "ı'd",
+    "Ş’",
+    "<b>",
+    "</b>",
+    "<a x=1>",
+    "<p dog>",
+    "&lt;b&gt;",
+    "&amp;amp;amp;",
+    "<!--",
+    "-->",
+    "\u1100\u1161",
+]
 
 characters = st.characters(codec="utf-8", exclude_categories=["Cn", "Cs"])
 texts = st.lists(st.one_of(st.sampled_from(PLAIN + ODD), characters), max_size=12).map("".join)
@@ -141,6 +156,7 @@ SPANS = [
     ("", ["dog"], []),
     ("dog\ud800", ["dog"], ["dog"]),
     ("gol&amp;shy;den, <b>Gol\u00adden</b>", ["golden"], ["gol&amp;shy;den", "Gol\u00adden"]),
+    ("İstanbul’da, İSTANBUL'DA", ["istanbul"], ["İstanbul", "İSTANBUL"]),
     ("一只金毛犬在草地上", ["金毛犬"], ["金毛犬"]),
     ("ป่าป้า", ["ป่า"], ["ป่า"]),
     ("\u1112\u1161\u11ab 한", ["한"], ["\u1112\u1161\u11ab", "한"]),
