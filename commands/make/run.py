@@ -22,9 +22,12 @@ def run(
 ) -> None:
     """Do every stage that isn't done: match, download, embed, vectors, samples, report.
 
-    A model that isn't there, or a sample that needs shots and has none, ends it before any work.
+    A model that isn't there, or a sample that needs shots and has none, ends it before any work. Ends with
+    the lists, the report and the classes short of n; the exit code is 1 where no sample kept an image.
     """
-    from ...core.terminal import emit, emit_json, progress_bars
+    from ...core.terminal import emit, emit_json, progress_bars, say
+    from ...sampling.outcome import outcomes, short_text, why_nothing
+    from ...sampling.report.stage import page_path
     from ...workspace import pipeline
 
     workspace = options.workspace_of(context)
@@ -36,5 +39,24 @@ def run(
     lines = StageLines(emit if not json else None)
     with progress_bars() as progress:
         ended = pipeline.run(workspace, progress=progress, done=lines.add)
+    samples = outcomes(workspace)
     if json:
-        emit_json({"stages": [status_json(stage) for stage in ended]})
+        emit_json(
+            {
+                "stages": [status_json(stage) for stage in ended],
+                "samples": [
+                    {"name": one.name, "kept": one.kept, "list": str(one.listing)} for one in samples
+                ],
+                "report": str(page_path(workspace)),
+            }
+        )
+    else:
+        for sample in samples:
+            short = short_text(sample)
+            emit(f"{sample.name}: {sample.listing}{f'; {short}' if short else ''}")
+        emit(f"report: {page_path(workspace)}")
+    empty = [sample.name for sample in samples if not sample.kept]
+    for name in empty:
+        say(f"warning: {name} kept nothing: {why_nothing(workspace, name)}")
+    if empty and len(empty) == len(samples):
+        raise typer.Exit(1)

@@ -118,6 +118,7 @@ def find_weights(name: str, pretrained: str = "") -> str:
             return f"{model}: in the cache ({cached})"
     if constants.HF_HUB_OFFLINE:
         raise ModelError(f"{model}: not in the cache, and HF_HUB_OFFLINE is set; {FETCH}")
+    logger.warning("looking for %s at %s; HF_HUB_OFFLINE=1 spares that", model, constants.ENDPOINT)
     if _reachable(constants.ENDPOINT):
         return f"{model}: not in the cache; {constants.ENDPOINT} can be reached"
     raise ModelError(f"{model}: not in the cache, and {constants.ENDPOINT} can't be reached; {FETCH}")
