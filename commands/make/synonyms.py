@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -47,6 +48,9 @@ def synonyms(
     shared: Annotated[str, typer.Option(metavar="keep|drop", help="Synonyms of several classes.")] = "keep",
     review: Annotated[bool, typer.Option("--review", help="Show what the index says of each one.")] = False,
     classes: _Classes = None,
+    taxa: Annotated[
+        Path | None, typer.Option(help="Add the names of a local taxon table, or of a folder of GBIF's.")
+    ] = None,
     forms: Annotated[
         str, typer.Option(metavar="plural", help="Propose plurals and singulars that the index has.")
     ] = "",
@@ -75,6 +79,8 @@ def synonyms(
         _refuse_beside("--filter-only", asking)
     if classes and not review:
         raise UsageError(f"--class {classes[0]} goes with --review only; without it every class is asked")
+    if taxa:
+        return _taxa(workspace, taxa, json=json)
     if forms or take:
         return _forms(workspace, forms, take=take, json=json)
     if review:
@@ -99,6 +105,28 @@ def synonyms(
     if problem:
         raise problem
     return None
+
+
+def _taxa(workspace: Workspace, source: Path, *, json: bool) -> None:
+    """Add the names that a taxon table has, and name the classes that it has nothing for."""
+    from ...classes.files import load_classes, save_classes
+    from ...core.terminal import emit, emit_json, number, say
+    from ...search.synonyms.taxa import taxon_names, with_taxon_names, without_names
+
+    with workspace.locked("synonyms"):
+        path = workspace.classes_path()
+        classes = load_classes(path)
+        names = taxon_names(classes, source)
+        save_classes(with_taxon_names(classes, names, source.name), path)
+    missing = without_names(classes, names)
+    if missing:
+        some = ", ".join(f"{entry.id} {entry.name}" for entry in missing[:5])
+        say(f"warning: {source} has no further name for {number(len(missing))} classes: {some}")
+    if json:
+        return emit_json({"added": len(names), "without": [entry.id for entry in missing]})
+    kinds = [one.kind for one in names]
+    vernacular, synonym = kinds.count("vernacular"), kinds.count("synonym")
+    return emit(f"{path}: {number(vernacular)} vernacular names and {number(synonym)} synonyms added")
 
 
 def _forms(workspace: Workspace, forms: str, *, take: bool, json: bool) -> None:

@@ -10,5 +10,6 @@ In reading order:
     text_filter  a synonym stays where its own class's prompt is the nearest
     proposals    words that part near captions from far ones: prefixes and exclusions
     forms        plurals and singulars, counted in the index
+    taxa         vernacular names and accepted synonyms from a local taxon table
     review       how often each synonym matches, and whether its captions mean the class
 """
