@@ -1,7 +1,7 @@
 """Names of species from a local taxon table: vernacular names, and synonyms by the accepted taxon.
 
 A table is a tab-separated text with a header, or a folder of two as GBIF's backbone (Taxon.tsv and
-VernacularName.tsv) and the Catalogue of Life (NameUsage.tsv and VernacularName.tsv) come. It is read by lines.
+VernacularName.tsv) and the Catalogue of Life (NameUsage.tsv and VernacularName.tsv) come; read by lines.
 """
 
 from __future__ import annotations
