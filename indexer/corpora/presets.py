@@ -119,6 +119,17 @@ CORPORA: dict[str, CorpusPreset] = {
         "CC12M: TSV without a header, URL then caption", {"url": ("0",), "caption": ("1",)}
     ),
     "cc3m": CorpusPreset("CC3M: TSV without a header, caption then URL", {"url": ("1",), "caption": ("0",)}),
+    "wit": CorpusPreset(
+        "WIT (Wikipedia): TSV with a header",
+        {
+            "url": ("image_url",),
+            "caption": ("caption_reference_description", "caption_attribution_description"),
+            "width": ("original_width",),
+            "height": ("original_height",),
+            "language": ("language",),
+        },
+        _marks("language page_url image_url caption_reference_description"),
+    ),
     PAIR: CorpusPreset(
         "any Parquet or TSV (with a header) that has a URL and a caption column",
         {

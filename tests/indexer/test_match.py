@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -222,6 +223,23 @@ def test_more_corpus_makes_it_stale_and_a_frequency_does_not(tmp_path: Path, ind
         "pets/part.parquet",
         "more/part.parquet",
     }
+
+
+def test_an_index_of_another_analyzer_makes_it_stale(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "pets", [*CAPTIONS, "a d&amp;#111;g", "İstanbul dog"])
+    place = tmp_path / "index"
+    with open_captions(place, create=True):
+        pass
+    mark = place / "captions.json"
+    mark.write_text(mark.read_text().replace('"analyzer": 2', '"analyzer": 1'))
+    workspace = make_workspace(tmp_path / "w", build(corpus, place))
+    assert match(workspace)["matches"] == 10
+    assert match_status(workspace).state is State.DONE
+    shutil.rmtree(place)
+    build(corpus, place)
+    status = match_status(workspace)
+    assert (status.state, status.reason) == (State.STALE, "corpus changed since")
+    assert match(workspace)["matches"] == 11
 
 
 def test_matches_before_the_stage_are_a_clear_error(tmp_path: Path, index: Path) -> None:

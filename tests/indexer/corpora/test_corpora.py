@@ -155,6 +155,20 @@ PARQUET: dict[str, tuple[str, dict[str, tuple[pa.DataType, Any]], dict[str, Any]
         },
         {"width": 400, "height": 300, "similarity": 0.3, "nsfw": "UNLIKELY"},
     ),
+    "wit": (
+        "wit",
+        {
+            "language": (S, "de"),
+            "page_url": (S, "https://de.wikipedia.org/wiki/Hund"),
+            "image_url": (S, URL),
+            "page_title": (S, "Hund"),
+            "caption_reference_description": (S, "a dog"),
+            "caption_attribution_description": (S, "Deutsch: Ein Hund"),
+            "original_height": (I64, 300),
+            "original_width": (I64, 400),
+        },
+        {"width": 400, "height": 300, "language": "de"},
+    ),
     "fondant": (
         "url-caption",
         {"alt_text": (S, "a dog"), "image_url": (S, URL), "license_type": (S, "by-sa"), "surt_url": (S, "x")},
@@ -271,6 +285,11 @@ TEXT: dict[str, tuple[bytes, str, list[tuple[str | None, str | None, int]]]] = {
         "cc12m",
         [("http://a/1", "a dog", 0), ("http://a/2", 'a "good" dog', 1)],
     ),
+    "WIT's header": (
+        b"language\tpage_url\timage_url\tcaption_reference_description\nen\thttp://p\thttp://a/1\ta dog\n",
+        "wit",
+        [("http://a/1", "a dog", 0)],
+    ),
     "LAION's header": (b"URL\tTEXT\nhttp://a/1\ta dog\n", "url-caption", [("http://a/1", "a dog", 0)]),
 }
 
@@ -381,7 +400,8 @@ def test_every_preset_reads_p_unsafe(preset: str, tmp_path: Path) -> None:
     if preset in ("swat-db", "cc12m", "cc3m"):
         pytest.skip("of files that have no names of columns, or their own")
     path = tmp_path / "x.parquet"
-    pq.write_table(pa.table({"url": [URL], "caption": ["a"], "text": ["a"], "p_unsafe": [0.5]}), path)
+    url, caption = (CORPORA[preset].columns[name][0] for name in ("url", "caption"))
+    pq.write_table(pa.table({url: [URL], caption: ["a"], "p_unsafe": [0.5]}), path)
     (row,) = read(path, preset=preset)
     assert row["punsafe"] == 0.5
 

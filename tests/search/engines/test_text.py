@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pyarrow as pa
 import pytest
+import regex as re
 from captrawl.core.analyzers import ANALYZERS
 from captrawl.core.text import matching_spans, token_column, tokens
 from hypothesis import given, settings
@@ -123,6 +124,33 @@ def test_column_of_nothing():
     assert token_column(pa.array([], pa.string())).to_pylist() == []
     assert token_column(pa.array([None], pa.null())).to_pylist() == [""]
     assert token_column(pa.array(["A-b"], pa.large_string())).to_pylist() == ["a b"]
+
+
+SPACELESS = [
+    "一只金毛犬在草地上奔跑，旁边是一辆红色的自行车。",
+    "京都府京都市の清水寺と東京都庁、かわいい柴犬の写真「さくら」",
+    "北京大学生前来应聘；大熊猫吃竹子",
+    "แมวสีดำนั่งบนหลังคาบ้าน ป่าไม้และป้า",
+    "ໝາສີດຳ ແລະ ແມວສີຂາວ",
+    "ខ្មែរអង្គរវត្ត",
+    "ရွှေတိဂုံဘုရား",
+    "བོད་ཡིག་གི་ཚིག",
+]
+
+
+@pytest.mark.parametrize("caption", SPACELESS)
+def test_a_phrase_without_blanks_is_a_run_of_whole_letters(oracle, caption):
+    """By characters alone: a run of letters with all their marks stands in the caption, or it doesn't."""
+    letters = re.findall(r"\X", "".join(tokens(caption)))
+    assert tokens(caption) == re.findall(r"\p{L}\p{M}*", "".join(letters))
+    words = tokens(caption)
+    for start in range(len(words)):
+        for end in range(start + 1, min(start + 5, len(words)) + 1):
+            assert oracle.holds(words, tokens("".join(words[start:end])))
+            assert matching_spans(caption, ["".join(words[start:end])])
+    turned = "".join(reversed(words[:4]))
+    assert oracle.holds(words, tokens(turned)) == (words[:4] == words[3::-1])
+    assert not oracle.holds(words, tokens(words[0] + words[2] + words[1] + words[0]))
 
 
 @settings(max_examples=500, deadline=None)
