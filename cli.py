@@ -6,6 +6,7 @@ import contextlib
 import gc
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any, TextIO
@@ -157,8 +158,20 @@ def options(
     context.obj = directory
 
 
+def end_like_interrupted() -> None:
+    """Let what ends a job (a scheduler's SIGTERM, a closed terminal's SIGHUP) end it as Ctrl-C does.
+
+    What a job has set up elsewhere is then put back. nohup's ignored SIGHUP stays ignored.
+    """
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
+
+
 def main() -> None:
     """Run the command line; the console script's entry."""
+    end_like_interrupted()
     gc.set_threshold(5_000)  # modules make objects that stay: a look for garbage after every 700 is slow
     try:
         app(prog_name="captrawl")

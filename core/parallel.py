@@ -133,9 +133,12 @@ def _death(worker: _Worker) -> CaptrawlError:
 def _serve(connection: Connection, work: Callable[[J, OnRows], R], parent: int) -> None:
     """A worker's life: jobs in, results out, until None, or until the parent is gone.
 
-    Ctrl-C reaches the whole group: the parent alone answers it, by ending its workers.
+    Ctrl-C, and what a scheduler or a closed terminal sends, reaches the whole group: the parent alone answers
+    it, by ending its workers.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     _die_with(parent)
     settle_without_pandas()
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):

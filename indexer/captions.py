@@ -58,7 +58,7 @@ def index_captions(
         return IndexedCounts(len(missing), len(share) - len(missing), rows, index.rows())
 
 
-def drop_others(location: str, files: Sequence[CorpusFile], part: tuple[int, int] | None) -> list[str]:
+def remove_others(location: str, files: Sequence[CorpusFile], part: tuple[int, int] | None) -> list[str]:
     """Take out of the index what isn't among ``files``, of this part's share; returns the identities.
 
     A build that was begun with other files, and is taken up with these, then holds just these.

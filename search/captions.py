@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -120,19 +120,38 @@ def absolute_location(location: str, base: Path | None = None) -> str:
     return location
 
 
-def rebuilding(location: str, *, part: tuple[int, int] | None) -> AbstractContextManager[Rebuild]:
-    """A new index that takes the place of the one at ``location`` once it is whole (elastic.swap).
+def rebuilding(
+    location: str,
+    files: Collection[str],
+    *,
+    part: tuple[int, int] | None = None,
+    drop_others: bool = False,
+    keep: int = 1,
+) -> AbstractContextManager[Rebuild]:
+    """A new index of ``files`` that takes the place of the one at ``location`` once it is whole.
 
-    UsageError where the engine can't: a folder's files are replaced one by one.
+    See elastic.swap. UsageError where the engine can't: a folder's files are replaced one by one.
     """
-    if not _scheme(location).startswith("http"):
-        raise UsageError(
-            f"--swap is for an Elasticsearch index, and {location} is a folder: "
-            "there, use --replace, or build another folder"
-        )
+    _check_swappable(location)
     from .elastic import swap
 
-    return swap.rebuilding(location, part=part)
+    return swap.rebuilding(location, swap.SwapOptions(part, drop_others, keep), files=files)
+
+
+def go_back(location: str) -> tuple[str, str]:
+    """Put the index that was swapped away last in the place of the one there; the names of both."""
+    _check_swappable(location)
+    from .elastic import swap
+
+    return swap.go_back(location)
+
+
+def _check_swappable(location: str) -> None:
+    if not _scheme(location).startswith("http"):
+        raise UsageError(
+            f"only an Elasticsearch index is swapped, and {location} is a folder: "
+            "there, use --replace, or build another folder"
+        )
 
 
 def _open_folder(location: str, *, create: bool, patient: bool) -> CaptionIndex:  # noqa: ARG001

@@ -41,13 +41,19 @@ def index_captions(
         bool,
         typer.Option("--swap", help="Elasticsearch: build a new index, then put it in the old one's place."),
     ] = False,
+    drop_others: Annotated[
+        bool, typer.Option("--drop-others", help="With --swap: what only the old index contains may go.")
+    ] = False,
+    keep: Annotated[
+        int, typer.Option(help="With --swap: how many replaced indices stay, to go back to.", min=0)
+    ] = 1,
     workers: Annotated[int, typer.Option(help="Worker processes; 0 = one a core.", min=0)] = 0,
     json: options.Json = False,
 ) -> None:
     """Make captions searchable: corpus files into a caption index, resumable by file."""
     from ...core.terminal import emit, emit_json, number, progress_bars
-    from ...indexer.captions import drop_others
     from ...indexer.captions import index_captions as run
+    from ...indexer.captions import remove_others
     from ...indexer.corpora.files import find_files
     from ...search.captions import rebuilding
 
@@ -56,11 +62,13 @@ def index_captions(
     files = find_files(sources, preset=preset, corpus=corpus, columns=columns, max_row_group=most)
     share = options.part_of(part)
     with contextlib.ExitStack() as stack:
-        build = stack.enter_context(rebuilding(to, part=share)) if swap else None
+        names = [file.file for file in files]
+        new_index = rebuilding(to, names, part=share, drop_others=drop_others, keep=keep) if swap else None
+        build = stack.enter_context(new_index) if new_index else None
         with progress_bars() as progress:
             target = build.location if build else to
             if build:  # what a build that failed may have left
-                drop_others(target, files, share)
+                remove_others(target, files, share)
                 replace = True
             counts = run(target, files, part=share, replace=replace, workers=workers, progress=progress)
     if json:
@@ -82,3 +90,23 @@ def index_captions(
         waiting = ", ".join(map(str, build.missing))
         parts = f"part {waiting} is" if len(build.missing) == 1 else f"parts {waiting} are"
         emit("readers see it now" if build.swapped else f"readers see it once {parts} in too")
+        if build.replaced:
+            emit(f"{build.replaced} stays until the next swap; captrawl index back {to} returns to it")
+
+
+@index_app.command("back", short_help="Return to the index before the last swap.")
+def index_back(
+    index: Annotated[str, typer.Argument(metavar="INDEX", help="The address of a swapped index.")],
+    json: options.Json = False,
+) -> None:
+    """Elasticsearch: let readers see the index again that stood there before the last --swap."""
+    from ...core.terminal import emit, emit_json, number
+    from ...search.captions import go_back, open_captions
+
+    now, before = go_back(index)
+    with open_captions(index) as captions:
+        rows = captions.rows()
+    if json:
+        emit_json({"index": now, "replaced": before, "rows": rows})
+        return
+    emit(f"readers see {now} again, {number(rows)} rows; {before} stays until the next swap")

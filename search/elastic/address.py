@@ -15,13 +15,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from ...core.errors import CaptionIndexError, ServerError
 
 SECONDS = {"ELASTICSEARCH_TIMEOUT": "60", "ELASTICSEARCH_PATIENCE": "600"}
 """Until a request is given up; that a load waits for a server that is gone or busy."""
 
+DEFAULT_SHARDS = 3
 CODECS = ("default", "best_compression")
 _PORTS = {"http": 9200, "https": 443}
 _BAD_NAME = re.compile(r'[\\*?"<>|,#: \x00-\x1f]|^[-_+.]|[A-Z]')
@@ -29,11 +30,11 @@ _BAD_NAME = re.compile(r'[\\*?"<>|,#: \x00-\x1f]|^[-_+.]|[A-Z]')
 
 @dataclass(frozen=True, slots=True)
 class IndexOptions:
-    """How an index is made. ``replicas`` "auto": one where there are two nodes or more, else none."""
+    """How an index is made; None: as nothing was said. ``replicas`` "auto": one on two nodes or more."""
 
-    shards: int = 3
-    replicas: int | Literal["auto"] = "auto"
-    codec: str = "default"
+    shards: int | None = None
+    replicas: int | Literal["auto"] | None = None
+    codec: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +56,13 @@ class Address:
         prefix = first.partition("/")[2]
         hosts = ",".join(host.split("://")[1].partition("/")[0] for host in self.hosts)
         path = f"{prefix}/{self.name}" if prefix else self.name
-        parameters = (
-            f"shards={self.options.shards}&replicas={self.options.replicas}&codec={self.options.codec}"
-        )
-        return f"{scheme}://{hosts}/{path}?{parameters}"
+        options = {
+            "shards": self.options.shards,
+            "replicas": self.options.replicas,
+            "codec": self.options.codec,
+        }
+        query = urlencode({name: value for name, value in options.items() if value is not None})
+        return f"{scheme}://{hosts}/{path}" + (f"?{query}" if query else "")
 
     def with_name(self, name: str) -> Address:
         """The index ``name`` on the same cluster."""

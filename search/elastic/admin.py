@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...core.errors import CaptionIndexError
-from .address import IndexOptions
-from .catalogue import Catalogue
+from ...core.errors import CaptionIndexError, ServerError
+from .address import DEFAULT_SHARDS, IndexOptions
+from .catalogue import CONTROL_ID, Catalogue
 from .queries import Body
-from .records import CONTROL_ID
 from .schema import is_ours, mapping
 from .server import Server
 from .session import change_control
@@ -17,11 +16,15 @@ from .session import change_control
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
+_OWN_RULES = ("filter", "index_routing", "search_routing")
+"""What an alias may have that makes it show less than its index."""
+
 
 def existing(server: Server) -> str | None:
     """The index that the address names, itself or as an alias; None where there is none.
 
-    CaptionIndexError: an alias of several indices, an index that isn't captrawl's or of another format.
+    Where we may ask it by the alias only, the alias. CaptionIndexError: an alias of several indices, or of a
+    part of one; an index that isn't captrawl's, or of another format.
     """
     mappings = server.ask(lambda es: _mappings(es, server.address.name))
     if mappings is None:
@@ -32,17 +35,9 @@ def existing(server: Server) -> str | None:
             f"{server.address} is an alias of {len(mappings)} indices ({names}); name one of them"
         )
     ((index, answer),) = mappings.items()
-    if answer and not is_ours(answer["mappings"]):
-        meta: Any = (answer["mappings"].get("_meta") or {}).get("captrawl")
-        if meta:
-            raise CaptionIndexError(
-                f"{server.address} holds captrawl's index format {meta}, this captrawl's is "
-                f"{mapping()['_meta']['captrawl']}; build a new index, or use the captrawl that made it"
-            )
-        raise CaptionIndexError(
-            f"{server.address} wasn't made by captrawl (its mapping is another); name another"
-        )
-    return index
+    if answer:
+        _check_format(server, answer["mappings"])
+    return index if index == server.address.name else _name_to_ask(server, index)
 
 
 def make(server: Server, **extra: str) -> str:
@@ -52,27 +47,91 @@ def make(server: Server, **extra: str) -> str:
     """
     from elasticsearch import BadRequestError
 
-    def create(es: Elasticsearch) -> None:
+    def create(es: Elasticsearch) -> bool:
         try:
-            es.indices.create(
-                index=server.address.name, mappings=mapping(), settings=settings(server.address.options)
-            )
+            es.indices.create(index=name, mappings=mapping(), settings=settings(server.address.options))
         except BadRequestError as error:
             if "resource_already_exists_exception" not in str(error.body):
                 raise
+            return False
+        return True
 
     name, meta = server.address.name, mapping()["_meta"]["captrawl"]
-    server.ask(create)
+    is_new = server.ask(create)
+    answer = server.ask(lambda es: es.indices.get_mapping(index=name).body)
+    if is_new and not is_ours(answer[name]["mappings"]):
+        server.ask(lambda es: es.indices.delete(index=name))
+        raise CaptionIndexError(
+            f"an index template of the cluster changes what {server.address} would hold; give another name, "
+            f"or leave {name} out of the template's index_patterns (GET _index_template shows them)"
+        )
     change_control(Catalogue(server, name), lambda detail: {**detail, **meta, **extra})
     return name
 
 
 def settings(options: IndexOptions) -> Body:
-    """The settings of a new index."""
-    index: Body = {"number_of_shards": options.shards, "codec": options.codec}
-    if options.replicas == "auto":
+    """The settings of a new index. Pipelines that a template asks for would change its documents."""
+    index: Body = {"number_of_shards": options.shards or DEFAULT_SHARDS, "codec": options.codec or "default"}
+    index |= {"default_pipeline": "_none", "final_pipeline": "_none"}
+    if options.replicas in (None, "auto"):
         return {**index, "auto_expand_replicas": "0-1"}
     return {**index, "number_of_replicas": options.replicas}
+
+
+def options_of(server: Server, index: str, restore: Mapping[str, Any]) -> IndexOptions:
+    """How ``index`` is made; ``restore`` are settings that a load has changed for a while."""
+    answer = server.ask(lambda es: es.indices.get_settings(index=index).body)[index]["settings"]["index"]
+    copies = restore or answer
+    expand = copies.get("auto_expand_replicas") or "false"
+    replicas = "auto" if expand != "false" else int(copies.get("number_of_replicas") or 0)
+    return IndexOptions(int(answer["number_of_shards"]), replicas, answer.get("codec", "default"))
+
+
+def _check_format(server: Server, answer: Mapping[str, Any]) -> None:
+    if is_ours(answer):
+        return
+    meta: Any = (answer.get("_meta") or {}).get("captrawl")
+    ours = mapping()["_meta"]["captrawl"]
+    if meta and meta != ours:
+        raise CaptionIndexError(
+            f"{server.address} holds captrawl's index format {meta}, this captrawl's is {ours}; "
+            "build a new index, or use the captrawl that made it"
+        )
+    what = "its mapping was changed" if meta else "its mapping is another"
+    raise CaptionIndexError(f"{server.address} wasn't made by captrawl ({what}); name another")
+
+
+def _name_to_ask(server: Server, index: str) -> str:
+    """By what name to ask ``index``, of which the address is an alias."""
+    from elasticsearch import AuthorizationException
+
+    alias = server.address.name
+    try:
+        answer = server.ask(lambda es: es.indices.get_alias(name=alias).body)
+    except ServerError as error:
+        if not isinstance(error.__cause__, AuthorizationException):
+            raise
+        # What it shows can't be asked; it shows everything where it shows the index's own record.
+        hits = server.ask(lambda es: es.count(index=alias, query={"ids": {"values": [CONTROL_ID]}}).body)
+        if not hits["count"]:
+            raise _shows_a_part(server, index) from error
+        return alias
+    if any(rule in answer[index]["aliases"][alias] for rule in _OWN_RULES):
+        raise _shows_a_part(server, index)
+    try:
+        server.ask(lambda es: es.options(ignore_status=404).get(index=index, id=CONTROL_ID))
+    except ServerError as error:
+        if not isinstance(error.__cause__, AuthorizationException):
+            raise
+        return alias
+    return index
+
+
+def _shows_a_part(server: Server, index: str) -> CaptionIndexError:
+    return CaptionIndexError(
+        f"{server.address} is an alias with a filter or routing, which shows a part of {index}; "
+        "captrawl asks whole indices: name the index, or an alias without rules"
+    )
 
 
 def _mappings(es: Elasticsearch, name: str) -> Mapping[str, Any] | None:

@@ -15,9 +15,9 @@ from time import monotonic
 from typing import Any
 
 from ...core.errors import CaptionIndexError, ServerError
+from .catalogue import Catalogue
 from .errors import BUSY, blocked, forbidden, is_block
 from .schema import row_of
-from .server import Server
 
 CHUNK_BYTES = 4 << 20
 CHUNK_DOCUMENTS = 10_000
@@ -29,8 +29,7 @@ IN_FLIGHT = 3
 class Bulk:
     """Bulk requests to one index. ``what`` names the corpus file in errors."""
 
-    server: Server
-    index: str
+    catalogue: Catalogue
     what: str
     stop: Event = field(default_factory=Event)
     """Set when the load has failed or been interrupted: nothing is tried again."""
@@ -58,7 +57,7 @@ class Bulk:
 
     def send(self, operations: Sequence[bytes]) -> None:
         """Send one request's operations, again and again those that the server is too busy for."""
-        waiting, end, pause = list(operations), monotonic() + self.server.patience, 0.25
+        waiting, end, pause = list(operations), monotonic() + self.catalogue.server.patience, 0.25
         while waiting:
             results = self._request(waiting)
             busy = [
@@ -90,9 +89,10 @@ class Bulk:
         return [next(iter(item.values())) for item in items]
 
     def _post(self, body: bytes, filter_path: list[str]) -> Mapping[str, Any]:
-        return self.server.ask(
-            lambda es: es.bulk(index=self.index, body=body, filter_path=filter_path).body,  # type: ignore[arg-type]
-            patience=self.server.patience,
+        server, target = self.catalogue.server, self.catalogue.write_target()
+        return server.ask(
+            lambda es: es.bulk(**target, body=body, filter_path=filter_path).body,  # type: ignore[arg-type]
+            patience=server.patience,
             stop=self.stop,
         )
 
@@ -101,17 +101,20 @@ class Bulk:
         error = result.get("error")
         if error is None:
             return False
+        server, index = self.catalogue.server, self.catalogue.index
         reason = str((error.get("caused_by") or error).get("reason") or error["type"])[:300]
         if is_block(error):
-            raise blocked(self.index, reason)
+            raise blocked(index, reason)
         if result["status"] == 403:
-            raise forbidden(self.index, self.server.credentials, reason)
+            raise forbidden(index, server.credentials, reason)
+        if error["type"] == "index_not_found_exception":
+            raise CaptionIndexError(f"{index} was deleted while {self.what} was loaded into it")
         if result["status"] in BUSY:
             if patient:
                 return True
-            raise ServerError(f"{self.server.address} stays too busy ({reason}); run the same command again")
+            raise ServerError(f"{server.address} stays too busy ({reason}); run the same command again")
         raise CaptionIndexError(
-            f"{self.what} row {row_of(result['_id'])}: {self.server.address} rejects it: {reason}"
+            f"{self.what} row {row_of(result['_id'])}: {server.address} rejects it: {reason}"
         )
 
 

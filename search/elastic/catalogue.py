@@ -18,16 +18,19 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from ...core.analyzers import check_analyzer
-from ...core.errors import CaptionIndexError, IndexBusyError
+from ...core.errors import CaptionIndexError, IndexBusyError, ServerError
 from ...core.records import Fingerprint
-from .queries import SCORE_ORDER, Body, Visible, in_loads, of_kind
-from .records import CONTROL_ID, get_record
+from .queries import MOST_TERMS, SCORE_ORDER, Body, Visible, in_loads, of_kind
 from .server import Server
 
 T = TypeVar("T")
+CONTROL_ID = "captrawl"
+"""The `_id` of the index's own record."""
+WRITES = ".writes"
+"""The end of the hidden alias that writes go to."""
 _PAGE = 5000
 _ATTEMPTS = 8
 
@@ -71,12 +74,50 @@ class Catalogue:
         self.index = index
         self.preference = f"captrawl-{uuid.uuid4().hex}"
         """The same copy of each shard answers all of our requests, as long as it lives."""
+        self._write_target: dict[str, Any] = {}
+        self._no_prefixes = False
+        """Whether the cluster refuses queries for the start of a text."""
+
+    def write_target(self) -> dict[str, Any]:
+        """Where writes go: a hidden alias of the index, so that none of them makes a deleted index anew.
+
+        A server makes an index for a write to a name that isn't there, with a mapping it guesses; of an alias
+        it can be told not to. Who may not make the alias writes to the index itself.
+        """
+        from elasticsearch import AuthorizationException
+
+        if not self._write_target:
+            alias = f"{self.index}{WRITES}"
+            try:
+                actions = [{"add": {"index": self.index, "alias": alias, "is_hidden": True}}]
+                self.server.ask(
+                    lambda es: es.indices.update_aliases(actions=actions), patience=self.server.patience
+                )
+                self._write_target = {"index": alias, "require_alias": True}
+            except ServerError as error:
+                if not isinstance(error.__cause__, AuthorizationException):
+                    raise
+                self._write_target = {"index": self.index}
+        return self._write_target
+
+    def server_time(self) -> float:
+        """The server's clock, in seconds since 1970."""
+        date: Body = {
+            "field": "no.such.field",
+            "missing": 0,
+            "format": "epoch_millis",
+            "ranges": [{"from": "now"}],
+        }
+        answer = self.search({"size": 0, "query": {"match_none": {}}, "aggs": {"now": {"date_range": date}}})
+        return answer["aggregations"]["now"]["buckets"][0]["from"] / 1000
 
     @cached_property
     def analyzer(self) -> int:
         """The number of the analyzer that the index was made with."""
-        record = get_record(self.server, self.index, CONTROL_ID)
-        version = record["record"]["detail"].get("analyzer") if record else None
+        record = self.server.ask(
+            lambda es: es.options(ignore_status=404).get(index=self.index, id=CONTROL_ID).body
+        )
+        version = record["_source"]["record"]["detail"].get("analyzer") if "_source" in record else None
         return check_analyzer(version, str(self.server.address))
 
     def view(self) -> View:
@@ -159,9 +200,34 @@ class Catalogue:
             ways["request_cache"] = False
         if body.get("sort") == SCORE_ORDER:
             ways["search_type"] = "dfs_query_then_fetch"
-        return self.server.ask(
-            lambda es: es.search(index=self.index, body=body, **ways).body, patience=patience
-        )
+        return self.ask_search({"index": self.index, "body": body, **ways}, patience=patience)
+
+    def ask_search(self, request: Body, *, patience: float | None = None) -> Mapping[str, Any]:
+        """What the server answers to a search, put otherwise where it allows no expensive queries."""
+        if self._no_prefixes:
+            request = {**request, "body": self._without_prefixes(request["body"])}
+        try:
+            return self.server.ask(lambda es: es.search(**request).body, patience=patience)
+        except ServerError as error:
+            if self._no_prefixes or "allow_expensive_queries" not in str(error):
+                raise
+            self._no_prefixes = True
+            return self.ask_search(request, patience=patience)
+
+    def _without_prefixes(self, query: Any) -> Any:
+        """``query`` with the texts that start so in place of every start."""
+        if isinstance(query, list):
+            return [self._without_prefixes(part) for part in cast("list[Any]", query)]
+        if not isinstance(query, dict):
+            return query
+        body = cast("Body", query)
+        if "prefix" not in body:
+            return {name: self._without_prefixes(part) for name, part in body.items()}
+        ((field, start),) = body["prefix"].items()
+        values: Body = {"size": 0, "aggs": {"values": {"terms": {"field": field, "size": MOST_TERMS}}}}
+        buckets = self.search(values)["aggregations"]["values"]["buckets"]
+        matches = [bucket["key"] for bucket in buckets if bucket["key"].startswith(start["value"])]
+        return {"terms": {field: matches}}
 
 
 def checked(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:

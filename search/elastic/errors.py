@@ -9,7 +9,7 @@ from ...core.errors import CaptionIndexError, ServerError
 from .address import Address, Credentials
 
 if TYPE_CHECKING:
-    from elasticsearch import ApiError, TransportError
+    from elasticsearch import ApiError, Elasticsearch, TransportError
 
 BUSY = frozenset({429, 502, 503, 504})
 """Statuses of a request, or of one document of it, that is worth asking again."""
@@ -40,9 +40,26 @@ def is_lost(error: CaptionIndexError) -> bool:
     return isinstance(cause, TransportError)
 
 
+def is_gone(error: CaptionIndexError) -> bool:
+    """Whether the index that was asked isn't there (any more)."""
+    return "index_not_found_exception" in str(getattr(error.__cause__, "body", ""))
+
+
 def is_block(body: object) -> bool:
     """Whether the error is a block on the index (read-only, disk full), which comes as 429 or 403."""
     return "cluster_block_exception" in str(body) and "no master" not in str(body)
+
+
+def opensearch(client: Elasticsearch) -> str:
+    """The name and version of an OpenSearch that ``client`` reached; "" where it reached something else."""
+    from elastic_transport import TransportError
+
+    try:
+        body: Any = client.transport.perform_request("GET", "/", headers={"accept": "application/json"}).body
+    except TransportError:
+        return ""
+    version: dict[str, str] = body.get("version", {}) if isinstance(body, dict) else {}
+    return f"OpenSearch {version.get('number')}" if version.get("distribution") == "opensearch" else ""
 
 
 def reason_of(error: Exception) -> str:

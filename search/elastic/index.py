@@ -20,6 +20,7 @@ from ..query import CaptionQuery, sample_start
 from .address import parse_address
 from .admin import existing, make
 from .catalogue import Catalogue
+from .errors import is_gone
 from .first_rows import first_rows
 from .load import Files
 from .queries import (
@@ -38,7 +39,7 @@ from .queries import (
 from .scan import scan
 from .schema import rows_table
 from .server import Server, connect
-from .session import loading
+from .session import loading, settle
 
 T = TypeVar("T")
 
@@ -52,14 +53,14 @@ class ElasticCaptions:
     def __init__(self, server: Server, index: str) -> None:
         self.server = server
         self.index = index
-        """The index itself, whatever alias it was opened by."""
-        self._opened: Catalogue | None = Catalogue(server, index)
+        """The index itself, whatever alias it was opened by: what is loaded goes there."""
+        self._catalogues: dict[str, Catalogue] = {}
+        self._open = True
 
-    @property
-    def _catalogue(self) -> Catalogue:
-        if self._opened is None:
+    def _catalogue(self, name: str) -> Catalogue:
+        if not self._open:
             raise CaptionIndexError(f"the caption index {self.server.address} was closed; open it again")
-        return self._opened
+        return self._catalogues.setdefault(name, Catalogue(self.server, name))
 
     @classmethod
     def open(cls, location: str, *, create: bool = False, patient: bool = False) -> ElasticCaptions:
@@ -74,6 +75,8 @@ class ElasticCaptions:
         server = connect(address, patient=patient)
         try:
             index = existing(server)
+            if index is not None and create:
+                settle(Catalogue(server, index), wait=False)
             if index is None and create:
                 index = make(server)
             if index is None:
@@ -102,7 +105,7 @@ class ElasticCaptions:
 
     def add(self, file: CorpusFile, batches: Iterable[pa.RecordBatch]) -> int:
         """Put a corpus file's rows in, all or nothing, and return how many they were."""
-        return Files(self._catalogue).add(file, batches)
+        return Files(self._catalogue(self.index)).add(file, batches)
 
     def load(self, job: LoadJob) -> int:
         """Put the job's missing files in, one by one in worker processes, and return the rows."""
@@ -110,12 +113,15 @@ class ElasticCaptions:
         if not files:
             return 0
         add = partial(_add, self.server.address.location, job.read)
+        if not files:
+            settle(self._catalogue(self.index), wait=True)
+            return 0
         with self.loading():
             return sum(run_jobs(add, files, workers=job.workers, on_units=job.on_rows))
 
     def remove(self, file: str) -> None:
         """Take a corpus file's rows out; CaptionIndexError where it isn't in."""
-        Files(self._catalogue).remove(file)
+        Files(self._catalogue(self.index)).remove(file)
 
     def rows(self) -> int:
         """How many rows are in."""
@@ -177,7 +183,7 @@ class ElasticCaptions:
 
     def close(self) -> None:
         """Close the connections; closing twice does nothing."""
-        self._opened = None
+        self._open = False
         self.server.close()
 
     def __enter__(self) -> Self:
@@ -190,8 +196,9 @@ class ElasticCaptions:
 
     @contextlib.contextmanager
     def _loading(self) -> Generator[None]:
-        with loading(self._catalogue):
-            Files(self._catalogue).tidy()
+        catalogue = self._catalogue(self.index)
+        with loading(catalogue):
+            Files(catalogue).tidy()
             yield
 
     def _over_committed(self, question: Callable[[Catalogue, Visible], T]) -> T:
@@ -199,18 +206,14 @@ class ElasticCaptions:
         return self._follow_alias(lambda catalogue: catalogue.read(partial(question, catalogue)))
 
     def _follow_alias(self, question: Callable[[Catalogue], T]) -> T:
-        """The answer of ``question``; asked again of the new index where an alias was moved to it."""
+        """The answer of ``question``, asked by the address's own name: an alias may move to another index."""
+        catalogue = self._catalogue(self.server.address.name)
         try:
-            return question(self._catalogue)
-        except CaptionIndexError as error:
-            if "index_not_found_exception" not in str(getattr(error.__cause__, "body", "")):
+            return question(catalogue)
+        except CaptionIndexError as error:  # the alias moved, and the index went, during the question
+            if not is_gone(error) or self.index == catalogue.index:
                 raise
-            index = existing(self.server)
-            if index in (None, self.index):
-                raise
-        self.index = index
-        self._opened = Catalogue(self.server, index)
-        return question(self._opened)
+            return question(catalogue)
 
 
 def _add(location: str, read: ReadBatches, file: CorpusFile, on_rows: OnRows) -> int:

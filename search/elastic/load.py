@@ -83,7 +83,7 @@ class Files:
     def add(self, file: CorpusFile, batches: Iterable[pa.RecordBatch]) -> int:
         """Put the rows in, all or nothing; a file that is in already is replaced. Returns the rows."""
         load = self._begin(file)
-        bulk = Bulk(self.catalogue.server, self.catalogue.index, file.file)
+        bulk = Bulk(self.catalogue, file.file)
         try:
             analyzer = self.catalogue.analyzer
             rows = bulk.write(line for batch in batches for line in operations(batch, load, analyzer))
@@ -147,7 +147,7 @@ class Files:
         if loads:
             self._refresh()
         while self._rows_of(loads):
-            bulk = Bulk(self.catalogue.server, self.catalogue.index, "a deleted row")
+            bulk = Bulk(self.catalogue, "a deleted row")
             try:
                 with contextlib.closing(Snapshot(self.catalogue)) as snapshot:
                     snapshot.renew()
@@ -207,19 +207,15 @@ class Files:
     def _refresh(self) -> None:
         """Make everything written visible on every copy of every shard."""
         server, index = self.catalogue.server, self.catalogue.index
-        answer = server.ask(lambda es: es.indices.refresh(index=index).body, patience=server.patience)
-        if answer["_shards"]["failed"]:
-            raise ServerError(f"{server.address} could not refresh: {answer['_shards']}")
+        server.ask(lambda es: es.indices.refresh(index=index).body, patience=server.patience)
 
     def _entry(self, file: str) -> Entry:
-        server, index = self.catalogue.server, self.catalogue.index
-        return Entry.of(file, get_record(server, index, file_record_id(file)))
+        return Entry.of(file, get_record(self.catalogue, file_record_id(file)))
 
     def _change(self, file: str, change: Callable[[Entry], Entry]) -> Entry:
         """Put the file's record through ``change`` and return it."""
         document = change_record(
-            self.catalogue.server,
-            self.catalogue.index,
+            self.catalogue,
             file_record_id(file),
             lambda document: change(Entry.of(file, document)).document(),
         )

@@ -6,14 +6,11 @@ import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
+from .catalogue import Catalogue
 from .queries import Body
-from .server import Server
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
-
-CONTROL_ID = "captrawl"
-"""The `_id` of the index's own record."""
 
 
 def file_record_id(file: str) -> str:
@@ -21,13 +18,14 @@ def file_record_id(file: str) -> str:
     return f"file-{hashlib.sha256(file.encode()).hexdigest()}"
 
 
-def get_record(server: Server, index: str, identity: str) -> Body | None:
+def get_record(catalogue: Catalogue, identity: str) -> Body | None:
     """The record as it is, written a moment ago or not; None where there is none."""
-    return server.ask(lambda es: _get(es, index, identity), patience=server.patience)[0]
+    server = catalogue.server
+    return server.ask(lambda es: _get(es, catalogue.index, identity), patience=server.patience)[0]
 
 
 def change_record(
-    server: Server, index: str, identity: str, change: Callable[[Body | None], Body | None]
+    catalogue: Catalogue, identity: str, change: Callable[[Body | None], Body | None]
 ) -> Body | None:
     """Put a record through ``change`` (None: it isn't there, or is to go), and return what that gave.
 
@@ -39,22 +37,23 @@ def change_record(
     def attempt(es: Elasticsearch) -> tuple[bool, Body | None]:
         from elasticsearch import ConflictError
 
-        document, version = _get(es, index, identity)
+        document, version = _get(es, catalogue.index, identity)
         new = change(document)
         if new == document:
             return True, new
         try:
             if new is not None:
-                es.index(index=index, id=identity, document=new, refresh=True, **version)
+                es.index(id=identity, document=new, refresh=True, **target, **version)
             else:
                 version.pop("op_type", None)
-                es.delete(index=index, id=identity, refresh=True, **version)
+                es.delete(index=catalogue.index, id=identity, refresh=True, **version)
         except ConflictError:
             return False, None
         return True, new
 
+    target = catalogue.write_target()
     while True:
-        written, document = server.ask(attempt, patience=server.patience)
+        written, document = catalogue.server.ask(attempt, patience=catalogue.server.patience)
         if written:
             return document
 

@@ -109,9 +109,7 @@ class Snapshot:
             body["slice"] = {"id": part, "max": parts}
         if after:
             body["search_after"] = list(after)
-        answer = self.catalogue.server.ask(
-            lambda es: es.search(body=body, allow_partial_search_results=False).body
-        )
+        answer = self.catalogue.ask_search({"body": body, "allow_partial_search_results": False})
         self.id = answer.get("pit_id", self.id)
         return answer["hits"]["hits"]
 

@@ -33,6 +33,8 @@ NOT_RETURNED = ("tokens", "side", "key", "load")
 
 ROW_DIGITS = 10
 _JSON = Mapping[str, Any]
+_CHANGES = frozenset({"_source", "_routing", "runtime"})
+"""Parts of a mapping that would change what is stored or found."""
 
 
 def mapping(analyzer: int = ANALYZER_VERSION) -> dict[str, Any]:
@@ -76,9 +78,19 @@ def mapping(analyzer: int = ANALYZER_VERSION) -> dict[str, Any]:
 
 
 def is_ours(answer: _JSON) -> bool:
-    """Whether a mapping that the server gave is of this format, field by field."""
-    parts = ("dynamic", "_meta", "properties")
-    return any(all(answer.get(part) == ours[part] for part in parts) for ours in map(mapping, ANALYZERS))
+    """Whether a mapping that the server gave is of this format, field by field.
+
+    Fields that an index template added are no matter: no row has them.
+    """
+    meta = answer.get("_meta", {}).get("captrawl")
+    ours = next((ours for ours in map(mapping, ANALYZERS) if ours["_meta"]["captrawl"] == meta), None)
+    fields: _JSON = answer.get("properties", {})
+    return (
+        ours is not None
+        and answer.get("dynamic") == ours["dynamic"]
+        and all(fields.get(name) == field for name, field in ours["properties"].items())
+        and not answer.keys() & _CHANGES
+    )
 
 
 def row_id(load: str, row: int) -> str:

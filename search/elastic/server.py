@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from ...core.errors import ServerError
 from .address import Address, Credentials, credentials, seconds
-from .errors import is_transient, reason_of, translated
+from .errors import BUSY, is_transient, opensearch, reason_of, translated
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -47,7 +47,7 @@ class Server:
     """Seconds until a request that isn't answered is given up."""
     patience: float
     """Seconds that a load waits for a server that is gone or busy: by default long enough for a restart."""
-    reading: float = READ_PATIENCE
+    reading: float
     """Seconds that a question waits."""
 
     def patient(self) -> Server:
@@ -63,18 +63,23 @@ class Server:
     ) -> T:
         """What ``call`` gives for the client; ServerError or CaptionIndexError when it fails for good.
 
-        Without ``patience`` it has that of a question. ``stop``, set by another thread, ends the patience.
+        Without ``patience`` it has that of a question. ``stop``, set by another thread, ends the patience. A
+        node that doesn't answer in time is left for the others, whatever patience there is.
         """
-        from elasticsearch import ApiError, TransportError
+        from elasticsearch import ApiError, ConnectionTimeout, TransportError
 
         patience = self.reading if patience is None else patience
         end = time.monotonic() + patience
-        pause, stop = 0.25, stop or Event()
+        pause, stop, timeouts = 0.25, stop or Event(), 0
         while True:
             try:
                 return call(self.client)
             except (ApiError, TransportError) as error:
                 seconds_left = 0.0 if stop.is_set() else end - time.monotonic()
+                timeouts += isinstance(error, ConnectionTimeout)
+                if isinstance(error, ConnectionTimeout) and timeouts < len(self.address.hosts):
+                    logger.warning("%s: %s; asking another node", self.address, reason_of(error))
+                    continue
                 if not is_transient(error, waited_for=self.timeout, seconds_left=seconds_left):
                     raise translated(error, self.address, self.credentials, self.timeout) from error
                 level = logging.WARNING if patience - seconds_left > TOLD_AFTER else logging.INFO
@@ -98,6 +103,8 @@ def connect(address: Address, *, patient: bool = False) -> Server:
     """
     import elasticsearch
 
+    from .transport import WholeAnswers
+
     who, timeout = credentials(), seconds("ELASTICSEARCH_TIMEOUT")
     try:
         client = elasticsearch.Elasticsearch(
@@ -106,16 +113,20 @@ def connect(address: Address, *, patient: bool = False) -> Server:
             max_retries=len(address.hosts) - 1,  # another node; Server.ask does the rest
             retry_on_timeout=False,
             connections_per_node=16,
+            transport_class=WholeAnswers,
+            dead_node_backoff_factor=30.0,  # seconds for which a node that didn't answer isn't asked
+            max_dead_node_backoff=300.0,
             serializer=elasticsearch.OrjsonSerializer(),
             **_authentication(who),
             **_trust(address, who),
         )
     except (OSError, ValueError) as error:  # an unreadable CA bundle, a malformed fingerprint
         raise ServerError(f"can't set up a connection to {address.hosts[0]}: {error}") from error
-    server = Server(client, address, who, timeout, seconds("ELASTICSEARCH_PATIENCE"))
+    patience = seconds("ELASTICSEARCH_PATIENCE")
+    server = Server(client, address, who, timeout, patience, min(patience, READ_PATIENCE))
     server = server.patient() if patient else server
     try:
-        _check_version(server, patience=server.patience if patient else 0.0)
+        _check_version(server, patient=patient)
     except BaseException:
         server.close()
         raise
@@ -145,9 +156,13 @@ def _trust(address: Address, who: Credentials) -> dict[str, Any]:
     return options
 
 
-def _check_version(server: Server, *, patience: float) -> None:
-    """Raise unless the server is of a supported version; a user who may not ask which is let through."""
-    from elasticsearch import AuthorizationException, BadRequestError, NotFoundError
+def _check_version(server: Server, *, patient: bool) -> None:
+    """Raise unless the server is of a supported version; a user who may not ask which is let through.
+
+    A busy server is asked again; one that isn't there is waited for only where ``patient``.
+    """
+    from elasticsearch import ApiError, AuthorizationException, BadRequestError, NotFoundError
+    from elasticsearch import UnsupportedProductError as Unsupported
 
     def version(client: Elasticsearch) -> Mapping[str, Any]:
         try:
@@ -155,7 +170,17 @@ def _check_version(server: Server, *, patience: float) -> None:
         except (AuthorizationException, NotFoundError, BadRequestError):
             return {}
 
-    for node in server.ask(version, patience=patience).get("nodes", {}).values():
+    try:
+        answer = server.ask(version, patience=server.reading if patient else 0.0)
+    except ServerError as error:
+        if isinstance(error.__cause__, Unsupported) and (other := opensearch(server.client)):
+            raise ServerError(
+                f"{server.address.hosts[0]} is {other}; captrawl speaks to Elasticsearch 8.19 and 9.x"
+            ) from error
+        if patient or not isinstance(error.__cause__, ApiError) or error.__cause__.status_code not in BUSY:
+            raise
+        answer = server.ask(version)
+    for node in answer.get("nodes", {}).values():
         number = str(node["version"])
         if not OLDEST <= tuple(int(part) for part in number.split(".")[:2]) < BEYOND:
             raise ServerError(

@@ -1,8 +1,8 @@
 """Settings for loading, put back at the end: while rows pour in, nothing is refreshed and nothing copied.
 
-Several machines load one index at a time. Each notes itself in the index's own record; the first notes there
-what the settings were, the last to leave puts them back. A killed loader is noticed: by its process number on
-the same machine, else once it has been silent for a while. Whoever loads next puts right what it left.
+Several machines load one index at a time. Each signs the index's own record; the first notes there what the
+settings were, the last to leave puts them back. What a killed loader left is put right by whoever loads next,
+or finds nothing left to load.
 
 The translog stays as durable as it was. Written asynchronously, it would spare a request of some 7,000 rows
 an fsync of about 3 ms a shard, and a killed server would lose rows that it has acknowledged: a load could
@@ -12,8 +12,7 @@ not outlive it.
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
+import logging
 import threading
 import time
 import uuid
@@ -22,16 +21,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...core.errors import CaptionIndexError, ServerError
-from .catalogue import Catalogue
+from .catalogue import CONTROL_ID, Catalogue
+from .liveness import HEARTBEAT, Life, life_of, signature
 from .queries import Body
-from .records import CONTROL_ID, change_record, get_record
-from .server import READ_PATIENCE
+from .records import change_record, get_record
 
-HEARTBEAT = 20.0
-SILENT = 120.0
-"""Seconds without a heartbeat after which a loader on another machine counts as dead."""
+logger = logging.getLogger(__name__)
 
 _RESTORED = ("refresh_interval", "number_of_replicas", "auto_expand_replicas")
+_LOOK = 1.0
+"""Seconds between two looks at a loader that may be dead."""
 
 
 @contextlib.contextmanager
@@ -45,14 +44,14 @@ def loading(catalogue: Catalogue) -> Generator[None]:
         session.enter()
         with session.beating():
             yield
-    except ServerError:  # all patience was had; what can't be put back now, the next loader puts back
-        with contextlib.suppress(CaptionIndexError):
-            session.impatient().leave()
+    except BaseException as error:  # what can't be put back now, the next loader puts back
+        try:
+            # A load that lost its server had all the patience there is; Ctrl-C must not wait at all.
+            (session.impatient() if isinstance(error, ServerError) else session).leave(wait=False)
+        except CaptionIndexError as left:
+            logger.warning("the settings of %s stay as for loading until the next: %s", catalogue.index, left)
         raise
-    except BaseException:
-        session.leave()
-        raise
-    session.leave()
+    session.leave(wait=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,30 +61,29 @@ class _Session:
 
     def enter(self) -> None:
         empty = self.catalogue.view().rows == 0
-        current = self._settings()
+        before = self._settings()
+        now = self.catalogue.server_time()
 
         def with_session(detail: Body) -> Body:
-            others = living(detail)
-            restore = detail["restore"] or {name: current.get(name) for name in _RESTORED}
-            return {**detail, "restore": restore, "sessions": {**others, self.id: _sign()}}
+            restore = detail["restore"] or {name: before.get(name) for name in _RESTORED}
+            sessions = {**living(detail, now), self.id: signature(now)}
+            return {**detail, "restore": restore, "sessions": sessions}
 
-        self._change(with_session)
+        change_control(self.catalogue, with_session)
         settings: Body = {"refresh_interval": "-1"}
         if empty:
             settings |= {"auto_expand_replicas": False, "number_of_replicas": 0}
-        self._put(settings)
+        _put(self.catalogue, settings)
 
     @contextlib.contextmanager
     def beating(self) -> Generator[None]:
-        """Say every now and then that this loader lives."""
+        """Renew the signature every now and then."""
         stop = threading.Event()
 
         def beat() -> None:
             while not stop.wait(HEARTBEAT):
                 with contextlib.suppress(CaptionIndexError):  # the load itself notices a lost server
-                    self._change(
-                        lambda detail: {**detail, "sessions": {**detail["sessions"], self.id: _sign()}}
-                    )
+                    self._sign(signature(self.catalogue.server_time()))
 
         thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
         thread.start()
@@ -97,17 +95,23 @@ class _Session:
 
     def impatient(self) -> _Session:
         """The same, with no more patience than a question has."""
-        server = replace(self.catalogue.server, patience=min(self.catalogue.server.patience, READ_PATIENCE))
+        server = self.catalogue.server
+        server = replace(server, patience=min(server.patience, server.reading))
         return _Session(Catalogue(server, self.catalogue.index), self.id)
 
-    def leave(self) -> None:
+    def leave(self, *, wait: bool) -> None:
         """The last one puts the settings back."""
-        detail = self._change(
-            lambda detail: {**detail, "sessions": {k: v for k, v in living(detail).items() if k != self.id}}
-        )
-        if detail["restore"] and not detail["sessions"]:
-            self._put(restored(detail["restore"]))
-            self._change(lambda now: now if now["sessions"] else {**now, "restore": {}})
+        self._sign(None)
+        settle(self.catalogue, wait=wait)
+
+    def _sign(self, signed: Body | None) -> None:
+        """Put the signature into the record, or take this session out of it."""
+
+        def changed_detail(detail: Body) -> Body:
+            others = {key: value for key, value in detail["sessions"].items() if key != self.id}
+            return {**detail, "sessions": {**others, self.id: signed} if signed else others}
+
+        change_control(self.catalogue, changed_detail)
 
     def _settings(self) -> Mapping[str, Any]:
         answer = self.catalogue.server.ask(
@@ -115,20 +119,47 @@ class _Session:
         )
         return next(iter(answer.values()))["settings"]["index"]
 
-    def _put(self, settings: Body) -> None:
-        self.catalogue.server.ask(
-            lambda es: es.indices.put_settings(index=self.catalogue.index, settings={"index": settings}),
-            patience=self.catalogue.server.patience,
-        )
 
-    def _change(self, change: Callable[[Body], Body]) -> Body:
-        return change_control(self.catalogue, change)
+def settle(catalogue: Catalogue, *, wait: bool) -> None:
+    """Put back the settings that a killed loader left, unless another is at work.
+
+    With ``wait``, a loader that may be dead is watched until it has signed again or is certainly dead.
+    """
+    first_look: Body | None = None
+    while True:
+        record = get_record(catalogue, CONTROL_ID)
+        detail: Body = record["record"]["detail"] if record else {}
+        if not detail.get("restore"):
+            return
+        now = catalogue.server_time()
+        lives = {key: life_of(signed, now) for key, signed in detail["sessions"].items()}
+        uncertain = [key for key, life in lives.items() if life is Life.UNCERTAIN]
+        beats = {key: detail["sessions"][key]["beat"] for key in uncertain}
+        if Life.ALIVE in lives.values():
+            return
+        if not beats:
+            break
+        first_look = beats if first_look is None else first_look
+        if not wait or any(beat != first_look.get(key) for key, beat in beats.items()):
+            return
+        time.sleep(_LOOK)
+    _put(catalogue, restored(detail["restore"]))
+    change_control(
+        catalogue,
+        lambda detail: detail if living(detail, now) else {**detail, "restore": {}, "sessions": {}},
+    )
 
 
 def loaders(catalogue: Catalogue) -> int:
-    """How many loaders are at work, as far as known."""
-    record = get_record(catalogue.server, catalogue.index, CONTROL_ID)
-    return len(living(record["record"]["detail"])) if record else 0
+    """How many loaders are at work, as far as anybody can tell."""
+    record = get_record(catalogue, CONTROL_ID)
+    return len(living(record["record"]["detail"], catalogue.server_time())) if record else 0
+
+
+def living(detail: Body, server_time: float) -> Body:
+    """The sessions whose loader isn't known to be dead."""
+    sessions: Body = detail["sessions"]
+    return {key: signed for key, signed in sessions.items() if life_of(signed, server_time) is not Life.DEAD}
 
 
 def restored(before: Mapping[str, Any]) -> Body:
@@ -147,25 +178,12 @@ def change_control(catalogue: Catalogue, change: Callable[[Body], Body]) -> Body
         detail: Body = document["record"]["detail"] if document else {"restore": {}, "sessions": {}}
         return {"kind": "index", "record": {"detail": change(detail)}}
 
-    document = change_record(catalogue.server, catalogue.index, CONTROL_ID, new_record)
+    document = change_record(catalogue, CONTROL_ID, new_record)
     return document["record"]["detail"] if document else {}
 
 
-def _sign() -> Body:
-    return {"host": socket.gethostname(), "pid": os.getpid(), "beat": time.time()}
-
-
-def living(detail: Body) -> Body:
-    """The sessions whose loader isn't known to be dead."""
-    return {key: session for key, session in detail["sessions"].items() if _lives(session)}
-
-
-def _lives(session: Mapping[str, Any]) -> bool:
-    if session["host"] == socket.gethostname():
-        try:
-            os.kill(session["pid"], 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            pass  # it lives, as another user
-    return time.time() - session["beat"] < SILENT
+def _put(catalogue: Catalogue, settings: Body) -> None:
+    catalogue.server.ask(
+        lambda es: es.indices.put_settings(index=catalogue.index, settings={"index": settings}),
+        patience=catalogue.server.patience,
+    )

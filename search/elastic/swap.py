@@ -1,28 +1,45 @@
 """A new index built behind an alias: readers see the old one until the new one is whole.
 
 `laion` is an alias of `laion-3`, say. The next build fills `laion-4`; when it is done (all parts of it, where
-several machines build), one request of the cluster moves the alias and deletes the old index. A killed build
-is taken up again by running it again: its name follows from what the alias names.
+several machines build), one request of the cluster moves the alias. `laion-3` stays until the swap after, to
+go back to. A killed build is taken up again by running it again.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import re
-from collections.abc import Generator
+from collections import Counter
+from collections.abc import Collection, Generator, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ...core.errors import CaptionIndexError, IndexBusyError
-from .address import Address, parse_address
-from .admin import existing, make
-from .catalogue import Catalogue
+from ...core.errors import CaptionIndexError, IndexBusyError, ServerError
+from .address import IndexOptions, parse_address
+from .admin import existing, make, options_of
+from .catalogue import CONTROL_ID, Catalogue, FileRecord
+from .generations import (
+    generations,
+    last_replaced,
+    next_name,
+    note_current,
+    note_replaced,
+    number_of,
+    prune,
+    swap_actions,
+)
 from .queries import Body
+from .records import get_record
 from .server import Server, connect
-from .session import change_control, living, loaders
+from .session import change_control, living, loaders, settle
+
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
 
 logger = logging.getLogger(__name__)
+
+_CLONING = 600
+"""Seconds that a copy of an index may take; it links files where the file system allows."""
 
 
 @dataclass(slots=True)
@@ -33,40 +50,96 @@ class Rebuild:
     swapped: bool = False
     missing: tuple[int, ...] = ()
     """Parts that aren't done yet."""
+    replaced: str = ""
+    """The index that readers saw before, where it is there still."""
+
+
+@dataclass(frozen=True, slots=True)
+class SwapOptions:
+    """How an index is put in another's place. ``part`` (i, n): when the last of the n parts is done."""
+
+    part: tuple[int, int] | None = None
+    drop_others: bool = False
+    """Whether corpus files that stand in the index of now, and not in the build, may go."""
+    keep: int = 1
+    """How many replaced indices stay, to go back to."""
 
 
 @contextlib.contextmanager
-def rebuilding(location: str, *, part: tuple[int, int] | None = None) -> Generator[Rebuild]:
+def rebuilding(
+    location: str, options: SwapOptions = SwapOptions(), *, files: Collection[str] | None = None
+) -> Generator[Rebuild]:
     """Give the index to build for ``location``; when the block ends well, readers get it instead of the old.
 
-    With ``part`` (i, n) the swap comes when the last of the n parts is done. A block that fails leaves
-    readers with the old index, and the build to be taken up.
+    ``files`` are the identities that are to be in it: what would go is an error before anything is built. A
+    block that fails leaves readers with the old index, and the build to be taken up.
     """
     address = parse_address(location)
     with contextlib.closing(connect(address)) as cluster:
         server = cluster.patient()
         current = existing(server)
-        build = address.with_name(next_name(address.name, current))
+        if current is not None and files is not None:
+            _check_others(server, current, files, options)
+        build = address.with_name(next_name(address.name, current, generations(server)))
+        if current is not None:
+            build = replace(build, options=_inherited(server, current, address.options))
         target = replace(server, address=build)
-        _begin(target, address.name, part)
+        _begin(target, address.name, options.part)
         rebuild = Rebuild(build.location)
         yield rebuild
-        rebuild.missing = _note_part(target, part)
+        rebuild.missing = _note_part(target, options.part)
         if not rebuild.missing:
-            _swap(server, current, build)
+            rebuild.replaced = _swap(server, current, target, options)
             rebuild.swapped = True
-            change_control(Catalogue(target, build.name), _without_build)
 
 
-def next_name(name: str, current: str | None) -> str:
-    """The index to build after ``current``, the one that ``name`` stands for now."""
-    return f"{name}-{_number(name, current or '') + 1}"
+def go_back(location: str) -> tuple[str, str]:
+    """Put the index that was replaced last in the place of the one that readers see: (new, old) index."""
+    with contextlib.closing(connect(parse_address(location))) as server:
+        current = existing(server)
+        if current is None or number_of(server.address.name, current) is None:
+            raise CaptionIndexError(f"{server.address} was never swapped: there is no index before it")
+        before = last_replaced(server, current)
+        _check_idle(server, current)
+        note_replaced(server, current)
+        _move_alias(server, current, before)
+        note_current(server, before)
+        return before, current
 
 
-def _number(name: str, index: str) -> int:
-    """Which build of ``name`` an index is by its name; 0 for none."""
-    numbered = re.fullmatch(re.escape(name) + r"-(\d+)", index)
-    return int(numbered[1]) if numbered else 0
+def _check_others(server: Server, current: str, files: Collection[str], options: SwapOptions) -> None:
+    """CaptionIndexError where corpus files stand in ``current`` and not among ``files``, which may not go."""
+    names = frozenset(files)
+    others = [file for file in Catalogue(server, current).committed().values() if file.file not in names]
+    if others and not options.drop_others:
+        raise CaptionIndexError(
+            f"{server.address} holds what the new index would not: {corpora(others)}; give these files too, "
+            "or --drop-others if they are to go"
+        )
+
+
+def corpora(files: Iterable[FileRecord]) -> str:
+    """Corpus by corpus, how many files and rows; the largest first, ten at most."""
+    of_files, of_rows = Counter[str](), Counter[str]()
+    for file in files:
+        corpus = file.file.partition("/")[0]
+        of_files[corpus] += 1
+        of_rows[corpus] += file.rows
+    largest = of_rows.most_common(10)
+    texts = [f"{corpus} ({of_files[corpus]} files, {rows:,} rows)" for corpus, rows in largest]
+    more = len(of_rows) - len(largest)
+    return ", ".join(texts) + (f" and {more} corpora more" if more else "")
+
+
+def _inherited(server: Server, current: str, options: IndexOptions) -> IndexOptions:
+    """``options``, where they say nothing as ``current`` is made."""
+    record = get_record(Catalogue(server, current), CONTROL_ID)
+    before = options_of(server, current, record["record"]["detail"].get("restore") or {} if record else {})
+    return IndexOptions(
+        options.shards or before.shards,
+        before.replicas if options.replicas is None else options.replicas,
+        options.codec or before.codec,
+    )
 
 
 def _begin(target: Server, alias: str, part: tuple[int, int] | None) -> None:
@@ -79,6 +152,8 @@ def _begin(target: Server, alias: str, part: tuple[int, int] | None) -> None:
         make(target, build=alias)
     elif part is None:
         logger.warning("taking up the build of %s that is there already", target.address)
+    catalogue = Catalogue(target, target.address.name)
+    now = catalogue.server_time()
 
     def with_build(detail: Body) -> Body:
         # no format yet: another process is just making it
@@ -87,7 +162,7 @@ def _begin(target: Server, alias: str, part: tuple[int, int] | None) -> None:
                 f"{target.address}, where the new {alias} would be built, is an index in its own right; "
                 "give another name, or delete it if nobody needs it"
             )
-        if part is None and living(detail):
+        if part is None and living(detail, now):
             raise IndexBusyError(f"another process is building {target.address}; let it end, then run again")
         parts_before: Any = detail.get("parts") or {}
         parts = {
@@ -96,11 +171,7 @@ def _begin(target: Server, alias: str, part: tuple[int, int] | None) -> None:
         }
         return {**detail, "build": alias, "parts": parts}
 
-    change_control(Catalogue(target, target.address.name), with_build)
-
-
-def _without_build(detail: Body) -> Body:
-    return {name: value for name, value in detail.items() if name not in ("build", "parts")}
+    change_control(catalogue, with_build)
 
 
 def _note_part(target: Server, part: tuple[int, int] | None) -> tuple[int, ...]:
@@ -118,35 +189,72 @@ def _note_part(target: Server, part: tuple[int, int] | None) -> tuple[int, ...]:
     return tuple(number for number in range(1, shares + 1) if number not in parts["done"])
 
 
-def _swap(server: Server, current: str | None, build: Address) -> None:
-    """Move the alias and delete the old index, in one step for every reader."""
-    if existing(server) not in (current, build.name):
+def _swap(server: Server, current: str | None, target: Server, options: SwapOptions) -> str:
+    """Move the alias to the build, in one step for every reader; the index that stays behind, if any."""
+    build, alias = target.address.name, server.address.name
+    if existing(server) not in (current, build):
         raise CaptionIndexError(f"{server.address} was swapped by another process meanwhile; run again")
-    if current is not None and loaders(Catalogue(server, current)):
+    settle(Catalogue(target, build), wait=True)
+    _check_idle(target, build)
+    if current is not None and current != build:
+        _check_others(server, current, Catalogue(target, build).committed(), options)
+        _check_idle(server, current)
+        if number_of(alias, current) is None and current != alias:
+            logger.warning("%s, which was %s until now, stays: it has a name of its own", current, alias)
+        else:
+            note_replaced(server, current)
+    behind = _set_aside(server, alias) if current == alias and options.keep else current
+    _move_alias(server, current, build)
+    note_current(server, build)
+    prune(server, build, options.keep)
+    return behind if behind and server.ask(lambda es: bool(es.indices.exists(index=behind))) else ""
+
+
+def _check_idle(server: Server, index: str) -> None:
+    if loaders(Catalogue(server, index)):
         raise IndexBusyError(
-            f"another process is loading {current}, which would be deleted with what it adds; let it end, "
-            "then run the same command again: only the swap is left to do"
+            f"another process is loading {index}; let it end, then run the same command again: "
+            "only the swap is left to do"
         )
-    actions: list[Body] = [{"add": {"index": build.name, "alias": server.address.name}}]
-    if current is not None:
-        actions += _out_of_the_way(server, current, build)
+
+
+def _set_aside(server: Server, index: str) -> str:
+    """A copy NAME-0 of an index whose own name becomes an alias; the server links its files, if it can."""
+    copy = f"{index}-0"
+    if any(one.index == copy and not one.replaced for one in generations(server)):
+        raise CaptionIndexError(
+            f"{copy}, where {index} would stay, is an index in its own right; give --keep 0, or another name"
+        )
+
+    def cloned(es: Elasticsearch) -> None:
+        es.indices.delete(index=copy, ignore_unavailable=True)  # of a swap that was killed here
+        answer = es.options(request_timeout=_CLONING + 60).indices.clone(
+            index=index, target=copy, settings={"index.blocks.write": None}, timeout=f"{_CLONING}s"
+        )
+        if not answer["shards_acknowledged"]:
+            raise ServerError(f"{server.address} didn't copy {index} to {copy} within {_CLONING} s")
+
+    def block(value: bool | None) -> None:
+        body = {"index.blocks.write": value}
+        server.ask(lambda es: es.indices.put_settings(index=index, settings=body), patience=server.patience)
+
+    block(True)
+    try:
+        server.ask(cloned, patience=server.patience)
+    except BaseException:
+        block(None)
+        raise
+    return copy
+
+
+def _move_alias(server: Server, current: str | None, to: str) -> None:
+    """Let the alias stand for ``to``; an index that bears the alias's own name goes."""
+    alias = server.address.name
+    actions: list[Body] = [{"add": {"index": to, "alias": alias}}]
+    if current is not None and current != to:
+        actions += swap_actions(server, current, to)
     try:
         server.ask(lambda es: es.indices.update_aliases(actions=actions), patience=server.patience)
     except CaptionIndexError:
-        if existing(server) != build.name:  # else only the answer to the first try was lost
+        if existing(server) != to:  # else only the answer to the first try was lost
             raise
-
-
-def _out_of_the_way(server: Server, current: str, build: Address) -> list[Body]:
-    """What becomes of the index before: deleted, its other aliases passed on to ``build``.
-
-    One that isn't called as builds of this alias are was made under its own name, and stays.
-    """
-    alias = server.address.name
-    if current != alias and not _number(alias, current):
-        logger.warning("%s, which %s stood for until now, stays: it has a name of its own", current, alias)
-        return [{"remove": {"index": current, "alias": alias}}]
-    aliases = server.ask(lambda es: es.indices.get_alias(index=current).body)[current]["aliases"]
-    others = {name: how for name, how in aliases.items() if name != alias}
-    passed_on = [{"add": {**how, "index": build.name, "alias": name}} for name, how in others.items()]
-    return [*passed_on, {"remove_index": {"index": current}}]

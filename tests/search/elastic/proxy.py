@@ -19,8 +19,17 @@ BUSY = b'{"error":{"type":"es_rejected_execution_exception","reason":"rejected, 
 
 
 @contextlib.contextmanager
-def between(url: str, misbehave: Misbehaviour, *, known: Mapping[str, str] | None = None) -> Iterator[str]:
-    """A proxy before ``url``; gives its address. ``known`` authorizations are passed on as others."""
+def between(
+    url: str,
+    misbehave: Misbehaviour,
+    *,
+    known: Mapping[str, str] | None = None,
+    edit: Callable[[str, bytes], bytes] = lambda path, content: content,
+) -> Iterator[str]:
+    """A proxy before ``url``; gives its address.
+
+    ``known`` authorizations are passed on as others; ``edit`` changes the answer to a path.
+    """
     target = urlsplit(url)
 
     class Handler(BaseHTTPRequestHandler):
@@ -45,7 +54,7 @@ def between(url: str, misbehave: Misbehaviour, *, known: Mapping[str, str] | Non
                     headers = {**headers, "authorization": known[who]}
                 connection.request(self.command, self.path, body, headers)
                 answer = connection.getresponse()
-                content = answer.read()
+                content = edit(self.path, answer.read())
                 if way == "lose":
                     self._cut()
                     return

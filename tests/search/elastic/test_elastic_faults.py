@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from captrawl.core.errors import CaptionIndexError, IndexBusyError, ServerError
-from captrawl.core.records import ROW_SCHEMA
+from captrawl.core.records import ROW_SCHEMA, CorpusFile, Fingerprint
 from captrawl.search.captions import open_captions
 from captrawl.search.elastic import bulk as elastic_bulk
 from captrawl.search.elastic import scan as elastic_scan
@@ -246,6 +247,10 @@ STRANGERS = [
     (200, b'{"nodes": {"n": {"version": "10.0.0"}}}', ELASTIC, "is Elasticsearch 10.0.0"),
     (200, b"<html>hello</html>", {"content-type": "text/html"}, "isn't Elasticsearch"),
     (200, b"{}", {"content-type": "application/json"}, "isn't Elasticsearch"),
+    (200, b'{"version": {"distribution": "opensearch", "number": "2.19.1"}}',
+     {"content-type": "application/json"}, "is OpenSearch 2.19.1; captrawl speaks to Elasticsearch 8.19 and 9"),
+    (200, b"<html>welcome</html>", {**ELASTIC, "content-type": "text/html"},
+     "answers, but not as Elasticsearch does: text/html instead of JSON"),
     (502, b"<html>bad gateway</html>", {"content-type": "text/html"}, "busy or not whole"),
     (500, b'{"error": {"type": "x", "reason": "boom"}}', ELASTIC, "error 500: boom"),
     (301, b"", {"location": "https://127.0.0.1/"}, r"redirects \(301\) to another address; give that one"),
@@ -253,7 +258,8 @@ STRANGERS = [
 
 
 @pytest.mark.parametrize(("status", "content", "headers", "said"), STRANGERS)
-def test_servers_that_are_something_else(proxy, status, content, headers, said):
+def test_servers_that_are_something_else(proxy, monkeypatch, status, content, headers, said):
+    monkeypatch.setenv("ELASTICSEARCH_PATIENCE", "1")
     with proxy.answering(status, content, headers) as url, pytest.raises(ServerError, match=said):
         open_captions(f"{url}/x")
 
@@ -264,3 +270,135 @@ def test_a_server_that_tells_no_version_is_gone_on_with(place, proxy):
     misbehave = lambda path, body: "404" if "_nodes" in path else ""  # noqa: E731
     with proxy.between(url, misbehave) as shy, ElasticCaptions.open(f"{shy}/{name}") as index:
         assert index.rows() == 0
+
+
+def test_a_busy_server_is_asked_again_at_first_contact_too(place, proxy):
+    url, name = place.rsplit("/", 1)
+    ElasticCaptions.open(place, create=True).close()
+    requests = itertools.count()
+    misbehave = lambda path, body: "429" if next(requests) < 3 else ""  # noqa: E731
+    with proxy.between(url, misbehave) as busy, ElasticCaptions.open(f"{busy}/{name}") as index:
+        assert index.rows() == 0
+
+
+def test_an_answer_of_some_shards_is_never_taken_for_one_of_all(place, corpus, proxy, monkeypatch):
+    """A proxy, or a server, says beside its answer that it isn't whole: all answers are looked at."""
+    monkeypatch.setenv("ELASTICSEARCH_PATIENCE", "1")
+    lacks = [
+        (b'"timed_out":false', b'"timed_out":true', "the time was up"),
+        (b'"failed":0', b'"failed":1', r"of 3 shards answered"),
+        (b'"successful":3', b'"successful":2', r"2 of 3 shards answered"),
+    ]
+    url, name = place.rsplit("/", 1)
+    with ElasticCaptions.open(place, create=True) as index:
+        corpus({"a": 300}).fill(index)
+    for whole, lack, said in lacks:
+        editing = []
+
+        def edit(path, content, whole=whole, lack=lack, editing=editing):
+            return content.replace(whole, lack) if editing else content
+
+        passing_on = lambda path, body: ""  # noqa: E731
+        with (
+            proxy.between(url, passing_on, edit=edit) as bad,
+            ElasticCaptions.open(f"{bad}/{name}") as index,
+        ):
+            assert index.count([DOGS]) == [300]
+            editing.append(True)
+            for ask in (
+                lambda index=index: index.count([DOGS]),
+                index.rows,
+                index.files,
+                lambda index=index: list(index.scan(DOGS)),
+                lambda index=index: index.sample(DOGS, 5, 1),
+                lambda index=index: index.relevant(DOGS, 5),
+            ):
+                with pytest.raises(ServerError, match=rf"busy or not whole .*{said}"):
+                    ask()
+
+
+def test_an_index_that_is_deleted_during_its_load_stays_deleted(place, client, corpus):
+    """A server makes an index for a write to a name that isn't there, with a mapping of its own guess."""
+    made = corpus({"a": 5, "b": 3000})
+
+    def deleted_meanwhile():
+        yield next(made.batches("b"))
+        client.indices.delete(index=name_of(place))
+        yield from itertools.islice(made.batches("b"), 1, None)
+
+    with open_captions(place, create=True) as index:
+        index.add(made.files[0], made.batches("a"))
+        with (
+            pytest.raises(CaptionIndexError, match=r"was deleted while b was loaded into it"),
+            index.loading(),
+        ):
+            index.add(made.files[1], deleted_meanwhile())
+        assert not client.indices.exists(index=name_of(place))
+        with pytest.raises(CaptionIndexError, match="no such index"):
+            index.add(made.files[0], made.batches("a"))
+    assert not client.indices.exists(index=name_of(place))
+
+
+RULES = [{"filter": {"term": {"file": "a"}}}, {"routing": "1"}, {"search_routing": "2"}]
+
+
+@pytest.mark.parametrize("rules", RULES)
+def test_an_alias_that_shows_a_part_is_refused_by_name(place, client, corpus, rules):
+    name = name_of(place)
+    with open_captions(place, create=True) as index:
+        corpus({"a": 30, "b": 20}).fill(index)
+    client.indices.put_alias(index=name, name=f"{name}-part", **rules)
+    client.indices.put_alias(index=name, name=f"{name}-whole")
+    said = rf"-part is an alias with a filter or routing, which shows a part of {name}; .* name the index"
+    for create in (False, True):
+        with pytest.raises(CaptionIndexError, match=said):
+            open_captions(f"{place}-part", create=create)
+    with open_captions(f"{place}-whole") as index:
+        assert (index.rows(), index.count([DOGS])) == (50, [50])
+
+
+@pytest.fixture
+def template(place, client):
+    """template({…}) → an index template that every index of this test gets."""
+    name = name_of(place)
+    yield lambda body: client.indices.put_index_template(
+        name=name, index_patterns=[f"{name}*"], template=body, priority=500
+    )
+    client.indices.delete_index_template(name=name)
+
+
+def test_a_field_that_an_index_template_adds_is_no_matter(place, client, corpus, template):
+    template({"mappings": {"_meta": {"team": "vision"}, "properties": {"owner": {"type": "keyword"}}}})
+    with open_captions(place, create=True) as index, index.loading():
+        corpus({"a": 30}).fill(index)
+    with open_captions(place) as index:
+        assert (index.count([DOGS]), sum(batch.num_rows for batch in index.scan(DOGS))) == ([30], 30)
+
+
+def test_an_index_template_that_changes_what_is_stored_is_a_clear_error(place, client, template):
+    template({"mappings": {"_source": {"enabled": False}}})
+    with pytest.raises(
+        CaptionIndexError, match=r"an index template of the cluster changes what .* index_patterns"
+    ):
+        open_captions(place, create=True)
+    assert not client.indices.exists(index=name_of(place))
+
+
+def test_a_licence_is_found_where_expensive_queries_are_refused(place, client):
+    licences = ["CC BY 4.0", "cc0", "?", None, "CC BY-SA", "copyright"]
+    rows = [
+        {"uid": n, "url": "u", "caption": "a dog", "licence": licence, "priority": n, "file": "a", "row": n}
+        for n, licence in enumerate(licences)
+    ]
+    batch = pa.RecordBatch.from_pylist(rows, schema=ROW_SCHEMA)
+    query = CaptionQuery(("dog",), filters=Filters(licence="CC", safety=Safety.OFF))
+    with open_captions(place, create=True) as index:
+        index.add(CorpusFile("a", Path("a"), "", Fingerprint(6, 1, "")), [batch])
+    client.cluster.put_settings(persistent={"search.allow_expensive_queries": False})
+    try:
+        with open_captions(place) as index:
+            assert index.count([query]) == [3]
+            assert index.first(query, 9, None)["row"].to_pylist() == [0, 1, 4]
+            assert sorted(row for batch in index.scan(query) for row in batch["row"].to_pylist()) == [0, 1, 4]
+    finally:
+        client.cluster.put_settings(persistent={"search.allow_expensive_queries": None})
