@@ -79,6 +79,12 @@ def elastic_servers() -> Iterator[object]:
     servers.stop()
 
 
+@pytest.fixture(scope="module", params=_servers.local_versions())
+def elastic_version(request: pytest.FixtureRequest) -> str:
+    """The version of a server that a test starts for itself; a test that takes it runs on every one."""
+    return request.param
+
+
 @pytest.fixture(scope="session", params=_servers.versions())
 def elastic_url(request: pytest.FixtureRequest, elastic_servers: object) -> str:
     """The address of a real Elasticsearch; a test that takes it runs on every version."""

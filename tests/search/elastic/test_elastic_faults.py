@@ -248,7 +248,7 @@ STRANGERS = [
     (200, b"<html>hello</html>", {"content-type": "text/html"}, "isn't Elasticsearch"),
     (200, b"{}", {"content-type": "application/json"}, "isn't Elasticsearch"),
     (200, b'{"version": {"distribution": "opensearch", "number": "2.19.1"}}',
-     {"content-type": "application/json"}, "is OpenSearch 2.19.1; captrawl speaks to Elasticsearch 8.19 and 9"),
+     {"content-type": "application/json"}, "is OpenSearch 2.19.1; captrawl speaks to Elasticsearch 8"),
     (200, b"<html>welcome</html>", {**ELASTIC, "content-type": "text/html"},
      "answers, but not as Elasticsearch does: text/html instead of JSON"),
     (502, b"<html>bad gateway</html>", {"content-type": "text/html"}, "busy or not whole"),

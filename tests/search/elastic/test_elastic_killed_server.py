@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import threading
 import time
 
@@ -10,9 +12,7 @@ import pytest
 from captrawl.core.errors import CaptionIndexError, ServerError
 from captrawl.search.elastic import bulk as elastic_bulk
 from captrawl.search.elastic import scan as elastic_scan
-from captrawl.search.elastic.catalogue import Catalogue
 from captrawl.search.elastic.index import ElasticCaptions
-from captrawl.search.elastic.server import Server
 from captrawl.search.query import CaptionQuery, Filters, Safety
 
 pytestmark = pytest.mark.elastic
@@ -22,21 +22,21 @@ DOGS, BLUE = (CaptionQuery((phrase,), filters=ANY) for phrase in ("dog", "blue d
 
 
 @pytest.fixture(scope="module")
-def node(elastic_modules):
+def node(elastic_modules, elastic_version):
     local, servers = elastic_modules("local_server"), elastic_modules("servers")
     try:
-        with local.running(servers.local_versions()[0], heap="400m") as node:
+        with local.running(elastic_version, heap="400m") as node:
             yield node
     except local.NoServerError as error:
         servers.missing(error)
 
 
 @pytest.fixture(scope="module")
-def nodes(elastic_modules):
+def nodes(elastic_modules, elastic_version):
     """Three nodes of one cluster."""
     local, servers = elastic_modules("local_server"), elastic_modules("servers")
     try:
-        with local.cluster(servers.local_versions()[0]) as nodes:
+        with local.cluster(elastic_version) as nodes:
             yield nodes
     except local.NoServerError as error:
         servers.missing(error)
@@ -129,6 +129,27 @@ def test_a_load_that_gives_up_is_run_again(node, corpus, monkeypatch):
     check(place, made)
 
 
+def test_a_node_that_hangs_is_left_for_another(nodes, corpus, monkeypatch):
+    """It takes connections and never answers; each question reaches a node that does."""
+    place = f"{hosts(nodes)}/hanging?shards=1&replicas=2"
+    with ElasticCaptions.open(place, create=True) as index:
+        corpus({"a": 300}).fill(index)
+        green(index)
+        states = index.server.client.cluster.state(metric="master_node,nodes")
+        master = states["nodes"][states["master_node"]]["name"]
+    frozen = next(node for node in nodes if f"node-{node.port}" != master)
+    monkeypatch.setenv("ELASTICSEARCH_TIMEOUT", "2")
+    others = [node for node in nodes if node is not frozen]
+    os.killpg(frozen.process.pid, signal.SIGSTOP)
+    try:
+        with ElasticCaptions.open(f"{hosts([frozen, *others])}/hanging") as index:
+            assert [index.count([DOGS]) for _ in range(6)] == [[300]] * 6
+    finally:
+        os.killpg(frozen.process.pid, signal.SIGCONT)
+    with ElasticCaptions.open(place) as index:
+        green(index)
+
+
 def hosts(nodes):
     return "http://" + ",".join(f"127.0.0.1:{node.port}" for node in nodes)
 
@@ -180,8 +201,7 @@ def test_a_cluster_loses_a_node_in_mid_scan(nodes, corpus, monkeypatch):
 
 
 def test_without_replicas_a_dead_node_is_an_error_not_a_short_result(nodes, corpus, monkeypatch):
-    for patient in (Server.ask, Catalogue.search):
-        monkeypatch.setitem(patient.__kwdefaults__, "patience", 2.0)
+    monkeypatch.setenv("ELASTICSEARCH_PATIENCE", "2")
     place = f"{hosts(nodes)}/alone?shards=3&replicas=0"
     made = corpus({"a": 3000})
     with ElasticCaptions.open(place, create=True) as index:

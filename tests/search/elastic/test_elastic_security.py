@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import shutil
 import ssl
 import subprocess
@@ -31,10 +32,22 @@ just_reader:
   indices:
     - names: ["birds*"]
       privileges: [read]
+admin:
+  indices:
+    - names: ["*"]
+      privileges: [all]
 writer:
   indices:
     - names: ["birds*"]
       privileges: [read, write, view_index_metadata]
+by_alias:
+  indices:
+    - names: ["shown"]
+      privileges: [read, view_index_metadata]
+by_alias_just_reader:
+  indices:
+    - names: ["shown", "shown-part"]
+      privileges: [read]
 stranger:
   indices:
     - names: ["other*"]
@@ -63,16 +76,16 @@ def certificate(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def secured(certificate, elastic_modules):
+def secured(certificate, elastic_modules, elastic_version):
     """The address of a server that asks who is there."""
     local, servers = elastic_modules("local_server"), elastic_modules("servers")
     files = {name: (certificate / name).read_text() for name in ("node.key", "node.crt")} | {
         "roles.yml": ROLES
     }
-    users = {role: (PASSWORD, role) for role in ("loader", "reader", "just_reader", "writer", "stranger")}
+    users = {role: (PASSWORD, role) for role in re.findall(r"(?m)^(\w+):", ROLES)}
     try:
         with local.running(
-            servers.local_versions()[0], settings=SETTINGS, files=files, users=users,
+            elastic_version, settings=SETTINGS, files=files, users=users,
             scheme="https", heap="400m",
         ) as node:  # fmt: skip
             yield node.url
@@ -106,6 +119,9 @@ def birds(secured, elastic_modules, certificate):
         patch.setenv("ELASTICSEARCH_PASSWORD", PASSWORD)
         with ElasticCaptions.open(f"{secured}/birds", create=True) as index, index.loading():
             elastic_modules("corpus").Corpus({"a": 100}).fill(index)
+            aliases = index.server.client.options(basic_auth=("admin", PASSWORD)).indices
+            aliases.put_alias(index="birds", name="shown")
+            aliases.put_alias(index="birds", name="shown-part", filter={"term": {"file": "b"}})
     return f"{secured}/birds"
 
 
@@ -206,3 +222,19 @@ def test_an_index_that_is_not_there_is_told_apart_from_one_that_may_not_be_seen(
     become("reader")
     with pytest.raises(CaptionIndexError, match="there is no caption index birds-gone"):
         open_captions(f"{secured}/birds-gone")
+
+
+@pytest.mark.parametrize("user", ["by_alias", "by_alias_just_reader"])
+def test_rights_on_the_alias_alone_suffice(birds, become, user):
+    become(user)
+    with open_captions(birds.replace("/birds", "/shown")) as index:
+        assert (index.rows(), index.count([DOGS]), list(index.files())) == (100, [100], ["a"])
+        assert sum(batch.num_rows for batch in index.scan(DOGS)) == 100
+    with pytest.raises(ServerError, match="may not do this on index birds"):
+        open_captions(birds)
+
+
+def test_an_alias_that_shows_a_part_is_refused_to_who_may_not_see_its_rules(birds, become):
+    become("by_alias_just_reader")
+    with pytest.raises(CaptionIndexError, match="shown-part is an alias with a filter or routing"):
+        open_captions(birds.replace("/birds", "/shown-part"))

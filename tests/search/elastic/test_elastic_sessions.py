@@ -1,4 +1,4 @@
-"""Who loads, and what is put back when a loader was killed: judged by the server's clock and by signatures."""
+"""Who loads, and what is put back when a loader was killed, judged by signatures and the server's clock."""
 
 from __future__ import annotations
 
