@@ -123,7 +123,7 @@ def with_examples(commands: typer.Typer, before: str = "") -> typer.Typer:
         entry.epilog = f"Example: {EXAMPLES[f'{before}{entry.name}']}"
     for group in commands.registered_groups:
         if group.typer_instance:
-            with_examples(group.typer_instance, f"{group.name} ")
+            with_examples(group.typer_instance, f"{before}{group.name} " if group.name else before)
     return commands
 
 

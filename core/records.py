@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -98,6 +99,21 @@ class Fingerprint:
     rows: int
     size: int
     digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedFile:
+    """A corpus file in a caption index: its identity, the rows it gave, when it came in (None: unknown)."""
+
+    file: str
+    rows: int
+    fingerprint: Fingerprint
+    added: datetime | None
+
+    @property
+    def corpus(self) -> str:
+        """The name of its corpus."""
+        return self.file.partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ import mmh3
 
 from ..core.errors import CaptionIndexError, InputError
 from ..core.parallel import cores
-from ..core.records import CorpusFile, Fingerprint, LoadJob, Progress, silent
+from ..core.records import CorpusFile, Fingerprint, IndexedFile, LoadJob, Progress, silent
 from ..search.captions import open_captions
+from ..search.inventory import below, corpus_totals
 from .corpora.files import expected_rows, read_batches
 from .corpora.readers import row_group_rows
 
@@ -69,6 +70,23 @@ def remove_others(location: str, files: Sequence[CorpusFile], part: tuple[int, i
         for file in others:
             index.remove(file)
     return others
+
+
+def remove_files(location: str, name: str, *, progress: Progress = silent) -> list[IndexedFile]:
+    """Take a file out of the index, or every file of the corpus or folder ``name``, one after the other.
+
+    Killed at any moment, it goes on when it is run again. CaptionIndexError: there is no such file.
+    """
+    with open_captions(location, patient=True) as index:
+        files = below(in_index := index.inventory(), name)
+        if not files:
+            corpora = ", ".join(map(str, corpus_totals(in_index)[:10])) or "nothing"
+            raise CaptionIndexError(f"{location} contains no {name}; it contains {corpora}")
+        for done, file in enumerate(files):
+            progress("files", done, len(files))
+            index.remove(file.file)
+        progress("files", len(files), len(files))
+    return files
 
 
 def files_of_part(files: Sequence[CorpusFile], part: tuple[int, int] | None) -> list[CorpusFile]:

@@ -6,6 +6,7 @@ query        what is asked: phrases, prefix, exclusions and filters, as values t
 captions     the protocol of a caption engine, and the only place that tells a folder from an address
 tantivy      the engine in a folder
 elastic      the engine on an Elasticsearch cluster
+inventory    what an index contains, corpus by corpus
 match        classes and synonyms over an engine: frequencies, credit, matches
 api          counts and rows of ad-hoc phrases, for the terminal, the page and notebooks
 vectors      CLIP models, stored embeddings, exact and approximate neighbours

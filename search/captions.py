@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 import pyarrow as pa
 
 from ..core.errors import CaptionIndexError, UsageError
-from ..core.records import CorpusFile, Fingerprint, LoadJob, RowId
+from ..core.records import CorpusFile, Fingerprint, IndexedFile, LoadJob, RowId
 from .query import CaptionQuery
 
 if TYPE_CHECKING:
@@ -35,6 +35,10 @@ class CaptionIndex(Protocol):
 
     def files(self) -> dict[str, Fingerprint]:
         """What is durably in: every corpus file's identity and the fingerprint it was read with."""
+        ...
+
+    def inventory(self) -> list[IndexedFile]:
+        """What is durably in, file by file, bytewise by identity."""
         ...
 
     def add(self, file: CorpusFile, batches: Iterable[pa.RecordBatch]) -> int:

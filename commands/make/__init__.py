@@ -1,6 +1,7 @@
 """Build a list: the commands from a class list to a training list, in their order.
 
-index           fill a caption index
+index           fill a caption index, go back to the one before
+index_files     list what it contains, take some of it out
 init            make a workspace
 synonyms        ask a language model, filter, review
 synonym_review  the review in the terminal

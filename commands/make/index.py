@@ -8,15 +8,17 @@ from typing import Annotated
 import typer
 
 from .. import options
+from . import index_files
 
 app = typer.Typer()
-index_app = typer.Typer(help="Build an index.", no_args_is_help=True)
+index_app = typer.Typer(help="Fill an index, list it, take some of it out.", no_args_is_help=True)
 app.add_typer(index_app, name="index")
+index_app.add_typer(index_files.app)
 
 
 @index_app.callback()
 def index() -> None:
-    """Build an index."""
+    """Fill an index, list it, take some of it out."""
 
 
 @index_app.command("captions", short_help="Make captions searchable.")

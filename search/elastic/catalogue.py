@@ -17,12 +17,13 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
 from ...core.analyzers import check_analyzer
 from ...core.errors import CaptionIndexError, IndexBusyError, ServerError
-from ...core.records import Fingerprint
+from ...core.records import Fingerprint, IndexedFile
 from .queries import MOST_TERMS, SCORE_ORDER, Body, Visible, in_loads, of_kind
 from .server import Server
 
@@ -57,13 +58,10 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
-class FileRecord:
-    """A committed corpus file."""
+class FileRecord(IndexedFile):
+    """A committed corpus file, and the load that wrote its rows."""
 
-    file: str
     load: str
-    rows: int
-    fingerprint: Fingerprint
 
 
 class Catalogue:
@@ -247,4 +245,5 @@ def _record(source: Mapping[str, Any]) -> FileRecord:
     detail = source["detail"]
     committed = detail["committed"]
     fingerprint = Fingerprint(committed.get("rows", 0), committed.get("size", 0), committed.get("digest", ""))
-    return FileRecord(source["file"], source.get("load", ""), source.get("rows", 0), fingerprint)
+    added = datetime.fromtimestamp(committed["added"], UTC) if "added" in committed else None
+    return FileRecord(source["file"], source.get("rows", 0), fingerprint, added, source.get("load", ""))

@@ -15,7 +15,16 @@ import pyarrow as pa
 
 from ...core.errors import CaptionIndexError
 from ...core.parallel import run_jobs
-from ...core.records import CorpusFile, Fingerprint, LoadJob, OnRows, ReadBatches, RowId, reported
+from ...core.records import (
+    CorpusFile,
+    Fingerprint,
+    IndexedFile,
+    LoadJob,
+    OnRows,
+    ReadBatches,
+    RowId,
+    reported,
+)
 from ..query import CaptionQuery, sample_start
 from .address import parse_address
 from .admin import existing, make
@@ -103,6 +112,10 @@ class ElasticCaptions:
         """Hold this around many calls of add: the index is set up for loading, and put back at the end."""
         return self._loading()
 
+    def inventory(self) -> list[IndexedFile]:
+        """What is durably in, file by file, bytewise."""
+        return list(self._follow_alias(lambda catalogue: catalogue.committed()).values())
+
     def add(self, file: CorpusFile, batches: Iterable[pa.RecordBatch]) -> int:
         """Put a corpus file's rows in, all or nothing, and return how many they were."""
         return Files(self._catalogue(self.index)).add(file, batches)
@@ -115,6 +128,7 @@ class ElasticCaptions:
         add = partial(_add, self.server.address.location, job.read)
         if not files:
             settle(self._catalogue(self.index), wait=True)
+            Files(self._catalogue(self.index)).clean_all()
             return 0
         with self.loading():
             return sum(run_jobs(add, files, workers=job.workers, on_units=job.on_rows))

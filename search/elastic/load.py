@@ -109,7 +109,7 @@ class Files:
             return Entry(file, pending={**entry.pending, entry.load: DOOMED})
 
         self._change(file, out)
-        self.clean(file)
+        self.clean_all()
 
     def _give_up(self, file: str, load: str) -> None:
         try:
@@ -126,10 +126,14 @@ class Files:
             self.delete_rows(loads)
             self._change(file, lambda entry: _without(entry, loads))
 
-    def tidy(self) -> None:
-        """Delete what killed processes left: the rows of doomed loads, and of loads that no record names."""
+    def clean_all(self) -> None:
+        """Delete the rows of every file's doomed loads."""
         for document in self.catalogue.documents({"exists": {"field": "record.pending"}}):
             self.clean(document["record"]["file"])
+
+    def tidy(self) -> None:
+        """Delete what killed processes left: the rows of doomed loads, and of loads that no record names."""
+        self.clean_all()
         if self.catalogue.view().strays <= 0:
             return
         loads: Body = {"size": 0, "aggs": {"loads": {"terms": {"field": "load", "size": _MOST_LOADS}}}}
@@ -182,7 +186,7 @@ class Files:
 
     def _commit(self, file: CorpusFile, load: str, rows: int) -> None:
         self._refresh()
-        in_index = self._rows_of([load])
+        in_index, now = self._rows_of([load]), self.catalogue.server_time()
         if in_index != rows:
             raise CaptionIndexError(
                 f"{file.file}: {rows} rows were written, but {self.catalogue.server.address} holds "
@@ -199,8 +203,8 @@ class Files:
             pending = {other: reads for other, reads in entry.pending.items() if other != load}
             if entry.load:
                 pending[entry.load] = DOOMED
-            mark = secrets.randbelow(2**31)
-            return Entry(file.file, load, rows, mark, asdict(file.fingerprint), pending)
+            committed = {**asdict(file.fingerprint), "added": now}
+            return Entry(file.file, load, rows, secrets.randbelow(2**31), committed, pending)
 
         self._change(file.file, whole)
 

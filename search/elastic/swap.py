@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections import Counter
-from collections.abc import Collection, Generator, Iterable
+from collections.abc import Collection, Generator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import CaptionIndexError, IndexBusyError, ServerError
+from ..inventory import corpus_totals
 from .address import IndexOptions, parse_address
 from .admin import existing, make, options_of
-from .catalogue import CONTROL_ID, Catalogue, FileRecord
+from .catalogue import CONTROL_ID, Catalogue
 from .generations import (
     generations,
     last_replaced,
@@ -112,23 +112,11 @@ def _check_others(server: Server, current: str, files: Collection[str], options:
     names = frozenset(files)
     others = [file for file in Catalogue(server, current).committed().values() if file.file not in names]
     if others and not options.drop_others:
+        corpora = ", ".join(map(str, corpus_totals(others)[:10]))
         raise CaptionIndexError(
-            f"{server.address} holds what the new index would not: {corpora(others)}; give these files too, "
+            f"{server.address} holds what the new index would not: {corpora}; give these files too, "
             "or --drop-others if they are to go"
         )
-
-
-def corpora(files: Iterable[FileRecord]) -> str:
-    """Corpus by corpus, how many files and rows; the largest first, ten at most."""
-    of_files, of_rows = Counter[str](), Counter[str]()
-    for file in files:
-        corpus = file.file.partition("/")[0]
-        of_files[corpus] += 1
-        of_rows[corpus] += file.rows
-    largest = of_rows.most_common(10)
-    texts = [f"{corpus} ({of_files[corpus]} files, {rows:,} rows)" for corpus, rows in largest]
-    more = len(of_rows) - len(largest)
-    return ", ".join(texts) + (f" and {more} corpora more" if more else "")
 
 
 def _inherited(server: Server, current: str, options: IndexOptions) -> IndexOptions:

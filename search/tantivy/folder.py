@@ -23,6 +23,7 @@ import shutil
 import uuid
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,10 @@ class Group:
     replaces: Mapping[str, Sequence[str]]
     """Files of other groups, by their ids, that went out when this came in."""
     removed: frozenset[str] = field(default_factory=frozenset[str])
+
+    def committed(self) -> datetime:
+        """When its rows came in."""
+        return datetime.fromtimestamp((self.folder / "manifest.json").stat().st_mtime, UTC)
 
     def live(self) -> Iterator[IndexedFile]:
         """The files that are still in."""

@@ -153,7 +153,7 @@ def test_small_things():
     assert is_ours(mapping())
     assert not is_ours({**mapping(), "dynamic": "true"})
     files = [
-        FileRecord(str(n), str(n), rows, Fingerprint(rows, 1, ""))
+        FileRecord(str(n), rows, Fingerprint(rows, 1, ""), None, str(n))
         for n, rows in enumerate([1, UNIT_ROWS, 5, 6])
     ]
     assert [[f.file for f in unit] for unit in units(files)] == [["0"], ["1"], ["2", "3"]]

@@ -1,0 +1,44 @@
+"""What a caption index contains, corpus by corpus."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..core.records import IndexedFile
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusTotal:
+    """A corpus in an index: how many files and rows, and when the first and the last came in."""
+
+    corpus: str
+    files: int
+    rows: int
+    first: datetime | None
+    last: datetime | None
+
+    def __str__(self) -> str:
+        return f"{self.corpus} ({self.files:,} files, {self.rows:,} rows)"
+
+
+def corpus_totals(files: Iterable[IndexedFile]) -> list[CorpusTotal]:
+    """The corpora of ``files``, the largest first."""
+    members: dict[str, list[IndexedFile]] = defaultdict(list)
+    for file in files:
+        members[file.corpus].append(file)
+    totals = [_total(corpus, of_corpus) for corpus, of_corpus in members.items()]
+    return sorted(totals, key=lambda total: (-total.rows, total.corpus))
+
+
+def below(files: Iterable[IndexedFile], name: str) -> list[IndexedFile]:
+    """The files that ``name`` stands for: one file, a corpus, or a folder of it."""
+    return [file for file in files if file.file == name or file.file.startswith(f"{name.rstrip('/')}/")]
+
+
+def _total(corpus: str, files: list[IndexedFile]) -> CorpusTotal:
+    dates = [file.added for file in files if file.added]
+    rows = sum(file.rows for file in files)
+    return CorpusTotal(corpus, len(files), rows, min(dates, default=None), max(dates, default=None))
