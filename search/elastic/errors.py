@@ -45,6 +45,11 @@ def is_gone(error: CaptionIndexError) -> bool:
     return "index_not_found_exception" in str(getattr(error.__cause__, "body", ""))
 
 
+def is_forbidden(error: CaptionIndexError) -> bool:
+    """Whether the credentials are right but may not do this."""
+    return getattr(error.__cause__, "status_code", 0) == 403 and not is_block(str(error.__cause__))
+
+
 def is_block(body: object) -> bool:
     """Whether the error is a block on the index (read-only, disk full), which comes as 429 or 403."""
     return "cluster_block_exception" in str(body) and "no master" not in str(body)

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from ...core.errors import CaptionIndexError, IndexBusyError
 from .catalogue import Catalogue, FileRecord
-from .errors import is_lost
-from .queries import SCAN_ORDER, Body, in_loads
+from .errors import is_forbidden, is_lost
+from .queries import CORPUS_ORDER, SCAN_ORDER, Body, in_loads
 from .schema import NOT_RETURNED, rows_table
 
 logger = logging.getLogger(__name__)
@@ -71,15 +71,22 @@ class Snapshot:
 
     catalogue: Catalogue
     id: str = ""
+    files: Sequence[FileRecord] = ()
+    """The files that are to be wholly in it."""
 
     def renew(self, files: Sequence[FileRecord] = ()) -> None:
         """Take the snapshot anew; IndexBusyError unless all ``files`` are wholly in it."""
         self.close()
+        self.files = files
         self.id = self.catalogue.server.ask(
             lambda es: es.open_point_in_time(index=self.catalogue.index, keep_alive=KEEP_ALIVE).body["id"]
         )
-        in_it = {record.load for record in self.catalogue.committed().values()} if files else set()
-        for file in files:
+        self.check()
+
+    def check(self) -> None:
+        """IndexBusyError unless all files are still in."""
+        in_it = {record.load for record in self.catalogue.committed().values()} if self.files else set()
+        for file in self.files:
             if file.load not in in_it:
                 raise IndexBusyError(
                     f"{file.file} was replaced in {self.catalogue.server.address} or taken out during the "
@@ -157,14 +164,17 @@ def _unit(
     loads = in_loads([file.load for file in unit])
     sizes = {file.file: file.rows for file in unit}
     returned = _ReturnedRows()
-    losses = 0
+    losses, paging = 0, _pages
     while True:
         try:
-            for page in (page for query in queries for page in _pages(snapshot, _both(query, loads))):
+            for page in (page for query in queries for page in paging(snapshot, _both(query, loads))):
                 rows = returned.note(rows_table([hit["_source"] for hit in page]), sizes)
                 losses = losses if rows.num_rows == 0 else 0
                 yield from rows.to_batches()
         except CaptionIndexError as error:
+            if is_forbidden(error) and paging is _pages:
+                paging = _sorted_pages
+                continue
             losses += 1
             if losses > _LOSSES or not is_lost(error):
                 raise
@@ -172,6 +182,24 @@ def _unit(
             snapshot.renew(unit)
         else:
             return
+
+
+def _sorted_pages(snapshot: Snapshot, query: Body) -> Iterator[Hits]:
+    """The pages of who may ask an alias only, where a snapshot is of the index behind it.
+
+    The rows of a load never change, so that a page behind the last row's place goes on where it ended.
+    """
+    catalogue, after = snapshot.catalogue, list[Any]()
+    while True:
+        paging: Body = {"search_after": after} if after else {}
+        source = {"excludes": list(NOT_RETURNED)}
+        body: Body = {"size": PAGE, "query": query, "sort": CORPUS_ORDER, "_source": source, **paging}
+        if page := catalogue.search({**body, "track_total_hits": False})["hits"]["hits"]:
+            yield page
+        if len(page) < PAGE:
+            break
+        after = page[-1]["sort"]
+    snapshot.check()
 
 
 def _both(query: Body, loads: Body) -> Body:

@@ -119,7 +119,9 @@ def birds(secured, elastic_modules, certificate):
         patch.setenv("ELASTICSEARCH_PASSWORD", PASSWORD)
         with ElasticCaptions.open(f"{secured}/birds", create=True) as index, index.loading():
             elastic_modules("corpus").Corpus({"a": 100}).fill(index)
-            aliases = index.server.client.options(basic_auth=("admin", PASSWORD)).indices
+        patch.setenv("ELASTICSEARCH_USERNAME", "admin")
+        with ElasticCaptions.open(f"{secured}/birds") as index:
+            aliases = index.server.client.indices
             aliases.put_alias(index="birds", name="shown")
             aliases.put_alias(index="birds", name="shown-part", filter={"term": {"file": "b"}})
     return f"{secured}/birds"
