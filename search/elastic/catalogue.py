@@ -50,6 +50,8 @@ class View:
     """Files with a load that isn't committed (under way, killed, or waiting to be cleaned up)."""
     strays: int
     """Rows in the index less those of the committed loads."""
+    index: str = ""
+    """The index itself, where an alias was asked."""
 
     @property
     def clean(self) -> bool:
@@ -73,6 +75,7 @@ class Catalogue:
         self.preference = f"captrawl-{uuid.uuid4().hex}"
         """The same copy of each shard answers all of our requests, as long as it lives."""
         self._write_target: dict[str, Any] = {}
+        self._index_known = ""
         self._no_prefixes = False
         """Whether the cluster refuses queries for the start of a text."""
 
@@ -125,7 +128,10 @@ class Catalogue:
         sums = {name: {"sum": {"field": f"record.{name}"}} for name in ("rows", "mark")}
         pending = {"pending": {"filter": {"exists": {"field": "record.pending"}}}}
         records = {"size": 0, "query": of_kind("file"), "track_total_hits": True, "aggs": {**sums, **pending}}
-        kinds = {"kinds": {"filter": {"exists": {"field": "kind"}}}}
+        kinds: Body = {
+            "kinds": {"filter": {"exists": {"field": "kind"}}},
+            "index": {"terms": {"field": "_index"}},
+        }
         everything = {"size": 0, "track_total_hits": True, "aggs": kinds}
         searches = [header, records, header, everything]
         of_files, of_all = self.server.ask(
@@ -140,6 +146,7 @@ class Catalogue:
             marks=int(values["mark"]["value"]),
             pending=values["pending"]["doc_count"],
             strays=in_index - rows,
+            index="".join(bucket["key"] for bucket in of_all["aggregations"]["index"]["buckets"]),
         )
 
     def committed(self) -> dict[str, FileRecord]:
@@ -153,7 +160,7 @@ class Catalogue:
         Raises IndexBusyError where the records keep changing, CaptionIndexError where rows are lost.
         """
         for attempt in range(_ATTEMPTS):
-            before = self.view()
+            before = self.look()
             if before.clean:
                 answer = question(())
                 if self.view() == before:
@@ -165,6 +172,14 @@ class Catalogue:
                     return answer
             time.sleep(0.05 * 2**attempt)
         raise IndexBusyError(f"{self.server.address} keeps changing under the question; ask again")
+
+    def look(self) -> View:
+        """How the index stands now; what was read of the one before is forgotten once an alias has moved."""
+        view = self.view()
+        if view.index != self._index_known:
+            self.__dict__.pop("analyzer", None)
+            self._index_known = view.index
+        return view
 
     def committed_loads(self, view: View | None = None) -> frozenset[str]:
         """The loads whose rows count; ``view`` is how the index stood, to notice lost rows."""

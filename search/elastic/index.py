@@ -190,6 +190,7 @@ class ElasticCaptions:
         """Every matching row once, in any order, in constant memory; raises rather than end early."""
 
         def batches(catalogue: Catalogue) -> Iterator[pa.RecordBatch]:
+            catalogue.look()
             bodies = [matching(part) for part in parts(query.under(catalogue.analyzer))]
             return scan(catalogue, catalogue.committed(), bodies)
 

@@ -5,16 +5,22 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from captrawl.indexer.captions import remove_files
 from captrawl.search.captions import open_captions
+from captrawl.search.elastic.index import ElasticCaptions
+from captrawl.search.elastic.load import Files
 from captrawl.search.elastic.swap import rebuilding
+from captrawl.search.query import CaptionQuery, Filters, Safety
 
 pytestmark = pytest.mark.elastic
 
+ANY = Filters(safety=Safety.OFF)
 CAPTIONS = ["A husky", "Golden-Retriever &amp; husky", None, "golden retriever puppy", "cat", "HUSKY’s sled"]
 
 
@@ -85,7 +91,7 @@ def test_parts_swap_and_replace(place, corpus_folder, captrawl):
     assert "readers see it now" in done.stdout
     assert count() == 12
     (corpus_folder / "0.parquet").unlink()
-    captrawl("index", "captions", corpus_folder, "--to", place, "--swap", "--workers", 1)
+    captrawl("index", "captions", corpus_folder, "--to", place, "--swap", "--drop-others", "--workers", 1)
     assert count() == 6
 
 
@@ -98,7 +104,7 @@ def test_a_build_begun_with_other_files_ends_with_just_these(place, corpus_folde
     (corpus_folder / "0.parquet").unlink()
     write(corpus_folder, "1.parquet", ["husky"] * 2)
     write(corpus_folder, "2.parquet", ["husky"])
-    captrawl("index", "captions", corpus_folder, "--to", place, "--swap")
+    captrawl("index", "captions", corpus_folder, "--to", place, "--swap", "--drop-others")
     with open_captions(place) as index:
         held = {name: fingerprint.rows for name, fingerprint in index.files().items()}
     assert held == {"birds/1.parquet": 2, "birds/2.parquet": 1}
@@ -155,3 +161,79 @@ def test_errors_are_two_lines_at_most_and_exit_1(elastic_url, captrawl, tmp_path
         assert "hunter2" not in done.stderr
     refused = captrawl("index", "captions", tmp_path, "--to", tmp_path / "x", "--swap", check=False)
     assert refused.returncode == 1
+
+
+@pytest.mark.parametrize("engine", ["folder", "server"])
+def test_an_index_lists_its_files_and_lets_corpora_go(engine, place, tmp_path, captrawl):
+    index = place if engine == "server" else str(tmp_path / "index")
+    for corpus, sizes in (("laion", (3, 2)), ("coyo", (4,))):
+        for number, size in enumerate(sizes):
+            write(tmp_path / corpus, f"{number}.parquet", ["a husky"] * size)
+        captrawl("index", "captions", tmp_path / corpus, "--to", index)
+    listed = json.loads(captrawl("index", "files", index, "--json").stdout)
+    assert (listed["rows"], listed["corpora"]) == (
+        9,
+        [{"corpus": "laion", "files": 2, "rows": 5}, {"corpus": "coyo", "files": 1, "rows": 4}],
+    )
+    assert [(file["file"], file["rows"]) for file in listed["files"]] == [
+        ("coyo/0.parquet", 4),
+        ("laion/0.parquet", 3),
+        ("laion/1.parquet", 2),
+    ]
+    for file in listed["files"]:
+        added = datetime.fromisoformat(file["added"]).astimezone()
+        assert abs((datetime.now(UTC) - added).total_seconds()) < 600
+    text = captrawl("index", "files", index, "--limit", 1).stdout
+    assert "and 2 files more (--limit 0 lists all)" in text
+
+    refused = captrawl("index", "remove", "lai", "--from", index, check=False)
+    assert (
+        refused.returncode,
+        "contains no lai; it contains laion (2 files, 5 rows), coyo" in refused.stderr,
+    ) == (
+        1,
+        True,
+    )
+    removed = captrawl("index", "remove", "laion", "--from", index, "--json").stdout
+    assert json.loads(removed) == {"files": ["laion/0.parquet", "laion/1.parquet"], "rows": 5}
+    assert (
+        captrawl("index", "remove", "coyo/0.parquet", "--from", index).stdout == "4 rows of 1 files removed\n"
+    )
+    assert json.loads(captrawl("count", "husky", "--index", index, "--json").stdout)["rows"] == 0
+
+
+def test_a_removal_that_was_killed_is_gone_on_with(place, corpus, monkeypatch):
+    made = corpus({"x/a": 300, "x/b": 200, "y/a": 10})
+    with ElasticCaptions.open(place, create=True) as index, index.loading():
+        made.fill(index)
+
+    def killed(files, file):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Files, "clean", killed)
+        with pytest.raises(KeyboardInterrupt):
+            remove_files(place, "x")
+    with open_captions(place) as index:
+        assert (index.rows(), index.count([CaptionQuery(("dog",), filters=ANY)])) == (210, [210])
+    assert [file.file for file in remove_files(place, "x")] == ["x/b"]
+    with open_captions(place) as index:
+        index.server.client.indices.refresh(index=index.index)
+        assert (index.rows(), index.server.client.count(index=index.index)["count"]) == (10, 10 + 2)
+
+
+def test_the_commands_of_a_swap(place, tmp_path, captrawl):
+    for name, rows in (("laion", 4), ("coyo", 2)):
+        write(tmp_path / name, "0.parquet", ["a husky"] * rows)
+        captrawl("index", "captions", tmp_path / name, "--to", place)
+    swap = ("index", "captions", tmp_path / "laion", "--to", place, "--swap")
+    refused = captrawl(*swap, check=False)
+    assert (refused.returncode, "coyo (1 files, 2 rows); give these files too" in refused.stderr) == (1, True)
+    name = place.rsplit("/", 1)[1]
+    assert (
+        f"{name}-0 stays until the next swap; captrawl index back {place}"
+        in captrawl(*swap, "--drop-others").stdout
+    )
+    assert json.loads(captrawl("count", "husky", "--index", place, "--json").stdout)["rows"] == 4
+    back = json.loads(captrawl("index", "back", place, "--json").stdout)
+    assert back == {"index": f"{name}-0", "replaced": f"{name}-1", "rows": 6}
