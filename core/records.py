@@ -102,7 +102,7 @@ class Fingerprint:
 
 
 @dataclass(frozen=True, slots=True)
-class IndexedFile:
+class InventoryFile:
     """A corpus file in a caption index: its identity, the rows it gave, when it came in (None: unknown)."""
 
     file: str

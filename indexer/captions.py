@@ -13,7 +13,7 @@ import mmh3
 
 from ..core.errors import CaptionIndexError, InputError
 from ..core.parallel import cores
-from ..core.records import CorpusFile, Fingerprint, IndexedFile, LoadJob, Progress, silent
+from ..core.records import CorpusFile, Fingerprint, InventoryFile, LoadJob, Progress, silent
 from ..search.captions import open_captions
 from ..search.inventory import below, corpus_totals
 from .corpora.files import expected_rows, read_batches
@@ -72,7 +72,7 @@ def remove_others(location: str, files: Sequence[CorpusFile], part: tuple[int, i
     return others
 
 
-def remove_files(location: str, name: str, *, progress: Progress = silent) -> list[IndexedFile]:
+def remove_files(location: str, name: str, *, progress: Progress = silent) -> list[InventoryFile]:
     """Take a file out of the index, or every file of the corpus or folder ``name``, one after the other.
 
     Killed at any moment, it goes on when it is run again. CaptionIndexError: there is no such file.

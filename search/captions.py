@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 import pyarrow as pa
 
 from ..core.errors import CaptionIndexError, UsageError
-from ..core.records import CorpusFile, Fingerprint, IndexedFile, LoadJob, RowId
+from ..core.records import CorpusFile, Fingerprint, InventoryFile, LoadJob, RowId
 from .query import CaptionQuery
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class CaptionIndex(Protocol):
         """What is durably in: every corpus file's identity and the fingerprint it was read with."""
         ...
 
-    def inventory(self) -> list[IndexedFile]:
+    def inventory(self) -> list[InventoryFile]:
         """What is durably in, file by file, bytewise by identity."""
         ...
 

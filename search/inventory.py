@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from ..core.records import IndexedFile
+from ..core.records import InventoryFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,21 +24,21 @@ class CorpusTotal:
         return f"{self.corpus} ({self.files:,} files, {self.rows:,} rows)"
 
 
-def corpus_totals(files: Iterable[IndexedFile]) -> list[CorpusTotal]:
+def corpus_totals(files: Iterable[InventoryFile]) -> list[CorpusTotal]:
     """The corpora of ``files``, the largest first."""
-    members: dict[str, list[IndexedFile]] = defaultdict(list)
+    members: dict[str, list[InventoryFile]] = defaultdict(list)
     for file in files:
         members[file.corpus].append(file)
     totals = [_total(corpus, of_corpus) for corpus, of_corpus in members.items()]
     return sorted(totals, key=lambda total: (-total.rows, total.corpus))
 
 
-def below(files: Iterable[IndexedFile], name: str) -> list[IndexedFile]:
+def below(files: Iterable[InventoryFile], name: str) -> list[InventoryFile]:
     """The files that ``name`` stands for: one file, a corpus, or a folder of it."""
     return [file for file in files if file.file == name or file.file.startswith(f"{name.rstrip('/')}/")]
 
 
-def _total(corpus: str, files: list[IndexedFile]) -> CorpusTotal:
+def _total(corpus: str, files: list[InventoryFile]) -> CorpusTotal:
     dates = [file.added for file in files if file.added]
     rows = sum(file.rows for file in files)
     return CorpusTotal(corpus, len(files), rows, min(dates, default=None), max(dates, default=None))

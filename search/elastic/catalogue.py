@@ -23,7 +23,7 @@ from typing import Any, TypeVar, cast
 
 from ...core.analyzers import check_analyzer
 from ...core.errors import CaptionIndexError, IndexBusyError, ServerError
-from ...core.records import Fingerprint, IndexedFile
+from ...core.records import Fingerprint, InventoryFile
 from .queries import MOST_TERMS, SCORE_ORDER, Body, Visible, in_loads, of_kind
 from .server import Server
 
@@ -60,7 +60,7 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
-class FileRecord(IndexedFile):
+class FileRecord(InventoryFile):
     """A committed corpus file, and the load that wrote its rows."""
 
     load: str

@@ -18,7 +18,7 @@ from ...core.parallel import run_jobs
 from ...core.records import (
     CorpusFile,
     Fingerprint,
-    IndexedFile,
+    InventoryFile,
     LoadJob,
     OnRows,
     ReadBatches,
@@ -112,7 +112,7 @@ class ElasticCaptions:
         """Hold this around many calls of add: the index is set up for loading, and put back at the end."""
         return self._loading()
 
-    def inventory(self) -> list[IndexedFile]:
+    def inventory(self) -> list[InventoryFile]:
         """What is durably in, file by file, bytewise."""
         return list(self._follow_alias(lambda catalogue: catalogue.committed()).values())
 

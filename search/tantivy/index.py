@@ -16,7 +16,7 @@ import pyarrow as pa
 import tantivy
 
 from ...core.errors import CaptionIndexError, QueryError
-from ...core.records import ROW_SCHEMA, CorpusFile, Fingerprint, IndexedFile, LoadJob, RowId
+from ...core.records import ROW_SCHEMA, CorpusFile, Fingerprint, InventoryFile, LoadJob, RowId
 from ..query import CaptionQuery, sample_start
 from .build import build_part, staged
 from .folder import Group, check_folder, group_names, read_groups, remove_file
@@ -71,10 +71,10 @@ class TantivyCaptions:
         members = [file for group in self._now().groups for file in group.live()]
         return {one.file: one.fingerprint for one in sorted(members, key=lambda one: one.file)}
 
-    def inventory(self) -> list[IndexedFile]:
+    def inventory(self) -> list[InventoryFile]:
         """What is durably in, file by file; a file came in when its group was committed."""
         files = [
-            IndexedFile(one.file, one.rows, one.fingerprint, group.committed())
+            InventoryFile(one.file, one.rows, one.fingerprint, group.committed())
             for group in self._now().groups
             for one in group.live()
         ]
