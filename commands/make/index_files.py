@@ -41,11 +41,13 @@ def index_files(
     columns = (*(("corpus", "left"), ("files", "right"), ("rows", "right")), *_DATES)
     lines = [(c.corpus, number(c.files), number(c.rows), _iso(c.first), _iso(c.last)) for c in totals]
     out().print(table("", columns, lines))
-    shown = files[: limit or None]
+    first_files = files[: limit or None]
     columns = (("file", "left"), ("rows", "right"), ("in since", "left"))
-    out().print(table("", columns, [(file.file, number(file.rows), _iso(file.added)) for file in shown]))
-    if len(shown) < len(files):
-        emit(f"and {number(len(files) - len(shown))} files more (--limit 0 lists all)")
+    out().print(
+        table("", columns, [(file.file, number(file.rows), _iso(file.added)) for file in first_files])
+    )
+    if len(first_files) < len(files):
+        emit(f"and {number(len(files) - len(first_files))} files more (--limit 0 lists all)")
 
 
 @app.command("remove", short_help="Take a corpus or a file out of an index.")
