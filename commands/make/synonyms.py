@@ -153,8 +153,8 @@ def _forms(workspace: Workspace, forms: str, *, take: bool, json: bool) -> None:
         return emit_json({"forms": [asdict(one) for one in fresh], "taken": take})
     columns = [("class", "left"), ("synonym", "left"), ("form", "left"), ("rows", "right")]
     out().print(table("", columns, shown_forms(fresh)))
-    said = "added to the class list" if take else "none of them added: --take does"
-    return emit(f"{number(len(fresh))} forms that the index has; {said}")
+    outcome = "added to the class list" if take else "none of them added: --take does"
+    return emit(f"{number(len(fresh))} forms that the index has; {outcome}")
 
 
 def _refuse_beside(flag: str, others: Mapping[str, bool]) -> None:
