@@ -80,7 +80,6 @@ _JOINED = {"\x00\x01": "", "\x01": ""}
 
 _SELECTORS = ("VARIATION SELECTOR", "MONGOLIAN FREE VARIATION SELECTOR")
 _WORD = 32
-_ANY = re.compile(".", re.DOTALL)
 _FOLDING = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple()).filter(tantivy.Filter.ascii_fold()).build()
 """Letters to ASCII, as Lucene's ASCIIFoldingFilter has them."""
 
@@ -182,7 +181,8 @@ def _flattened(caption: str) -> tuple[str, _Origin | None]:
         text, origin = _mapped(text, origin, _ENTITY, lambda entity: html.unescape(entity[0]))
     text, origin = _mapped(text, origin, _TAG, _tag_as_blank)
     text, origin = _mapped(text, origin, _APOSTROPHE, _apostrophe)
-    text, origin = _mapped(text, origin, _ANY, lambda character: _folded_character(character[0]))
+    pieces = [_folded_character(character) for character in text]
+    text, origin = "".join(pieces), [span for span, piece in zip(origin, pieces, strict=True) for _ in piece]
     return _mapped(text, origin, _BORDERS, lambda border: _JOINED.get(border[0], " "))
 
 
@@ -203,6 +203,7 @@ def _mapped(
     return "".join([*pieces, text[position:]]), [*spans, *origin[position:]]
 
 
+@lru_cache(1 << 14)
 def _folded_character(character: str) -> str:
     """A character as :func:`_folded` has it before its borders are drawn."""
     character = _SPLITTING.sub("", _MARKS.sub(" ", character))
