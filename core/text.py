@@ -21,7 +21,6 @@ import html
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
@@ -29,6 +28,7 @@ import pyarrow as pa
 import tantivy
 
 from .arrow import pc
+from .folding import BORDERS, JOINED, folded, folded_character
 
 ANALYZER_VERSION = 2
 """Noted in every index, which is asked and extended with its own (analyzers): tokens of another don't fit."""
@@ -40,11 +40,6 @@ TOKENIZER = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
 """Takes text whose tokens stand between blanks; the embedded engine runs it natively."""
 
 _ASCII_QUOTES = "'\"`"
-_QUOTES = frozenset("'\"`’‘‛“”‟′″‵´ʹʺʻʼʽʾʿˈꞋꞌ՚׳״ـ")
-"""Deleted; ـ (tatweel) only stretches a word."""
-_SPLITTING = re.compile("[´᾽᾿]")
-"""Quotes that NFKD would cut a word at."""
-_MARKS = re.compile("[™℠®©]")
 _APOSTROPHE = re.compile(r"(?<=[^\W\d_])['’](?=[^\W_])")
 _LAST_WORD = re.compile(r"[^\W\d_]{1,40}$")
 _TURKISH = frozenset("İıŞşĞğ")
@@ -61,27 +56,9 @@ _SLOW_ASCII = "&[#A-Za-z]|<[/!A-Za-z]"
 """ASCII captions that may have an entity or a tag."""
 _PLAIN = re.compile("[\x00-!#-%(-;=-_a-\x7f]*")
 """ASCII without ``" & ' <`` and the backtick: every character comes from itself."""
-_NOT_ASCII = re.compile("[^\x00-\x7f]+")
 _BETWEEN = re.compile("[\x00-/:-@\\[-`{-\x7f]+")
 _LONG_RUN = re.compile(f"[0-9A-Za-z\x80-\U0010ffff]{{{LONGEST_RUN + 1},}}")
 _LONG_ASCII_RUN = f"[0-9A-Za-z]{{{LONGEST_RUN + 1}}}"
-
-_SPACELESS = (
-    "CJK ", "IDEOGRAPHIC ", "VERTICAL IDEOGRAPHIC ", "OLD CHINESE ", "HANGZHOU ", "VIETNAMESE ALTERNATE ",
-    "HIRAGANA ", "HENTAIGANA ", "KATAKANA", "COMBINING KATAKANA", "BOPOMOFO ", "YI SYLLABLE ",
-    "THAI ", "LAO ", "KHMER ", "MYANMAR ", "TIBETAN ", "TAI LE ", "NEW TAI LUE ", "TAI THAM ", "TAI VIET ",
-)  # fmt: skip
-"""How Unicode names the characters of scripts that write no blanks between words."""
-
-_LETTER_ENDS, _MARK = "\x00", "\x01"
-"""Borders in text that is being folded: the end of such a letter with its marks; a mark of one."""
-_BORDERS = re.compile("\x00\x01|\x00|\x01")
-_JOINED = {"\x00\x01": "", "\x01": ""}
-
-_SELECTORS = ("VARIATION SELECTOR", "MONGOLIAN FREE VARIATION SELECTOR")
-_WORD = 32
-_FOLDING = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple()).filter(tantivy.Filter.ascii_fold()).build()
-"""Letters to ASCII, as Lucene's ASCIIFoldingFilter has them."""
 
 _ASCII_WORDS = np.array([ord(chr(c).lower()) if chr(c).isalnum() else ord(" ") for c in range(128)], np.uint8)
 _ASCII_TABLE = "".join(map(chr, _ASCII_WORDS.tolist()))
@@ -104,7 +81,7 @@ def prepared(text: str) -> str:
     for quote in _ASCII_QUOTES:
         text = text.replace(quote, "")
     if not text.isascii():
-        text = _NOT_ASCII.sub(_folded_match, _SPLITTING.sub("", _MARKS.sub(" ", text)))
+        text = folded(text)
     return _LONG_RUN.sub("", text) if len(text) > LONGEST_RUN else text
 
 
@@ -181,9 +158,9 @@ def _flattened(caption: str) -> tuple[str, _Origin | None]:
         text, origin = _mapped(text, origin, _ENTITY, lambda entity: html.unescape(entity[0]))
     text, origin = _mapped(text, origin, _TAG, _tag_as_blank)
     text, origin = _mapped(text, origin, _APOSTROPHE, _apostrophe)
-    pieces = [_folded_character(character) for character in text]
+    pieces = [folded_character(character) for character in text]
     text, origin = "".join(pieces), [span for span, piece in zip(origin, pieces, strict=True) for _ in piece]
-    return _mapped(text, origin, _BORDERS, lambda border: _JOINED.get(border[0], " "))
+    return _mapped(text, origin, BORDERS, lambda border: JOINED.get(border[0], " "))
 
 
 def _mapped(
@@ -203,13 +180,6 @@ def _mapped(
     return "".join([*pieces, text[position:]]), [*spans, *origin[position:]]
 
 
-@lru_cache(1 << 14)
-def _folded_character(character: str) -> str:
-    """A character as :func:`_folded` has it before its borders are drawn."""
-    character = _SPLITTING.sub("", _MARKS.sub(" ", character))
-    return unicodedata.normalize("NFKD", character).translate(_CHARACTERS)
-
-
 def _apostrophe(match: re.Match[str]) -> str:
     """A blank behind a word with a Turkish letter; else nothing."""
     place = match.start()
@@ -221,60 +191,6 @@ def _tag_as_blank(tag: re.Match[str]) -> str:
     """A blank, for what has attributes as a tag has; else the text as it is."""
     attributes = (tag["attributes"] or "").strip(" /\t\r\n")
     return " " if not attributes or "=" in attributes else tag[0]
-
-
-def _folded(segment: str) -> str:
-    """A run of characters other than ASCII as (parts of) tokens, with a blank where one ends."""
-    text = unicodedata.normalize("NFKD", segment).translate(_CHARACTERS)
-    if _LETTER_ENDS in text or _MARK in text:
-        text = text.replace(_LETTER_ENDS + _MARK, "").replace(_LETTER_ENDS, " ").replace(_MARK, "")
-    return unicodedata.normalize("NFC", text)
-
-
-_folded_word = lru_cache(1 << 16)(_folded)
-"""Words come again and again."""
-
-
-def _folded_match(segment: re.Match[str]) -> str:
-    return (_folded_word if len(segment[0]) <= _WORD else _folded)(segment[0])
-
-
-class _Characters(dict[int, str]):
-    """What becomes of a character of NFKD text, by its code point; worked out when it first occurs."""
-
-    def __missing__(self, code: int) -> str:
-        text = self[code] = _becomes(chr(code))
-        return text
-
-
-_CHARACTERS = _Characters()
-
-
-def _becomes(character: str) -> str:
-    category = unicodedata.category(character)
-    if character in _QUOTES or category == "Cf" or _is_accent(character, category):
-        return ""
-    spaceless = unicodedata.name(character, "").startswith(_SPACELESS)
-    if category.startswith("M"):
-        return _MARK + character + _LETTER_ENDS if spaceless else character
-    if not category.startswith(("L", "N")):
-        return " "
-    if spaceless and category in ("Lo", "Lm", "Nl"):
-        return f" {character}{_LETTER_ENDS}"
-    lower = character.lower()
-    return "σ" if lower == "ς" else "".join(_FOLDING.analyze(lower)) or lower
-
-
-def _is_accent(character: str, category: str) -> bool:
-    """Whether a mark is written above, below or through a letter that stays the same letter.
-
-    By its canonical combining class: overlays, Hebrew and Arabic points, marks above and below. Those that
-    make another letter (nukta, kana voicing, virama, vowel signs, Thai and Lao tones) have other classes.
-    """
-    order = unicodedata.combining(character)
-    if category == "Mn" and not order:
-        return character == "\u034f" or unicodedata.name(character, "").startswith(_SELECTORS)
-    return category == "Me" or order == 1 or 10 <= order <= 36 or order >= 200
 
 
 def _plain_strings(captions: pa.Array[Any] | pa.ChunkedArray[Any]) -> pa.Array[Any]:
