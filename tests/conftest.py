@@ -37,6 +37,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_embedding)  # fixtures of more than one folder
 
 
+def pytest_report_header() -> str:
+    """Where this run's Elasticsearch comes from."""
+    return f"elasticsearch: {_servers.source()}"
+
+
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
     """Real captions, class lists, photos and a small model; tests that need them skip without."""

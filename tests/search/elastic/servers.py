@@ -83,16 +83,39 @@ class Servers:
             missing(error)
 
 
-def _container(version: str) -> object | None:
-    """A started container; None where no Docker engine answers."""
+def source() -> str:
+    """Where the servers of this run come from, for its header."""
+    if os.environ.get(GIVEN):
+        return f"{GIVEN}={os.environ[GIVEN]}"
+    engine, lack = _engine()
+    if engine:
+        return f"containers of {', '.join(VERSIONS)} on the Docker engine at {engine}"
+    return f"{', '.join(VERSIONS)} from Maven Central (no container: {lack})"
+
+
+def _engine() -> tuple[str, str]:
+    """The address of the Docker engine that answers; else why there is none."""
     try:
-        from testcontainers.elasticsearch import ElasticSearchContainer
+        import testcontainers.community.elasticsearch  # noqa: F401
+        from docker.errors import DockerException
 
         from docker import from_env
+    except ImportError as error:
+        return "", str(error)
+    try:
+        with contextlib.closing(from_env(timeout=5)) as engine:
+            engine.ping()
+            return engine.api.base_url, ""
+    except (DockerException, OSError) as error:
+        return "", " ".join(str(error).split())[:120]
 
-        from_env(timeout=5).ping()
-    except Exception:
+
+def _container(version: str) -> object | None:
+    """A started container; None where no Docker engine answers. One that doesn't start is an error."""
+    if not _engine()[0]:
         return None
+    from testcontainers.community.elasticsearch import ElasticSearchContainer
+
     container = ElasticSearchContainer(IMAGE.format(version=version), mem_limit="2G")
-    container.with_env("xpack.security.enabled", "false").with_env("ES_JAVA_OPTS", "-Xms512m -Xmx512m")
+    container.with_env("ES_JAVA_OPTS", "-Xms512m -Xmx512m")
     return container.start()

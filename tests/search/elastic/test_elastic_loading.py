@@ -9,8 +9,8 @@ import time
 
 import pytest
 from captrawl.core.errors import CaptionIndexError, IndexBusyError
+from captrawl.search.elastic.catalogue import CONTROL_ID
 from captrawl.search.elastic.index import ElasticCaptions
-from captrawl.search.elastic.records import CONTROL_ID
 from captrawl.search.query import CaptionQuery, Filters, Safety
 
 pytestmark = pytest.mark.elastic

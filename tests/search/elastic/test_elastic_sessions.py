@@ -12,9 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from captrawl.search.elastic import liveness, session
-from captrawl.search.elastic.catalogue import Catalogue
+from captrawl.search.elastic.catalogue import CONTROL_ID, Catalogue
 from captrawl.search.elastic.index import ElasticCaptions
-from captrawl.search.elastic.records import CONTROL_ID
 from captrawl.search.elastic.session import change_control, settle
 
 pytestmark = pytest.mark.elastic
