@@ -33,7 +33,7 @@ def engine(elastic_modules, elastic_url):
 
 
 def test_a_container_serves_where_a_docker_engine_answers(engine):
-    """The engine's port is a real server's; everything from the address to the clean-up is testcontainers'."""
+    """The port is a real server's; everything from the address to the clean-up is testcontainers'."""
     pytest.importorskip("testcontainers.community.elasticsearch")
     code, text = run(
         DOCKER_HOST=engine.address, CAPTRAWL_ELASTIC_VERSIONS="9.5.0", TESTCONTAINERS_RYUK_DISABLED="true"
