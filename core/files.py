@@ -65,6 +65,13 @@ def sweep(folder: Path) -> None:
             rest.unlink(missing_ok=True)
 
 
+def sweep_writes(*paths: Path) -> None:
+    """Delete what killed processes left of :func:`atomic` writes of ``paths``; hold the lock of the writers."""
+    for path in paths:
+        for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+            leftover.unlink(missing_ok=True)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as indented UTF-8 JSON, atomically."""
     with atomic(path) as temporary:

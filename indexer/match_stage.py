@@ -20,7 +20,7 @@ from ..classes.files import load_classes, save_classes
 from ..classes.model import ClassEntry, ClassList
 from ..classes.native import is_own
 from ..core.errors import WorkspaceError
-from ..core.files import atomic, digest
+from ..core.files import atomic, digest, sweep_writes
 from ..core.records import MATCH_SCHEMA, Progress, silent
 from ..search.captions import CaptionIndex, absolute_location, open_captions
 from ..search.match import ClassCount, Scope, class_counts, count_safety, matches
@@ -98,6 +98,7 @@ def match(workspace: Workspace, *, progress: Progress = silent) -> dict[str, int
         safety = count_safety(index, queries, matching)
         parts = workspace.root / ".matches" / digest(inputs)[:16]
         _drop_other_parts(parts)
+        sweep_writes(workspace.matches_path, *(_part(parts, entry.id) for entry in task.classes))
         parts.mkdir(parents=True, exist_ok=True)
         _write_classes(index, task, counts_of_classes, parts, progress)
         rows = _join(workspace, [_part(parts, entry.id) for entry in task.classes])

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import WorkspaceError
-from ..core.files import write_json
+from ..core.files import sweep_writes, write_json
 from ..core.version import __version__
 from .checksums import record_hashes
 
@@ -203,6 +203,7 @@ class Workspace:
             lock["stages"][stage] = {**asdict(record), "made_by": dict(made_by)}
             before = lock["artefacts"].get(stage, {})
             lock["artefacts"][stage] = record_hashes(self.root, files, before)
+            sweep_writes(self.lock_path)
             write_json(self.lock_path, lock)
 
     def recorded(self, stage: str) -> StageRecord | None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ...core.errors import DownloadError, MissingExtraError, WorkspaceError
-from ...core.files import digest
+from ...core.files import digest, sweep_writes
 from ...core.parallel import cores
 from ...workspace.settings import DownloadSettings
 from ...workspace.stages import StageFacts
@@ -30,6 +30,8 @@ DOWNLOAD = StageFacts(
     ("aiohttp", "img2dataset", "opencv-python", "opencv-python-headless", "Pillow"),
     ("download",),
 )
+PLAN = "urls.parquet"
+"""What --plan-only writes."""
 _NEEDED = ("PIL", "aiohttp", "img2dataset")
 
 
@@ -69,6 +71,7 @@ def open_session(workspace: Workspace) -> Generator[DownloadSession]:
         spool, shards = Spool(workspace.images_folder / "spool"), Shards(workspace.images_folder)
         inputs = inputs_of(workspace, settings)
         contents = digest([inputs["urls"], sorted(blocklist.uids)])
+        sweep_writes(workspace.images_path, workspace.root / PLAN)
         ledger.release()
         ledger.follow_clock()
         enqueue_matches(ledger, workspace.matches_path, digest=contents, blocked_uids=blocklist.uids)

@@ -15,7 +15,7 @@ from ...workspace.workspace import Workspace
 from ..fetch.addresses import is_public
 from ..fetch.urls import LinkError, parse_link
 from .enqueue import matched_batches
-from .session import open_session
+from .session import PLAN, open_session
 
 PLAN_SCHEMA = pa.schema(
     [
@@ -34,7 +34,7 @@ def plan_only(workspace: Workspace) -> Path:
     Left out are URLs that are settled in the ledger or blocked, and those that img2dataset would open and
     captrawl wouldn't: other schemes and ports, literal private addresses.
     """
-    path = workspace.root / "urls.parquet"
+    path = workspace.root / PLAN
     with open_session(workspace) as session:
         batches = (_matched(batch) for batch in matched_batches(workspace.matches_path, _COLUMNS))
         with atomic(path) as temporary, pq.ParquetWriter(temporary, PLAN_SCHEMA) as writer:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.errors import ModelError, WorkspaceError
-from ...core.files import atomic, digest
+from ...core.files import atomic, digest, sweep_writes
 from ...core.records import Progress, silent
 from ...search.vectors.exact import has_gpu, import_faiss
 from ...search.vectors.models import INFO, model_of
@@ -25,7 +25,6 @@ from ...search.vectors.store import Embeddings, Matrix
 from ...workspace.stages import Stage, StageFacts
 from ...workspace.workspace import StageStatus, State, Workspace
 from .recall import inverted_lists, sample_queries, tune
-from .writer import drop_leftovers
 
 VECTORS = StageFacts(
     "vectors",
@@ -65,7 +64,7 @@ def build_vectors(workspace: Workspace, *, factory: str = "", progress: Progress
         model = model_of(workspace)
         folder = workspace.vectors_folder(model.slug)
         stored = Embeddings.open(workspace.embeddings_folder(model.slug))
-        drop_leftovers(folder)
+        sweep_writes(folder / "index.json", *(folder / f"{where}.faiss" for where in WHERE))
         recipe = factory or _factory_now(folder, stored)
         if _misfit(folder, stored) or (factory and VectorsInfo.load(folder).factory != factory):
             _build(folder, stored, recipe, progress)

@@ -33,7 +33,7 @@ from ...workspace.stages import Stage, StageFacts
 from ...workspace.workspace import StageStatus, State, Workspace
 from .rows import forgive_missing, load_failed, remaining_rows, rows_to_embed
 from .verify import confirm_imported
-from .writer import EmbeddingWriter
+from .writer import EmbeddingWriter, drop_leftovers
 
 EMBED = StageFacts(
     "embed",
@@ -95,6 +95,7 @@ def embed(workspace: Workspace, *, replace: bool = False, progress: Progress = s
         staging = folder.with_name(f".{folder.name}.new")
         rows = rows_to_embed(workspace)
         _end_swap(folder, staging)
+        drop_leftovers(folder)
         _drop_broken(folder)
         if not target.misfit(folder) and _is_complete(workspace, folder, rows):
             return _recorded(workspace, folder, target)

@@ -68,7 +68,6 @@ class EmbeddingWriter:
 
     def fill(self, rows: pa.Table, progress: Progress) -> None:
         """Write shards until every row of ``rows`` has its vectors or a failure."""
-        drop_leftovers(self.folder)
         if not (self.folder / INFO).is_file():
             self.info.save(self.folder)
         forgive_missing(self.workspace, self.folder, rows, count_shards(self.folder))

@@ -144,6 +144,26 @@ def test_a_host_that_wants_hours_is_left_for_a_later_run(web, make_workspace, to
     assert len(web.hits) <= 2
 
 
+def test_what_killed_downloads_left_is_swept(web, make_workspace, tools) -> None:
+    workspace = make_workspace([web.give("/a", tools.jpeg(1))])
+    download(workspace)
+    others = workspace.root / ".matches.parquet.99999.tmp"  # another stage's, which may be running
+    for path in (
+        others,
+        workspace.root / ".images.parquet.99999.tmp",
+        workspace.root / ".urls.parquet.99999.tmp",
+        workspace.root / ".captrawl.lock.json.99999.tmp",
+        workspace.images_folder / ".tmp" / "00001-9" / "out" / "00001" / "1.jpg",
+        workspace.images_folder / "spool" / f".{'0' * 64}.9.9.part",
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    before = {path for path in workspace.root.rglob("*") if path.is_file()}
+    assert download(workspace) == {"packed": 1}
+    left = {path for path in before if path.is_file() and path.read_bytes() == b"half"}
+    assert left == {others}
+
+
 def test_a_silent_host_holds_nobody_up(web, make_workspace, tools) -> None:
     """40 URLs of a host that never answers, beside ten of one that does."""
     names = tools.Names(dead_example=["127.0.0.1"], live_example=["127.0.0.1"])
