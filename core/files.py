@@ -66,7 +66,7 @@ def sweep(folder: Path) -> None:
 
 
 def sweep_writes(*paths: Path) -> None:
-    """Delete what killed processes left of :func:`atomic` writes of ``paths``; hold the lock of the writers."""
+    """Delete what killed processes left of :func:`atomic` writes of ``paths``; hold the writers' lock."""
     for path in paths:
         for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
             leftover.unlink(missing_ok=True)

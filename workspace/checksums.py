@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -90,6 +90,26 @@ def verify(
             elif before[path] != now[path]:
                 changes.append(FileChange(stage, path, Change.CHANGED))
     return changes
+
+
+def changed_images(root: Path, recorded: Mapping[str, str], folders: Iterable[str]) -> list[str]:
+    """Files of image ``folders`` that were changed since ``recorded`` (path → sha256), relative to ``root``.
+
+    Size and time are looked at first: a folder that has its own is unchanged, and so is one whose bytes are
+    as recorded (a copied workspace). A folder that lost files isn't judged: they are fetched again.
+    """
+    stamps = _load_stamps(root / ".locks" / "stamps.json")
+    changed: list[str] = []
+    for name in sorted(set(folders) & recorded.keys()):
+        folder, before = root / name, stamps.get(name)
+        now = _stamp(folder) if folder.is_dir() else None
+        if now is None or now == before or (before and now[2] != before[2]):
+            continue
+        if _sha256(folder) != recorded[name]:
+            latest = before[1] if before else 0
+            files = sorted(file for file in folder.iterdir() if file.stat().st_mtime_ns > latest)
+            changed += [file.relative_to(root).as_posix() for file in files] or [name]
+    return changed
 
 
 def _artefacts(root: Path, files: Sequence[str]) -> Iterator[Path]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import WorkspaceError
 from ..core.files import sweep_writes, write_json
 from ..core.version import __version__
-from .checksums import record_hashes
+from .checksums import changed_images, record_hashes
 
 if TYPE_CHECKING:
     from ..classes.model import ClassList
@@ -210,6 +210,16 @@ class Workspace:
         """What :meth:`note` wrote of ``stage``, or None."""
         entry = self._read_lock()["stages"].get(stage)
         return StageRecord(entry["inputs"], entry["counts"], entry["details"]) if entry else None
+
+    def check_images(self, paths: Iterable[str | None]) -> None:
+        """WorkspaceError where a packed image was changed in the folders of ``paths`` since it was packed."""
+        folders = {path.rpartition("/")[0] for path in paths if path}
+        changed = changed_images(self.root, self.recorded_hashes().get("download", {}), folders)
+        if changed:
+            raise WorkspaceError(
+                f"{self.root / changed[0]} isn't what was packed: {len(changed)} images were changed since; "
+                "put them back, or delete them and run captrawl download, which fetches them again"
+            )
 
     def recorded_hashes(self) -> dict[str, dict[str, str]]:
         """Stage → path → sha256 of the artefacts as the stages left them."""

@@ -72,6 +72,7 @@ def open_session(workspace: Workspace) -> Generator[DownloadSession]:
         inputs = inputs_of(workspace, settings)
         contents = digest([inputs["urls"], sorted(blocklist.uids)])
         sweep_writes(workspace.images_path, workspace.root / PLAN)
+        workspace.check_images(path for _, path in ledger.paths())
         ledger.release()
         ledger.follow_clock()
         enqueue_matches(ledger, workspace.matches_path, digest=contents, blocked_uids=blocklist.uids)

@@ -99,6 +99,7 @@ def embed(workspace: Workspace, *, replace: bool = False, progress: Progress = s
         _drop_broken(folder)
         if not target.misfit(folder) and _is_complete(workspace, folder, rows):
             return _recorded(workspace, folder, target)
+        workspace.check_images(rows["image_path"].to_pylist())
         encoder = load_encoder(target.model, device=settings.device, batch=settings.batch)
         target = replaced(target, weights=encoder.weights)
         confirm_imported(workspace, folder, encoder)

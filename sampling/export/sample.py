@@ -51,7 +51,8 @@ class Sample:
         return {entry.id: entry.name for entry in self.classes}
 
     def images(self) -> Iterator[tuple[dict[str, Any], Path]]:
-        """(row, its image file), in order; WorkspaceError where a file is gone."""
+        """(row, its image file), in order; WorkspaceError where a file is gone or was changed."""
+        self.workspace.check_images(self.rows.column("path").to_pylist())
         for batch in self.rows.to_batches(max_chunksize=4096):
             for row in batch.to_pylist():
                 yield row, self.image(row["path"])

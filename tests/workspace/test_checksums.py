@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from captrawl.classes.model import ClassEntry, Synonym
+from captrawl.core.errors import WorkspaceError
 from captrawl.sampling.report.stage import REPORT
 from captrawl.sampling.task import sample_facts
 from captrawl.workspace import checksums
@@ -120,6 +121,25 @@ def test_damage_before_a_stage_ends_again_is_still_seen(workspace: Workspace) ->
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     FACTS["download"].record(workspace, {}, {})
     assert changes(workspace) == [("download", "images/00000", "changed")]
+
+
+def test_a_packed_image_that_was_edited_is_noticed(workspace: Workspace) -> None:
+    """By size and time, then by its bytes; what was only copied, or is gone, isn't judged."""
+    images = workspace.root / "images/00000"
+    first, *_ = sorted(images.iterdir())
+    paths = ["images/00000/000000000.jpg", None]
+    workspace.check_images(paths)
+    os.utime(first)  # as in a copied workspace
+    workspace.check_images(paths)
+    content = first.read_bytes()
+    first.write_bytes(content[:-1] + b"?")
+    with pytest.raises(WorkspaceError, match=rf"{first.name} isn't what was packed: 1 images were changed"):
+        workspace.check_images(paths)
+    workspace.check_images(["images/00009/1.jpg"])
+    first.write_bytes(content)
+    workspace.check_images(paths)
+    first.unlink()
+    workspace.check_images(paths)
 
 
 def test_the_command_says_it(workspace: Workspace, captrawl, tmp_path: Path) -> None:

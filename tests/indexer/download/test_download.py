@@ -144,6 +144,21 @@ def test_a_host_that_wants_hours_is_left_for_a_later_run(web, make_workspace, to
     assert len(web.hits) <= 2
 
 
+def test_an_image_edited_in_place_stops_the_next_download_until_it_is_gone(
+    web, make_workspace, tools
+) -> None:
+    urls = [web.give(f"/{n}", tools.jpeg(n)) for n in range(2)]
+    workspace = make_workspace(urls)
+    download(workspace)
+    first = sorted(workspace.images_folder.glob("0*/*.jpg"))[0]
+    first.write_bytes(first.read_bytes() + b"edited")
+    with pytest.raises(WorkspaceError, match=f"{first.name} isn't what was packed"):
+        download(workspace)
+    first.unlink()
+    assert download(workspace) == {"packed": 2}
+    assert len(web.hits) == 3
+
+
 def test_what_killed_downloads_left_is_swept(web, make_workspace, tools) -> None:
     workspace = make_workspace([web.give("/a", tools.jpeg(1))])
     download(workspace)
