@@ -60,7 +60,7 @@ def text_layout(path: Path, user_columns: Sequence[str] = ()) -> TextLayout:
     if not first_lines:
         raise CorpusError(f"{path} is empty: fetch it again, or leave it out")
     name = path.name.lower().removesuffix(".gz")
-    if name.endswith((".jsonl", ".ndjson")) or first_lines[0].lstrip().startswith(b'{"'):
+    if name.endswith((".jsonl", ".ndjson", ".json")) or first_lines[0].lstrip().startswith(b'{"'):
         return TextLayout("json", "", keys_of(path, first_lines), header=True)
     dialect = dialect_of(name, first_lines)
     head = list(itertools.islice(_fields(path, dialect), _HEAD_LINES))

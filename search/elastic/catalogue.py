@@ -118,8 +118,11 @@ class Catalogue:
         record = self.server.ask(
             lambda es: es.options(ignore_status=404).get(index=self.index, id=CONTROL_ID).body
         )
-        version = record["_source"]["record"]["detail"].get("analyzer") if "_source" in record else None
-        return check_analyzer(version, str(self.server.address))
+        meta: Mapping[str, Any] = record["_source"]["record"]["detail"] if "_source" in record else {}
+        if "analyzer" not in meta:  # whoever makes the index is about to note it
+            mappings = self.server.ask(lambda es: es.indices.get_mapping(index=self.index).body)
+            meta = mappings[self.index]["mappings"]["_meta"]["captrawl"]
+        return check_analyzer(meta["analyzer"], str(self.server.address))
 
     def view(self) -> View:
         """How the index stands now. One small request."""
