@@ -178,6 +178,8 @@ class ClassPools:
                 rows = rows.set_column(2, "picture", pictures.numbers_of(rows["url"]))
                 some = rows.filter(pc.is_valid(rows["picture"]))
                 with_pictures.append(some.group_by(some.column_names).aggregate([]))
+        if not with_pictures:
+            return tally
         distinct = pa.concat_tables(with_pictures).group_by(["class_id", "synonym", "picture"]).aggregate([])
         for class_id, synonym, count in _grouped(distinct, ["class_id", "synonym"]):
             tally.images[class_id, synonym] = count

@@ -352,6 +352,15 @@ def test_images_are_counted_as_pictures(own_client: TestClient, own_site: Any) -
     assert page["images"] == page["synonyms"][0]["images"] == before - 1
 
 
+def test_a_workspace_that_matched_nothing(own_client: TestClient, own_site: Any) -> None:
+    path = own_site.workspace.matches_path
+    pq.write_table(pq.read_table(path).slice(0, 0), path)
+    lines = told(own_client, "classes")["classes"]
+    assert [(line["pool"], line["images"]) for line in lines] == [(0, 0)] * 3
+    assert told(own_client, "classes/0/pool")["total"] == 0
+    assert told(own_client, "classes/0/preview", sample="T2I5", rank="T2I", n=5)["kept"] == []
+
+
 def shown_command(text: str) -> list[str]:
     """The arguments of a shown command, for `python -m`."""
     words = shlex.split(text)
