@@ -76,8 +76,8 @@ def unmatched_names(entry: ClassEntry) -> list[str]:
     names: dict[tuple[str, ...], str] = {}
     for value in (entry.name, entry.most_common_name, *(entry.extra.get(key) for key in NAME_KEYS)):
         texts = cast("list[Any]", value) if isinstance(value, list) else [value]
-        for text in texts:
-            words = tuple(tokens(text)) if isinstance(text, str) else ()
+        for text in (text for text in texts if isinstance(text, str)):
+            words = tuple(tokens(text))
             if words and words not in spelled:
                 names.setdefault(words, text.strip())
     return list(names.values())

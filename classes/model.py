@@ -88,8 +88,8 @@ def named(
     if (parts := scientific(texts[0])) is not None:
         clean = [Synonym(text) for text in parts.names if text not in texts]
         synonyms[0] = Synonym(texts[0], prompt=not clean, reason="with authors or ranks" if clean else "")
-        others = [pair for pair in parts.optional if pair[0] not in texts]
-        optional = [Synonym(text, None, match=False, prompt=False, reason=why) for text, why in others]
+        unlisted = [pair for pair in parts.optional if pair[0] not in texts]
+        optional = [Synonym(text, None, match=False, prompt=False, reason=why) for text, why in unlisted]
         synonyms = [*clean, *synonyms, *optional]
         extra = {"query_name": parts.names[0], **(extra or {})}
     return ClassEntry(class_id, texts[0], tuple(synonyms), extra=extra or {})

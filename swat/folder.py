@@ -105,7 +105,7 @@ def find(source: Path, *, sampling: str = "", prefix: str | None = None, tag: st
     end, one_prefix = _prefix(source, dataset, ends, prefix, tag)
     choices = {"sampling": ("", one_sampling), "prefix": (end,), "tag": (tag,) if tag else None}
     fitting = [one for one in rows if one.fits(choices if not alone else {**choices, "sampling": None})]
-    by_kind = {one.kind: one.path for one in fitting}
+    by_kind: dict[Kind, Path] = {one.kind: one.path for one in fitting}
     for one in fitting:
         if by_kind[one.kind] != one.path:
             names = f"{one.path.name} and {by_kind[one.kind].name}"

@@ -6,6 +6,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def canonical(file: CorpusFile, batch: SourceBatch, unknown_tags: Counter[str]) 
     """
     path, first_row, rows = file.path, batch.first_row, batch.rows
     columns = _with_punsafe(batch.columns)
-    convert_column = {**_CONVERT, "nsfw": lambda column: _nsfw(column, unknown_tags)}
+    convert_column = {**_CONVERT, "nsfw": partial(_nsfw, unknown_tags=unknown_tags)}
     arrays: dict[str, pa.Array[Any]] = {}
     for name, convert in convert_column.items():
         column = columns.get(name)
