@@ -183,3 +183,49 @@ def datasets() -> list[str]:
     from ..datasets import PRESETS
 
     return list(PRESETS)
+
+
+def presets() -> list[str]:
+    """What a shell completes after --preset."""
+    from ..indexer.corpora.presets import CORPORA
+
+    return list(CORPORA)
+
+
+def methods() -> list[str]:
+    """What a shell completes after --method."""
+    from ..sampling.methods import AUTO, METHODS
+
+    return [*METHODS, AUTO]
+
+
+def export_formats() -> list[str]:
+    """What a shell completes after export --to."""
+    from ..sampling.export.formats import FORMATS
+
+    return list(FORMATS)
+
+
+def places() -> list[str]:
+    """What a shell completes after --in."""
+    return ["images", "captions"]
+
+
+def sample_names(context: typer.Context) -> list[str]:
+    """What a shell completes after --name: the samples of the workspace."""
+    return [sample.name for sample in _workspace_here(context).settings().sample]
+
+
+def class_names(context: typer.Context) -> list[str]:
+    """What a shell completes after --class: the classes of the workspace."""
+    from ..classes.files import load_classes
+
+    return [entry.name for entry in load_classes(_workspace_here(context).classes_path())]
+
+
+def _workspace_here(context: typer.Context) -> Workspace:
+    """The workspace of a command line that isn't finished: its -C, else the current folder."""
+    from ..workspace.workspace import Workspace
+
+    parent = context.parent
+    return Workspace.open(Path(parent.params.get("directory") or ".") if parent else Path())

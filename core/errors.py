@@ -33,7 +33,8 @@ def nearest(given: str, known: Sequence[str], *, cutoff: float = 0.5, otherwise:
     """The end of an error on a name that isn't ``known``: the one that was meant, or what there is."""
     import difflib
 
-    near = difflib.get_close_matches(given, known, n=1, cutoff=cutoff)
+    begun = sorted((name for name in known if given and name.lower().startswith(given.lower())), key=len)
+    near = begun or difflib.get_close_matches(given, known, n=1, cutoff=cutoff)
     return f"did you mean {str(near[0])!r}?" if near else f"{otherwise} {', '.join(known)}"
 
 

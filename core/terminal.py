@@ -56,9 +56,15 @@ def emit_json(value: Any) -> None:
 
 
 def emit_csv(rows: pa.Table) -> None:
-    """``rows`` as CSV on stdout, with a header."""
+    """``rows`` as CSV on stdout, with a header; on a terminal with its texts cleaned."""
+    import pyarrow as pa
     import pyarrow.csv
 
+    if sys.stdout.isatty():  # files and pipes get what the corpus says
+        for place, name in enumerate(rows.column_names):
+            if pa.types.is_string(rows.schema.field(name).type):
+                texts = [text and clean(text) for text in rows.column(name).to_pylist()]
+                rows = rows.set_column(place, name, pa.array(texts, pa.string()))
     sys.stdout.flush()
     pyarrow.csv.write_csv(rows, sys.stdout.buffer)
 

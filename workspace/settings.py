@@ -174,7 +174,7 @@ def load_settings(path: Path) -> Settings:
     """Read captrawl.toml; raise SettingsError naming the key, the value and the nearest known key."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(f"{path} isn't valid TOML: {error}") from error
     return parse_settings(data, str(path))
 

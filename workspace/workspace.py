@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..core.errors import WorkspaceError
 from ..core.files import sweep_writes, write_json
@@ -238,10 +238,14 @@ class Workspace:
             return {"format": FORMAT, "captrawl": __version__, "stages": {}, "artefacts": {}}
         try:
             lock = json.loads(self.lock_path.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise WorkspaceError(
                 f"{self.lock_path} isn't readable ({error}); delete it and run again"
             ) from error
+        if not isinstance(lock, dict) or not all(
+            isinstance(cast("dict[str, Any]", lock).get(key, {}), dict) for key in ("stages", "artefacts")
+        ):
+            raise WorkspaceError(f"{self.lock_path} isn't a record of stages; delete it and run again")
         if lock.get("format") != FORMAT:
             raise WorkspaceError(
                 f"{self.lock_path} has format {lock.get('format')}, this captrawl reads {FORMAT}"

@@ -17,10 +17,18 @@ app = typer.Typer()
 @app.command("similar", short_help="Show the images or captions nearest to a text or image.")
 def similar(
     context: typer.Context,
+    words: Annotated[list[str] | None, typer.Argument(metavar="WORD...", help="The same as --text.")] = None,
     text: Annotated[str, typer.Option(help="What to look for, in words.")] = "",
     image: Annotated[Path | None, typer.Option(help="What to look for, as an image file.")] = None,
-    where: Annotated[str, typer.Option("--in", help="images or captions.")] = "images",
-    class_name: Annotated[str, typer.Option("--class", help="Only this class's pool: its name or id.")] = "",
+    where: Annotated[
+        str, typer.Option("--in", help="images or captions.", autocompletion=options.places)
+    ] = "images",
+    class_name: Annotated[
+        str,
+        typer.Option(
+            "--class", help="Only this class's pool: its name or id.", autocompletion=options.class_names
+        ),
+    ] = "",
     k: Annotated[int, typer.Option("-k", help="How many pictures.", min=1)] = 20,
     json: options.Json = False,
 ) -> None:
@@ -34,6 +42,9 @@ def similar(
     from ...search.vectors.similar import similar as run
 
     workspace = options.workspace_of(context)
+    if words and (text or image):
+        raise UsageError(f"{' '.join(words)!r} stands beside --text or --image; give one of them")
+    text = text or " ".join(words or ())
     if bool(text) == (image is not None):
         raise UsageError("give either --text or --image")
     if where not in ("images", "captions"):

@@ -27,7 +27,10 @@ def index_captions(
         list[str], typer.Argument(metavar="FILE_OR_FOLDER...", help="Corpus files, folders or globs.")
     ],
     to: Annotated[str, typer.Option(metavar="INDEX", help="The caption index to fill.")],
-    preset: Annotated[str, typer.Option(help="The corpus's columns; detected where not given.")] = "",
+    preset: Annotated[
+        str,
+        typer.Option(help="The corpus's columns; detected where not given.", autocompletion=options.presets),
+    ] = "",
     corpus: Annotated[str, typer.Option(help="The corpus's name; the folder's where not given.")] = "",
     url: Annotated[
         str, typer.Option("--url-column", help="The URL's column, for a Parquet of your own.")

@@ -24,10 +24,17 @@ def sample(
     context: typer.Context,
     name: Annotated[
         str,
-        typer.Option(help="Its files are samples/NAME.*; made of the choice where it isn't given: T2I500."),
+        typer.Option(
+            help="Its files are samples/NAME.*; made of the choice where it isn't given: T2I500.",
+            autocompletion=options.sample_names,
+        ),
     ] = "",
     method: Annotated[
-        str, typer.Option(help=f"{', '.join([*METHODS, AUTO])}; {DEFAULT} where nothing is given.")
+        str,
+        typer.Option(
+            help=f"{', '.join([*METHODS, AUTO])}; {DEFAULT} where nothing is given.",
+            autocompletion=options.methods,
+        ),
     ] = "",
     n: Annotated[int, typer.Option("-n", help="Images a class.", min=1)] = 500,
     rank: Annotated[str, typer.Option(help="The score to order by, instead of a method.")] = "",

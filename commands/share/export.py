@@ -18,8 +18,13 @@ app = typer.Typer()
 def export(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new or empty folder.")],
-    to: Annotated[str, typer.Option(metavar="FORMAT", help=f"One of {', '.join(FORMATS)}.")],
-    name: Annotated[str, typer.Option(help="The sample.")] = "T2T500",
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="FORMAT", help=f"One of {', '.join(FORMATS)}.", autocompletion=options.export_formats
+        ),
+    ],
+    name: Annotated[str, typer.Option(help="The sample.", autocompletion=options.sample_names)] = "T2T500",
     json: options.Json = False,
 ) -> None:
     """Write a sample for other tools: images, or the licence of every URL.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...core.errors import InputError, WorkspaceError
+from ...core.errors import InputError, UsageError, WorkspaceError, nearest
 
 if TYPE_CHECKING:
     from ...core.records import Progress
@@ -95,7 +95,8 @@ def export(
 
     form = FORMATS.get(to)
     if form is None:
-        raise InputError(f"there is no export format {to!r}; choose one of {', '.join(FORMATS)}")
+        hint = nearest({"hf": "huggingface", "wds": "webdataset"}.get(to.lower(), to), list(FORMATS))
+        raise UsageError(f"there is no export format {to!r}; {hint}")
     paths = paths_of(workspace, name)
     rows = read_sample(paths, kept=True)
     description = {"format": FORMAT, "to": to, "sample": name, "table": file_digest(paths.table)}

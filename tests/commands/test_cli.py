@@ -405,3 +405,57 @@ def test_a_wrong_guess_is_told_what_was_meant(captrawl, tmp_path: Path, words, h
     done = captrawl(*words, cwd=tmp_path, check=False)
     assert done.returncode == 2
     assert hint in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("classes", "convert", "c.txt", "--to", "hf"), "huggingface"),
+        (("-C", "ws", "export", "out", "--to", "hf"), "huggingface"),
+        (("-C", "ws", "sample", "--method", "T2I"), "T2I-rank"),
+        (("init", "x", "--dataset", "imagnet", "--index", "i"), "imagenet"),
+        (("query", "dog", "--order", "rand", "--index", "i"), "random"),
+    ],
+)
+def test_a_choice_that_is_none_names_the_nearest_and_ends_with_two(
+    captrawl, index: Path, tmp_path: Path, words, hint: str
+) -> None:
+    (tmp_path / "c.txt").write_text("dog\n")
+    captrawl("init", tmp_path / "ws", "--classes", tmp_path / "c.txt", "--index", index)
+    words = tuple(str(index) if word == "i" else word for word in words)
+    done = captrawl(*words, cwd=tmp_path, check=False)
+    assert done.returncode == 2, done.stderr
+    assert hint in done.stderr
+    assert len(done.stderr.splitlines()) <= 2
+
+
+def test_values_are_completed_from_the_workspace_and_the_registries(tmp_path: Path, index: Path) -> None:
+    (tmp_path / "c.txt").write_text("dog\ncat\n")
+    run("init", tmp_path / "ws", "--classes", tmp_path / "c.txt", "--index", index)
+    place = f"captrawl -C {tmp_path / 'ws'}"
+    lines = {
+        f"{place} sample --method T2T-rank-": "T2T-rank-T2I-tshd",
+        f"{place} sample --name T": "T2T500",
+        f"{place} export --to web": "webdataset",
+        f"{place} similar --class c": "cat",
+        f"{place} similar --in im": "images",
+        "captrawl index captions --preset coyo": "coyo",
+    }
+    for line, completed in lines.items():
+        environment = {**os.environ, "_CAPTRAWL_COMPLETE": "complete_bash", "COMP_WORDS": line}
+        environment["COMP_CWORD"] = str(len(line.split()) - 1)
+        done = subprocess.run(
+            [sys.executable, "-m", "captrawl"], env=environment, capture_output=True, text=True, check=False
+        )
+        assert completed in done.stdout, (line, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("text", ["[]", '{"format": 1, "stages": []}', "[" * 100_000])
+def test_a_lock_file_that_is_none_is_a_line(captrawl, index: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / "c.txt").write_text("dog\n")
+    captrawl("init", tmp_path / "ws", "--classes", tmp_path / "c.txt", "--index", index)
+    (tmp_path / "ws" / "captrawl.lock.json").write_text(text)
+    done = captrawl("-C", tmp_path / "ws", "match", check=False)
+    assert done.returncode == 1
+    assert "captrawl.lock.json" in done.stderr
+    assert "Traceback" not in done.stderr
