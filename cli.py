@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import io
 import logging
 import os
 import signal
@@ -169,8 +170,27 @@ def end_like_interrupted() -> None:
             signal.signal(number, signal.default_int_handler)
 
 
+def open_streams() -> None:
+    """Give closed standard streams somewhere to go, and let one that isn't UTF-8 write what it can.
+
+    A file opened while descriptor 1 or 2 is free would take its number, and the next line printed would land
+    in it.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 def main() -> None:
     """Run the command line; the console script's entry."""
+    open_streams()
     end_like_interrupted()
     gc.set_threshold(5_000)  # modules make objects that stay: a look for garbage after every 700 is slow
     try:

@@ -52,7 +52,8 @@ def emit(text: str) -> None:
 
 def emit_json(value: Any) -> None:
     """``value`` as JSON on stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    plain = (sys.stdout.encoding or "utf-8").lower().replace("-", "") != "utf8"
+    sys.stdout.write(json.dumps(value, ensure_ascii=plain, indent=2) + "\n")
 
 
 def emit_csv(rows: pa.Table) -> None:

@@ -459,3 +459,29 @@ def test_a_lock_file_that_is_none_is_a_line(captrawl, index: Path, tmp_path: Pat
     assert done.returncode == 1
     assert "captrawl.lock.json" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_spoil_no_file(index: Path, tmp_path: Path, closed: str) -> None:
+    """The next file opened once took the free descriptor, and lines were printed into it."""
+    (tmp_path / "c.txt").write_text("dog\n")
+    run("init", tmp_path / "ws", "--classes", tmp_path / "c.txt", "--index", index)
+    command = shlex.join([sys.executable, "-m", "captrawl", "-C", str(tmp_path / "ws"), "match"])
+    done = subprocess.run(f"{command} {closed}", shell=True, check=False)
+    assert done.returncode == 0
+    assert pq.read_table(tmp_path / "ws" / "matches.parquet").num_rows == 1
+
+
+def test_a_terminal_that_is_ascii_shows_what_it_can(index: Path) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "captrawl"]
+    for words in (["count", "café"], ["query", "golden retriever"]):
+        done = subprocess.run(
+            [*command, *words, "--index", str(index)], env=environment, capture_output=True, check=False
+        )
+        assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr
+    done = subprocess.run(
+        [*command, "query", "golden retriever", "--index", str(index), "--json"], env=environment,
+        capture_output=True, check=True,
+    )  # fmt: skip
+    assert any("犬" in row["caption"] for row in json.loads(done.stdout)["rows"])
