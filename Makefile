@@ -1,4 +1,4 @@
-.PHONY: demo test lint types docs bench
+.PHONY: demo test lint types docs bench lowest
 
 test: lint types        ## everything that CI checks
 	python -m pytest
@@ -9,6 +9,12 @@ lint:
 
 types:
 	pyright --pythonpath "$$(command -v python)"
+
+lowest:                 ## the core of the suite with the oldest versions that pyproject.toml allows
+	python3 -m venv build/lowest && build/lowest/bin/pip install -q uv
+	build/lowest/bin/uv pip install --python build/lowest/bin/python --resolution lowest-direct -e '.[test]'
+	build/lowest/bin/python -W default -m pytest -W default tests/core tests/classes tests/workspace tests/commands \
+		tests/search/engines tests/indexer -m "not elastic"
 
 docs:                   ## docs/cli.md from --help
 	python docs/make_cli.py > docs/cli.md

@@ -232,7 +232,7 @@ CASES: dict[str, tuple[Callable[[Place], list[object]], list[str]]] = {
         ["--plan-only", "--adopt"],
     ),
     "swap of a folder": (
-        lambda p: ["index", "captions", p.root / "pets", "--to", p.index, "--swap"], ["--swap", "--replace"],
+        lambda p: ["index", "captions", p.root / "pets", "--to", p.index, "--swap"], ["swapped", "--replace"],
     ),
 }  # fmt: skip
 

@@ -159,7 +159,7 @@ def test_small_things():
     assert [[f.file for f in unit] for unit in units(files)] == [["0"], ["1"], ["2", "3"]]
     assert list(units([])) == []
     names = {None: "x-1", "x": "x-1", "x-1": "x-2", "x-41": "x-42", "y-3": "x-1"}
-    assert {current: next_name("x", current) for current in names} == names
+    assert {current: next_name("x", current, []) for current in names} == names
     assert restored({"refresh_interval": None, "number_of_replicas": "2", "auto_expand_replicas": None}) == {
         "refresh_interval": None,
         "number_of_replicas": "2",
