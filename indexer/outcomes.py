@@ -81,7 +81,7 @@ STATES: dict[Reason, UrlState] = {
 }
 """The state a reason ends in: failed never came, refused we may not have, dropped came and is no use."""
 
-_TRANSIENT = frozenset(
+_SILENCES = frozenset(
     {Reason.DNS_BUSY, Reason.CONNECT, Reason.TIMEOUT, Reason.CONNECTION_LOST, Reason.SILENT_HOST}
 )
 _TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 525)})
@@ -97,11 +97,16 @@ def state_of(reason: str) -> UrlState:
     return UrlState.FAILED if reason.startswith("http_") else STATES[Reason(reason)]
 
 
+def is_silence(reason: str) -> bool:
+    """Whether the host gave no HTTP answer; a status, even of a failure, is one."""
+    return reason in _SILENCES
+
+
 def is_transient(reason: str) -> bool:
     """Whether asking again later may help; refusals, 404s and unusable bytes never are."""
     if reason.startswith("http_"):
         return int(reason.removeprefix("http_")) in _TRANSIENT_STATUSES
-    return Reason(reason) in _TRANSIENT
+    return Reason(reason) in _SILENCES
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Hear Ctrl-C, also where a shell started the tests in the background and had it ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # by nohup, whose children would ignore it too
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     config.pluginmanager.register(_embedding)  # fixtures of more than one folder
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ...core.retry_after import retry_after
 from ...core.version import __version__
-from ..outcomes import Body, FetchJob, FetchResult, Reason, http_reason, is_transient
+from ..outcomes import Body, FetchJob, FetchResult, Reason, http_reason, is_silence
 from ..pack.sniff import sniff
 from ..pack.spool import Spool
 from .addresses import GuardedResolver, Resolver, guarded_sockets
@@ -193,7 +193,7 @@ class Fetcher:
             reason = reason_of(error)
         finally:
             if visit.host is not None:
-                self._hosts.note(visit.host, answered=not (reason and is_transient(reason)))
+                self._hosts.note(visit.host, answered=not (reason and is_silence(reason)))
                 self._hosts.leave(visit.host)
         return FetchResult(job.id, reason, visit.status, visit.final_url, wait, visit.consent, body)
 

@@ -26,12 +26,6 @@ def make_old(place):
         change_control(Catalogue(server, server.address.name), lambda detail: {**detail, **meta})
 
 
-def test_an_index_that_is_just_being_made_has_its_mappings_analyzer(place):
-    with contextlib.closing(connect(parse_address(place))) as server:
-        server.ask(lambda es: es.indices.create(index=server.address.name, mappings=mapping(1)))
-        assert Catalogue(server, server.address.name).analyzer == 1
-
-
 def counts(index):
     phrases = ("東京タワー", "東京", "golden retriever", "istanbul")
     return index.count([CaptionQuery((phrase,)) for phrase in phrases])
