@@ -10,9 +10,12 @@ CAPTRAWL_ELASTIC_VERSIONS (default both) says which versions are started. Under 
 from __future__ import annotations
 
 import contextlib
+import functools
+import gc
 import importlib.util
 import os
 import sys
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +25,7 @@ import pytest
 
 GIVEN = "ELASTICSEARCH_URL"
 VERSIONS = tuple(os.environ.get("CAPTRAWL_ELASTIC_VERSIONS", "9.5.0,8.19.5").split(","))
+SOCKET = Path("/var/run/docker.sock")
 IMAGE = "docker.elastic.co/elasticsearch/elasticsearch:{version}"
 
 
@@ -93,8 +97,11 @@ def source() -> str:
     return f"{', '.join(VERSIONS)} from Maven Central (no container: {lack})"
 
 
+@functools.cache
 def _engine() -> tuple[str, str]:
     """The address of the Docker engine that answers; else why there is none."""
+    if "DOCKER_HOST" not in os.environ and not SOCKET.exists():
+        return "", f"no DOCKER_HOST, and no {SOCKET}"
     try:
         import testcontainers.community.elasticsearch  # noqa: F401
         from docker.errors import DockerException
@@ -107,7 +114,11 @@ def _engine() -> tuple[str, str]:
             engine.ping()
             return engine.api.base_url, ""
     except (DockerException, OSError) as error:
-        return "", " ".join(str(error).split())[:120]
+        reason = " ".join(str(error).split())[:120]
+    with warnings.catch_warnings():  # the client leaves a socket open when it fails
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+    return "", reason
 
 
 def _container(version: str) -> object | None:
