@@ -34,6 +34,7 @@ from captrawl.search.vectors.encoder import Encoder
 from captrawl.workspace import pipeline
 from captrawl.workspace.settings import load_settings, parse_settings, save_settings
 from captrawl.workspace.workspace import State, Workspace
+from safetensors.torch import load_file, save_file
 
 pytestmark = pytest.mark.data
 
@@ -233,6 +234,10 @@ def test_change_a_synonym(base: Workspace, web: Web, embedded: dict[str, int]) -
 def test_add_a_second_model(base: Workspace, web: Web, embedded: dict[str, int], tmp_path: Path) -> None:
     other = tmp_path / "other-model"
     shutil.copytree(MODEL, other)
+    (weights,) = other.glob("*.safetensors")
+    tensors = load_file(weights)
+    tensors[sorted(tensors)[-1]] += 0.01
+    save_file(tensors, weights)  # a copy of the same weights would be the same model
     (first_folder,) = (base.root / "embeddings").iterdir()
     stamps = {path: path.stat().st_mtime_ns for path in first_folder.rglob("*") if path.is_file()}
     settings, mark = load_settings(base.settings_path), len(web.asked)
