@@ -67,7 +67,7 @@ def test_good_structured_answers(language: Any, task: Task) -> None:
         "tench": {},
         "eel": {"ox": "too short: under 3 letters", "угорь": "not English: letters that aren't Latin"},
     }
-    assert outcome == Outcome(Use(2, 80, 20), known=0, added=5, refused={}, failed={})
+    assert outcome == Outcome(Use(2, 80, 20), answered=0, added=5, refused={}, failed={})
     request = server.requests[0]
     assert request["model"] == "fake"
     assert request["response_format"]["json_schema"]["strict"] is True
