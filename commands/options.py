@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from ..core.errors import UsageError
 
@@ -199,6 +200,20 @@ def methods() -> list[str]:
     return [*METHODS, AUTO]
 
 
+def list_formats() -> list[str]:
+    """The formats of class lists that are one file."""
+    from ..classes.files import FORMATS
+
+    return list(FORMATS)
+
+
+def list_targets() -> list[str]:
+    """What a shell completes after classes convert --to."""
+    from ..classes.files import IMAGE_FOLDER
+
+    return [*list_formats(), IMAGE_FOLDER]
+
+
 def export_formats() -> list[str]:
     """What a shell completes after export --to."""
     from ..sampling.export.formats import FORMATS
@@ -221,6 +236,33 @@ def class_names(context: typer.Context) -> list[str]:
     from ..classes.files import load_classes
 
     return [entry.name for entry in load_classes(_workspace_here(context).classes_path())]
+
+
+def default_method() -> list[str]:
+    """The method of a sample that names none."""
+    from ..sampling.methods import DEFAULT
+
+    return [DEFAULT]
+
+
+CHOICES = {give.__name__: give for give in (list_formats, export_formats, methods, default_method)}
+"""What ``{name}`` stands for in the help of an option."""
+
+
+class ListsChoices(TyperCommand):
+    """A command whose options' help has names of CHOICES, filled in when it is shown.
+
+    The registries that know are then imported for those who read, not by every start.
+    """
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the options."""
+        for parameter in self.params:
+            text: str = getattr(parameter, "help", None) or ""
+            choices = {name: ", ".join(give()) for name, give in CHOICES.items() if f"{{{name}}}" in text}
+            if choices:
+                parameter.help = text.format(**choices)
+        super().format_options(ctx, formatter)
 
 
 def _workspace_here(context: typer.Context) -> Workspace:

@@ -11,10 +11,6 @@ if TYPE_CHECKING:
     from ..classes.model import ClassList
     from ..search.match import SafetyCount
     from ..search.query import Filters
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
     from ..workspace.workspace import StageStatus
 
 KEPT = "kept"

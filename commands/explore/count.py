@@ -14,10 +14,10 @@ from .. import options
 from ..hints import looks_like_a_list
 from ..results import safety_json, say_safety
 
-CREDIT = "credited: each row once, to its phrase with most matches"
-
 if TYPE_CHECKING:
     from ...search.match import ClassCount
+
+CREDIT = "credited: each row once, to its phrase with most matches"
 
 app = typer.Typer()
 

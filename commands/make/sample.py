@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from ...sampling.methods import AUTO, DEFAULT, METHODS
 from .. import options
 from ..results import counts_text
 
@@ -19,7 +18,9 @@ _Keep = Annotated[
 ]
 
 
-@app.command("sample", short_help="Choose each class's images and write the training list.")
+@app.command(
+    "sample", cls=options.ListsChoices, short_help="Choose each class's images and write the training list."
+)
 def sample(
     context: typer.Context,
     name: Annotated[
@@ -32,7 +33,7 @@ def sample(
     method: Annotated[
         str,
         typer.Option(
-            help=f"{', '.join([*METHODS, AUTO])}; {DEFAULT} where nothing is given.",
+            help="{methods}; {default_method} where nothing is given.",
             autocompletion=options.methods,
         ),
     ] = "",

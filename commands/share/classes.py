@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ...core.errors import ClassListError, UsageError
+from .. import options
 from ..results import first_classes
 
 app = typer.Typer()
@@ -20,14 +21,7 @@ def classes() -> None:
     """Class lists."""
 
 
-def formats() -> list[str]:
-    """What a shell completes after --to."""
-    from ...classes.files import FORMATS, IMAGE_FOLDER
-
-    return [*FORMATS, IMAGE_FOLDER]
-
-
-@classes_app.command("convert", short_help="Write a class list in another format.")
+@classes_app.command("convert", cls=options.ListsChoices, short_help="Write a class list in another format.")
 def convert(
     source: Annotated[
         Path, typer.Argument(metavar="FILE", help="A class list of any format, or an ImageFolder.")
@@ -36,8 +30,8 @@ def convert(
         str,
         typer.Option(
             metavar="FORMAT",
-            help="json, metrics, csv, tsv, huggingface, list, mapping, txt or imagefolder.",
-            autocompletion=formats,
+            help="{list_formats} or imagefolder.",
+            autocompletion=options.list_targets,
         ),
     ],
     output: Annotated[

@@ -7,21 +7,20 @@ from typing import Annotated
 
 import typer
 
-from ...sampling.export.formats import FORMATS
 from .. import options
 from ..results import counts_text
 
 app = typer.Typer()
 
 
-@app.command("export", short_help="Write a sample for other tools.")
+@app.command("export", cls=options.ListsChoices, short_help="Write a sample for other tools.")
 def export(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new or empty folder.")],
     to: Annotated[
         str,
         typer.Option(
-            metavar="FORMAT", help=f"One of {', '.join(FORMATS)}.", autocompletion=options.export_formats
+            metavar="FORMAT", help="One of {export_formats}.", autocompletion=options.export_formats
         ),
     ],
     name: Annotated[str, typer.Option(help="The sample.", autocompletion=options.sample_names)] = "T2T500",
