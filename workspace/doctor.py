@@ -61,7 +61,7 @@ def _findings(directory: Path, index: str) -> Iterator[Finding]:
             yield Finding("settings", Verdict.BAD, str(error))
             return
         yield Finding("settings", Verdict.GOOD, f"{workspace.settings_path}")
-        yield _model(settings.model.name, settings.model.pretrained)
+        yield _model(workspace, settings.model.name)
         if not settings.download.contact:
             yield Finding(
                 "contact",
@@ -136,13 +136,14 @@ def _open_files() -> Finding:
     return Finding("open files", Verdict.GOOD, "unlimited" if soft < 0 else str(soft))
 
 
-def _model(name: str, pretrained: str) -> Finding:
+def _model(workspace: Workspace, name: str) -> Finding:
     if importlib.util.find_spec("open_clip") is None:
         return Finding("model", Verdict.WARNING, f"{name}: open_clip isn't installed")
     from ..search.vectors.loading import find_weights
+    from ..search.vectors.models import model_of
 
     try:
-        return Finding("model", Verdict.GOOD, find_weights(name, pretrained))
+        return Finding("model", Verdict.GOOD, find_weights(model_of(workspace)))
     except CaptrawlError as error:
         return Finding("model", Verdict.BAD, str(error))
 

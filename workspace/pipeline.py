@@ -14,6 +14,7 @@ from ..sampling.report.stage import REPORT_STAGE
 from ..sampling.sample import sample_stage
 from ..sampling.task import sample_facts, task_of
 from ..search.vectors.loading import find_weights
+from ..search.vectors.models import model_of
 from . import checksums
 from .checksums import FileChange
 from .stages import Counts, Stage
@@ -53,11 +54,10 @@ def check(workspace: Workspace) -> None:
     ModelError: a model or weights that are nowhere, unless everything is embedded.
     InputError, WorkspaceError: a sample that can't be drawn as it is asked for (shots that aren't there).
     """
-    settings = workspace.settings()
-    for spec in settings.sample:
+    for spec in workspace.settings().sample:
         task_of(workspace, spec)
     if EMBED_STAGE.status(workspace).state is not State.DONE:
-        find_weights(settings.model.name, settings.model.pretrained)
+        find_weights(model_of(workspace))
 
 
 def run(

@@ -289,13 +289,11 @@ def _filter(workspace: Workspace, *, everything: bool) -> None:
 
 def _encoder(workspace: Workspace) -> Encoder:
     from ...search.vectors.loading import load_encoder
-    from ...search.vectors.models import resolve
+    from ...search.vectors.models import model_of
 
     settings = workspace.settings().model
     try:
-        return load_encoder(
-            resolve(settings.name, settings.pretrained), device=settings.device, batch=settings.batch
-        )
+        return load_encoder(model_of(workspace), device=settings.device, batch=settings.batch)
     except MissingExtraError as error:
         raise InputError(f"{error}; or leave the text filter out with --no-filter") from error
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from ...core.errors import MissingExtraError, ModelError, import_failure
 from .encoder import Encoder
-from .models import HUB, LOCAL, ModelId, fingerprint, resolve
+from .models import HUB, LOCAL, ModelId, fingerprint
 
 logger = logging.getLogger(__name__)
 
@@ -96,8 +96,8 @@ def check(model: ModelId) -> str:
     return fingerprint(model)
 
 
-def find_weights(name: str, pretrained: str = "") -> str:
-    """Where a model's weights are, in words: a local file, the cache, or the hub; ModelError if nowhere.
+def find_weights(model: ModelId) -> str:
+    """Where the model's weights are, in words: a local file, the cache, or the hub; ModelError if nowhere.
 
     Checks name, tag and activation too; loads and fetches nothing.
     """
@@ -106,7 +106,6 @@ def find_weights(name: str, pretrained: str = "") -> str:
         from huggingface_hub import constants, try_to_load_from_cache
     except ImportError as error:
         raise import_failure(error, "encoding texts and images", "cpu") from error
-    model = resolve(name, pretrained)
     if check(model):
         return f"{model}: weights there"
     config: Any = open_clip.get_pretrained_cfg(model.name, model.pretrained)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import re
+import shutil
 from importlib import metadata
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from captrawl.indexer.download.session import DOWNLOAD
 from captrawl.indexer.match_stage import MATCH
 from captrawl.sampling.report.stage import REPORT
 from captrawl.sampling.task import sample_facts
+from captrawl.workspace import pipeline
+from captrawl.workspace.doctor import Verdict, examine
 from captrawl.workspace.settings import (
     SampleSettings,
     Settings,
@@ -268,3 +271,17 @@ def test_a_value_of_the_wrong_kind_is_told_before_any_work(data: dict, message: 
 def test_whole_numbers_stand_for_seconds(tmp_path: Path) -> None:
     settings = parse_settings({"captions": {"index": "i"}, "download": {"deadline": 30}}, "captrawl.toml")
     assert settings.download.deadline == 30.0
+
+
+def test_a_relative_model_lies_in_the_workspace(tmp_path: Path, tiny_model: Path, monkeypatch) -> None:
+    """run and doctor once looked for it below the folder that they were started in."""
+    settings = parse_settings(
+        {"captions": {"index": "i"}, "model": {"name": "local-dir:model", "pretrained": ""}},
+        "captrawl.tomlcaptrawl.toml",
+    )
+    workspace = Workspace.create(tmp_path / "w", settings, CLASSES)
+    shutil.copytree(tiny_model, workspace.root / "model")
+    monkeypatch.chdir(tmp_path)
+    pipeline.check(workspace)
+    (model,) = [one for one in examine(workspace.root) if one.check == "model"]
+    assert model.verdict is Verdict.GOOD, model.text

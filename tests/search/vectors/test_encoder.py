@@ -258,7 +258,7 @@ class TestNames:
         with pytest.raises(ModelError, match=told):
             load_encoder(resolve(name, pretrained))
         with pytest.raises(ModelError, match=told):
-            find_weights(name, pretrained)
+            find_weights(resolve(name, pretrained))
 
 
 class TestLoading:
@@ -276,12 +276,12 @@ class TestLoading:
             with pytest.raises(
                 ModelError, match=r"not in the cache, and http://127.0.0.1:9 can't be reached"
             ):
-                find_weights(name, tag)
+                find_weights(resolve(name, tag))
         assert not constants.HF_HUB_OFFLINE
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
         monkeypatch.setattr("socket.create_connection", None)  # nobody is asked
         with pytest.raises(ModelError, match="not in the cache, and HF_HUB_OFFLINE is set"):
-            find_weights(name, tag)
+            find_weights(resolve(name, tag))
 
     def test_fingerprint_follows_the_files(self, make_model):
         folder = make_model(seed=3)
