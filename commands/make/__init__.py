@@ -5,6 +5,8 @@ index_files     list what it contains, take some of it out
 init            make a workspace
 synonyms        ask a language model, filter, review
 synonym_review  the review in the terminal
+synonym_costs   what asking takes: questions, tokens, dollars
+more_names      names from a taxon table, plurals that the index has
 match           find the rows whose captions name a class
 download        fetch the matched images and pack them
 embed           vectors of images and captions, and their FAISS indices

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,11 +10,12 @@ import typer
 
 from ...core.errors import InputError, LanguageModelError, MissingExtraError, UsageError
 from .. import options
+from .more_names import add_taxa, show_forms
+from .synonym_costs import price_of, show_questions, tokens_text
 from .synonym_review import reviewed, show_review
 
 if TYPE_CHECKING:
     from ...search.synonyms.llm import ModelServer
-    from ...search.synonyms.questions import SynonymQuestion, Use
     from ...search.vectors.encoder import Encoder
     from ...workspace.workspace import Workspace
 
@@ -80,9 +80,9 @@ def synonyms(
     if classes and not review:
         raise UsageError(f"--class {classes[0]} goes with --review only; without it every class is asked")
     if taxa:
-        return _taxa(workspace, taxa, json=json)
+        return add_taxa(workspace, taxa, json=json)
     if forms or take:
-        return _forms(workspace, forms, take=take, json=json)
+        return show_forms(workspace, forms, take=take, json=json)
     if review:
         result = reviewed(workspace, classes or [], lambda: _encoder(workspace))
         if json:
@@ -92,9 +92,9 @@ def synonyms(
         return None
     server = ModelServer(model, base_url, concurrency, timeout, retries)
     _check(server)
-    wording, rate = domain or _domain(workspace), _price(price, server)
+    wording, rate = domain or _domain(workspace), price_of(price, server)
     if dry_run:
-        _show_questions(pending_questions(workspace, server, wording, again=again), server, rate, json=json)
+        show_questions(pending_questions(workspace, server, wording, again=again), server, rate, json=json)
         return None
     problem = None if filter_only else _ask(workspace, server, wording, again=again, price=rate)
     if problem and not unfiltered(workspace):
@@ -105,56 +105,6 @@ def synonyms(
     if problem:
         raise problem
     return None
-
-
-def _taxa(workspace: Workspace, source: Path, *, json: bool) -> None:
-    """Add the names that a taxon table has, and name the classes that it has nothing for."""
-    from ...classes.files import load_classes, save_classes
-    from ...core.terminal import emit, emit_json, number, say
-    from ...search.synonyms.taxa import taxon_names, with_taxon_names, without_names
-
-    with workspace.locked("synonyms"):
-        path = workspace.classes_path()
-        classes = load_classes(path)
-        names = taxon_names(classes, source)
-        save_classes(with_taxon_names(classes, names, source.name), path)
-    missing = without_names(classes, names)
-    if missing:
-        some = ", ".join(f"{entry.id} {entry.name}" for entry in missing[:5])
-        say(f"warning: {source} has no further name for {number(len(missing))} classes: {some}")
-    if json:
-        return emit_json({"added": len(names), "without": [entry.id for entry in missing]})
-    kinds = [one.kind for one in names]
-    vernacular, synonym = kinds.count("vernacular"), kinds.count("synonym")
-    return emit(f"{path}: {number(vernacular)} vernacular names and {number(synonym)} synonyms added")
-
-
-def _forms(workspace: Workspace, forms: str, *, take: bool, json: bool) -> None:
-    """Show the plurals and singulars that the index has, and put them into the list where that is asked."""
-    from dataclasses import asdict
-
-    from ...classes.files import load_classes, save_classes
-    from ...core.terminal import emit, emit_json, number, out, table
-    from ...indexer.match_stage import index_location, task_of
-    from ...search.captions import open_captions
-    from ...search.synonyms.forms import FORMS, proposals, shown_forms, with_forms
-
-    if forms not in FORMS:
-        raise UsageError(
-            f"--forms {forms}: choose {', '.join(FORMS)}" if forms else "--take needs --forms plural"
-        )
-    path = workspace.classes_path()
-    with open_captions(index_location(workspace)) as index:
-        fresh = proposals(index, load_classes(path), task_of(workspace).scope)
-    if take:
-        with workspace.locked("synonyms"):
-            save_classes(with_forms(load_classes(path), fresh), path)
-    if json:
-        return emit_json({"forms": [asdict(one) for one in fresh], "taken": take})
-    columns = [("class", "left"), ("synonym", "left"), ("form", "left"), ("rows", "right")]
-    out().print(table("", columns, shown_forms(fresh)))
-    outcome = "added to the class list" if take else "none of them added: --take does"
-    return emit(f"{number(len(fresh))} forms that the index has; {outcome}")
 
 
 def _refuse_beside(flag: str, others: Mapping[str, bool]) -> None:
@@ -184,66 +134,6 @@ def _domain(workspace: Workspace) -> str:
     return load_dataset(name).domain
 
 
-def _price(text: str, server: ModelServer) -> tuple[float, float] | None:
-    from ...search.synonyms.questions import PRICES
-
-    if not text:
-        return None if server.base_url else PRICES.get(server.model)
-    try:
-        into, out = (float(part) for part in text.split("/"))
-        if not (0 <= into < math.inf and 0 <= out < math.inf):
-            raise ValueError(text)
-    except ValueError as error:
-        raise UsageError(
-            f"--price {text}: give US dollars a million tokens in and out, as 0.15/0.60"
-        ) from error
-    return into, out
-
-
-def _show_questions(
-    batch: Sequence[SynonymQuestion], server: ModelServer, price: tuple[float, float] | None, *, json: bool
-) -> None:
-    """The questions and an estimate of what their answers take."""
-    from ...core.terminal import emit, emit_json, number, say
-    from ...search.synonyms.questions import estimate
-
-    use = estimate(batch)
-    texts = [(question.class_id, question.name, question.structured[-1]["content"]) for question in batch]
-    if json:
-        emit_json(
-            {
-                "questions": [{"class_id": i, "name": name, "question": text} for i, name, text in texts],
-                "prompt_tokens": use.prompt_tokens,
-                "completion_tokens": use.completion_tokens,
-                "dollars": use.cost(price),
-            }
-        )
-        return
-    for class_id, name, text in texts:
-        emit(f"{class_id} {name}: {text}")
-    say(
-        f"{number(use.questions)} questions to {server.model} at {server.shown()}: "
-        f"about {number(use.prompt_tokens)} tokens in, {number(use.completion_tokens)} out, "
-        f"{_dollars(use.cost(price))}; nothing was asked"
-    )
-
-
-def _taken(use: Use, price: tuple[float, float] | None) -> str:
-    """The tokens and the cost of answers, by the server's count."""
-    from ...core.terminal import number
-
-    if use.questions and not use.prompt_tokens:
-        return "the server doesn't count tokens"
-    return (
-        f"{number(use.prompt_tokens)} tokens in, {number(use.completion_tokens)} out, "
-        f"{_dollars(use.cost(price))}"
-    )
-
-
-def _dollars(cost: float | None) -> str:
-    return "of unknown price (--price IN/OUT)" if cost is None else f"${cost:.4f}"
-
-
 def _ask(
     workspace: Workspace, server: ModelServer, domain: str, *, again: bool, price: tuple[float, float] | None
 ) -> LanguageModelError | None:
@@ -259,7 +149,7 @@ def _ask(
     use = outcome.use
     say(
         f"{number(use.questions)} questions answered, {number(outcome.answered)} classes known before; "
-        f"{number(outcome.added)} synonyms added; {_taken(use, price)}"
+        f"{number(outcome.added)} synonyms added; {tokens_text(use, price)}"
     )
     for class_id, refusal in outcome.refused.items():
         say(f"class {class_id}: the model declined ({refusal[:120]}); it keeps the names it has")
