@@ -3,7 +3,7 @@
 version     the version, once
 errors      the error tree: what a user can cause, in one or two lines
 records     Arrow schemas and records that cross folders; Progress, Vectors
-text        the one analyzer: a text's tokens, for captions and phrases alike
+text        the analyzer of new indices: a text's tokens, for captions and phrases alike
 folding     its characters other than ASCII: accents, case, scripts without blanks
 text_1      the analyzer before, of indexes that were made with it
 analyzers   every analyzer by its number

@@ -18,7 +18,7 @@ Vectors = NDArray[np.float32]
 
 ROW_SCHEMA = pa.schema(
     [
-        pa.field("uid", pa.int64(), nullable=False),  # LAION's join key, see indexer.corpora.uids
+        pa.field("uid", pa.int64(), nullable=False),  # LAION's join key, see core.row_ids.uids
         pa.field("url", pa.string()),
         pa.field("caption", pa.string()),
         pa.field("width", pa.int32()),

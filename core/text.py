@@ -1,4 +1,4 @@
-"""The one analyzer (number 2): text → tokens, the same for captions and phrases, for every engine.
+"""The analyzer of new indices (number 2): text → tokens, the same for captions and phrases, for every engine.
 
 In this order:
 

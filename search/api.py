@@ -10,18 +10,18 @@ that are there already: :func:`rows_of_page`, :func:`all_rows`, :func:`save_rows
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from ..core.errors import InputError, UsageError
 from ..core.records import ROW_SCHEMA, Progress, RowId, silent
 from .captions import CaptionIndex
-from .match import Credit, SafetyCount, Scope, class_counts, count_safety
+from .match import SafetyCount, Scope, class_counts, count_safety, crediting
 from .query import CaptionQuery
 
 if TYPE_CHECKING:
@@ -148,13 +148,13 @@ def rows_of_page(index: CaptionIndex, query: CaptionQuery, counts: Frequencies, 
         rows = index.sample(query, page.size, page.seed)
     else:
         rows = index.first(query, page.size, page.after)
-    credit = _credit(query.under(index.analyzer), counts)(rows.column("caption"))
+    credit = crediting(counts.synonyms, index.analyzer)(rows.column("caption"))
     return pa.Table.from_arrays([credit, *rows.columns], schema=CREDITED_SCHEMA)
 
 
 def all_rows(index: CaptionIndex, query: CaptionQuery, counts: Frequencies) -> Iterator[pa.RecordBatch]:
     """Every matching row once (CREDITED_SCHEMA), streamed."""
-    credit = _credit(query.under(index.analyzer), counts)
+    credit = crediting(counts.synonyms, index.analyzer)
     for batch in index.scan(query):
         columns = [credit(batch.column("caption")), *batch.columns]
         yield pa.RecordBatch.from_arrays(columns, schema=CREDITED_SCHEMA)
@@ -182,14 +182,6 @@ def as_query(phrases: Phrases) -> CaptionQuery:
     if isinstance(phrases, CaptionQuery):
         return phrases
     return CaptionQuery((phrases,) if isinstance(phrases, str) else tuple(phrases))
-
-
-def _credit(query: CaptionQuery, counts: Frequencies) -> Callable[[Any], pa.Array[Any]]:
-    """The credited synonym of each caption of a column of matching rows."""
-    if len(query.synonym_tokens()) > 1:
-        return Credit(counts.synonyms, query.analyzer)
-    only = pa.scalar(query.synonyms[0])
-    return lambda captions: pa.repeat(only, len(captions))
 
 
 def _writer(path: Path, suffix: str) -> ParquetWriter | CSVWriter:

@@ -1,12 +1,12 @@
 """Classes × synonyms → frequencies, credit, matches.
 
 Engines know phrases, not classes. Which synonym a row is credited to is decided here, from the stored
-caption through the one analyzer, so that every engine gives the same matches.
+caption through the index's analyzer, so that every engine gives the same matches.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -86,22 +86,24 @@ def class_counts(index: CaptionIndex, classes: ClassList, scope: Scope) -> list[
 def credited_counts(index: CaptionIndex, counts: Sequence[ClassCount], scope: Scope) -> list[dict[str, int]]:
     """For each class how many rows of the index are credited to each synonym; they add up to its total.
 
-    A row is a synonym's where it contains none of those that :class:`Credit` puts before it.
+    A synonym's are the rows that match it or one that :class:`Credit` puts before it, less those that match
+    one before it. The first of these unions is its frequency and the last the class's total.
     """
-    credited = [dict.fromkeys(count.synonyms, 0) for count in counts]
-    queries: list[CaptionQuery] = []
-    homes: list[tuple[int, str]] = []
-    for place, count in enumerate(counts):
-        ordered = [phrase for phrase in Credit(count.synonyms).phrases if count.synonyms[phrase]]
-        for rank, phrase in enumerate(ordered):
-            if rank:
-                query = scope.query((phrase,))
-                queries.append(replace(query, exclude=(*query.exclude, *ordered[:rank])))
-                homes.append((place, phrase))
-            else:
-                credited[place][phrase] = count.synonyms[phrase]
-    for (place, phrase), rows in zip(homes, index.count(queries) if queries else (), strict=True):
-        credited[place][phrase] = rows
+    orders = [
+        [phrase for phrase in Credit(count.synonyms, index.analyzer).phrases if count.synonyms[phrase]]
+        for count in counts
+    ]
+    between = [scope.query(order[:size]) for order in orders for size in range(2, len(order))]
+    unions = iter(index.count(between) if between else ())
+    credited: list[dict[str, int]] = []
+    for count, order in zip(counts, orders, strict=True):
+        shares, before = dict.fromkeys(count.synonyms, 0), 0
+        for size, phrase in enumerate(order, 1):
+            union = (
+                count.total if size == len(order) else next(unions) if size > 1 else count.synonyms[phrase]
+            )
+            shares[phrase], before = union - before, union
+        credited.append(shares)
     return credited
 
 
@@ -185,6 +187,18 @@ class Credit:
         return next((phrase for tokens_joined, phrase in self._order if f" {tokens_joined} " in padded), None)
 
 
+def crediting(frequencies: Mapping[str, int], analyzer: int) -> Callable[[Any], pa.Array[Any]]:
+    """The credited synonym of each caption of a column of matching rows; see :class:`Credit`.
+
+    Where there is only one to credit, no caption is looked at.
+    """
+    credit = Credit(frequencies, analyzer)
+    if len(credit.phrases) != 1:
+        return credit
+    only = pa.scalar(credit.phrases[0])
+    return lambda captions: pa.repeat(only, len(captions))
+
+
 def matches(
     index: CaptionIndex,
     counts_of_classes: Sequence[tuple[ClassEntry, ClassCount]],
@@ -206,7 +220,7 @@ def matches(
         mine: Iterable[tuple[int, pa.RecordBatch]] = ()
         if ahead is not None and matching[ahead[0]][0] is entry:
             mine = ahead[1]
-        credit = Credit(count.synonyms, index.analyzer)
+        credit = crediting(count.synonyms, index.analyzer)
         yield entry, (_credited(batch, entry.id, credit) for _, batch in mine)
         if mine:
             ahead = next(pools, None)
@@ -219,7 +233,7 @@ def _samples(
         yield from ((number, batch) for batch in index.sample(query, size, seed).to_batches())
 
 
-def _credited(batch: pa.RecordBatch, class_id: int, credit: Credit) -> pa.RecordBatch:
+def _credited(batch: pa.RecordBatch, class_id: int, credit: Callable[[Any], pa.Array[Any]]) -> pa.RecordBatch:
     synonym = credit(batch.column("caption"))
     columns = [pa.repeat(pa.scalar(class_id, pa.int64()), batch.num_rows), synonym, *batch.columns]
     return pa.RecordBatch.from_arrays(columns, schema=MATCH_SCHEMA)

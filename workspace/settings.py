@@ -100,7 +100,7 @@ def _device(name: str) -> str:
 
 
 class ModelSettings(Section):
-    """[model]: an open_clip model; ``name`` may be an alias of search.encoder.MODELS."""
+    """[model]: an open_clip model; ``name`` may be an alias of search.vectors.models.MODELS."""
 
     name: str = "ViT-B-32-quickgelu"
     pretrained: str = "laion400m_e32"

@@ -144,7 +144,7 @@ class Workspace:
         return self.root / "report"
 
     def embeddings_folder(self, model: str) -> Path:
-        """The embeddings of one model; ``model`` is a slug (search.encoder.ModelId.slug)."""
+        """The embeddings of one model; ``model`` is a slug (search.vectors.models.ModelId.slug)."""
         return self.root / "embeddings" / model
 
     def vectors_folder(self, model: str) -> Path:

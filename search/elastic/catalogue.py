@@ -121,7 +121,8 @@ class Catalogue:
         meta: Mapping[str, Any] = record["_source"]["record"]["detail"] if "_source" in record else {}
         if "analyzer" not in meta:  # whoever makes the index is about to note it
             mappings = self.server.ask(lambda es: es.indices.get_mapping(index=self.index).body)
-            meta = mappings[self.index]["mappings"]["_meta"]["captrawl"]
+            [answer] = mappings.values()  # by the index's own name, where this is an alias
+            meta = answer["mappings"]["_meta"]["captrawl"]
         return check_analyzer(meta["analyzer"], str(self.server.address))
 
     def view(self) -> View:

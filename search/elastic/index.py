@@ -124,12 +124,10 @@ class ElasticCaptions:
         """Put the job's missing files in, one by one in worker processes, and return the rows."""
         files = [file for file in job.files if file.file in job.missing]
         if not files:
-            return 0
-        add = partial(_add, self.server.address.location, job.read)
-        if not files:
             settle(self._catalogue(self.index), wait=True)
             Files(self._catalogue(self.index)).clean_all()
             return 0
+        add = partial(_add, self.server.address.location, job.read)
         with self.loading():
             return sum(run_jobs(add, files, workers=job.workers, on_units=job.on_rows))
 

@@ -1,7 +1,7 @@
 """What an Elasticsearch caption index holds: its mapping, and how a row becomes a document and back.
 
 A row is one document: what the corpus said, as it said it (`caption`, `url`, …), and beside it what is
-searched: `tokens` (the one analyzer's, joined by blanks), `side`, and the keys that filters compare. `load`
+searched: `tokens` (its analyzer's, joined by blanks), `side`, and the keys that filters compare. `load`
 names the attempt that wrote it; readers see the loads that file records call committed (load.py).
 
 Records are documents with a `kind`: one `file` a corpus file, one `index` for the whole.

@@ -77,7 +77,8 @@ class Server:
             except (ApiError, TransportError) as error:
                 seconds_left = 0.0 if stop.is_set() else end - time.monotonic()
                 timeouts += isinstance(error, ConnectionTimeout)
-                if isinstance(error, ConnectionTimeout) and timeouts < len(self.address.hosts):
+                others = timeouts < len(self.address.hosts) and not stop.is_set()
+                if isinstance(error, ConnectionTimeout) and others:
                     logger.warning("%s: %s; asking another node", self.address, reason_of(error))
                     continue
                 if not is_transient(error, waited_for=self.timeout, seconds_left=seconds_left):

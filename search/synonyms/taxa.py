@@ -10,6 +10,7 @@ import contextlib
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -157,5 +158,5 @@ def _rows(path: Path, needed: Sequence[str]) -> Iterator[dict[str, str]]:
                 yield {what: cells[at].strip() for what, at in places.items() if at < len(cells)} | {
                     what: "" for what in needed if places[what] >= len(cells)
                 }
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} can't be read as a taxon table ({error})") from error

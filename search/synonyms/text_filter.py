@@ -25,7 +25,7 @@ JUDGED = "judged"
 
 
 class TextEncoder(Protocol):
-    """What the filter needs of search.encoder.Encoder."""
+    """What the filter needs of search.vectors.encoder.Encoder."""
 
     def encode_texts(self, texts: Sequence[str | None], progress: Progress = silent) -> NDArray[np.float32]:
         """Unit rows in input order."""

@@ -60,11 +60,9 @@ class Group:
     parts: tuple[str, ...]
     replaces: Mapping[str, Sequence[str]]
     """Files of other groups, by their ids, that went out when this came in."""
+    added: datetime
+    """When its rows came in."""
     removed: frozenset[str] = field(default_factory=frozenset[str])
-
-    def committed(self) -> datetime:
-        """When its rows came in."""
-        return datetime.fromtimestamp((self.folder / "manifest.json").stat().st_mtime, UTC)
 
     def live(self) -> Iterator[IndexedFile]:
         """The files that are still in."""
@@ -230,6 +228,7 @@ def _read_group(folder: Path) -> Group:
             tuple(files),
             tuple(manifest["parts"]),
             manifest["replaces"],
+            datetime.fromtimestamp((folder / "manifest.json").stat().st_mtime, UTC),
             removed_files,
         )
     except (KeyError, TypeError) as error:

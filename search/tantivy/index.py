@@ -74,7 +74,7 @@ class TantivyCaptions:
     def inventory(self) -> list[InventoryFile]:
         """What is durably in, file by file; a file came in when its group was committed."""
         files = [
-            InventoryFile(one.file, one.rows, one.fingerprint, group.committed())
+            InventoryFile(one.file, one.rows, one.fingerprint, group.added)
             for group in self._now().groups
             for one in group.live()
         ]

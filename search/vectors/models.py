@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,9 +121,9 @@ def model_of(workspace: Workspace) -> ModelId:
     model = resolve(settings.name, settings.pretrained, root=workspace.root)
     if not model.is_local or (workspace.embeddings_folder(model.slug) / INFO).is_file():
         return model
-    moved = next(
-        (one for one in others_of(workspace) if one.weights and one.weights == _weights(model)), None
-    )
+    others = others_of(workspace)
+    weights = _weights(model) if others else ""
+    moved = next((one for one in others if weights and one.weights == weights), None)
     return replace(model, folder=moved.folder) if moved else model
 
 
@@ -161,8 +162,8 @@ def _weights(model: ModelId) -> str:
 def fingerprint(model: ModelId) -> str:
     """The sha256 of a local model's weights, architecture and tokenizer files; "" for models from a hub.
 
-    A hub's weights are fingerprinted when they are loaded (search.encoder). Raises ModelError where the
-    folder, its config or its weights aren't there.
+    A hub's weights are fingerprinted when they are loaded (search.vectors.loading). Raises ModelError where
+    the folder, its config or its weights aren't there.
     """
     if model.name.startswith(LOCAL):
         folder = Path(model.name.removeprefix(LOCAL))
@@ -200,12 +201,19 @@ def _tokenizer_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_file() and path.name.startswith(stems))
 
 
+@lru_cache(64)
+def _file_digest(path: Path, inode: int, size: int, changed: int) -> bytes:  # noqa: ARG001
+    """The sha256 of a file, read once while it is the same: weights are asked for all the time."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").digest()
+
+
 def _hash_files(paths: list[Path]) -> str:
     total = hashlib.sha256()
     for path in paths:
         try:
-            with path.open("rb") as handle:
-                total.update(hashlib.file_digest(handle, "sha256").digest())
+            status = path.stat()
+            total.update(_file_digest(path, status.st_ino, status.st_size, status.st_mtime_ns))
         except OSError as error:
             raise ModelError(f"can't read {path}: {error.strerror}") from error
     return total.hexdigest()

@@ -122,7 +122,7 @@ class Similarity:
             return SIMILAR_SCHEMA.empty_table()
         vectors: Vectors = query()
         within = None if len(pool) == self.stored.rows else pool
-        size = scope.k
+        size = scope.k if within is None else len(pool)  # a pool is scored whole, whatever is asked
         while True:
             nearest = neighbours.nearest(vectors, size, rows=within)
             rows = nearest.rows[0][nearest.rows[0] >= 0]
@@ -139,7 +139,8 @@ class Similarity:
         """The pictures of ``rows``, with the captions of their other rows in ``pool``."""
         vectors, scope = question
         same = pool[np.isin(self._pictures[pool], self._pictures[rows])]
-        ranked = self._neighbours(scope.where).nearest(vectors, len(same), rows=same).rows[0]
+        ranked = self._neighbours(scope.where).pool_ranking(vectors[0], same).rows
+        ranked = ranked[ranked >= 0]  # less those whose vector is none
         captions = self.stored.metadata["caption"].take(ranked).to_pylist()
         of_picture: dict[int, dict[str, None]] = {}
         for picture, caption in zip(self._pictures[ranked].tolist(), captions, strict=True):

@@ -45,7 +45,7 @@ class EmbeddingsInfo:
     name: str
     pretrained: str
     weights: str
-    """search.encoder.Encoder.weights."""
+    """search.vectors.Encoder.weights."""
     dimension: int
     precision: str
     """Of the stored vectors: float16 or float32."""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +15,7 @@ import pytest
 from captrawl.search.elastic import liveness, session
 from captrawl.search.elastic.catalogue import CONTROL_ID, Catalogue
 from captrawl.search.elastic.index import ElasticCaptions
+from captrawl.search.elastic.load import DOOMED, Files
 from captrawl.search.elastic.session import change_control, settle
 
 pytestmark = pytest.mark.elastic
@@ -46,6 +48,19 @@ def test_what_a_loader_killed_at_its_end_left_is_put_back_by_a_run_with_nothing_
         assert owed(index)[0] == "-1"
         assert '"rows_added": 0' in captrawl(*command).stdout
         assert owed(index) == SETTLED
+
+
+def test_a_run_with_nothing_to_do_deletes_what_a_killed_load_left(place, tmp_path, captrawl):
+    file = parquet(tmp_path, 50)
+    command = ["index", "captions", file, "--to", place, "--workers", 1, "--json"]
+    captrawl(*command)
+    with ElasticCaptions.open(place) as index:
+        files = Files(index._catalogue(index.index))
+        (name,) = index.files()
+        files._change(name, lambda entry: replace(entry, pending={"killed": DOOMED}))
+        assert not files.catalogue.view().clean
+        assert '"rows_added": 0' in captrawl(*command).stdout
+        assert files.catalogue.view().clean
 
 
 def test_who_opens_an_index_for_loading_puts_back_what_a_killed_loader_left(place, loader):

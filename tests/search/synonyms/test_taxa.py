@@ -74,6 +74,9 @@ def test_one_table(name: str, tmp_path: Path) -> None:
 
 
 def test_what_is_no_table(tmp_path: Path) -> None:
+    (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(b"scientificName,vernacularName\n" * 99)[:40])
+    with pytest.raises(InputError, match="can't be read as a taxon table"):
+        taxon_names(CLASSES, tmp_path / "cut.csv.gz")
     (tmp_path / "a.csv").write_text("scientificName,vernacularName\n")
     with pytest.raises(InputError, match="no column of scientific names"):
         taxon_names(CLASSES, tmp_path / "a.csv")
