@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from ..core.errors import InputError, WorkspaceError
 from ..core.files import atomic
+from ..workspace.workspace import readable
 from .filters import DropReason
 from .methods import Method, Score
 
@@ -114,15 +115,33 @@ class SamplePaths:
         return (self.table, self.listing, self.counts, self.sampled, self.filtered)
 
 
-def read_sample(paths: SamplePaths, columns: Sequence[str] | None = None, *, kept: bool = False) -> pa.Table:
-    """NAME.parquet (SAMPLE_SCHEMA, or ``columns`` of it); ``kept``: only the rows of the training list."""
+def read_sample(
+    paths: SamplePaths,
+    columns: Sequence[str] | None = None,
+    *,
+    kept: bool = False,
+    class_id: int | None = None,
+) -> pa.Table:
+    """NAME.parquet (SAMPLE_SCHEMA, or ``columns`` of it); ``kept``: only the rows of the training list.
+
+    WorkspaceError where it isn't there, or is damaged.
+    """
     if not paths.table.exists():
         raise WorkspaceError(
             f"there is no sample {paths.name!r} ({paths.table} is missing); make it with captrawl sample "
             f"--name {paths.name}"
         )
     filters = pc.field("kept") if kept else None
-    return pq.read_table(paths.table, columns=list(columns) if columns else None, filters=filters)
+    if class_id is not None:
+        of_class = pc.field("class_id") == class_id
+        filters = of_class if filters is None else filters & of_class
+    with sample_readable(paths):
+        return pq.read_table(paths.table, columns=list(columns) if columns else None, filters=filters)
+
+
+def sample_readable(paths: SamplePaths) -> contextlib.AbstractContextManager[None]:
+    """Name the sample where its table turns out damaged within the block."""
+    return readable(paths.table, f"sample --name {paths.name}")
 
 
 def listed_classes(paths: SamplePaths) -> tuple[list[int], list[int]]:

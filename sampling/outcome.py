@@ -14,7 +14,8 @@ from ..classes.files import load_classes
 from ..core.arrow import pc
 from ..workspace.settings import SampleSettings
 from ..workspace.workspace import Workspace
-from .task import paths_of
+from .files import sample_readable
+from .task import drawn, paths_of
 
 REMEDIES = {
     "private_address": "the images lie on private or loopback addresses: --allow-private fetches them",
@@ -67,8 +68,7 @@ def outcome_of(workspace: Workspace, spec: SampleSettings) -> SampleOutcome:
 
 def outcomes(workspace: Workspace) -> list[SampleOutcome]:
     """What every sample of the settings that is drawn kept, in the settings' order."""
-    drawn = [spec for spec in workspace.settings().sample if paths_of(workspace, spec.name).counts.exists()]
-    return [outcome_of(workspace, spec) for spec in drawn]
+    return [outcome_of(workspace, spec) for spec in drawn(workspace)]
 
 
 def short_text(outcome: SampleOutcome, most: int = 6) -> str:
@@ -97,7 +97,8 @@ def why_nothing(workspace: Workspace, name: str) -> str:
 def dropped_for(workspace: Workspace, name: str) -> Sequence[tuple[str, int]]:
     """The reasons of a sample's dropped rows, most first, as NAME.parquet has them."""
     rows: Counter[str] = Counter()
-    with pq.ParquetFile(paths_of(workspace, name).table) as source:
+    paths = paths_of(workspace, name)
+    with sample_readable(paths), pq.ParquetFile(paths.table) as source:
         for batch in source.iter_batches(1 << 18, columns=["reason"]):
             for line in pc.value_counts(batch.column(0)).to_pylist():
                 rows[line["values"]] += line["counts"]

@@ -26,7 +26,8 @@ def method_of(workspace: Workspace, spec: SampleSettings, record: StageRecord | 
 def name_of(spec: SampleSettings, method: Method) -> str:
     """The name of a sample that isn't given one, as SWAT names lists: T2T500, T2I5, T2T500+T2I0.25, Random2.
 
-    Whatever changes the list stands in it; a condition that the order's score is 0 or more is left out.
+    Whatever changes the list stands in it, but for the guard's own list and digits beyond six; a condition
+    that the order's score is 0 or more is left out.
     """
     order = str(method.order).removesuffix(".mean") if method.order else "Random"
     parts = [f"{AUTO if spec.method == AUTO else order}{spec.n}"]
@@ -73,10 +74,11 @@ def check_name(workspace: Workspace, spec: SampleSettings) -> None:
     standing = standing_recipe(workspace, spec.name)
     if standing is None or _recipe(workspace, standing) == _recipe(workspace, spec):
         return
-    mine = method_of(workspace, spec)
+    name = name_of(spec, method_of(workspace, spec))
+    option = f"--name {name}" if name != spec.name else "--name"
     raise InputError(
         f"sample {spec.name!r} is another one: {describe(standing, method_of(workspace, standing))}, n "
-        f"{standing.n}; draw this one under another name (--name {name_of(spec, mine)}), or give --replace"
+        f"{standing.n}; draw this one under another name ({option}), or give --replace"
     )
 
 

@@ -113,10 +113,8 @@ class Drawer:
         self, pool: Pool, index: int, shots: Shots, methods: Sequence[Method]
     ) -> list[NDArray[np.float32]]:
         """The image vectors of what each of ``methods`` keeps of the pool, with these shots, by rank."""
-        rows = pool.rows
-        scores = self.scorer.score(rows, prompt=self.prompts[index], shots=shots.of(pool.class_id))
-        steps = self.steps(index, rows)
-        candidates = candidates_of(pool, scores, self.images_for(steps, rows))
+        rows, steps = pool.rows, self.steps(index, pool.rows)
+        candidates = replace(self, shots=shots).candidates(pool, index, steps)
         kept = [rows[choose(candidates, method, steps).kept] for method in methods]
         return [self.embeddings.images.take(some) for some in kept]
 
@@ -126,16 +124,17 @@ class Drawer:
             return np.zeros((len(rows), 0), dtype=np.float32)
         return self.embeddings.images.take(rows)
 
-    def candidates(self, pool: Pool, index: int) -> Candidates:
-        """The embedded rows of ``pool``, scored against the class at ``index``."""
+    def candidates(self, pool: Pool, index: int, steps: Steps) -> Candidates:
+        """The embedded rows of ``pool``, scored against the class at ``index``, with what ``steps`` need."""
         rows, shots = pool.rows, self.shots.of(pool.class_id)
         scores = self.scorer.score(rows, prompt=self.prompts[index], shots=shots)
-        return candidates_of(pool, scores, self.images_for(self.steps(index, rows), rows))
+        return candidates_of(pool, scores, self.images_for(steps, rows))
 
     def draw(self, pool: Pool, index: int) -> tuple[pa.Table, pa.Table]:
         """The kept rows in rank order and the dropped ones in the pool's order (SAMPLE_SCHEMA)."""
-        candidates = self.candidates(pool, index)
-        choice = choose(candidates, self.task.method, self.steps(index, pool.rows))
+        steps = self.steps(index, pool.rows)
+        candidates = self.candidates(pool, index, steps)
+        choice = choose(candidates, self.task.method, steps)
         return split(pool, candidates.scores, choice)
 
     def steps(self, index: int, rows: NDArray[np.int64]) -> Steps:

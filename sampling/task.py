@@ -42,19 +42,20 @@ class SampleTask:
     """Whether every matched row of a picture may stay ([task] repeats)."""
 
 
-SAMPLE_FILES = (".txt", ".parquet", "_num_imgs_sampled.json", "_sampled_list.txt", "_filtered_list.txt")
-"""How the names of a sample's artefacts end."""
-
-
 def sample_facts(name: str) -> StageFacts:
     """The stage of the sample called ``name``."""
-    files = tuple(f"samples/{name}{ending}" for ending in SAMPLE_FILES)
+    files = tuple(path.as_posix() for path in SamplePaths(Path("samples"), name).all())
     return StageFacts(f"sample:{name}", files, ("faiss-cpu", "faiss-gpu", "numpy"))
 
 
 def paths_of(workspace: Workspace, name: str) -> SamplePaths:
     """The files of the sample called ``name``."""
     return SamplePaths(workspace.samples_folder, name)
+
+
+def drawn(workspace: Workspace) -> list[SampleSettings]:
+    """The samples of the settings that are there, in their order."""
+    return [spec for spec in workspace.settings().sample if paths_of(workspace, spec.name).table.exists()]
 
 
 def task_of(workspace: Workspace, spec: SampleSettings) -> SampleTask:

@@ -15,11 +15,12 @@ from ..classes.model import ClassEntry, ClassList
 from ..core.arrow import pc
 from ..core.errors import CaptrawlError
 from ..indexer.match_stage import task_of
-from ..sampling.files import SAMPLE_SCHEMA
+from ..sampling.files import SAMPLE_SCHEMA, read_sample
 from ..sampling.filters import MEANINGS
 from ..sampling.marks import Mark, Marks
-from ..sampling.methods import Method, Score, resolve
-from ..sampling.task import paths_of, sample_facts, thresholds_of
+from ..sampling.methods import Method, Score
+from ..sampling.recipes import method_of
+from ..sampling.task import drawn, paths_of, sample_facts
 from ..search import api as explore
 from ..workspace.settings import SampleSettings
 from ..workspace.workspace import Workspace, readable
@@ -112,9 +113,7 @@ class ClassPools:
 
     def samples(self) -> list[str]:
         """The samples that are there, in the settings' order."""
-        workspace = self._explorer.workspace
-        names = [spec.name for spec in workspace.settings().sample]
-        return [name for name in names if paths_of(workspace, name).table.exists()]
+        return [spec.name for spec in drawn(self._explorer.workspace)]
 
     def pool(self, class_id: int, sample: str, offset: int, limit: int) -> PoolPage:
         """Part of a class's pool with the scores of ``sample`` ("": without scores, before any sample)."""
@@ -170,7 +169,7 @@ class ClassPools:
         pictures = self._explorer.pictures()
         with_pictures: list[pa.Table] = []
         with readable(path, "match"), pq.ParquetFile(path) as source:
-            for batch in source.iter_batches(1 << 17, columns=["class_id", "synonym", "url"]):
+            for batch in source.iter_batches(1 << 20, columns=["class_id", "synonym", "url"]):
                 rows = pa.Table.from_batches([batch])
                 for class_id, synonym, count in _grouped(rows, ["class_id", "synonym"]):
                     tally.pool[class_id, synonym] += count
@@ -216,14 +215,13 @@ def _matches(workspace: Workspace, class_id: int) -> pa.Table:
 
 
 def _sampled(workspace: Workspace, class_id: int, sample: str) -> pa.Table:
-    table = paths_of(workspace, sample).table
-    return pq.read_table(table, filters=pc.field("class_id") == class_id)
+    return read_sample(paths_of(workspace, sample), class_id=class_id)
 
 
 def _method(workspace: Workspace, spec: SampleSettings) -> Method | None:
-    """The sample's method; None where the settings name none."""
+    """The method that the sample was drawn by; None where the settings name none."""
     try:
-        return resolve(spec, thresholds_of(workspace.settings().task.dataset))
+        return method_of(workspace, spec, workspace.recorded(sample_facts(spec.name).name))
     except CaptrawlError:
         return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -62,8 +63,11 @@ class Pictures:
 
     def numbers_of(self, urls: Any) -> Any:
         """A number for each URL's picture, equal where the picture is; null where there is none."""
-        numbers = pc.dictionary_encode(self._hashes).indices
-        return numbers.take(pc.index_in(urls, value_set=self._urls))
+        return self._numbers.take(pc.index_in(urls, value_set=self._urls))
+
+    @cached_property
+    def _numbers(self) -> Any:
+        return pc.dictionary_encode(self._hashes).indices
 
     def sha256_of(self, url: str | None) -> str | None:
         """The image of a URL, or None."""

@@ -11,8 +11,8 @@ import numpy as np
 
 from ..sampling.filters import Candidates, choose
 from ..sampling.marks import Mark, Marks
-from ..sampling.methods import resolve
 from ..sampling.pool import Pool, read_pool
+from ..sampling.recipes import method_of
 from ..sampling.sample import Drawer
 from ..sampling.task import task_of
 from ..search.vectors.models import model_of
@@ -45,7 +45,7 @@ class SamplePreview:
             raise NotServedError(f"there is no sample {question.sample!r}")
         changes = {"method": "", "threshold": None, "rank": question.rank, "keep": list(question.keep)}
         spec = samples[question.sample].model_copy(update={**changes, "n": question.n})
-        method = resolve(spec)
+        method = method_of(workspace, spec)
         with self._lock:
             drawer = self._drawer(workspace, spec)
             index = [entry.id for entry in drawer.task.classes].index(class_id)
@@ -84,7 +84,7 @@ class SamplePreview:
             if len(pools) >= POOLS:
                 pools.pop(next(iter(pools)))
             pool = read_pool(self._explorer.workspace, class_id, drawer.embeddings)
-            pools[key] = (pool, drawer.candidates(pool, index))
+            pools[key] = (pool, drawer.candidates(pool, index, drawer.steps(index, pool.rows)))
         return pools[key]
 
 

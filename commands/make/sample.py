@@ -112,6 +112,6 @@ def sample(
     emit(f"sample {spec.name}: {counts_text(counts)}")
     if outcome.kept == 0:
         emit(why_nothing(workspace, spec.name))
-    elif short_text(outcome):
-        emit(short_text(outcome))
+    elif short := short_text(outcome):
+        emit(short)
     return emit(str(outcome.listing))

@@ -95,7 +95,11 @@ def export(
 
     form = FORMATS.get(to)
     if form is None:
-        hint = nearest({"hf": "huggingface", "wds": "webdataset"}.get(to.lower(), to), list(FORMATS))
+        hint = nearest(
+            {"hf": "huggingface", "wds": "webdataset"}.get(to.lower(), to),
+            list(FORMATS),
+            otherwise="choose one of",
+        )
         raise UsageError(f"there is no export format {to!r}; {hint}")
     paths = paths_of(workspace, name)
     rows = read_sample(paths, kept=True)

@@ -33,6 +33,7 @@ from ...core.records import Progress
 from ...datasets import PRESETS, load_dataset
 from ...search.vectors.models import MODELS, model_of
 from ...search.vectors.store import Embeddings
+from ...workspace.workspace import readable
 from ..files import listed_classes
 from ..pool import Pool, read_pools
 from .class_folders import plain
@@ -81,6 +82,10 @@ def write_swat(sample: Sample, folder: Path, progress: Progress) -> dict[str, in
     images = f"{dataset}_retrieved_{DATABASE}-all_synonyms-{sampling}"
     model = model_of(sample.workspace)
     embeddings = Embeddings.open(sample.workspace.embeddings_folder(model.slug))
+    images_path = sample.workspace.images_path
+    with readable(images_path, "download"):  # the export takes every pool whole, not only the sample
+        paths = pq.read_table(images_path, columns=["path"])["path"].to_pylist()
+    sample.workspace.check_images(paths)
     gathered = Gathered()
     for index, pool in enumerate(read_pools(sample.workspace, sample.classes, embeddings)):
         _gather(sample, pool, gathered, home / images, str(final / dataset / images))

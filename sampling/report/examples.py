@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ...workspace.workspace import Workspace
+from ..files import read_sample, sample_readable
 from ..methods import Score
 from ..task import paths_of
 from .sample_counts import SampleCounts
@@ -58,9 +59,8 @@ def pick(workspace: Workspace, sample: SampleCounts, *, each: int) -> Examples:
 
     Certain is a high score in the order's score (T2I of a random order; NULL is least); ties go by rank.
     """
-    path = paths_of(workspace, sample.name).table
-    columns = ["class_id", "kept", "reason", sample.certainty.column]
-    table: Any = pq.read_table(path, columns=columns)
+    paths = paths_of(workspace, sample.name)
+    table: Any = read_sample(paths, ["class_id", "kept", "reason", sample.certainty.column])
     kept: NDArray[np.bool_] = table.column("kept").to_numpy()
     ids: NDArray[np.int64] = table.column("class_id").to_numpy()
     certainty = np.nan_to_num(table.column(sample.certainty.column).to_numpy(), nan=-np.inf)
@@ -72,7 +72,8 @@ def pick(workspace: Workspace, sample: SampleCounts, *, each: int) -> Examples:
     nearest = {str(names[code]): _nearest(rows, ids, certainty) for code, rows in by_reason}
     places = [row for pair in ends.values() for rows in pair for row in rows]
     places += [row for rows in nearest.values() for row in rows]
-    at = read_rows(path, places)
+    with sample_readable(paths):
+        at = read_rows(paths.table, places)
     sheets = {
         class_id: Sheet(class_id, tuple(at[r] for r in most), tuple(at[r] for r in least))
         for class_id, (most, least) in ends.items()

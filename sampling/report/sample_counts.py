@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ...workspace.settings import SampleSettings, sample_settings
 from ...workspace.workspace import Workspace
+from ..files import read_sample
 from ..methods import Condition, Method, Score
+from ..outcome import dropped_for
 from ..recipes import describe, method_of
-from ..task import paths_of, sample_facts
+from ..task import drawn, paths_of, sample_facts
 
 BINS = 48
 
@@ -73,8 +73,7 @@ class SampleCounts:
 
 def count_samples(workspace: Workspace) -> tuple[SampleCounts, ...]:
     """The samples of the settings that are drawn, in their order."""
-    drawn = [spec for spec in workspace.settings().sample if paths_of(workspace, spec.name).table.exists()]
-    return tuple(count_sample(workspace, spec) for spec in drawn)
+    return tuple(count_sample(workspace, spec) for spec in drawn(workspace))
 
 
 def count_sample(workspace: Workspace, spec: SampleSettings) -> SampleCounts:
@@ -83,14 +82,11 @@ def count_sample(workspace: Workspace, spec: SampleSettings) -> SampleCounts:
     if record and "sample" in record.details:
         spec = sample_settings(**record.details["sample"])
     method = method_of(workspace, spec, record)
-    path = paths_of(workspace, spec.name).table
-    columns = ["class_id", "kept", "reason", *(score.column for score in Score)]
-    table: Any = pq.read_table(path, columns=columns)
-    files: Any = pq.read_table(path, columns=["sha256"], filters=pc.field("kept")).column("sha256")
+    paths = paths_of(workspace, spec.name)
+    table: Any = read_sample(paths, ["class_id", "kept", *(score.column for score in Score)])
+    files: Any = read_sample(paths, ["sha256"], kept=True).column("sha256")
     kept: NDArray[np.bool_] = table.column("kept").to_numpy()
     ids, numbers = np.unique(table.column("class_id").to_numpy()[kept], return_counts=True)
-    reasons = Counter({v["values"]: v["counts"] for v in table.column("reason").value_counts().to_pylist()})
-    reasons.pop("", None)
     return SampleCounts(
         name=spec.name,
         title=describe(spec, method),
@@ -100,7 +96,7 @@ def count_sample(workspace: Workspace, spec: SampleSettings) -> SampleCounts:
         kept=int(kept.sum()),
         images=len(files.unique()),
         kept_of=dict(zip(ids.tolist(), numbers.tolist(), strict=True)),
-        reasons=tuple(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))),
+        reasons=tuple(dropped_for(workspace, spec.name)),
         histograms=tuple(_histograms(table, kept, method)),
     )
 

@@ -18,9 +18,11 @@ from captrawl.classes.files import load_classes
 from captrawl.cli import app
 from captrawl.core.errors import InputError, MissingExtraError, WorkspaceError
 from captrawl.core.files import new_folder, vacant
+from captrawl.indexer.download.session import DOWNLOAD
 from captrawl.sampling.evaluate import evaluate
 from captrawl.sampling.export.formats import FORMATS, export, read_export
 from captrawl.sampling.files import read_sample
+from captrawl.sampling.report.stage import report
 from captrawl.sampling.sample import draw
 from captrawl.sampling.shots import picture_key, read_labelled
 from captrawl.sampling.task import paths_of
@@ -440,3 +442,20 @@ def test_clear_errors(drawn, tmp_path) -> None:
         with pytest.raises(WorkspaceError, match="is gone"):
             export(drawn, "T2T500", to, tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["birds"]
+
+
+@pytest.mark.parametrize("to", ["imagefolder", "swat"])
+def test_an_image_that_was_edited_is_no_export(drawn, tmp_path, to) -> None:
+    """The SWAT export, which takes the whole pool, once passed edited bytes on."""
+    DOWNLOAD.record(drawn, {}, {})
+    edited = drawn.root / kept(drawn)[0]["path"]
+    edited.write_bytes(edited.read_bytes() + b"edited")
+    with pytest.raises(WorkspaceError, match="isn't what was packed"):
+        export(drawn, "T2T500", to, tmp_path / "out")
+
+
+@pytest.mark.parametrize("use", [lambda w: export(w, "T2T500", "imagefolder", w.root / "out"), report])
+def test_a_damaged_table_of_a_sample_is_named(drawn, use) -> None:
+    paths_of(drawn, "T2T500").table.write_bytes(b"PAR1 and nothing else")
+    with pytest.raises(WorkspaceError, match=r"T2T500\.parquet can't be read .* --name T2T500"):
+        use(drawn)

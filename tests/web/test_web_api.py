@@ -542,3 +542,12 @@ def test_the_counts_of_300_class_names_are_those_of_count(data_folder: Path, tmp
             assert all(row["marks"] for row in page["rows"])
     assert sum(count.total > 0 for count in expected) > 200
     assert sum(count.total for count in expected) > 7_000
+
+
+def test_a_sample_is_shown_as_it_was_drawn(own_client: TestClient, own_site: Any) -> None:
+    """Not by today's settings: a sample that auto drew, or that was edited since, showed another order."""
+    settings = own_site.workspace.settings_path
+    settings.write_text(
+        settings.read_text().replace('method = "T2I-rank"\nn = 5', 'method = "Random"\nn = 5')
+    )
+    assert told(own_client, "classes/1/pool", sample="T2I5")["rank"] == "T2I"

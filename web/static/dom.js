@@ -117,11 +117,8 @@ export function commandBox(label) {
   const code = el("code", { class: "command", tabindex: "0", "aria-label": label });
   const button = el("button", { type: "button", class: "copy", onclick: () => copy(code, button) }, "Copy");
   const box = el("div", { class: "commands" }, code, button);
-  return { box, set: (text) => { if (code.textContent !== text) code.replaceChildren(...wordsOf(text)); } };
+  return { box, set: (text) => { if (code.textContent !== text) code.textContent = text; } };
 }
-
-// A line breaks between words, not at the hyphens of an option.
-const wordsOf = (text) => text.split(/( )/).map((word) => (word !== " " && word.length < 30 ? el("span", { class: "word" }, word) : word));
 
 async function copy(code, button) {
   try {
