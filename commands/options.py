@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
-from ..core.errors import UsageError
+from ..core.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from ..search.query import Filters
@@ -170,6 +170,17 @@ def save_sample(workspace: Workspace, spec: SampleSettings) -> None:
     if spec not in workspace.settings().sample:
         put_sample(workspace.settings_path, spec)
         say(f"stored in captrawl.toml: [[sample]] {spec.name}")
+
+
+ALSO_CALLED = {"hf": "huggingface", "wds": "webdataset"}
+"""What people call a choice → its name."""
+
+
+def check_choice(option: str, value: str, choices: Sequence[str]) -> None:
+    """UsageError naming the one that was meant, or all, where ``value`` is given and none of ``choices``."""
+    if value and value not in choices:
+        hint = nearest(ALSO_CALLED.get(value.lower(), value), choices, otherwise="choose one of")
+        raise UsageError(f"{option} {value}: there is no such one; {hint}")
 
 
 def orders() -> list[str]:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ..classes.checks import validated
 from ..classes.files import load_classes
 from ..classes.model import ClassEntry, ClassList, Synonym, named
-from ..core.errors import InputError, UsageError, nearest
+from ..core.errors import InputError, nearest
 from ..workspace.settings import wrong_value
 
 PRESETS = tuple(sorted(path.stem for path in Path(__file__).parent.glob("*.toml")))
@@ -158,7 +158,7 @@ def load_dataset(name: str | Path) -> Dataset:
         return _parsed(path, path.stem, str(path.resolve()))
     if str(name) not in PRESETS:
         hint = nearest(str(name).lower(), PRESETS, cutoff=0.4)
-        raise UsageError(f"there is no data set {str(name)!r}; {hint} (a file of your own ends in .toml)")
+        raise InputError(f"there is no data set {str(name)!r}; {hint} (a file of your own ends in .toml)")
     return _parsed(Path(__file__).parent / f"{name}.toml", str(name), str(name))
 
 

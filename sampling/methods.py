@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..core.errors import QueryError, UsageError, nearest
+from ..core.errors import QueryError, nearest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -145,7 +145,7 @@ def resolve(spec: SampleSettings, thresholds: Mapping[str, float] | None = None)
         return Method(AUTO, None)
     preset = METHODS.get(name)
     if preset is None:
-        raise UsageError(
+        raise QueryError(
             f"sample {spec.name!r}: there is no method {name!r}; {_nearest(name, [*METHODS, AUTO])}"
         )
     threshold = spec.threshold

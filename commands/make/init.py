@@ -54,6 +54,8 @@ def init(
         raise UsageError(f"--forms {forms}: choose plural")
     if names not in {"list", "all"}:
         raise UsageError(f"--names {names}: choose list or all")
+    if not dataset.endswith(".toml"):
+        options.check_choice("--dataset", dataset, options.datasets())
     settings, entries, warnings = _task_of(directory, index, classes, dataset=dataset, profile=profile)
     if names == "all":
         entries = tuple(with_all_names(entry) for entry in entries)

@@ -78,6 +78,7 @@ def sample(
     from ...sampling.sample import draw
     from ...workspace.settings import SampleSettings, sample_settings
 
+    options.check_choice("--method", method, options.methods())
     workspace = options.workspace_of(context)
     spec = sample_settings(
         name=name or SampleSettings().name,

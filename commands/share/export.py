@@ -34,6 +34,7 @@ def export(
     from ...sampling.export.formats import export as run
     from ...sampling.export.formats import read_export
 
+    options.check_choice("--to", to, options.export_formats())
     with progress_bars() as progress:
         counts = run(options.workspace_of(context), name, to, folder, progress=progress)
     finished = read_export(folder) or {}

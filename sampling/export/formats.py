@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...core.errors import InputError, UsageError, WorkspaceError, nearest
+from ...core.errors import InputError, WorkspaceError
 
 if TYPE_CHECKING:
     from ...core.records import Progress
@@ -95,12 +95,7 @@ def export(
 
     form = FORMATS.get(to)
     if form is None:
-        hint = nearest(
-            {"hf": "huggingface", "wds": "webdataset"}.get(to.lower(), to),
-            list(FORMATS),
-            otherwise="choose one of",
-        )
-        raise UsageError(f"there is no export format {to!r}; {hint}")
+        raise InputError(f"there is no export format {to!r}; choose one of {', '.join(FORMATS)}")
     paths = paths_of(workspace, name)
     rows = read_sample(paths, kept=True)
     description = {"format": FORMAT, "to": to, "sample": name, "table": file_digest(paths.table)}

@@ -239,7 +239,7 @@ CASES: dict[str, tuple[Callable[[Place], list[object]], list[str]]] = {
 WRONG_USAGE = {
     "part out of range", "two safeties", "phrases and classes", "no classes and no dataset",
     "similar to nothing", "similar in nothing", "unknown order", "two formats", "all and a sample",
-    "weights without a model", "plan and adopt", "swap of a folder",
+    "weights without a model", "plan and adopt", "swap of a folder", "unknown dataset", "unknown method",
 }  # fmt: skip
 """The cases whose options are wrong whatever the files hold; the exit code is 2, as of unknown options."""
 
