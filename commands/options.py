@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperOption
 
 from ..core.errors import UsageError, nearest
 
@@ -268,11 +268,11 @@ class ListsChoices(TyperCommand):
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the options."""
-        for parameter in self.params:
-            text: str = getattr(parameter, "help", None) or ""
+        for option in (one for one in self.params if isinstance(one, TyperOption)):
+            text = option.help or ""
             choices = {name: ", ".join(give()) for name, give in CHOICES.items() if f"{{{name}}}" in text}
             if choices:
-                parameter.help = text.format(**choices)
+                option.help = text.format(**choices)
         super().format_options(ctx, formatter)
 
 

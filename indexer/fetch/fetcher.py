@@ -137,23 +137,25 @@ async def _note_reuse(
 
 
 def _asking_once(visit: _Visit) -> aiohttp.ClientMiddlewareType:
-    """Keeps aiohttp from asking again by itself where a new connection breaks before the answer.
+    """Asks again where a kept connection breaks before the answer, and only there.
 
-    That is right for a kept connection, which the server may have closed meanwhile; on a new one it would
-    ask a server that hangs up twice as often as `retries` says.
+    The server may have closed that meanwhile, and the next kept one too; on a new connection aiohttp's own
+    second try would ask a server that hangs up twice as often as `retries` says.
     """
     import aiohttp
 
     async def once(
         request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        visit.reused = False
-        try:
-            return await handler(request)
-        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-            if visit.reused:
-                raise
-            raise FetchError(reason_of(error)) from error
+        kept = PER_HOST
+        while True:
+            visit.reused = False
+            try:
+                return await handler(request)
+            except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+                if not visit.reused or not kept:
+                    raise FetchError(reason_of(error)) from error
+                kept -= 1
 
     return once
 
@@ -193,9 +195,15 @@ class Fetcher:
             reason = reason_of(error)
         finally:
             if visit.host is not None:
-                self._hosts.note(visit.host, answered=not (reason and is_silence(reason)))
+                self._note(visit.host, job, reason)
                 self._hosts.leave(visit.host)
         return FetchResult(job.id, reason, visit.status, visit.final_url, wait, visit.consent, body)
+
+    def _note(self, host: str, job: FetchJob, reason: str) -> None:
+        """Count an answer or a silence of ``host``; a URL asked again says nothing new by its silence."""
+        silent = bool(reason) and is_silence(reason)
+        if not (silent and job.attempts):
+            self._hosts.note(host, answered=not silent)
 
     async def _visit(self, visit: _Visit) -> tuple[Body, str]:
         from yarl import URL
@@ -220,8 +228,9 @@ class Fetcher:
                 await self._move(visit, link.host)
 
     async def _move(self, visit: _Visit, host: str) -> None:
-        """Give back the slot held, and wait for one of ``host``; the wait doesn't count."""
+        """Give back the slot held, of a host that answered, and wait for one of ``host``, uncounted."""
         if visit.host is not None:
+            self._hosts.note(visit.host, answered=True)
             self._hosts.leave(visit.host)
         visit.host = None
         if self._hosts.is_silent(host):

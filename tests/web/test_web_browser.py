@@ -31,8 +31,8 @@ from playwright.sync_api import expect
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=30_000)  # the first question loads a model, on a busy machine
 HOSTILE = {
-    "script": "<script>document.title='owned'</script> golden retriever",
-    "onerror": '"><img src=x onerror="document.title=\'owned\'"> golden retriever <b>bold</b>',
+    "document+title": "<script>document.title='owned'</script> golden retriever",
+    "retriever+bold": '"><img src=x onerror="document.title=\'owned\'"> golden retriever <b>bold</b>',
     "alert+1": "golden retriever {{7*7}} ${alert(1)} %3Cscript%3E",
 }
 """A phrase, and the hostile caption of the corpus that holds it."""
@@ -124,7 +124,7 @@ def test_hostile_captions_and_urls_are_text(watch: Callable[..., Any]) -> None:
     expect(page.locator(".row").first).to_be_visible()
     assert page.locator("a[href^='javascript'], a[href^='data']").count() == 0
     page.goto("about:blank")
-    page.goto("/#captions?phrase=<img+src=x+onerror=alert(1)>")
+    page.goto("/#captions?phrase=<img+src=x+onerror=alert(1)>+golden")
     expect(page.locator(".total")).to_be_visible()
     page.goto("about:blank")
     page.goto("/#classes/2")

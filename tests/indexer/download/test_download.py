@@ -203,12 +203,30 @@ def test_a_silent_host_holds_nobody_up(web, make_workspace, tools) -> None:
     assert time.monotonic() - started < 12
 
 
+def test_a_url_that_hangs_makes_no_host_silent_by_being_asked_again(web, make_workspace, tools) -> None:
+    """Eight URLs that hang, among pictures of the same host: the second pass asks nobody else."""
+
+    async def silence(*_: object) -> None:
+        await asyncio.sleep(30)
+
+    urls = []
+    for n in range(8):
+        urls.append(web.handle(f"/hang/{n}", silence))
+        urls.append(web.give(f"/{n}", tools.jpeg(n)))
+    counts = download(make_workspace(urls, deadline=0.5, retries=2, retry_after=0.1))
+    assert counts == {"packed": 8, "failed": 8, "failed:timeout": 8}
+    assert [web.count(f"/hang/{n}") for n in range(8)] == [3] * 8
+
+
 def test_a_host_that_wakes_up_is_asked_for_all(web, make_workspace, tools) -> None:
+    async def hang_up(*_: object) -> None:
+        pass
+
     broken = 6
     urls = []
     for n in range(20):
         fine = tools.whole(tools.jpeg(n))
-        handlers = (tools.whole(b"", 503), fine) if n < broken else (fine,)
+        handlers = (hang_up, fine) if n < broken else (fine,)
         urls.append(web.handle(f"/{n}", *handlers))
     assert download(make_workspace(urls, retries=1, retry_after=0.1)) == {"packed": 20}
 

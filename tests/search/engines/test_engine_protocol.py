@@ -1,4 +1,4 @@
-"""What DESIGN 4 and 5 promise of every engine, case by case."""
+"""What docs/explore.md and docs/synonyms.md promise of every engine, case by case."""
 
 from __future__ import annotations
 
