@@ -9,8 +9,9 @@ import glob
 import hashlib
 import json
 import os
+import re
 import shutil
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from pathlib import Path
 from typing import Any
 
@@ -55,21 +56,31 @@ def atomic(path: Path) -> Generator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def sweep(folder: Path) -> None:
-    """Delete what killed writes of :func:`atomic` left in ``folder``.
+_LEFTOVER = re.compile(r"\.(.+)\.(\d+)\.(?:tmp|dropped)")
+"""A temporary file of :func:`atomic`, or the one of dropped rows that a sample's writer has beside it."""
 
-    The caller has the lock under which its files are written, so no other process writes them now.
+
+def sweep(folder: Path, names: Collection[str] | None = None, *, shared: bool = False) -> None:
+    """Delete what killed writes of :func:`atomic` left in ``folder``: of files ``names``, or of every file.
+
+    The caller has the lock under which they are written, so no other process writes them now. Where it hasn't
+    (``shared``) a file whose process runs stays.
     """
-    for rest in folder.glob(".*.tmp"):
-        if rest.is_file() and rest.suffixes[-2][1:].isdecimal():
-            rest.unlink(missing_ok=True)
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        leftover = _LEFTOVER.fullmatch(entry.name)
+        if leftover is None or not (names is None or leftover[1] in names) or not entry.is_file():
+            continue
+        if not (shared and _is_running(leftover[2])):
+            entry.unlink(missing_ok=True)
 
 
 def sweep_writes(*paths: Path) -> None:
-    """Delete what killed processes left of :func:`atomic` writes of ``paths``; hold the writers' lock."""
+    """:func:`sweep` of the files ``paths``, each folder listed once."""
+    names: dict[Path, set[str]] = {}
     for path in paths:
-        for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-            leftover.unlink(missing_ok=True)
+        names.setdefault(path.parent, set()).add(path.name)
+    for folder, of_folder in names.items():
+        sweep(folder, of_folder)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -118,7 +129,7 @@ def vacant(folder: Path) -> bool:
     names = [f".{glob.escape(folder.name)}.*{end}" for end in (_HALF, _WHOLE)]
     for home in (folder.parent, folder):
         for rest in sorted(path for name in names for path in home.glob(name)):
-            lock = None if _is_running(rest) else _lock(rest)
+            lock = None if _is_running(rest.stem.rpartition(".")[2]) else _lock(rest)
             if lock is None:
                 continue
             if rest.suffix == _WHOLE:
@@ -147,9 +158,8 @@ def _lock(folder: Path) -> int | None:
     return handle
 
 
-def _is_running(temporary: Path) -> bool:
-    """Whether the process whose number a temporary folder's name has runs on this machine."""
-    number = temporary.stem.rpartition(".")[2]
+def _is_running(number: str) -> bool:
+    """Whether another process of that number, a part of a temporary name, runs on this machine."""
     return number.isdecimal() and Path(f"/proc/{number}").exists() and int(number) != os.getpid()
 
 

@@ -12,15 +12,15 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..core.errors import DownloadError, InputError
+from ..core.errors import CaptrawlError, DownloadError, InputError, WorkspaceError
 from ..core.files import atomic
 from ..core.records import IMAGE_SCHEMA
 from . import ledger_sql as sql
@@ -35,15 +35,21 @@ from .outcomes import (
     state_of,
 )
 
+T = TypeVar("T")
 FORMAT = 1
 _ROWS_AT_ONCE = 50_000
+_DISK = frozenset(
+    getattr(sqlite3, f"SQLITE_{name}")
+    for name in ("FULL", "IOERR", "READONLY", "CANTOPEN", "PERM", "BUSY", "LOCKED", "NOMEM")
+)
+"""SQLite's errors that the file isn't to blame for."""
 
 
 class Ledger:
     """The open ledger; a context manager.
 
-    Errors of the disk come as DownloadError; as InputError where the ledger is only read, which changes
-    nothing on the disk.
+    Errors of the disk and of a damaged file come as DownloadError from the block that it is opened for; as
+    InputError where the ledger is only read, which changes nothing on the disk.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
@@ -60,8 +66,10 @@ class Ledger:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         self.close()
+        if isinstance(error, sqlite3.Error):
+            raise self._explained(error) from error
 
     def close(self) -> None:
         """Close the file; what isn't committed is gone."""
@@ -92,7 +100,7 @@ class Ledger:
     @property
     def generation(self) -> int:
         """How many times matches were taken in."""
-        return int(self.meta("generation", "0"))
+        return self._as(int, self.meta("generation", "0"))
 
     # Filling the queue; inside a transaction of the caller's ---------------------------------------------
 
@@ -107,7 +115,7 @@ class Ledger:
     def requeue_transient(self, retries: int) -> None:
         """Queue what failed in passing and has attempts left by now."""
         for (reason,) in self.database.execute(sql.RETRYABLE, (retries,)).fetchall():
-            if is_transient(reason):
+            if self._as(is_transient, reason):
                 self.database.execute(sql.RETRY, (reason, retries))
 
     def identities(self, reasons: Sequence[Reason] = ()) -> Iterator[tuple[Any, ...]]:
@@ -125,7 +133,7 @@ class Ledger:
     def find(self, url: str) -> tuple[FetchJob, UrlState] | None:
         """The row of ``url``, None where no match ever named it."""
         row = self.database.execute(sql.FIND, (url,)).fetchone()
-        return None if row is None else (FetchJob(*row[:3]), UrlState(row[3]))
+        return None if row is None else (FetchJob(*row[:3]), self._as(UrlState, row[3]))
 
     def lease(self, limit: int, *, until: float | None = None) -> list[FetchJob]:
         """The next URLs to ask, at most ``limit``, in priority order, marked as leased."""
@@ -146,7 +154,7 @@ class Ledger:
     def follow_clock(self) -> None:
         """Where the clock was put back since the last note, bring the waits forward by as much."""
         now = time.time()
-        back = float(self.meta("clock", "0")) - now
+        back = self._as(float, self.meta("clock", "0")) - now
         with self.transaction() as database:
             if back > 1.0:
                 database.execute(sql.EARLIER, (back, now))
@@ -200,7 +208,7 @@ class Ledger:
             raise ValueError(f"result {result.id} has neither a body nor a reason")
         self.database.execute(sql.SPOOL_FILE, (result.body.sha256, result.body.size))
         state, reason = self.database.execute(sql.FILE_STATE, (result.body.sha256,)).fetchone()
-        return UrlState(state), reason, 0.0
+        return self._as(UrlState, state), reason, 0.0
 
     # Packing -------------------------------------------------------------------------------------------
 
@@ -247,7 +255,7 @@ class Ledger:
             counts[state] = counts.get(state, 0) + number
             if reason and state != UrlState.QUEUED:
                 counts[f"{state}:{reason}"] = number
-        without = int(self.meta("no_url", "0"))
+        without = self._as(int, self.meta("no_url", "0"))
         return {**counts, "no_url": without} if without else counts
 
     def export(self, path: Path) -> None:
@@ -296,13 +304,33 @@ class Ledger:
     def _translated(self) -> Generator[None]:
         try:
             yield
+        except UnicodeDecodeError as error:  # of SQLite's own words, which quote the file
+            raise self._damaged(error) from error
         except (sqlite3.Error, OSError) as error:
-            if self._read_only:
-                raise InputError(f"{self.path} can't be read ({error})") from error
-            raise DownloadError(
-                f"the ledger {self.path} can't be written ({error}); "
-                "nothing noted so far is lost: make room or fix the disk, and run captrawl download again"
-            ) from error
+            raise self._explained(error) from error
+
+    def _explained(self, error: sqlite3.Error | OSError) -> CaptrawlError:
+        if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DISK:
+            return self._damaged(error)
+        if self._read_only:
+            return InputError(f"{self.path} can't be read ({error})")
+        return DownloadError(
+            f"the ledger {self.path} can't be written ({error}); "
+            "nothing noted so far is lost: make room or fix the disk, and run captrawl download again"
+        )
+
+    def _damaged(self, reason: object) -> WorkspaceError:
+        return WorkspaceError(
+            f"the ledger {self.path} is damaged ({reason}); put a copy of it back, or delete it: captrawl "
+            "download then asks every URL again, and packed images stay"
+        )
+
+    def _as(self, kind: Callable[[str], T], value: str) -> T:
+        """A stored ``value`` as what it should be; WorkspaceError where it isn't."""
+        try:
+            return kind(value)
+        except ValueError as error:
+            raise self._damaged(error) from error
 
 
 def _opened(path: Path) -> sqlite3.Connection:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..classes.files import load_classes
 from ..classes.model import ClassList
 from ..core.errors import WorkspaceError
-from ..core.files import write_json
+from ..core.files import sweep, write_json
 from ..core.records import Progress, Vectors, silent
 from ..search.vectors.models import model_of
 from ..search.vectors.store import Embeddings
@@ -133,6 +133,7 @@ def evaluate(
         trials.append(_probed(name, train, test))
         progress("evaluate", done, len(training))
     result = Evaluation(len(test.labels), len(classes), compared(trials))
+    sweep(workspace.samples_folder, {evaluation_path(workspace).name}, shared=True)
     write_json(evaluation_path(workspace), {"format": FORMAT, **asdict(result)})
     return result
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..core.errors import InputError, WorkspaceError
-from ..core.files import atomic
+from ..core.files import atomic, sweep_writes
 from ..workspace.workspace import readable
 from .filters import DropReason
 from .methods import Method, Score
@@ -226,7 +225,7 @@ def writing(paths: SamplePaths, *, root: Path, method: Method) -> Generator[Samp
     ``root`` is the workspace's absolute path, which the text lists put before every image's. The caller
     holds the sample's lock.
     """
-    _sweep(paths)
+    sweep_writes(*paths.all(), paths.auto)
     with contextlib.ExitStack() as stack:
         table, listing, counts, sampled, filtered = (
             stack.enter_context(atomic(path)) for path in paths.all()
@@ -247,15 +246,6 @@ def writing(paths: SamplePaths, *, root: Path, method: Method) -> Generator[Samp
                 for batch in source.iter_batches(GROUP_ROWS):
                     kept.add(pa.Table.from_batches([batch], SAMPLE_SCHEMA))
         counts.write_text(json.dumps(writer.counts, indent=4), encoding="utf-8")
-
-
-def _sweep(paths: SamplePaths) -> None:
-    """Delete what a killed run of this sample left; its lock is ours, so no other run writes it now."""
-    names = "|".join(re.escape(path.name) for path in paths.all())
-    left = re.compile(rf"\.({names})\.\d+\.(tmp|dropped)")
-    for path in paths.folder.iterdir() if paths.folder.is_dir() else ():
-        if left.fullmatch(path.name):
-            path.unlink()
 
 
 class Lines:

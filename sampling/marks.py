@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from ..core.errors import StorageError, WorkspaceError
-from ..core.files import digest, write_json
+from ..core.files import digest, sweep_writes, write_json
 from ..workspace.workspace import Workspace
 
 FORMAT = 1
@@ -94,6 +94,7 @@ def set_marks(workspace: Workspace, class_id: int, changes: Mapping[int, Mark | 
     Waits for another process or thread that is marking. StorageError where the workspace is read-only.
     """
     with _locked(workspace):
+        sweep_writes(workspace.root / NAME)
         before = Marks.load(workspace)
         by_class = {key: dict(value) for key, value in before.by_class.items()}
         of_class = by_class.setdefault(class_id, {})

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.files import atomic
+from ..core.files import atomic, sweep
 from ..core.records import Vectors
 
 logger = logging.getLogger(__name__)
@@ -35,6 +35,7 @@ def cached(
     ``keys`` of the missing ones, each key once, ``chunk`` at a time; every chunk is saved as it comes, so a
     killed run goes on where it was, with the same chunks.
     """
+    sweep(path.parent, {path.name}, shared=True)
     stored, vectors = _load(path, weights, dimension)
     place = {key: row for row, key in enumerate(stored)}
     missing: dict[str, int] = {}

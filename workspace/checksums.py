@@ -1,8 +1,8 @@
 """What the files of each stage hashed to when it ended, and which of them have changed since.
 
 The hashes stand in captrawl.lock.json ("artefacts": path → sha256). A folder of images is one entry, over its
-files' names and bytes. .locks/stamps.json remembers size and time of what was hashed, so that a stage that
-adds to a large artefact reads only what is new; `captrawl status --verify` reads everything.
+files' names and bytes. .locks/stamps.json remembers what was hashed, path → [size, time, …, sha256], so that
+a stage that adds to a large artefact reads only what is new; `captrawl status --verify` reads everything.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def hashes(
     return by_path
 
 
-def record_hashes(root: Path, files: Sequence[str], before: Mapping[str, str]) -> dict[str, str]:
-    """:func:`hashes`, but what has the size and times that it was hashed with keeps its entry of ``before``.
+def record_hashes(root: Path, files: Sequence[str]) -> dict[str, str]:
+    """:func:`hashes`, but what has the size and times that it was hashed with isn't read again.
 
     The caller holds the lock of captrawl.lock.json.
     """
@@ -58,9 +58,9 @@ def record_hashes(root: Path, files: Sequence[str], before: Mapping[str, str]) -
     by_path: dict[str, str] = {}
     for path in _artefacts(root, files):
         name, stamp = path.relative_to(root).as_posix(), _stamp(path)
-        unchanged = name in before and stamps.get(name) == stamp
-        by_path[name] = before[name] if unchanged else _sha256(path)
-        stamps[name] = stamp
+        *before, sha256 = stamps.get(name, [""])
+        by_path[name] = sha256 if sha256 and before == stamp else _sha256(path)
+        stamps[name] = [*stamp, by_path[name]]
     temporary = store.with_suffix(".tmp")
     temporary.write_text(json.dumps(stamps), encoding="utf-8")
     temporary.replace(store)
@@ -101,7 +101,7 @@ def changed_images(root: Path, recorded: Mapping[str, str], folders: Iterable[st
     stamps = _load_stamps(root / ".locks" / "stamps.json")
     changed: list[str] = []
     for name in sorted(set(folders) & recorded.keys()):
-        folder, before = root / name, stamps.get(name)
+        folder, before = root / name, stamps.get(name, [])[:-1]
         now = _stamp(folder) if folder.is_dir() else None
         if now is None or now == before or (before and now[2] != before[2]):
             continue
@@ -138,9 +138,12 @@ def _stamp(path: Path) -> list[int]:
     return [sum(s.st_size for s in all_of), max((s.st_mtime_ns for s in all_of), default=0), len(all_of)]
 
 
-def _load_stamps(store: Path) -> dict[str, Any]:
+def _load_stamps(store: Path) -> dict[str, list[Any]]:
+    """[*stamp, sha256] by path; the hash is "" where an earlier captrawl wrote none."""
     try:
-        stamps: Any = json.loads(store.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        document: Any = json.loads(store.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
-    return stamps if isinstance(stamps, dict) else {}
+    stamps: dict[str, Any] = document if isinstance(document, dict) else {}
+    lists = {name: stamp for name, stamp in stamps.items() if isinstance(stamp, list) and stamp}
+    return {name: stamp if isinstance(stamp[-1], str) else [*stamp, ""] for name, stamp in lists.items()}

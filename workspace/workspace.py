@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ..core.errors import WorkspaceError
-from ..core.files import sweep_writes, write_json
+from ..core.files import sweep, sweep_writes, write_json
 from ..core.version import __version__
 from .checksums import changed_images, record_hashes
 
@@ -191,6 +191,7 @@ class Workspace:
                 raise WorkspaceError(
                     f"another process is running {what!r} in {self.root}; wait for it, or stop it first"
                 ) from error
+            sweep(self.root, shared=True)  # settings, class list and marks, which every stage may write
             yield
 
     def note(self, stage: str, record: StageRecord, made_by: Mapping[str, Any], files: Sequence[str]) -> None:
@@ -201,8 +202,7 @@ class Workspace:
         with self._lock_file_held():
             lock = self._read_lock()
             lock["stages"][stage] = {**asdict(record), "made_by": dict(made_by)}
-            before = lock["artefacts"].get(stage, {})
-            lock["artefacts"][stage] = record_hashes(self.root, files, before)
+            lock["artefacts"][stage] = record_hashes(self.root, files)
             sweep_writes(self.lock_path)
             write_json(self.lock_path, lock)
 

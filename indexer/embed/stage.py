@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from ...core.arrow import pc
 from ...core.errors import ModelError
-from ...core.files import digest
+from ...core.files import digest, sweep
 from ...core.records import Progress, silent
 from ...core.version import __version__
 from ...search.vectors.loading import load_encoder
@@ -27,13 +27,14 @@ from ...search.vectors.store import (
     EmbeddingsInfo,
     count_shards,
     drop_shards,
+    shard_paths,
     whole_shards,
 )
 from ...workspace.stages import Stage, StageFacts
 from ...workspace.workspace import StageStatus, State, Workspace
 from .rows import forgive_missing, load_failed, remaining_rows, rows_to_embed
 from .verify import confirm_imported
-from .writer import EmbeddingWriter, drop_leftovers
+from .writer import EmbeddingWriter
 
 EMBED = StageFacts(
     "embed",
@@ -95,7 +96,8 @@ def embed(workspace: Workspace, *, replace: bool = False, progress: Progress = s
         staging = folder.with_name(f".{folder.name}.new")
         rows = rows_to_embed(workspace)
         _end_swap(folder, staging)
-        drop_leftovers(folder)
+        for written in (folder, *(path.parent for path in shard_paths(folder, 0))):
+            sweep(written)
         _drop_broken(folder)
         if not target.misfit(folder) and _is_complete(workspace, folder, rows):
             return _recorded(workspace, folder, target)

@@ -140,12 +140,6 @@ class EmbeddingWriter:
         return vectors[captions.of_row]
 
 
-def drop_leftovers(folder: Path) -> None:
-    """Delete the half-written files of killed runs; the caller holds the stage's lock."""
-    for path in folder.rglob(".*.tmp"):
-        path.unlink()
-
-
 def _copy_known(vectors: NDArray[Any], values: Any, values_before: Any, matrix: Matrix) -> NDArray[np.int64]:
     """Fill the rows of ``vectors`` whose value is in ``known`` from ``matrix``; the indices of the others."""
     at = pc.fill_null(pc.index_in(values, value_set=values_before), -1).to_numpy(zero_copy_only=False)

@@ -25,7 +25,7 @@ import tantivy
 
 from ...core.analyzers import Analyzer
 from ...core.errors import CaptionIndexError, CorpusError, IndexBusyError
-from ...core.files import digest, write_json
+from ...core.files import digest, sweep, write_json
 from ...core.records import CorpusFile
 from .folder import (
     ROWS,
@@ -136,13 +136,13 @@ def build_part(folder: Path, number: int, contents: Contents) -> int:
     return sum(rows_of_file.values())
 
 
-def sweep(root: Path) -> None:
+def sweep_index(root: Path) -> None:
     """Delete what killed builds left behind, other than builds that are still running."""
     with committing(root):
         for group in read_groups(root):
             sweep_group(group.folder, group.parts)
-        for entry in (root / "groups").glob(".*.tmp"):
-            entry.unlink(missing_ok=True)
+        sweep(root, shared=True)
+        sweep(root / "groups")
         building = root / "building"
         for entry in building.iterdir() if building.exists() else ():
             if entry.name.startswith("trash-"):

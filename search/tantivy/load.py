@@ -10,7 +10,7 @@ from pathlib import Path
 from ...core.errors import CaptionIndexError
 from ...core.parallel import run_jobs
 from ...core.records import LoadJob, OnRows, ReadBatches, reported
-from .build import Staging, build_part, staged, sweep
+from .build import Staging, build_part, staged, sweep_index
 from .grouping import Piece, PlannedGroup, plan
 
 
@@ -46,7 +46,7 @@ def load(root: Path, job: LoadJob) -> int:
     ]
     if not groups:
         with contextlib.suppress(CaptionIndexError):  # whoever may not write has nothing to tidy up
-            sweep(root)
+            sweep_index(root)
         return 0
     return build_groups(root, groups, job)
 
@@ -80,7 +80,7 @@ def build_groups(root: Path, groups: Sequence[PlannedGroup], job: LoadJob) -> in
                     rows += group.staging.commit(parts=len(groups[place].parts), replace=job.replace)
                     group.leave.close()
                     del open_groups[place]
-    sweep(root)
+    sweep_index(root)
     return rows
 
 

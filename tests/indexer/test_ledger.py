@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
+from random import Random
 
 import pyarrow.parquet as pq
 import pytest
-from captrawl.core.errors import DownloadError
+from captrawl.core.errors import DownloadError, WorkspaceError
 from captrawl.indexer.download.enqueue import enqueue_matches, matches_digest
 from captrawl.indexer.fetch.body import MemoryBudget, MemoryShare
 from captrawl.indexer.fetch.host_queue import HostQueue
@@ -143,11 +145,77 @@ def test_another_format_is_refused(tmp_path) -> None:
         Ledger(path)
 
 
-def test_a_broken_file_is_a_clear_error(tmp_path) -> None:
+def used(path: Path, *, read_only: bool) -> None:
+    """Ask and, unless ``read_only``, write whatever a download does."""
+    with Ledger(path, read_only=read_only) as ledger:
+        ledger.counts()
+        list(ledger.identities())
+        list(ledger.packed_images())
+        ledger.find("http://127.0.0.1/7.jpg")
+        if read_only:
+            return
+        ledger.release()
+        ledger.follow_clock()
+        with ledger.transaction():
+            ledger.requeue_transient(5)
+            ledger.enqueue([(f"http://127.0.0.1/{number}.jpg", 0, 1, 0) for number in range(0, 900, 7)])
+        jobs = ledger.lease(100)
+        ledger.settle([FetchResult(job.id, reason="timeout") for job in jobs], retries=3, retry_after=0)
+        ledger.export(path.with_name("images.parquet"))
+
+
+@pytest.fixture(scope="module")
+def whole_ledger(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("whole") / "ledger.sqlite"
+    with Ledger(path) as ledger:
+        with ledger.transaction():
+            ledger.note(generation="1", no_url="3")
+            ledger.enqueue([(f"http://127.0.0.1/{number}.jpg", 0, 1, 0) for number in range(600)])
+        jobs = ledger.lease(400)
+        results = [FetchResult(job.id, body=body(f"{job.id:02x}"[-1])) for job in jobs[:200]]
+        results += [FetchResult(job.id, reason="http_503") for job in jobs[200:]]
+        ledger.settle(results, retries=3, retry_after=0)
+        ledger.pack([PackedFile(sha256, f"images/00000/{sha256[0]}.jpg") for sha256, _ in ledger.spooled()])
+    used(path, read_only=False)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+@pytest.mark.parametrize("damage", ["cut", "bits", "pages", "foreign"])
+def test_a_damaged_file_is_named(damage: str, read_only: bool, whole_ledger: bytes, tmp_path: Path) -> None:
+    """Twenty of each; a flipped bit that SQLite can't see is a value like another."""
+    random = Random(f"{damage}{read_only}")
+    refusals: list[tuple[Path, str]] = []
+    for number in range(20):
+        content = bytearray(whole_ledger)
+        if damage == "cut":
+            del content[random.randrange(1, len(content)) :]
+        elif damage == "bits":
+            for at in random.choices(range(len(content)), k=20):
+                content[at] ^= 1 << random.randrange(8)
+        elif damage == "pages":
+            at = random.randrange(len(content) // 4096) * 4096
+            content[at : at + 4096] = random.randbytes(4096)
+        else:
+            content = bytearray(b"no database" * 1000)
+        path = tmp_path / str(number) / "ledger.sqlite"
+        path.parent.mkdir()
+        path.write_bytes(content)
+        try:
+            used(path, read_only=read_only)
+        except WorkspaceError as error:
+            refusals.append((path, str(error)))
+    assert len(refusals) >= 5
+    for path, refusal in refusals:
+        assert refusal.startswith(f"the ledger {path} is damaged (")
+        assert "\n" not in refusal
+
+
+def test_an_empty_file_is_an_empty_ledger(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
-    path.write_bytes(b"no database" * 1000)
-    with pytest.raises(DownloadError, match="can't be"):
-        Ledger(path)
+    path.touch()
+    used(path, read_only=True)
+    used(path, read_only=False)
 
 
 def test_every_reason_has_a_state() -> None:

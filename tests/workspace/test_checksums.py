@@ -13,7 +13,7 @@ from captrawl.core.errors import WorkspaceError
 from captrawl.sampling.report.stage import REPORT
 from captrawl.sampling.task import sample_facts
 from captrawl.workspace import checksums
-from captrawl.workspace.checksums import Change, FileChange
+from captrawl.workspace.checksums import Change, FileChange, record_hashes
 from captrawl.workspace.pipeline import STAGES, verify
 from captrawl.workspace.settings import Settings
 from captrawl.workspace.workspace import Workspace
@@ -121,6 +121,29 @@ def test_damage_before_a_stage_ends_again_is_still_seen(workspace: Workspace) ->
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     FACTS["download"].record(workspace, {}, {})
     assert changes(workspace) == [("download", "images/00000", "changed")]
+
+
+def test_a_kill_before_the_lock_file_hides_no_change(workspace: Workspace) -> None:
+    """The stamps are written first: of a stage killed then, its rerun records what is there."""
+    (workspace.root / "matches.parquet").write_text("what the stage makes now")
+    record_hashes(workspace.root, FACTS["match"].files)
+    assert changes(workspace) == [("match", "matches.parquet", "changed")]
+    FACTS["match"].record(workspace, {}, {})
+    assert changes(workspace) == []
+
+
+@pytest.mark.parametrize("damage", ["earlier", "[]", "[" * 100_000, '{"images.parquet": 3, "x": []}'])
+def test_stamps_of_an_earlier_version_or_damaged_are_made_anew(workspace: Workspace, damage: str) -> None:
+    store = workspace.root / ".locks" / "stamps.json"
+    stamps = json.loads(store.read_text())
+    store.write_text(
+        json.dumps({name: stamp[:-1] for name, stamp in stamps.items()}) if damage == "earlier" else damage
+    )
+    workspace.check_images(["images/00000/000000000.jpg"])
+    FACTS["download"].record(workspace, {}, {})
+    assert changes(workspace) == []
+    mended = json.loads(store.read_text())
+    assert mended.items() >= {n: s for n, s in stamps.items() if n.startswith("images")}.items()
 
 
 def test_a_packed_image_that_was_edited_is_noticed(workspace: Workspace) -> None:

@@ -21,7 +21,7 @@ from captrawl.search.captions import open_captions
 from captrawl.search.query import CaptionQuery
 from captrawl.search.tantivy import part as tantivy_part
 from captrawl.search.tantivy import scan as tantivy_scan
-from captrawl.search.tantivy.build import build_part, staged, sweep
+from captrawl.search.tantivy.build import build_part, staged, sweep_index
 from captrawl.search.tantivy.folder import ROWS
 from captrawl.search.tantivy.row_store import BLOCK_ROWS
 
@@ -122,7 +122,7 @@ def test_another_plan_starts_again(tmp_path, make_rows, file_of, batches_of):
             assert staging.commit(parts=1) == 4
         assert index.rows() == 4
     assert len(leftovers(root)) == 2
-    sweep(root)
+    sweep_index(root)
     assert leftovers(root) == []
 
 
@@ -182,7 +182,7 @@ def test_a_killed_build_is_resumed_without_losing_or_doubling_a_row(index_folder
     subprocess.run(start, check=True, stdout=subprocess.DEVNULL)
     with open_captions(index_folder) as index:
         assert (index.rows(), index.count([DOG])) == (20006, [20004])
-    sweep(index_folder)
+    sweep_index(index_folder)
     assert leftovers(index_folder) == []
 
 
