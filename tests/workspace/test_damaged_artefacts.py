@@ -49,3 +49,18 @@ def test_a_damaged_table_is_named(reader: str, damage: Callable[[Path], None], t
     ) as told:
         read(workspace)
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("size", [1000, 20])
+@pytest.mark.parametrize("command", [["status", "--json"], ["download", "--allow-private"]])
+def test_a_damaged_ledger_is_a_line_of_every_command(
+    command: list[str], size: int, tmp_path: Path, captrawl
+) -> None:
+    workspace = Workspace(shutil.copytree(GOLDEN, tmp_path / "birds"))
+    with workspace.ledger_path.open("r+b") as file:
+        file.truncate(size)
+    done = captrawl("-C", workspace.root, *command, check=False)
+    told = " ".join((done.stdout + done.stderr).split())
+    assert "ledger.sqlite is damaged (" in told
+    assert "Traceback" not in told
+    assert done.returncode == (command[0] != "status")
