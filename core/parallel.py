@@ -43,7 +43,7 @@ class _Failed:
 
 
 @dataclass(slots=True)
-class _Worker:
+class _JobProcess:
     process: SpawnProcess
     connection: Connection
 
@@ -69,14 +69,14 @@ def run_jobs(
             yield work(job, on_units)
         return
     context = multiprocessing.get_context("spawn")
-    running: dict[Connection, _Worker] = {}
+    running: dict[Connection, _JobProcess] = {}
     try:
         for job in first:
             connection, theirs = context.Pipe()
             process = context.Process(target=_serve, args=(theirs, work, os.getpid()), daemon=True)
             process.start()
             theirs.close()
-            running[connection] = _Worker(process, connection)
+            running[connection] = _JobProcess(process, connection)
             _send(running[connection], job)
         while running:
             for ready in wait(list(running)):
@@ -101,14 +101,14 @@ def run_jobs(
             worker.connection.close()
 
 
-def _send(worker: _Worker, job: object) -> None:
+def _send(worker: _JobProcess, job: object) -> None:
     try:
         worker.connection.send(job)
     except (BrokenPipeError, ConnectionResetError) as error:
         raise _death(worker) from error
 
 
-def _received(worker: _Worker) -> _Units | _Done[Any]:
+def _received(worker: _JobProcess) -> _Units | _Done[Any]:
     """The worker's next message; its CaptrawlError is raised, and its death is one."""
     try:
         message = worker.connection.recv()
@@ -119,7 +119,7 @@ def _received(worker: _Worker) -> _Units | _Done[Any]:
     return message
 
 
-def _death(worker: _Worker) -> CaptrawlError:
+def _death(worker: _JobProcess) -> CaptrawlError:
     worker.process.join(5)
     code = worker.process.exitcode
     if code is None or code >= 0:

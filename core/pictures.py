@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 PIXELS_VERSION = 2
 """Goes up whenever equal bytes give other pixels: part of the key of every vector kept by a file's hash."""
 
+MAX_PIXELS = 50_000_000
+"""Of a picture that is decoded: a decoder needs several bytes for each."""
+
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 """Pillow's names of the formats taken from strangers; no other parser ever sees their bytes."""
 

@@ -90,7 +90,7 @@ def match(workspace: Workspace, *, progress: Progress = silent) -> dict[str, int
     settings = workspace.settings()
     with workspace.locked("match"), open_captions(index_location(workspace)) as index:
         corpus = corpus_of(index)
-        inputs = task.inputs(corpus_digest(index))
+        inputs = task.inputs(corpus_digest(corpus, index.analyzer))
         progress("match: counting", 0, None)
         counts_of_classes = class_counts(index, task.classes, task.scope)
         queries = [task.scope.query(phrases) for entry in task.classes if (phrases := entry.match_phrases())]
@@ -130,7 +130,7 @@ def match_status(workspace: Workspace) -> StageStatus:
         return StageStatus(MATCH.name, State.PARTIAL, {}) if unfinished else MATCH.missing()
     if workspace.settings().captions.index:
         with open_captions(index_location(workspace)) as index:
-            corpus = corpus_digest(index)
+            corpus = corpus_digest(corpus_of(index), index.analyzer)
     else:  # imported matches: there is no index to compare them with
         corpus = record.inputs["corpus"]
     return MATCH.compare(record, task_of(workspace).inputs(corpus))
@@ -149,10 +149,9 @@ def read_matches(workspace: Workspace, columns: Sequence[str] | None = None) -> 
         return pq.read_table(workspace.matches_path, columns=list(columns) if columns else None)
 
 
-def corpus_digest(index: CaptionIndex) -> str:
-    """A hash of the index's files and, from analyzer 2 on, of what their captions went through."""
-    corpus = corpus_of(index)
-    return digest(corpus if index.analyzer == 1 else {"analyzer": index.analyzer, "files": corpus})
+def corpus_digest(corpus: Mapping[str, str], analyzer: int) -> str:
+    """A hash of an index's files (corpus_of) and, from analyzer 2, of what their captions went through."""
+    return digest(corpus if analyzer == 1 else {"analyzer": analyzer, "files": corpus})
 
 
 def corpus_of(index: CaptionIndex) -> dict[str, str]:

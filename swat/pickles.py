@@ -76,7 +76,7 @@ def _measure(value: Any, measures: dict[int, tuple[int, int]], depth: int, limit
     return height, elements
 
 
-class _Refused(Exception):  # noqa: N818 - it never leaves the module
+class _NotData(Exception):  # noqa: N818 - it never leaves the module
     """The pickle asks for something that isn't data."""
 
 
@@ -91,7 +91,7 @@ def load_pickle(path: Path) -> Any:
             value = _Data().load(handle)
         _measure(value, {}, 0, LARGEST * (path.stat().st_size + 1))
         return value
-    except _Refused as refusal:
+    except _NotData as refusal:
         raise InputError(
             f"{path} {refusal}: not plain data but a program, so it isn't read; a pickle of SWAT's holds "
             "only lists, tuples, sets, dicts, texts and numbers"
@@ -125,14 +125,14 @@ class _Data:
             elif name not in ("PROTO", "FRAME", "STOP"):
                 self.refuse(name, argument)
         if self.classes or len(self.stack) != 1 or self.below:
-            raise _Refused("names builtins.set" if self.classes else "leaves its stack untidy")
+            raise _NotData("names builtins.set" if self.classes else "leaves its stack untidy")
         return self.stack[0]
 
     def refuse(self, name: str, argument: Any) -> NoReturn:
         """Say what an opcode would have done."""
         last = [*("?", "?"), *(short(value).strip("'")[:60] for value in self.stack[-2:])][-2:]
         text = (argument if isinstance(argument, str) else short(argument)).replace(" ", ".")[:120]
-        raise _Refused(_REFUSED.get(name, f"uses {name}").format(text, *last))
+        raise _NotData(_REFUSED.get(name, f"uses {name}").format(text, *last))
 
     def push(self, value: Any) -> None:
         """Put ``value`` on the stack."""
@@ -190,13 +190,13 @@ class _Data:
                 type(item) is tuple
                 and all(type(value) in _SCALARS for value in cast("tuple[Any, ...]", item))
             ):
-                raise _Refused("holds a set of more than scalars and flat tuples")
+                raise _NotData("holds a set of more than scalars and flat tuples")
         self.top(set).update(items)
 
     def set_items(self, items: list[Any]) -> None:
         """Set the pairs of ``items`` (key, value, key, value …) in the dict on top."""
         if len(items) % 2 or not all(type(key) in _SCALARS for key in items[::2]):
-            raise _Refused("has keys that aren't texts or numbers")
+            raise _NotData("has keys that aren't texts or numbers")
         self.top(dict).update(zip(items[::2], items[1::2], strict=True))
 
     def top(self, kind: type[Any]) -> Any:

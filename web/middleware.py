@@ -111,7 +111,7 @@ def _is_address(name: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Refused(Exception):  # noqa: N818 - an answer, not a failure
+class _Denied(Exception):  # noqa: N818 - an answer, not a failure
     status: int
     reason: str
 
@@ -139,7 +139,7 @@ class Guard:
         try:
             self._check(scope)
             body = await self._body(scope, receive)
-        except _Refused as refusal:
+        except _Denied as refusal:
             await _answer(answer, refusal)
             return
         await self.app(scope, _replayed(body, receive), answer)
@@ -147,29 +147,29 @@ class Guard:
     def _check(self, scope: Message) -> None:
         headers = _single(scope["headers"])
         if not self.hosts.allow(headers.get(b"host", "")):
-            raise _Refused(
+            raise _Denied(
                 403,
                 f"the host {headers.get(b'host', '')!r:.100} isn't this server's name; use localhost, or "
                 "start captrawl serve with --allow-host NAME",
             )
         origin = headers.get(b"origin")
         if origin is not None and origin.partition("://")[2].lower() != headers[b"host"].lower():
-            raise _Refused(403, f"requests from the origin {origin!r:.100} aren't answered")
+            raise _Denied(403, f"requests from the origin {origin!r:.100} aren't answered")
         site = headers.get(b"sec-fetch-site", "none")
         page = scope["path"] == "/" and headers.get(b"sec-fetch-mode") == "navigate"
         if site not in ("same-origin", "none") and not page:
-            raise _Refused(403, "requests from other sites aren't answered")
+            raise _Denied(403, "requests from other sites aren't answered")
         if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
             token = headers.get(TOKEN_HEADER.encode(), "")
             if not hmac.compare_digest(token.encode(), self.token.encode()):
-                raise _Refused(403, f"this needs the page's own token in the header {TOKEN_HEADER}")
+                raise _Denied(403, f"this needs the page's own token in the header {TOKEN_HEADER}")
 
     async def _body(self, scope: Message, receive: Receive) -> bytes:
         """The whole body; refused where it is too large or too slow."""
         most = self.limits.upload if scope["path"] in self.uploads else self.limits.body
         length = _single(scope["headers"]).get(b"content-length", "0")
         if length.isdecimal() and int(length) > most:
-            raise _Refused(413, f"the body has {length} bytes, this takes {most} at most")
+            raise _Denied(413, f"the body has {length} bytes, this takes {most} at most")
         parts: list[bytes] = []
         size = 0
         try:
@@ -179,12 +179,12 @@ class Guard:
                     part = message.get("body", b"")
                     size += len(part)
                     if size > most:
-                        raise _Refused(413, f"the body has more than {most} bytes, which this takes at most")
+                        raise _Denied(413, f"the body has more than {most} bytes, which this takes at most")
                     parts.append(part)
                     if message["type"] != "http.request" or not message.get("more_body"):
                         return b"".join(parts)
         except TimeoutError as error:
-            raise _Refused(408, f"the body took longer than {self.limits.body_seconds:g} seconds") from error
+            raise _Denied(408, f"the body took longer than {self.limits.body_seconds:g} seconds") from error
 
     def _with_headers(self, scope: Message, send: Send) -> Send:
         """``send`` with our headers on every answer; refusals are logged."""
@@ -235,7 +235,7 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-async def _answer(send: Send, refusal: _Refused) -> None:
+async def _answer(send: Send, refusal: _Denied) -> None:
     body = json.dumps({"error": refusal.reason}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     if refusal.status in (408, 413):

@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from ..core.errors import InputError
-from ..core.pictures import Fault, UnreadablePictureError, may_be_image, open_picture, upright
+from ..core.pictures import Fault, UnreadablePictureError, may_be_image, read_upright
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -53,7 +53,7 @@ def read_upload(data: bytes, max_pixels: int) -> Image.Image:
         raise UnusableUploadError(f"this JPEG has more than {MOST_SCANS} scans, as no camera makes them")
     try:
         with warnings.catch_warnings(action="ignore"):
-            return upright(open_picture(data, max_pixels=max_pixels)).convert("RGB")
+            return read_upright(data, max_pixels=max_pixels).convert("RGB")
     except UnreadablePictureError as error:
         if error.fault is Fault.TOO_MANY_PIXELS:
             raise UnusableUploadError(f"the image is too large: {error}") from error

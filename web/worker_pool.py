@@ -34,8 +34,8 @@ class WorkerPool:
     def __init__(self, explorer: Explorer, executor: Executor, processes: int) -> None:
         self._explorer, self._executor = explorer, executor
         self._missing = processes
-        self._workers: set[_Worker] = set()
-        self._free: asyncio.Queue[_Worker] = asyncio.Queue()
+        self._workers: set[_AnswerProcess] = set()
+        self._free: asyncio.Queue[_AnswerProcess] = asyncio.Queue()
         self._starting: set[asyncio.Task[None]] = set()
         self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -61,7 +61,7 @@ class WorkerPool:
             self._missing -= 1
             _begin(self._starting, self._start())
 
-    def _discard(self, worker: _Worker) -> None:
+    def _discard(self, worker: _AnswerProcess) -> None:
         """End ``worker`` and start another in its place."""
         self._workers.discard(worker)
         self._missing += 1
@@ -71,7 +71,7 @@ class WorkerPool:
     async def _start(self) -> None:
         workspace = self._explorer.workspace.root.resolve() if self._explorer.has_workspace else None
         try:
-            worker = await _Worker.start(Sources(self._explorer.location, workspace))
+            worker = await _AnswerProcess.start(Sources(self._explorer.location, workspace))
         except (OSError, EOFError, CaptrawlError) as error:
             logger.warning("a worker process didn't start (%s); threads answer instead", error)
             return
@@ -95,7 +95,7 @@ class WorkerPool:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class _Worker:
+class _AnswerProcess:
     """A process that is ready."""
 
     process: Process
@@ -103,7 +103,7 @@ class _Worker:
     answers: asyncio.StreamReader
 
     @classmethod
-    async def start(cls, sources: Sources) -> _Worker:
+    async def start(cls, sources: Sources) -> _AnswerProcess:
         """A new one; OSError, EOFError or CaptrawlError where it can't open ``sources``."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", f"{__package__}.worker", stdin=PIPE, stdout=PIPE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from ...workspace.workspace import Workspace
 from ..fetch.fetcher import hashed
 from ..outcomes import WITHOUT_IMAGE, FetchJob, FetchResult, Reason, http_reason
 from ..pack.sniff import sniff
-from .enqueue import matched_batches
+from .enqueue import matched_rows
 from .link import share
 from .session import DownloadSession, finish, open_session, pack_queue
 
@@ -102,16 +102,9 @@ class _Join:
 
     def _url_of(self, uid: int) -> str:
         if not self._by_uid:
-            self._ledger.name_uids(_pairs(matched_batches(self._matches, ["uid", "url"])))
+            self._ledger.name_uids(matched_rows(self._matches, ["uid", "url"]))
             self._by_uid = True
         return self._ledger.url_of(uid)
-
-
-def _pairs(batches: Iterable[pa.RecordBatch]) -> Iterator[Iterator[tuple[Any, ...]]]:
-    """(uid, url) of the rows that have a URL, batch by batch."""
-    for batch in batches:
-        rows = batch.filter(batch.column("url").is_valid())
-        yield zip(rows["uid"].to_pylist(), rows["url"].to_pylist(), strict=True)
 
 
 def _result(row: _Row, job: FetchJob, session: DownloadSession, folder: Path) -> FetchResult:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,13 @@ def matched_batches(matches: Path, columns: list[str]) -> Iterator[pa.RecordBatc
     """Those columns of matches.parquet, batch by batch; WorkspaceError where it isn't there or readable."""
     with readable(matches, "match"), pq.ParquetFile(matches) as file:
         yield from file.iter_batches(_ROWS_AT_ONCE, columns=columns)
+
+
+def matched_rows(matches: Path, columns: list[str]) -> Iterator[Iterator[tuple[Any, ...]]]:
+    """The values of ``columns`` ("url" among them) of every row that has a URL, batch by batch."""
+    for batch in matched_batches(matches, columns):
+        rows = batch.filter(batch.column("url").is_valid())
+        yield zip(*(rows[name].to_pylist() for name in columns), strict=True)
 
 
 def matches_digest(matches: Path) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +12,7 @@ from ...core.files import atomic
 from ...workspace.workspace import Workspace
 from ..fetch.addresses import is_public
 from ..fetch.urls import LinkError, parse_link
-from .enqueue import matched_batches
+from .enqueue import matched_rows
 from .session import PLAN, open_session
 
 PLAN_SCHEMA = pa.schema(
@@ -36,7 +34,7 @@ def plan_only(workspace: Workspace) -> Path:
     """
     path = workspace.root / PLAN
     with open_session(workspace) as session:
-        batches = (_matched(batch) for batch in matched_batches(workspace.matches_path, _COLUMNS))
+        batches = matched_rows(workspace.matches_path, _COLUMNS)
         with atomic(path) as temporary, pq.ParquetWriter(temporary, PLAN_SCHEMA) as writer:
             for rows in session.ledger.plan(batches):
                 allowed = [row for row in rows if _may_ask(row[0], allow_private=session.rules.allow_private)]
@@ -47,12 +45,6 @@ def plan_only(workspace: Workspace) -> Path:
                 ]
                 writer.write_table(pa.Table.from_arrays(arrays, schema=PLAN_SCHEMA))
     return path
-
-
-def _matched(batch: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
-    """The batch's rows of _COLUMNS that have a URL."""
-    rows = batch.filter(batch.column("url").is_valid())
-    return zip(*(rows[name].to_pylist() for name in _COLUMNS), strict=True)
 
 
 def _may_ask(url: str, *, allow_private: bool) -> bool:

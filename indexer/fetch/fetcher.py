@@ -152,7 +152,7 @@ def _asking_once(visit: _Visit) -> aiohttp.ClientMiddlewareType:
             visit.reused = False
             try:
                 return await handler(request)
-            except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+            except (aiohttp.ClientConnectionError, OSError) as error:
                 if not visit.reused or not kept:
                     raise FetchError(reason_of(error)) from error
                 kept -= 1

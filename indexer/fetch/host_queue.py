@@ -1,8 +1,8 @@
 """Which host may be asked now: two requests a host, pauses that hosts ask for, hosts that don't answer.
 
-A host that gave SILENT_AFTER transient failures in a row is silent: what waits for it stays until the caller
-asks for a probe, and an answer ends the silence. Everything runs in one event loop. Items come out in the
-order they went in, as far as their hosts are free.
+A host that gave no HTTP answer to SILENT_AFTER requests in a row is silent: what waits for it stays until
+the caller asks for a probe, and an answer ends the silence. Everything runs in one event loop. Items come
+out in the order they went in, as far as their hosts are free.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class HostQueue:
         self._ready: list[tuple[int, str]] = []  # heap: the place of a host's first item, host
         self._in_heap: set[str] = set()
         self._sleeping: list[tuple[float, str]] = []  # heap: until when (monotonic), host
-        self._failures: dict[str, int] = {}  # in a row
+        self._unanswered: dict[str, int] = {}  # requests in a row
+        self._silent: set[str] = set()
         self._probed: set[str] = set()
         self._added = 0
         self.size = 0
@@ -60,7 +61,7 @@ class HostQueue:
 
     def take_probe(self) -> tuple[str, FetchJob] | None:
         """The first item of a silent host that has no probe yet; its slot is held."""
-        hosts = (host for host in self._waiting if self.is_silent(host) and host not in self._probed)
+        hosts = (host for host in self._waiting if host in self._silent and host not in self._probed)
         host = next((host for host in hosts if self._free(host)), None)
         if host is None:
             return None
@@ -74,20 +75,22 @@ class HostQueue:
         return [job for host in ended if host in self._waiting for job in self._drained(host)]
 
     def is_silent(self, host: str) -> bool:
-        """Whether ``host`` failed so often in a row that it isn't asked."""
-        return self._failures.get(host, 0) >= SILENT_AFTER
+        """Whether ``host`` left so many requests in a row unanswered that it isn't asked."""
+        return host in self._silent
 
     @property
     def silent_size(self) -> int:
         """How many items wait for silent hosts."""
-        hosts = (host for host in self._failures if host in self._waiting and self.is_silent(host))
-        return sum(len(self._waiting[host]) for host in hosts)
+        return sum(len(self._waiting[host]) for host in self._silent if host in self._waiting)
 
     def note(self, host: str, *, answered: bool) -> None:
-        """Count a request's end: a transient failure, or an answer of whatever kind."""
+        """Count a request's end: an HTTP answer of whatever kind, or none."""
         if not answered:
-            self._failures[host] = self._failures.get(host, 0) + 1
-        elif self._failures.pop(host, 0):
+            self._unanswered[host] = self._unanswered.get(host, 0) + 1
+            if self._unanswered[host] >= SILENT_AFTER:
+                self._silent.add(host)
+        elif self._unanswered.pop(host, 0):
+            self._silent.discard(host)
             self._probed.discard(host)
             self._list(host)
 

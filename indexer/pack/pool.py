@@ -75,8 +75,8 @@ class PackPool:
         self._temporary = temporary
         self._spool = spool
         self._settings = settings
-        self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
-        self._all: list[_Worker] = []
+        self._idle: queue.SimpleQueue[_PackProcess] = queue.SimpleQueue()
+        self._all: list[_PackProcess] = []
         self._closed = False
 
     def warm(self) -> None:
@@ -130,7 +130,7 @@ class PackPool:
         raise WorkerDeathError(reply["suspect"])
 
     @contextlib.contextmanager
-    def _worker(self) -> Generator[_Worker]:
+    def _worker(self) -> Generator[_PackProcess]:
         try:
             worker = self._idle.get_nowait()
         except queue.Empty:
@@ -142,15 +142,15 @@ class PackPool:
             raise
         self._idle.put(worker)
 
-    def _new(self) -> _Worker:
+    def _new(self) -> _PackProcess:
         if self._closed:
             raise DownloadError("packing was stopped")
-        worker = _Worker()
+        worker = _PackProcess()
         self._all.append(worker)
         return worker
 
 
-class _Worker:
+class _PackProcess:
     """One worker process."""
 
     def __init__(self) -> None:

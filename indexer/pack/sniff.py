@@ -5,10 +5,8 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 
-from ...core.pictures import UnreadablePictureError, open_picture
+from ...core.pictures import MAX_PIXELS, UnreadablePictureError, open_picture
 from ..outcomes import Reason
-
-MAX_PIXELS = 50_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...core.pictures import UnreadablePictureError, open_picture, upright
+from ...core.pictures import MAX_PIXELS, UnreadablePictureError, open_picture, upright
 
 if TYPE_CHECKING:
     from PIL import Image
 
 log = logging.getLogger(__name__)
-MAX_PIXELS = 50_000_000
 QUALITIES = (70, 45, 25)
 BUDGET = 18_000_000
 """Characters of all the data: URIs of a page together."""
