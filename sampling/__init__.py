@@ -8,7 +8,8 @@ shots         the user's labelled images, found and embedded
 references    prompts, shots and test images of one task as vectors
 vector_cache  keeps such vectors by content
 pool          a class's matches joined with their images and vectors
-scores        the six scores of a pool's rows
+scores        the six products of a pool's rows
+orders        a folder: scores of the whole task, blends, cuts
 marks         what a person said of images
 referee       who gets an image that several classes matched
 filters       what is kept of a pool, and why the rest is not

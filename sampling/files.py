@@ -20,7 +20,7 @@ from ..core.errors import InputError, WorkspaceError
 from ..core.files import atomic, sweep_writes
 from ..workspace.workspace import readable
 from .filters import DropReason
-from .methods import Method, Score
+from .methods import Method, Order, Score
 
 SAMPLE_SCHEMA = pa.schema(
     [
@@ -32,6 +32,7 @@ SAMPLE_SCHEMA = pa.schema(
         pa.field("path", pa.string()),  # relative to the workspace
         pa.field("sha256", pa.string()),
         *(pa.field(score.column, pa.float64()) for score in Score),
+        pa.field("blend", pa.float64()),  # the value of an order of several scores
         pa.field("kept", pa.bool_(), nullable=False),
         pa.field("rank", pa.int32()),  # from 1 within its class; NULL where dropped
         pa.field("reason", pa.string(), nullable=False),  # of a drop; "" where kept
@@ -135,7 +136,8 @@ def read_sample(
         of_class = pc.field("class_id") == class_id
         filters = of_class if filters is None else filters & of_class
     with sample_readable(paths):
-        return pq.read_table(paths.table, columns=list(columns) if columns else None, filters=filters)
+        names = list(columns) if columns else None  # those of later scores are NULL in an older table
+        return pq.read_table(paths.table, columns=names, filters=filters, schema=SAMPLE_SCHEMA)
 
 
 def sample_readable(paths: SamplePaths) -> contextlib.AbstractContextManager[None]:
@@ -199,15 +201,16 @@ class SampleWriter:
             lines.add(", ".join(words))
 
 
-def shown_scores(method: Method) -> list[tuple[Score | None, float]]:
-    """The scores and thresholds of the scored lists: the order's, then each other condition's.
+def shown_scores(method: Method) -> list[tuple[Order | None, float | str]]:
+    """The orders and thresholds of the scored lists: the order's, then each other condition's.
 
     As SWAT shows them: an order without a threshold of its own has 0.0; plain Random has a score of 1.0.
     """
-    own = [c for c in method.conditions if c.score == method.order]
-    others = [(c.score, float(c.value)) for c in method.conditions if c.score != method.order]
+    limits = [(c.score, c.limit if c.cut else float(c.value)) for c in method.conditions]
+    others = [(score, limit) for score, limit in limits if score != method.order]
     if method.order is not None:
-        return [(method.order, float(own[0].value) if own else 0.0), *others]
+        own = [limit for score, limit in limits if score == method.order]
+        return [(method.order, own[0] if own else 0.0), *others]
     return [*others] or [(None, 0.0)]
 
 

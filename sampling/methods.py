@@ -10,10 +10,12 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..core.errors import QueryError, nearest
+from .orders.blends import Blend
+from .orders.cuts import mixture_cut, quantile_of
+from .orders.names import Score
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,48 +24,47 @@ if TYPE_CHECKING:
     from ..workspace.settings import SampleSettings
 
 
-class Score(StrEnum):
-    """The scores of a pool's rows (docs/sampling.md); mean and max are over the class's shots."""
-
-    T2T = "T2T"
-    T2I = "T2I"
-    I2I_MEAN = "I2I.mean"
-    I2I_MAX = "I2I.max"
-    I2T_MEAN = "I2T.mean"
-    I2T_MAX = "I2T.max"
-
-    @property
-    def column(self) -> str:
-        """Its column in NAME.parquet."""
-        return self.value.replace(".", "_")
-
-    @property
-    def needs_shots(self) -> bool:
-        return self.value.startswith("I2")
-
-
 Operator = Literal[">=", ">", "<=", "<"]
+
+
+Cut = Literal["", "q", "mix"]
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What a row's score must meet to be kept; a missing score (NaN) meets nothing."""
+    """What a row's score must meet to be kept; a missing score (NaN) meets nothing.
+
+    ``cut`` "q": ``value`` is a percentage, of the class's own rows; "mix": where the better component of
+    these begins.
+    """
 
     score: Score
     operator: Operator
     value: float
+    cut: Cut = ""
 
     def met(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which of ``values`` meet it."""
-        return COMPARE[self.operator](values, self.value)
+        """Which of ``values``, those of a whole pool, meet it."""
+        return COMPARE[self.operator](values, self.threshold(values))
+
+    def threshold(self, values: NDArray[np.float64]) -> float:
+        """The number to compare with, in the pool that ``values`` are of."""
+        if self.cut == "q":
+            return quantile_of(values, self.value)
+        return mixture_cut(values) if self.cut else self.value
+
+    @property
+    def limit(self) -> str:
+        """The threshold as it is written: 0.25, q40, mix."""
+        return "mix" if self.cut == "mix" else f"{self.cut}{self.value:g}"
 
     @property
     def failure(self) -> str:
         """The reason of a row that fails it: the opposite condition, such as ``T2I<0.25``."""
-        return f"{self.score}{OPPOSITE[self.operator]}{self.value:g}"
+        return f"{self.score}{OPPOSITE[self.operator]}{self.limit}"
 
     def __str__(self) -> str:
-        return f"{self.score}{self.operator}{self.value:g}"
+        return f"{self.score}{self.operator}{self.limit}"
 
 
 COMPARE: dict[Operator, Callable[[Any, Any], Any]] = {
@@ -75,21 +76,30 @@ COMPARE: dict[Operator, Callable[[Any, Any], Any]] = {
 OPPOSITE: dict[Operator, Operator] = {">=": "<", ">": "<=", "<=": ">", "<": ">="}
 
 
+Order = Score | Blend
+
+
 @dataclass(frozen=True, slots=True)
 class Method:
-    """An order (a score, descending; None = seeded random) and conditions, all of which must hold."""
+    """An order (of a value, descending; None = seeded random) and conditions, all of which must hold."""
 
     name: str
-    order: Score | None
+    order: Order | None
     conditions: tuple[Condition, ...] = ()
 
     @property
+    def scores(self) -> frozenset[Score]:
+        """The scores it looks at."""
+        ordering = self.order.scores if isinstance(self.order, Blend) else (self.order,)
+        return frozenset(score for score in (*ordering, *(c.score for c in self.conditions)) if score)
+
+    @property
     def needs_shots(self) -> bool:
-        scores = [condition.score for condition in self.conditions] + ([self.order] if self.order else [])
-        return self.name == AUTO or any(score.needs_shots for score in scores)
+        return self.name == AUTO or any(score.needs_shots for score in self.scores)
 
     def __str__(self) -> str:
-        return " ".join([f"--rank {self.order or 'Random'}", *(f"--keep '{c}'" for c in self.conditions)])
+        order = f"'{self.order}'" if isinstance(self.order, Blend) else self.order or "Random"
+        return " ".join([f"--rank {order}", *(f"--keep '{c}'" for c in self.conditions)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +179,26 @@ def compose(rank: str, keep: Sequence[str]) -> Method:
 
     A plain I2I or I2T means the mean over shots in an order and the maximum in a condition, as in SWAT.
     """
-    order: Score | None = Score.T2T
+    order: Order | None = Score.T2T
     if rank:
-        order = None if rank.lower() == "random" else _score(rank, "mean", "--rank", ["Random"])
+        order = None if rank.lower() == "random" else _order(rank)
     conditions = tuple(_condition(text) for text in keep)
     name = " ".join([f"--rank {order or 'Random'}", *(f"--keep {c}" for c in conditions)])
     return Method(name, order, conditions)
+
+
+_FUSION = re.compile(r"\s*rrf\s*\(([^()]*)\)\s*", re.IGNORECASE)
+
+
+def _order(text: str) -> Order:
+    """``T2I``, ``T2I+I2I`` or ``rrf(T2T,T2I)``."""
+    fusion = _FUSION.fullmatch(text)
+    parts = fusion[1].split(",") if fusion else text.split("+")
+    others = ["Random"] if len(parts) == 1 else []
+    scores = tuple(_score(part.strip(), "mean", f"--rank {text!r}", others) for part in parts)
+    if len(scores) != len(set(scores)):
+        raise QueryError(f"--rank {text!r} names a score twice; name each once")
+    return scores[0] if len(scores) == 1 else Blend("rrf" if fusion else "sum", scores)
 
 
 _CONDITION = re.compile(r"\s*([^<>=≤≥]*?)\s*(>=|<=|>|<|≥|≤)\s*(\S+)\s*")
@@ -186,15 +210,28 @@ def _condition(text: str) -> Condition:
     if parts is None:
         raise QueryError(f"--keep {text!r} isn't a condition; write SCORE>=NUMBER, such as 'T2I>=0.25'")
     score = _score(parts[1], "max", f"--keep {text!r}", [])
-    try:
-        value = float(parts[3])
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
+    cut, number = _cut(parts[3])
+    value = _number(number)
+    if not math.isfinite(value) or (cut == "q" and not 0 <= value <= 100):
         raise QueryError(
-            f"--keep {text!r}: {parts[3]!r} isn't a number; write SCORE>=NUMBER, such as 'T2I>=0.25'"
+            f"--keep {text!r}: {parts[3]!r} isn't a number, a class's quantile (q40) or mix; write "
+            "SCORE>=NUMBER, such as 'T2I>=0.25'"
         )
-    return Condition(score, _SPELLINGS[parts[2]], value)
+    return Condition(score, _SPELLINGS[parts[2]], value, cut)
+
+
+def _cut(text: str) -> tuple[Cut, str]:
+    """The kind of a threshold, and its number."""
+    if text.lower() == "mix":
+        return "mix", "0"
+    return ("q", text[1:]) if text[:1].lower() == "q" else ("", text)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _score(text: str, over_shots: str, option: str, others: list[str]) -> Score:

@@ -53,6 +53,15 @@ class Probe:
         both._scatter = self._scatter + other._scatter
         return both
 
+    def without(self, index: int, vectors: NDArray[np.float32]) -> Probe:
+        """A probe of this one's vectors but for ``vectors`` of the class at ``index``, which it has."""
+        less = Probe(*self._sums.shape)
+        less.counts, less._sums = self.counts.copy(), self._sums.copy()
+        less.counts[index] -= len(vectors)
+        less._sums[index] -= vectors.sum(axis=0, dtype=np.float64)
+        less._scatter = self._scatter - vectors.T @ vectors
+        return less
+
     def log_posterior(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """Log P(class | vector) (n, classes) under equal priors; -inf for a class without vectors."""
         filled = np.flatnonzero(self.counts)
@@ -70,6 +79,14 @@ class Probe:
         logits -= logits.max(axis=1, keepdims=True)
         out[:, filled] = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
         return out
+
+
+def probe_of(shots: Shots, classes: int) -> Probe:
+    """A probe of ``shots``, which are labelled by class index."""
+    probe = Probe(classes, shots.vectors.shape[1])
+    for index in np.unique(shots.labels).tolist():
+        probe.add(index, shots.of(index))
+    return probe
 
 
 def evenly(labels: NDArray[np.int64], most: int = MOST_IMAGES) -> NDArray[np.int64]:

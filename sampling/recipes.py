@@ -8,7 +8,8 @@ from typing import Any
 from ..core.errors import InputError
 from ..workspace.settings import SampleSettings, sample_settings
 from ..workspace.workspace import StageRecord, Workspace
-from .methods import AUTO, DEFAULT, Condition, Method, compose, resolve
+from .methods import AUTO, DEFAULT, Condition, Method, Order, compose, resolve
+from .orders.blends import Blend
 from .task import paths_of, sample_facts, thresholds_of
 
 _BEYOND = {">=": "", ">": "above", "<=": "upto", "<": "below"}
@@ -29,9 +30,13 @@ def name_of(spec: SampleSettings, method: Method) -> str:
     Whatever changes the list stands in it, but for the guard's own list and digits beyond six; a condition
     that the order's score is 0 or more is left out.
     """
-    order = str(method.order).removesuffix(".mean") if method.order else "Random"
+    order = _order(method.order) if method.order else "Random"
     parts = [f"{AUTO if spec.method == AUTO else order}{spec.n}"]
-    parts += [_condition(c) for c in method.conditions if c != Condition(method.order or c.score, ">=", 0.0)]
+    own = method.order  # of a random order, any score's
+    conditions = [
+        c for c in method.conditions if (c.score, c.operator, c.limit) != (own or c.score, ">=", "0")
+    ]
+    parts += [_condition(c) for c in conditions]
     parts += [f"dedup{spec.dedup:g}"] if spec.dedup is not None else []
     parts += ["zeroshot"] if spec.zeroshot else []
     parts += ["guard"] if spec.leak_guard else []
@@ -42,9 +47,17 @@ def name_of(spec: SampleSettings, method: Method) -> str:
     return "+".join(parts)
 
 
+def _order(order: Order) -> str:
+    """``T2I``, ``T2I-I2I``, ``rrf-T2T-T2I``."""
+    if not isinstance(order, Blend):
+        return str(order).removesuffix(".mean")
+    words = ["rrf"] if order.kind == "rrf" else []
+    return "-".join([*words, *(score.removesuffix(".mean") for score in order.scores)])
+
+
 def _condition(condition: Condition) -> str:
     score = str(condition.score).removesuffix(".max")
-    return f"{score}{_BEYOND[condition.operator]}{condition.value:g}"
+    return f"{score}{_BEYOND[condition.operator]}{condition.limit}"
 
 
 def describe(spec: SampleSettings, method: Method) -> str:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..search.vectors.exact import rounded
 from ..search.vectors.store import Embeddings, Matrix
+from .orders.margins import mean_vector
 
 BLOCK = 8192
 
@@ -95,13 +96,7 @@ def fits(images: Matrix, rows: NDArray[np.int64], prompts: NDArray[np.float32]) 
 
 def _hubness(images: Matrix, prompts: NDArray[np.float32]) -> NDArray[np.float64]:
     """Each prompt's mean product with all images that aren't broken (classes,)."""
-    total = np.zeros(images.dimension)
-    count = 0
-    for block in images.blocks(BLOCK):
-        whole = block[~np.isnan(block).any(axis=1)]
-        total += whole.sum(axis=0, dtype=np.float64)
-        count += len(whole)
-    return prompts.astype(np.float64) @ (total / max(count, 1))
+    return prompts.astype(np.float64) @ mean_vector(images)
 
 
 _BITS = 40

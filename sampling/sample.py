@@ -21,7 +21,9 @@ from .auto import Contest
 from .files import SAMPLE_SCHEMA, writing
 from .filters import Candidates, Choice, Steps, choose
 from .marks import Mark
-from .methods import AUTO, Method, Score
+from .methods import AUTO, Method, Order, Score
+from .orders.blends import Blend
+from .orders.task_scores import TaskScorer
 from .pool import Pool, candidates_of, read_pools
 from .referee import Policy, Referee, judge
 from .references import References, Shots, shots_of
@@ -42,7 +44,7 @@ def draw(workspace: Workspace, spec: SampleSettings, *, progress: Progress = sil
         embeddings = drawer.embeddings
         if task.method.name == AUTO:
             drawer = drawer.with_best_method(workspace, progress)
-        drawer = drawer.with_confirmed()
+        drawer = drawer.with_confirmed().with_task_scores(drawer.task.method.scores)
         tally: Counter[str] = Counter(classes=len(task.classes), without_pool=0, pool=0, embedded=0, kept=0)
         method = drawer.task.method
         with writing(paths_of(workspace, spec.name), root=workspace.root, method=method) as writer:
@@ -67,6 +69,8 @@ class Drawer:
     shots: Shots
     leaks: NDArray[np.float32] | None
     referee: Referee | None = None
+    whole: TaskScorer | None = None
+    """Of the scores that look at the whole task, where the method needs any."""
 
     @classmethod
     def of(cls, workspace: Workspace, task: SampleTask, progress: Progress = silent) -> Drawer:
@@ -109,6 +113,11 @@ class Drawer:
         vectors = self.embeddings.images.take(rows[rows >= 0])
         return replace(self, shots=self.shots.joined(Shots(vectors, labels[rows >= 0])))
 
+    def with_task_scores(self, scores: frozenset[Score]) -> Drawer:
+        """Score pools by those of ``scores`` that look at the whole task, with the shots as they are now."""
+        ids = [entry.id for entry in self.task.classes]
+        return replace(self, whole=TaskScorer.of(self.embeddings, self.prompts, self.shots, ids, scores))
+
     def images_kept(
         self, pool: Pool, index: int, shots: Shots, methods: Sequence[Method]
     ) -> list[NDArray[np.float32]]:
@@ -128,6 +137,8 @@ class Drawer:
         """The embedded rows of ``pool``, scored against the class at ``index``, with what ``steps`` need."""
         rows, shots = pool.rows, self.shots.of(pool.class_id)
         scores = self.scorer.score(rows, prompt=self.prompts[index], shots=shots)
+        if self.whole:
+            scores = self.whole.added(scores, index, rows)
         return candidates_of(pool, scores, self.images_for(steps, rows))
 
     def draw(self, pool: Pool, index: int) -> tuple[pa.Table, pa.Table]:
@@ -135,7 +146,7 @@ class Drawer:
         steps = self.steps(index, pool.rows)
         candidates = self.candidates(pool, index, steps)
         choice = choose(candidates, self.task.method, steps)
-        return split(pool, candidates.scores, choice)
+        return split(pool, candidates.scores, choice, self.task.method.order)
 
     def steps(self, index: int, rows: NDArray[np.int64]) -> Steps:
         """The steps besides the method, for the class at ``index`` with these embedding rows."""
@@ -150,12 +161,17 @@ class Drawer:
         return replace(steps, prompts=self.prompts, own=index) if spec.zeroshot else steps
 
 
-def split(pool: Pool, scores: Scores, choice: Choice) -> tuple[pa.Table, pa.Table]:
+def split(
+    pool: Pool, scores: Scores, choice: Choice, order: Order | None = None
+) -> tuple[pa.Table, pa.Table]:
     """The pool's rows with scores, rank and reason: the kept by rank, the others in the pool's order."""
     at = np.flatnonzero(pool.embedded >= 0)
     size = pool.table.num_rows
     values = np.full((size, len(ORDER)), np.nan)
     values[at] = scores.values
+    blend = np.full(size, np.nan)
+    if isinstance(order, Blend):
+        blend[at] = scores.of(order)
     rank = np.zeros(size, dtype=np.int32)
     rank[at[choice.kept]] = np.arange(1, len(choice.kept) + 1)
     reasons = np.array(pool.table.column("missing").to_pylist(), dtype=object)
@@ -164,6 +180,7 @@ def split(pool: Pool, scores: Scores, choice: Choice) -> tuple[pa.Table, pa.Tabl
         "class_id": pa.array(np.full(size, pool.class_id)),
         **{name: pool.table.column(name) for name in ("uid", "url", "caption", "synonym", "path", "sha256")},
         **{s.column: pa.array(values[:, ORDER.index(s)], from_pandas=True) for s in Score},
+        "blend": pa.array(blend, from_pandas=True),
         "kept": pa.array(rank > 0),
         "rank": pa.array(rank, mask=rank == 0),
         "reason": pa.array(reasons, pa.string()),

@@ -1,4 +1,4 @@
-"""The scores of a pool: T2T and T2I to the class's prompt, I2I and I2T to its shots.
+"""The products of a pool: T2T and T2I to the class's prompt, I2I and I2T to its shots.
 
 A score is a float32 inner product of stored unit vectors, rounded to 6 decimals and held as float64, so that
 ``score >= 0.25`` means what it says. It comes from an exact k-NN search in FAISS inside the pool.
@@ -19,7 +19,9 @@ from ..core.records import Vectors
 from ..search.vectors.exact import exact_scores
 from ..search.vectors.neighbours import NeighbourIndex
 from ..search.vectors.store import Embeddings
-from .methods import Score
+from .methods import Order
+from .orders.blends import Blend
+from .orders.names import Score
 
 logger = logging.getLogger(__name__)
 
@@ -30,13 +32,18 @@ Products = Callable[[Vectors], NDArray[np.float64]]
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The scores of some rows: ``values`` is (rows, 6) float64 in Score's order, NaN where there is none."""
+    """The scores of some rows, a whole pool's: ``values`` is (rows, scores) float64 in Score's order.
+
+    NaN where there is none, or none was asked for.
+    """
 
     values: NDArray[np.float64]
 
-    def of(self, score: Score) -> NDArray[np.float64]:
-        """One score of every row."""
-        return self.values[:, ORDER.index(score)]
+    def of(self, order: Order) -> NDArray[np.float64]:
+        """One score of every row, or a blend of several."""
+        if isinstance(order, Blend):
+            return order.of([self.of(score) for score in order.scores])
+        return self.values[:, ORDER.index(order)]
 
     def __len__(self) -> int:
         return len(self.values)
@@ -46,7 +53,7 @@ ORDER: tuple[Score, ...] = tuple(Score)
 
 
 def score(images: Products, captions: Products, *, prompt: Vectors, shots: Vectors, rows: int) -> Scores:
-    """All six scores of a pool of ``rows`` rows, asked of its ``images`` and ``captions``.
+    """The six products of a pool of ``rows`` rows, asked of its ``images`` and ``captions``.
 
     ``prompt`` is (d,), ``shots`` (shots, d). A class without shots (0 rows) has no I2I and I2T, a prompt of
     NaN no T2T and T2I. The mean over shots is the product with the shots' mean, which is the same number.
@@ -102,7 +109,7 @@ class PoolScorer:
         self._indices = indices if all(index.selects for index in indices) else ()
 
     def score(self, rows: NDArray[np.int64], *, prompt: Vectors, shots: Vectors) -> Scores:
-        """All six scores of the embedding ``rows``, which may repeat."""
+        """The six products of the embedding ``rows``, which may repeat."""
         distinct, inverse = np.unique(rows, return_inverse=True)
         images, captions = (self._on(which, distinct) for which in (0, 1))
         scores = score(images, captions, prompt=prompt, shots=shots, rows=len(distinct))

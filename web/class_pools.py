@@ -142,7 +142,7 @@ class ClassPools:
             total=table.num_rows,
             rows=rows,
             method=str(method) if method else spec.method,
-            rank=(method.order or "Random") if method else "T2T",
+            rank=str(method.order or "Random") if method else "T2T",
             keep=[str(condition) for condition in method.conditions] if method else [],
             n=spec.n,
             stale=self.is_stale(sample, Marks.load(workspace)),

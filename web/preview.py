@@ -49,7 +49,7 @@ class SamplePreview:
         with self._lock:
             drawer = self._drawer(workspace, spec)
             index = [entry.id for entry in drawer.task.classes].index(class_id)
-            pool, candidates = self._pool(drawer, index, spec.name)
+            pool, candidates = self._pool(drawer.with_task_scores(method.scores), index, spec.name)
         steps = replace(drawer.steps(index, pool.rows), n=spec.n)
         kept = np.flatnonzero(pool.embedded >= 0)[choose(candidates, method, steps).kept]
         pictures = pool.table["sha256"].drop_null().unique()
@@ -79,7 +79,7 @@ class SamplePreview:
         class_id = drawer.task.classes[index].id
         confirmed = tuple(drawer.task.marks.uids(class_id, Mark.CONFIRMED))
         pools = self._pools.get()
-        key = (sample, class_id, confirmed)
+        key = (sample, class_id, confirmed, drawer.whole.scores if drawer.whole else None)
         if key not in pools:
             if len(pools) >= POOLS:
                 pools.pop(next(iter(pools)))

@@ -14,7 +14,9 @@ app = typer.Typer()
 
 _Keep = Annotated[
     list[str] | None,
-    typer.Option(metavar="CONDITION", help="Keep rows that meet it: 'T2I>=0.25'; repeatable."),
+    typer.Option(
+        metavar="CONDITION", help="Keep rows that meet it: 'T2I>=0.25', 'T2I>=q40', 'T2I>=mix'; repeatable."
+    ),
 ]
 
 
@@ -38,7 +40,9 @@ def sample(
         ),
     ] = "",
     n: Annotated[int, typer.Option("-n", help="Images a class.", min=1)] = 500,
-    rank: Annotated[str, typer.Option(help="The score to order by, instead of a method.")] = "",
+    rank: Annotated[
+        str, typer.Option(help="The score to order by, or several: 'T2I+I2I', 'rrf(T2T,T2I)'.")
+    ] = "",
     keep: _Keep = None,
     threshold: Annotated[float | None, typer.Option(help="The method's threshold, where it has one.")] = None,
     dedup: Annotated[float | None, typer.Option(help="Drop images nearer than this to one kept.")] = None,

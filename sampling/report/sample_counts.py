@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ...workspace.settings import SampleSettings, sample_settings
 from ...workspace.workspace import Workspace
 from ..files import read_sample
-from ..methods import Condition, Method, Score
+from ..methods import Condition, Method, Order, Score
 from ..outcome import dropped_for
 from ..recipes import describe, method_of
 from ..task import drawn, paths_of, sample_facts
@@ -35,7 +35,7 @@ class Histogram:
 
     def shows(self, condition: Condition) -> bool:
         """Whether the condition's value lies between the first edge and the last."""
-        return self.edges[0] <= condition.value <= self.edges[-1]
+        return not condition.cut and self.edges[0] <= condition.value <= self.edges[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class SampleCounts:
     name: str
     title: str
     """The method as SWAT calls it, or the order and conditions."""
-    order: Score | None
+    order: Order | None
     n: int
     pool: int
     kept: int
@@ -58,7 +58,7 @@ class SampleCounts:
     histograms: tuple[Histogram, ...]
 
     @property
-    def certainty(self) -> Score:
+    def certainty(self) -> Order:
         """The score that says how certain a kept image is: the order's, T2I for a random one."""
         return self.order or Score.T2I
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from captrawl.core.errors import QueryError
 from captrawl.sampling.filters import Candidates, Steps, choose, distinct, shuffle_keys
 from captrawl.sampling.methods import METHODS, Score, compose, named, resolve
+from captrawl.sampling.orders.blends import Blend
+from captrawl.sampling.orders.names import PRODUCTS
 from captrawl.sampling.scores import products, score
 from captrawl.workspace.settings import SampleSettings
 from hypothesis import given, settings
@@ -193,10 +196,10 @@ def test_each_method_equals_the_oracle(name: str, case: Case, n: int, seed: int)
 @settings(max_examples=300, deadline=None)
 @given(
     case=cases(),
-    order=st.sampled_from([None, *Score]),
+    order=st.sampled_from([None, *PRODUCTS]),
     conditions=st.lists(
         st.tuples(
-            st.sampled_from(list(Score)),
+            st.sampled_from(PRODUCTS),
             st.sampled_from([">=", ">", "<=", "<"]),
             st.sampled_from([-0.5, 0.0, 0.25, 0.5]),
         ),
@@ -281,6 +284,14 @@ def test_a_larger_sample_begins_with_the_smaller_one() -> None:
         ("random", [], None, []),
         ("I2I", ["I2I>=0.65"], Score.I2I_MEAN, ["I2I.max>=0.65"]),
         ("I2T.max", ["i2t_mean<1e-1"], Score.I2T_MAX, ["I2T.mean<0.1"]),
+        ("T2I.margin", ["probe>=0.5"], Score.T2I_MARGIN, ["probe>=0.5"]),
+        ("T2I+I2I", ["T2I>=q40"], Blend("sum", (Score.T2I, Score.I2I_MEAN)), ["T2I>=q40"]),
+        (
+            "rrf(t2t, T2I,I2I)",
+            ["I2I>=mix", "I2I.any>Q12.5"],
+            Blend("rrf", (Score.T2T, Score.T2I, Score.I2I_MEAN)),
+            ["I2I.max>=mix", "I2I.any>q12.5"],
+        ),
         ("t2i", ["T2T≥0", "T2T≤0.5"], Score.T2I, ["T2T>=0", "T2T<=0.5"]),
     ],
 )
@@ -288,6 +299,8 @@ def test_compositions_are_read(rank, keep, order, conditions) -> None:
     method = compose(rank, keep)
     assert method.order == order
     assert [str(condition) for condition in method.conditions] == conditions
+    words = shlex.split(str(method))  # as the lock file has it, and as a command takes it
+    assert compose(words[1], words[3::2]) == compose(rank, keep)
 
 
 @pytest.mark.parametrize(
@@ -300,6 +313,9 @@ def test_compositions_are_read(rank, keep, order, conditions) -> None:
         ({"keep": ["T2I=0.25"]}, ["isn't a condition", "'T2I>=0.25'"]),
         ({"keep": ["T2I>=high"]}, ["'high' isn't a number"]),
         ({"keep": ["T2I>=nan"]}, ["'nan' isn't a number"]),
+        ({"keep": ["T2I>=q101"]}, ["'q101' isn't a number", "q40"]),
+        ({"rank": "T2I+T2X"}, ["no score 'T2X'"]),
+        ({"rank": "rrf(T2I, T2I)"}, ["names a score twice"]),
         ({"keep": ["T2I<inf"]}, ["'inf' isn't a number"]),
         ({"rank": "T2T", "threshold": 0.3}, ["threshold 0.3", "--keep 'T2I>=0.3'"]),
     ],

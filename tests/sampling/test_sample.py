@@ -209,6 +209,8 @@ def test_another_choice_never_takes_the_name_of_a_sample_that_stands(birds) -> N
         ({"method": "Random-I2I", "threshold": 0.4}, "Random500+I2I.mean0.4"),
         ({"method": "auto", "n": 50}, "auto50"),
         ({"rank": "I2I", "keep": ["T2I<0.3", "I2T>0.1"]}, "I2I500+T2Ibelow0.3+I2Tabove0.1"),
+        ({"rank": "T2I+I2I", "keep": ["T2I>=q40", "probe>=mix"]}, "T2I-I2I500+T2Iq40+probemix"),
+        ({"rank": "rrf(T2T,T2I)", "n": 5}, "rrf-T2T-T2I5"),
         ({"dedup": 0.9, "zeroshot": True, "tail": True}, "T2T500+dedup0.9+zeroshot+tail"),
         ({"referee": "drop", "leak_guard": "tests.txt", "names": "name"}, "T2T500+guard+drop+name"),
     ],

@@ -1,0 +1,183 @@
+"""Scores of the whole task, blends and cuts, against plain re-implementations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from captrawl.sampling.files import SAMPLE_SCHEMA, read_sample
+from captrawl.sampling.methods import compose
+from captrawl.sampling.orders.blends import Blend
+from captrawl.sampling.orders.cuts import mixture_cut, quantile_of
+from captrawl.sampling.orders.names import PRODUCTS, Score
+from captrawl.sampling.probe import Probe
+from captrawl.sampling.sample import draw
+from captrawl.sampling.task import paths_of
+from captrawl.workspace.settings import SampleSettings
+
+DIMENSION = 12
+CLASSES = 3
+ROWS = 15
+
+
+def units(generator: np.random.Generator, *shape: int) -> np.ndarray:
+    vectors = generator.normal(size=(*shape, DIMENSION))
+    return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture
+def task(make_workspace, make_row):
+    """Three classes of random vectors; the last has no shots. Row 3 of class 0 is itself a shot."""
+    generator = np.random.default_rng(0)
+    images, captions = units(generator, CLASSES * ROWS), units(generator, CLASSES * ROWS)
+    shots = {0: units(generator, 4), 1: units(generator, 3)}
+    images[3] = shots[0][2]
+    rows = [make_row(number // ROWS, number) for number in range(CLASSES * ROWS)]
+    vectors = {number: (images[number], captions[number]) for number in range(CLASSES * ROWS)}
+    return make_workspace(rows, vectors, prompts=units(generator, CLASSES), shots=shots)
+
+
+def column(made, name: str, rank: str, keep: tuple[str, ...] = ()) -> dict[int, float | None]:
+    """uid → value in ``column`` of a sample by ``rank``."""
+    draw(made.workspace, SampleSettings(name="s", rank=rank, keep=list(keep), n=500))
+    table = read_sample(paths_of(made.workspace, "s"), ["uid", name])
+    return dict(zip(table["uid"].to_pylist(), table[name].to_pylist(), strict=True))
+
+
+def plain_margin(made, of: int, references: np.ndarray) -> dict[int, float]:
+    """The margin of every row by its image (``of`` 0) or caption (1) vector."""
+    everything = np.array([pair[of] for pair in made.vectors.values()])
+    out = {}
+    for row in made.rows:
+        vector = made.vectors[row["uid"]][of]
+        fits = {
+            index: float(vector @ reference - np.mean(everything @ reference))
+            for index, reference in enumerate(references)
+            if np.isfinite(reference).all()
+        }
+        own = fits.pop(row["class_id"], None)
+        if own is not None:
+            out[row["uid"]] = own - max(fits.values())
+    return out
+
+
+@pytest.mark.parametrize(("score", "of"), [(Score.T2I_MARGIN, 0), (Score.T2T_MARGIN, 1)])
+def test_margins_of_prompts(task, score, of) -> None:
+    values = column(task, score.column, score)
+    assert values == pytest.approx(plain_margin(task, of, task.prompts), abs=2e-6)
+
+
+def test_margins_of_shots_leave_out_classes_without_any(task) -> None:
+    means = [task.shots[index].mean(axis=0) for index in (0, 1)]
+    centroids = np.array([*(mean / np.linalg.norm(mean) for mean in means), np.full(DIMENSION, np.nan)])
+    expected = plain_margin(task, 0, centroids)
+    values = column(task, "I2I_margin", "I2I.margin")
+    assert {uid: value for uid, value in values.items() if value is not None} == pytest.approx(
+        expected, abs=2e-6
+    )
+    assert len(expected) == 2 * ROWS
+
+
+def test_classes_of_one_prompt_are_not_rivals(make_workspace, make_row) -> None:
+    generator = np.random.default_rng(1)
+    prompts = units(generator, 3)
+    prompts[1] = prompts[0]
+    vectors = {number: (units(generator), units(generator)) for number in range(8)}
+    made = make_workspace([make_row(0, number) for number in range(8)], vectors, prompts=prompts)
+    values = column(made, "T2I_margin", "T2I.margin")
+    assert values == pytest.approx(plain_margin(made, 0, np.delete(prompts, 1, axis=0)), abs=2e-6)
+
+
+def test_the_nearest_of_all_shots(task) -> None:
+    shots = np.concatenate([task.shots[0], task.shots[1]])
+    expected = {uid: float((shots @ image).max()) for uid, (image, _) in task.vectors.items()}
+    assert column(task, "I2I_any", "I2I.any") == pytest.approx(expected, abs=2e-6)
+
+
+def test_a_row_that_is_a_shot_is_judged_by_a_probe_that_never_saw_it(task) -> None:
+    values = column(task, "probe", "probe")
+    without = Probe(CLASSES, DIMENSION)
+    without.add(0, np.delete(task.shots[0], 2, axis=0))
+    without.add(1, task.shots[1])
+    image = task.vectors[3][0]
+    assert values[3] == pytest.approx(np.exp(without.log_posterior(image[None])[0, 0]), abs=1e-5)
+    whole = Probe(CLASSES, DIMENSION)
+    for index, shots in task.shots.items():
+        whole.add(index, shots)
+    other = task.vectors[ROWS][0]
+    assert values[ROWS] == pytest.approx(np.exp(whole.log_posterior(other[None])[0, 1]), abs=1e-5)
+    assert all(values[uid] is None for uid in range(2 * ROWS, 3 * ROWS))
+
+
+def test_a_sample_has_the_scores_it_needs_and_the_products(task) -> None:
+    draw(task.workspace, SampleSettings(name="s", rank="T2I", keep=["probe>=0.2"]))
+    table = read_sample(paths_of(task.workspace, "s"))
+    filled = {score for score in Score if table[score.column].null_count < table.num_rows}
+    assert filled == {*PRODUCTS, Score.PROBE}
+
+
+def test_a_blend_is_in_the_table_and_orders_the_sample(task) -> None:
+    blend = column(task, "blend", "T2I+I2I")
+    table = read_sample(paths_of(task.workspace, "s"), kept=True, class_id=1).to_pylist()
+    t2i, i2i = (np.array([row[name] for row in table]) for name in ("T2I", "I2I_mean"))
+    expected = (t2i - t2i.mean()) / t2i.std() + (i2i - i2i.mean()) / i2i.std()
+    assert [row["blend"] for row in table] == pytest.approx(expected, abs=1e-5)
+    assert np.all(np.diff(expected) <= 1e-6)
+    assert all(blend[uid] is None for uid in range(2 * ROWS, 3 * ROWS))  # no shots there
+
+
+def test_rank_fusion() -> None:
+    first, second = np.array([0.9, 0.1, 0.1, np.nan]), np.array([0.2, 0.3, 0.1, 0.4])
+    fused = Blend("rrf", (Score.T2T, Score.T2I)).of([first, second])
+    # second: the row without a first score still has a rank there
+    expected = [60 / 61 + 60 / 63, 60 / 62 + 60 / 62, 60 / 62 + 60 / 64]
+    assert fused[:3] == pytest.approx(expected, abs=1e-6)
+    assert np.isnan(fused[3])
+
+
+def test_equal_scores_add_nothing() -> None:
+    values = np.array([0.3, 0.1, 0.2])
+    blended = Blend("sum", (Score.T2I, Score.T2T)).of([values, np.full(3, 0.7)])
+    assert np.argsort(-blended).tolist() == [0, 2, 1]
+
+
+@pytest.mark.parametrize(("percent", "kept"), [(0, 10), (40, 6), (75, 3), (100, 1)])
+def test_a_quantile_is_of_the_class(percent, kept) -> None:
+    values = np.array([*np.arange(10.0), np.nan])
+    assert int((values >= quantile_of(values, percent)).sum()) == kept
+    met = compose("T2I", [f"T2I>=q{percent}"]).conditions[0].met(values)
+    assert int(met.sum()) == kept
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+def test_a_mixture_is_cut_between_its_components(share) -> None:
+    generator = np.random.default_rng(0)
+    wrong = generator.normal(0.15, 0.03, round(400 * (1 - share)))
+    right = generator.normal(0.30, 0.03, round(400 * share))
+    cut = mixture_cut(np.concatenate([wrong, right, [np.nan]]))
+    assert (right >= cut).mean() > 0.97
+    assert (wrong >= cut).mean() < 0.05
+
+
+def test_one_component_keeps_all() -> None:
+    generator = np.random.default_rng(0)
+    assert mixture_cut(generator.normal(0.2, 0.05, 300)) == -np.inf
+    assert mixture_cut(np.array([0.1, 0.9])) == -np.inf
+    assert np.isnan(quantile_of(np.array([np.nan]), 40))
+
+
+def test_a_cut_is_a_reason_and_stands_in_the_name(task) -> None:
+    counts = draw(task.workspace, SampleSettings(name="s", rank="T2I", keep=["T2I>=q40"]))
+    assert counts["T2I<q40"] == CLASSES * ROWS * 2 // 5
+    first = paths_of(task.workspace, "s").sampled.read_text().splitlines()[0]
+    assert first.split(", ")[0].endswith("/q40")
+
+
+def test_a_table_from_before_these_scores_opens(task) -> None:
+    draw(task.workspace, SampleSettings())
+    paths = paths_of(task.workspace, "T2T500")
+    later = [name for name in SAMPLE_SCHEMA.names if name in ("blend", *(s.column for s in Score))][6:]
+    table = pq.read_table(paths.table)
+    pq.write_table(table.drop_columns(later), paths.table)
+    assert read_sample(paths).equals(table)
+    assert read_sample(paths, ["uid", "probe"], kept=True)["probe"].to_pylist() == [None] * 21
