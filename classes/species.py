@@ -13,7 +13,7 @@ _GENUS = r"(?P<genus>[A-Z][a-zë-]{2,})"
 _EPITHET = (
     r"(?!(?:spp?|and|or|of|with|the|in|on|for|from|to|subsp|ssp|var|cf|aff|agg)\b)[a-zëïöü][a-zëïöü-]{2,}"
 )
-_RANK = r"(?:subsp|ssp|var|subvar|f|fo|forma|cv|morph)\.?"
+_RANK = r"(?:(?:subsp|ssp|var|subvar|f|fo|forma|cv|morph)\.?|[×xX])"
 _UNSURE = r"(?:cf|aff|nr|gr)\.?"
 _SCIENTIFIC = re.compile(
     rf"(?P<cross>[×xX]\s+|×)?{_GENUS}"
@@ -23,12 +23,18 @@ _SCIENTIFIC = re.compile(
 )
 _INFRA = re.compile(rf"(?P<author>.*?)\s+(?P<rank>{_RANK})\s+(?P<infra>{_EPITHET})(?P<behind>.*)")
 _TRINOMIAL = re.compile(rf"\s+(?P<infra>{_EPITHET})(?P<behind>.*)")
-_SMALL = r"(?:de|del|der|van|von|den|la|le|da|dos|du|zu|ter|et|ex|in|emend|auct|nom|non|sensu|and|fil|al)\.?"
+_SMALL = (
+    r"(?:de|del|der|van|von|den|la|le|da|dos|du|zu|ter|et|ex|in|emend|auct|nom|non|sensu|and|fil|al"
+    r"|cons|inval|illeg|lato|stricto)\.?"
+)
 _WORD = r"[A-ZÀ-ÖØ-Þ][\w'’.-]*"
 _AUTHORS = re.compile(
     rf"[\s,]*(?:\(?\[?(?:{_WORD}|{_SMALL}|&|:|\d{{4}}|agg\.|s\.\s?l\.|s\.\s?str\.)[\],;:)]*[\s,]*)+"
 )
-_EVIDENCE = re.compile(r"\b1[5-9]\d\d\b|\b20\d\d\b|\w\.|&|\bet\b|\bex\b")
+_EVIDENCE = re.compile(
+    r"\b1[5-9]\d\d\b|\b20\d\d\b|\w\.|&|\b(?:et|ex|sensu|Linnaeus|Linné|Fabricius)\b"
+    r"|\([A-ZÀ-ÖØ-Þ][\w’-]+\) [A-ZÀ-ÖØ-Þ]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +83,9 @@ def _named(genus: str, epithet: str, infra: str, rank: str, *, hybrid: bool) -> 
     names = [f"{genus} x {epithet}"] if hybrid else []
     optional: list[tuple[str, str]] = []
     if infra:
+        rank, parent = ("x", True) if rank in {"×", "X", "x"} else (rank, False)
         names = [*([f"{binomial} {rank} {infra}"] if rank else []), f"{binomial} {infra}"]
-        optional.append((binomial, "broader: the species"))
+        optional.append((binomial, "one parent of the hybrid" if parent else "broader: the species"))
     else:
         names.append(binomial)
     short = f"{genus[0]}. {epithet}{f' {infra}' if infra else ''}"

@@ -35,6 +35,7 @@ PLURALS = {
     "loaf of bread": "loaves of bread",
     "piano": "pianos",
     "pot with flowers": "pots with flowers",
+    "butterfly": "butterflies",
     "potato": "potatoes",
     "man": "men",
     "fireman": "firemen",
@@ -93,6 +94,26 @@ def test_what_has_no_other_form(phrase: str) -> None:
 )
 def test_proper_names_are_told_by_capitals(phrase: str, titled: bool, proper: bool) -> None:
     assert is_proper(phrase, titled=titled) is proper
+
+
+def test_thirty_plurals_are_taken_and_counted(tmp_path: Path, captrawl: Any) -> None:
+    names = {name: plural for name, plural in PLURALS.items() if plural and not name.istitle()}
+    assert len(names) >= 30
+    texts = [text for pair in names.items() for text in (f"one {pair[0]} here", f"two {pair[1]} here")]
+    rows = "".join(f"http://a/{at}.jpg\t{text}\n" for at, text in enumerate([*texts, *texts[1::2]]))
+    (tmp_path / "corpus.tsv").write_text(rows)
+    (tmp_path / "names.txt").write_text("\n".join(names))
+    index = ("--index", tmp_path / "idx")
+    captrawl("index", "captions", tmp_path / "corpus.tsv", "--to", tmp_path / "idx")
+    captrawl("init", tmp_path / "w", "--classes", tmp_path / "names.txt", *index, "--forms", "plural")
+    said = captrawl("count", "--classes", tmp_path / "w" / "classes.json", *index, "--json").stdout
+    by_name = {one["name"]: one for one in json.loads(said)["classes"]}
+    words = [f" {text.replace('-', ' ').lower()} " for text in [*texts, *texts[1::2]]]
+    for name, plural in names.items():
+        spelled = [f" {form.replace('-', ' ').lower()} " for form in (name, plural)]
+        total = sum(any(form in text for form in spelled) for text in words)
+        assert (name, by_name[name]["total"]) == (name, total)
+        assert total >= 3
 
 
 CAPTIONS = (
