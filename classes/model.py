@@ -86,12 +86,12 @@ def named(
         texts = list(dict.fromkeys(text.replace("_", " ") for text in texts[1:]))
     synonyms = [Synonym(text) for text in texts]
     if (parts := scientific(texts[0])) is not None:
-        listed = [one for one in synonyms if one.text not in parts.names]
+        own = [one for one in synonyms if one.text not in parts.names]
         if texts[0] not in parts.names:
-            listed[0] = Synonym(texts[0], prompt=False, reason="with authors or ranks")
+            own[0] = Synonym(texts[0], prompt=False, reason="with authors or ranks")
         unlisted = [pair for pair in parts.optional if pair[0] not in texts]
         optional = [Synonym(text, None, match=False, prompt=False, reason=why) for text, why in unlisted]
-        synonyms = [*map(Synonym, parts.names), *listed, *optional]
+        synonyms = [*map(Synonym, parts.names), *own, *optional]
         extra = {"query_name": parts.names[0], **(extra or {})}
     return ClassEntry(class_id, texts[0], tuple(synonyms), extra=extra or {})
 
