@@ -48,7 +48,7 @@ def index_captions(
     same files is an IndexBusyError. Whatever happens, what is in stays in.
     """
     share = files_of_part(files, part)
-    with open_captions(location, create=True) as index:
+    with open_captions(location, create=True, rows=expected_rows(files)) as index:
         missing = _missing_files(share, index.files(), replace=replace, location=str(location))
     with open_captions(location, patient=True) as index:
         names = frozenset(file.file for file in missing)

@@ -103,13 +103,16 @@ class CaptionIndex(Protocol):
     ) -> None: ...
 
 
-def open_captions(location: str | Path, *, create: bool = False, patient: bool = False) -> CaptionIndex:
+def open_captions(
+    location: str | Path, *, create: bool = False, patient: bool = False, rows: int | None = None
+) -> CaptionIndex:
     """The index at ``location``: a folder (embedded), or http(s)://host:port/name (Elasticsearch).
 
-    With ``create`` an index that isn't there is made, empty; else it is a CaptionIndexError. ``patient`` is
-    for the middle of a load: a server that is gone or busy is waited for, where else it is soon an error.
+    With ``create`` an index that isn't there is made, empty, for ``rows`` rows where it is known how many;
+    else it is a CaptionIndexError. ``patient`` is for the middle of a load: a server that is gone or busy is
+    waited for, where else it is soon an error.
     """
-    return ENGINES[_scheme(str(location))](str(location), create=create, patient=patient)
+    return ENGINES[_scheme(str(location))](str(location), create=create, patient=patient, rows=rows)
 
 
 def is_path(location: str) -> bool:
@@ -131,15 +134,17 @@ def rebuilding(
     part: tuple[int, int] | None = None,
     drop_others: bool = False,
     keep: int = 1,
+    rows: int | None = None,
 ) -> AbstractContextManager[Rebuild]:
     """A new index of ``files`` that takes the place of the one at ``location`` once it is whole.
 
-    See elastic.swap. UsageError where the engine can't: a folder's files are replaced one by one.
+    ``rows`` is how many rows they have, where that is known. See elastic.swap. UsageError where
+    the engine can't: a folder's files are replaced one by one.
     """
     _check_swappable(location)
     from .elastic import swap
 
-    return swap.rebuilding(location, swap.SwapOptions(part, drop_others, keep), files=files)
+    return swap.rebuilding(location, swap.SwapOptions(part, drop_others, keep, rows), files=files)
 
 
 def go_back(location: str) -> tuple[str, str]:
@@ -158,22 +163,22 @@ def _check_swappable(location: str) -> None:
         )
 
 
-def _open_folder(location: str, *, create: bool, patient: bool) -> CaptionIndex:  # noqa: ARG001
+def _open_folder(location: str, *, create: bool, patient: bool, rows: int | None) -> CaptionIndex:  # noqa: ARG001
     from .tantivy.index import TantivyCaptions
 
     return TantivyCaptions.open(Path(location), create=create)
 
 
-def _open_elastic(location: str, *, create: bool, patient: bool) -> CaptionIndex:
+def _open_elastic(location: str, *, create: bool, patient: bool, rows: int | None) -> CaptionIndex:
     from .elastic.index import ElasticCaptions
 
-    return ElasticCaptions.open(location, create=create, patient=patient)
+    return ElasticCaptions.open(location, create=create, patient=patient, rows=rows)
 
 
 class OpenEngine(Protocol):
     """Opens the index of one engine, as :func:`open_captions` does."""
 
-    def __call__(self, location: str, *, create: bool, patient: bool) -> CaptionIndex:
+    def __call__(self, location: str, *, create: bool, patient: bool, rows: int | None) -> CaptionIndex:
         """The index at ``location``."""
         ...
 

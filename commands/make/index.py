@@ -59,7 +59,7 @@ def index_captions(
     from ...core.terminal import emit, emit_json, number, progress_bars
     from ...indexer.captions import index_captions as run
     from ...indexer.captions import remove_others
-    from ...indexer.corpora.files import find_files
+    from ...indexer.corpora.files import expected_rows, find_files
     from ...search.captions import rebuilding
 
     columns = {name: column for name, column in (("url", url), ("caption", caption)) if column}
@@ -68,7 +68,10 @@ def index_captions(
     share = options.part_of(part)
     with contextlib.ExitStack() as stack:
         names = [file.file for file in files]
-        new_index = rebuilding(to, names, part=share, drop_others=drop_others, keep=keep) if swap else None
+        rows = expected_rows(files) if swap else None
+        new_index = (
+            rebuilding(to, names, part=share, drop_others=drop_others, keep=keep, rows=rows) if swap else None
+        )
         build = stack.enter_context(new_index) if new_index else None
         with progress_bars() as progress:
             target = build.location if build else to

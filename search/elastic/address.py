@@ -23,6 +23,7 @@ SECONDS = {"ELASTICSEARCH_TIMEOUT": "60", "ELASTICSEARCH_PATIENCE": "600"}
 """Until a request is given up; that a load waits for a server that is gone or busy."""
 
 DEFAULT_SHARDS = 3
+"""Of an index of nobody knows how many rows."""
 CODECS = ("default", "best_compression")
 _PORTS = {"http": 9200, "https": 443}
 _BAD_NAME = re.compile(r'[\\*?"<>|,#: \x00-\x1f]|^[-_+.]|[A-Z]')

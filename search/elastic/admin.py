@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import CaptionIndexError, ServerError
@@ -15,6 +17,14 @@ from .session import change_control
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
+
+logger = logging.getLogger(__name__)
+
+ROWS_A_SHARD = 50_000_000
+"""About as many rows as a new index has shards for: seven gigabytes or so."""
+CROWDED = 1_500_000_000
+"""Rows of a shard that are worth a warning: it takes 2.1 billion documents, and can't be split meanwhile."""
+MOST_SHARDS = 1024
 
 _OWN_RULES = ("filter", "index_routing", "search_routing")
 """What an alias may have that makes it show less than its index."""
@@ -40,23 +50,25 @@ def existing(server: Server) -> str | None:
     return index if index == server.address.name else _name_to_ask(server, index)
 
 
-def make(server: Server, **extra: str) -> str:
+def make(server: Server, *, rows: int | None = None, **extra: str) -> str:
     """Make the index that the address names, and return its name; another process may just have done so.
 
-    ``extra`` goes into the index's own record.
+    ``rows`` is how many it is for: where the address doesn't say how many shards, they do. ``extra`` goes
+    into the index's own record.
     """
     from elasticsearch import BadRequestError
 
     def create(es: Elasticsearch) -> bool:
         try:
-            es.indices.create(index=name, mappings=mapping(), settings=settings(server.address.options))
+            es.indices.create(index=name, mappings=mapping(), settings=settings(options))
         except BadRequestError as error:
             if "resource_already_exists_exception" not in str(error.body):
                 raise
             return False
         return True
 
-    name, meta = server.address.name, mapping()["_meta"]["captrawl"]
+    name, meta, options = server.address.name, mapping()["_meta"]["captrawl"], server.address.options
+    options = replace(options, shards=options.shards or shards_for(rows))
     is_new = server.ask(create)
     answer = server.ask(lambda es: es.indices.get_mapping(index=name).body)
     if is_new and not is_ours(answer[name]["mappings"]):
@@ -66,7 +78,32 @@ def make(server: Server, **extra: str) -> str:
             f"or leave {name} out of the template's index_patterns (GET _index_template shows them)"
         )
     change_control(Catalogue(server, name), lambda detail: {**detail, **meta, **extra})
+    if is_new and rows is not None:
+        shards = options.shards or DEFAULT_SHARDS
+        if not server.address.options.shards:
+            logger.warning(
+                "%s is made for %s rows with %d shard%s; ?shards=N behind the address says otherwise",
+                server.address, f"{rows:,}", shards, "" if shards == 1 else "s",
+            )  # fmt: skip
+        warn_crowded(server, rows, shards)
     return name
+
+
+def shards_for(rows: int | None) -> int:
+    """How many shards an index of so many rows has by default; None: nobody knows how many."""
+    if rows is None:
+        return DEFAULT_SHARDS
+    return min(max(-(-rows // ROWS_A_SHARD), 1), MOST_SHARDS)
+
+
+def warn_crowded(server: Server, rows: int, shards: int) -> None:
+    """Say so where ``rows`` rows are more than ``shards`` shards should hold."""
+    if rows > CROWDED * shards:
+        logger.warning(
+            "%s would have %s rows a shard, which takes at most 2.1 billion: build an index of %d "
+            "shards (?shards=%d, with --swap where this one is in use)",
+            server.address, f"{rows // shards:,}", shards_for(rows), shards_for(rows),
+        )  # fmt: skip
 
 
 def settings(options: IndexOptions) -> Body:

@@ -27,7 +27,7 @@ from ...core.records import (
 )
 from ..query import CaptionQuery, sample_start
 from .address import parse_address
-from .admin import existing, make
+from .admin import existing, make, options_of, warn_crowded
 from .catalogue import Catalogue
 from .errors import is_gone
 from .first_rows import first_rows
@@ -72,8 +72,12 @@ class ElasticCaptions:
         return self._catalogues.setdefault(name, Catalogue(self.server, name))
 
     @classmethod
-    def open(cls, location: str, *, create: bool = False, patient: bool = False) -> ElasticCaptions:
+    def open(
+        cls, location: str, *, create: bool = False, patient: bool = False, rows: int | None = None
+    ) -> ElasticCaptions:
         """The index at ``location``; where there is none, CaptionIndexError, or a new one with ``create``.
+
+        ``rows`` is how many a new one is for.
 
         ``patient`` is for the middle of a load: a server that is gone or busy is waited for, now and later.
 
@@ -87,7 +91,7 @@ class ElasticCaptions:
             if index is not None and create:
                 settle(Catalogue(server, index), wait=False)
             if index is None and create:
-                index = make(server)
+                index = make(server, rows=rows)
             if index is None:
                 raise CaptionIndexError(
                     f"there is no caption index {address.name} at {address.hosts[0]}; make it with "
@@ -127,6 +131,10 @@ class ElasticCaptions:
             settle(self._catalogue(self.index), wait=True)
             Files(self._catalogue(self.index)).clean_all()
             return 0
+        in_index = self.rows()
+        if in_index:  # else whoever made it has looked at what comes
+            rows = in_index + sum(max(file.fingerprint.rows, 0) for file in files)
+            warn_crowded(self.server, rows, options_of(self.server, self.index, {}).shards or 1)
         add = partial(_add, self.server.address.location, job.read)
         with self.loading():
             return sum(run_jobs(add, files, workers=job.workers, on_units=job.on_rows))

@@ -63,6 +63,8 @@ class SwapOptions:
     """Whether corpus files that stand in the index of now, and not in the build, may go."""
     keep: int = 1
     """How many replaced indices stay, to go back to."""
+    rows: int | None = None
+    """How many the new index is for; None: nobody knows."""
 
 
 @contextlib.contextmanager
@@ -84,7 +86,7 @@ def rebuilding(
         if current is not None:
             build = replace(build, options=_inherited(server, current, address.options))
         target = replace(server, address=build)
-        _begin(target, address.name, options.part)
+        _begin(target, address.name, options)
         rebuild = Rebuild(build.location)
         yield rebuild
         rebuild.missing = _note_part(target, options.part)
@@ -130,14 +132,15 @@ def _inherited(server: Server, current: str, options: IndexOptions) -> IndexOpti
     )
 
 
-def _begin(target: Server, alias: str, part: tuple[int, int] | None) -> None:
+def _begin(target: Server, alias: str, options: SwapOptions) -> None:
     """Make the build's index, or take up what was begun; this part isn't done (any more).
 
     CaptionIndexError: an index that isn't a build of ``alias`` stands in its place. IndexBusyError: another
     process is at the whole build.
     """
+    part = options.part
     if existing(target) is None:
-        make(target, build=alias)
+        make(target, rows=options.rows, build=alias)
     elif part is None:
         logger.warning("taking up the build of %s that is there already", target.address)
     catalogue = Catalogue(target, target.address.name)
