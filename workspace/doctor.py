@@ -20,6 +20,7 @@ EXTRAS = {
     "web": ("fastapi", "uvicorn"),
 }
 """The modules that each extra brings."""
+_OTHER_WHEEL = "pip uninstall it and pip install 'captrawl[gpu]', which brings Meta's faiss-gpu"
 LOW_DISK = 10 * 2**30
 LOW_OPEN_FILES = 1024
 
@@ -97,11 +98,30 @@ def _faiss() -> Finding:
         both = " and ".join(distributions)
         text = f"{both} share the module name faiss; pip uninstall all of them, then install one"
         return Finding("faiss", Verdict.BAD, text)
-    return (
-        Finding("faiss", Verdict.GOOD, distributions[0])
-        if distributions
-        else Finding("faiss", Verdict.WARNING, "not installed")
-    )
+    if not distributions:
+        return Finding("faiss", Verdict.WARNING, "not installed")
+    return _faiss_device(distributions[0])
+
+
+def _faiss_device(distribution: str) -> Finding:
+    """Whether the FAISS that is installed searches on the GPU that is there."""
+    from ..search.vectors.exact import import_faiss
+    from ..search.vectors.gpu import SEARCH, fault_of
+
+    try:
+        faiss = import_faiss()
+    except CaptrawlError as error:
+        return Finding("faiss", Verdict.BAD, f"{distribution}: {error}")
+    if not hasattr(faiss, "StandardGpuResources"):
+        return Finding("faiss", Verdict.GOOD, f"{distribution}, searches on the CPU")
+    if not faiss.get_num_gpus():
+        return Finding("faiss", Verdict.WARNING, f"{distribution} is built for GPUs and sees none")
+    fault = fault_of(SEARCH)
+    if not fault:
+        return Finding("faiss", Verdict.GOOD, f"{distribution}, searches on the GPU")
+    wheel = "" if distribution.startswith("faiss-gpu ") else f"; {_OTHER_WHEEL}"
+    text = f"{distribution} can't use the GPU, so that searches run on the CPU: {fault}{wheel}"
+    return Finding("faiss", Verdict.BAD, text)
 
 
 def _device() -> Finding:
@@ -110,7 +130,14 @@ def _device() -> Finding:
     import torch
 
     if torch.cuda.is_available():
-        return Finding("device", Verdict.GOOD, f"cuda: {torch.cuda.get_device_name(0)}")
+        from ..search.vectors.gpu import FORWARD, fault_of
+
+        major, minor = torch.cuda.get_device_capability(0)
+        card = f"cuda: {torch.cuda.get_device_name(0)}, compute capability {major}.{minor}"
+        fault = fault_of(FORWARD)
+        if fault:
+            return Finding("device", Verdict.BAD, f"{card}: {fault}")
+        return Finding("device", Verdict.GOOD, card)
     if torch.backends.mps.is_available():
         return Finding("device", Verdict.GOOD, "mps")
     text = f"cpu with {torch.get_num_threads()} threads: embedding runs, at tens of images a second"

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from ...core.errors import ModelError, WorkspaceError
 from ...core.files import atomic, digest, sweep_writes
 from ...core.records import Progress, silent
-from ...search.vectors.exact import has_gpu, import_faiss
+from ...search.vectors.exact import import_faiss
+from ...search.vectors.gpu import has_gpu
 from ...search.vectors.models import INFO, model_of
 from ...search.vectors.neighbours import METRIC, WHERE, VectorsInfo
 from ...search.vectors.store import Embeddings, Matrix
@@ -139,8 +140,10 @@ class _Builder:
         faiss = self.faiss
         on_gpu = has_gpu(faiss) and self.factory != "Flat"
         if on_gpu:
-            resources = faiss.StandardGpuResources()
-            index = faiss.index_cpu_to_gpu(resources, 0, index)
+            resources, options = faiss.StandardGpuResources(), faiss.GpuClonerOptions()
+            # In float32 the tables of PQ64 don't fit the shared memory of a card.
+            options.useFloat16 = "PQ" in self.factory
+            index = faiss.index_cpu_to_gpu(resources, 0, index, options)
         for block in matrix.blocks(BLOCK, start=index.ntotal):
             index.add(block)
             self.progress(f"index {where}", index.ntotal, len(matrix))

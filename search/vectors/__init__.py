@@ -8,6 +8,7 @@ encoder      texts and images to unit vectors
 text_tower   a causal text tower run at the batch's longest text, exactly
 decode       image files to pixels, in threads ahead of the model
 store        stored embeddings, in clip-retrieval's layout
+gpu          whether FAISS and torch can use the GPU they see
 exact        scores inside a pool, exactly, on a GPU where there is one
 neighbours   a FAISS index over the stored vectors, asked for the nearest rows
 similar      the rows nearest to a text or an image, for the terminal, the page and notebooks

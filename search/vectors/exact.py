@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ...core.errors import import_failure
 from ...core.records import Vectors
+from .gpu import has_gpu
 
 DECIMALS = 6
 GPU_LIMIT = 2048
@@ -61,11 +62,6 @@ def import_faiss() -> Any:
     except ImportError as error:
         raise import_failure(error, "searching vectors", "cpu") from error
     return faiss
-
-
-def has_gpu(faiss: Any) -> bool:
-    """Whether this FAISS was built for GPUs and finds one."""
-    return hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0
 
 
 def rounded(products: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

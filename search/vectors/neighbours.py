@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from ...core.errors import ModelError, WorkspaceError
 from ...core.files import write_json
 from ...core.records import Vectors
-from .exact import contiguous, exact_scores, has_gpu, import_faiss, rounded
+from .exact import contiguous, exact_scores, import_faiss, rounded
+from .gpu import has_gpu
 from .store import Embeddings
 
 FORMAT = 1
