@@ -28,7 +28,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from captrawl.indexer.download.crawl import Crawl, Pace
-from captrawl.indexer.fetch.fetcher import Fetcher, Rules, open_client
+from captrawl.indexer.fetch.client import Rules, open_client
+from captrawl.indexer.fetch.fetcher import Fetcher
 from captrawl.indexer.ledger import Ledger
 from captrawl.indexer.pack import queue as pack_queue
 from captrawl.indexer.pack.folders import Shards

@@ -5,6 +5,7 @@ A reason decides the state it ends in, and whether asking again may help.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -128,6 +129,13 @@ class Body:
     size: int
     width: int = 0
     height: int = 0
+
+    @classmethod
+    def of(cls, data: bytes, width: int, height: int) -> Body:
+        """``data`` hashed, with the size that its header gives."""
+        sha256, sha1 = hashlib.sha256(data).hexdigest(), hashlib.sha1(data, usedforsecurity=False).hexdigest()
+        md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        return cls(sha256, sha1, md5, len(data), width, height)
 
 
 @dataclass(frozen=True, slots=True)

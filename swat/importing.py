@@ -212,7 +212,7 @@ def _link(
 
 def _on_disk(images: Path, rows: Mapping[int, Sequence[Mined]], min_side: int) -> Iterator[Any]:
     from ..indexer.download.link import OnDisk
-    from ..indexer.fetch.fetcher import hashed
+    from ..indexer.outcomes import Body
     from ..indexer.pack.sniff import sniff
 
     for class_id, some in rows.items():
@@ -223,7 +223,7 @@ def _on_disk(images: Path, rows: Mapping[int, Sequence[Mined]], min_side: int) -
                 continue
             data = path.read_bytes()
             header = sniff(data, min_side=min_side)
-            body = hashed(data, header.width, header.height)
+            body = Body.of(data, header.width, header.height)
             consent = f"unchecked: imported from {images.name}"
             size = (header.width, header.height)
             yield OnDisk(

@@ -16,8 +16,7 @@ import pyarrow.parquet as pq
 from ...core.errors import InputError
 from ...core.records import Progress, silent
 from ...workspace.workspace import Workspace
-from ..fetch.fetcher import hashed
-from ..outcomes import WITHOUT_IMAGE, FetchJob, FetchResult, Reason, http_reason
+from ..outcomes import WITHOUT_IMAGE, Body, FetchJob, FetchResult, Reason, http_reason
 from ..pack.sniff import sniff
 from .enqueue import matched_rows
 from .link import share
@@ -116,7 +115,7 @@ def _result(row: _Row, job: FetchJob, session: DownloadSession, folder: Path) ->
         status = int(reason.removeprefix("http_")) if reason.startswith("http_") else None
         return replace(result, reason=reason, status=status)
     header = sniff(row.data, min_side=rules.min_side)
-    body = hashed(row.data, header.width, header.height)
+    body = Body.of(row.data, header.width, header.height)
     blocked = rules.blocklist.blocks_bytes(body.sha256, body.sha1, body.md5, *row.hashes)
     reason = Reason.BLOCKED_HASH if blocked else header.reason
     if reason is None:

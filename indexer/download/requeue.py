@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..fetch.blocklist import Blocklist
-from ..fetch.fetcher import Rules
+from ..fetch.client import Rules
 from ..fetch.urls import host_of
 from ..ledger import Ledger
 from ..outcomes import Reason

@@ -15,7 +15,7 @@ from ...workspace.settings import DownloadSettings
 from ...workspace.stages import StageFacts
 from ...workspace.workspace import Workspace
 from ..fetch.blocklist import Blocklist, load_blocklist
-from ..fetch.fetcher import Rules, agent_name
+from ..fetch.client import Rules, agent_name
 from ..ledger import Ledger
 from ..pack.folders import Shards
 from ..pack.pool import PackPool, PackSettings

@@ -15,7 +15,8 @@ from ...core.records import Progress, silent
 from ...workspace.stages import Stage
 from ...workspace.workspace import StageStatus, State, Workspace
 from ..fetch.addresses import Resolver
-from ..fetch.fetcher import Fetcher, open_client
+from ..fetch.client import open_client
+from ..fetch.fetcher import Fetcher
 from ..ledger import Ledger
 from ..outcomes import Reason
 from .adopt import adopt

@@ -7,5 +7,6 @@ host_queue     whose turn it is: two requests a host, pauses that hosts ask for
 consent        opt-out headers → a verdict
 body           reading a body: capped, unpacked, within a memory budget
 errors         errors of aiohttp and the system → reasons
-fetcher        all of it together: the only place that opens a connection
+client         the guarded HTTP client: the only place that opens a connection
+fetcher        all of it together: a row passes every check in order
 """

@@ -1,6 +1,6 @@
 """URLs → bytes, with deadlines, limits and consent (aiohttp).
 
-The only place that opens a connection. A row passes, in order: blocklist, scheme and port, the address
+A row passes, in order: blocklist, scheme and port, the address
 dialled, the status, the opt-out headers (before the body is read), the size caps, the picture's own
 header, the hash lists. Only then do its bytes touch the disk.
 """
@@ -8,51 +8,30 @@ header, the hash lists. Only then do its bytes touch the disk.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...core.retry_after import retry_after
-from ...core.version import __version__
 from ..outcomes import Body, FetchJob, FetchResult, Reason, http_reason, is_silence
 from ..pack.sniff import sniff
 from ..pack.spool import Spool
-from .addresses import GuardedResolver, Resolver, guarded_sockets
-from .blocklist import Blocklist
 from .body import MemoryBudget, MemoryShare, read_body
+from .client import ConnectionUse, Rules, asking_once
 from .consent import REFUSALS, judge
 from .errors import FetchError, reason_of
-from .host_queue import PER_HOST, HostQueue
+from .host_queue import HostQueue
 from .urls import Link, LinkError, parse_link
 
 if TYPE_CHECKING:
-    from types import SimpleNamespace
-
     import aiohttp
     from yarl import URL
 
 MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PAUSING = frozenset({429, 503})
-_KEEP_ALIVE = 2.0
-_DNS_SECONDS = 300
-_LONGEST_LINE = 65_536
-_MOST_HEADERS = 1024
 _LONGEST_COOKIES = 16_384
 # Beside aiohttp's own errors: what its parsers and the sockets below let through on hostile input.
 _HOSTILE = (OSError, ValueError, LookupError, EOFError, AssertionError)
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What a fetch keeps to: seconds, bytes, pixels."""
-
-    deadline: float = 30.0
-    max_bytes: int = 20_000_000
-    min_side: int = 85
-    allow_private: bool = False
-    blocklist: Blocklist = field(default_factory=Blocklist)
-    agent: str = f"captrawl/{__version__}"
 
 
 @dataclass(slots=True)
@@ -62,7 +41,6 @@ class _Visit:
     job: FetchJob
     host: str | None  # whose slot is held
     clock: asyncio.Timeout
-    reused: bool = False  # the connection had served before
     status: int | None = None
     final_url: str = ""
     consent: str = ""
@@ -89,75 +67,6 @@ class _Visit:
         when = self.clock.when()
         if seconds > 0.001 and when is not None:
             self.clock.reschedule(when + seconds)
-
-
-def agent_name(contact: str) -> str:
-    """The User-Agent: what we are and, where the settings say it, whom to write to."""
-    text = "".join(c if " " <= c <= "~" else "?" for c in contact.strip())
-    return f"captrawl/{__version__} (+{text})" if text else f"captrawl/{__version__}"
-
-
-def open_client(
-    rules: Rules, resolver: Resolver | None = None
-) -> tuple[aiohttp.ClientSession, GuardedResolver]:
-    """A session whose every connection is guarded, and its resolver; close both. Needs a running loop."""
-    import aiohttp
-    from aiohttp.resolver import DefaultResolver
-
-    guarded = GuardedResolver(resolver or DefaultResolver(), allow_private=rules.allow_private)
-    connector = aiohttp.TCPConnector(
-        limit=0,
-        limit_per_host=PER_HOST,
-        resolver=guarded,  # pyright: ignore[reportArgumentType] it asks for no more than our protocol
-        ttl_dns_cache=_DNS_SECONDS,
-        keepalive_timeout=_KEEP_ALIVE,
-        socket_factory=guarded_sockets(allow_private=rules.allow_private),
-    )
-    tracing = aiohttp.TraceConfig()
-    tracing.on_connection_reuseconn.append(_note_reuse)
-    session = aiohttp.ClientSession(
-        connector=connector,
-        trace_configs=[tracing],
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=None),  # ours holds for the whole chain of redirects
-        trust_env=False,  # a proxy would dial for us, unguarded
-        max_line_size=_LONGEST_LINE,
-        max_field_size=_LONGEST_LINE,
-        max_headers=_MOST_HEADERS,
-        auto_decompress=False,  # unpacked under the size cap instead
-        headers={"User-Agent": rules.agent, "Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"},
-    )
-    return session, guarded
-
-
-async def _note_reuse(
-    _: aiohttp.ClientSession, context: SimpleNamespace, __: aiohttp.TraceConnectionReuseconnParams
-) -> None:
-    context.trace_request_ctx.reused = True
-
-
-def _asking_once(visit: _Visit) -> aiohttp.ClientMiddlewareType:
-    """Asks again where a kept connection breaks before the answer, and only there.
-
-    The server may have closed that meanwhile, and the next kept one too; on a new connection aiohttp's own
-    second try would ask a server that hangs up twice as often as `retries` says.
-    """
-    import aiohttp
-
-    async def once(
-        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-    ) -> aiohttp.ClientResponse:
-        kept = PER_HOST
-        while True:
-            visit.reused = False
-            try:
-                return await handler(request)
-            except (aiohttp.ClientConnectionError, OSError) as error:
-                if not visit.reused or not kept:
-                    raise FetchError(reason_of(error)) from error
-                kept -= 1
-
-    return once
 
 
 class Fetcher:
@@ -251,6 +160,7 @@ class Fetcher:
 
         url, last = URL(link.url, encoded=True), not self._hosts.wanted(link.host)
         headers = {"Connection": "close"} if last else {}
+        connection = ConnectionUse()
         cookies = visit.cookie_header(url)
         if cookies:
             headers["Cookie"] = cookies
@@ -258,8 +168,8 @@ class Fetcher:
             url,
             allow_redirects=False,
             headers=headers,
-            middlewares=(_asking_once(visit),),
-            trace_request_ctx=visit,
+            middlewares=(asking_once(connection),),
+            trace_request_ctx=connection,
         ) as response:
             if last and response.connection is not None and response.connection.protocol is not None:
                 response.connection.protocol.force_close()  # idle connections would eat up the descriptors
@@ -297,16 +207,9 @@ class Fetcher:
     async def _accept(self, data: bytes) -> tuple[Body, str]:
         """Hash ``data``, read its header and spool it; a reason where it isn't spooled."""
         header = sniff(data, min_side=self._rules.min_side)
-        body = await asyncio.to_thread(hashed, data, header.width, header.height)
+        body = await asyncio.to_thread(Body.of, data, header.width, header.height)
         if self._rules.blocklist.blocks_bytes(body.sha256, body.sha1, body.md5):
             return body, Reason.BLOCKED_HASH
         if header.reason is None:
             await asyncio.to_thread(self._spool.write, body.sha256, data)
         return body, header.reason or ""
-
-
-def hashed(data: bytes, width: int, height: int) -> Body:
-    """``data`` as the ledger knows it, with the size that its header gives."""
-    sha256, sha1 = hashlib.sha256(data).hexdigest(), hashlib.sha1(data, usedforsecurity=False).hexdigest()
-    md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
-    return Body(sha256, sha1, md5, len(data), width, height)

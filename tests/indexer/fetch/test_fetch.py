@@ -13,7 +13,8 @@ import zlib
 
 import pytest
 from captrawl.indexer.fetch.blocklist import Blocklist
-from captrawl.indexer.fetch.fetcher import Fetcher, Rules, agent_name, open_client
+from captrawl.indexer.fetch.client import Rules, agent_name, open_client
+from captrawl.indexer.fetch.fetcher import Fetcher
 from captrawl.indexer.fetch.host_queue import HostQueue
 from captrawl.indexer.fetch.urls import host_of
 from captrawl.indexer.outcomes import FetchJob, FetchResult
