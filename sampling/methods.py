@@ -1,6 +1,7 @@
 """How a sample is chosen: an order and the conditions a row must meet, as values.
 
-``METHODS`` holds SWAT's methods under their names; ``resolve`` makes a :class:`Method` of a [[sample]].
+``METHODS`` has SWAT's methods under their names, then captrawl's; ``resolve`` makes a :class:`Method` of a
+[[sample]].
 """
 
 from __future__ import annotations
@@ -126,8 +127,12 @@ METHODS: dict[str, NamedMethod] = {
     "T2T-rank-I2T-tshd": NamedMethod(Score.T2T, Score.I2T_MAX, 0.25),
     "T2T-rank-I2I-tshd": NamedMethod(Score.T2T, Score.I2I_MAX, 0.5),
     "I2T-tshd": NamedMethod(Score.I2T_MEAN, Score.I2T_MEAN, 0.25),
+    "fit": NamedMethod(Score.FIT, Score.FIT, None),
+    "fit-text": NamedMethod(Score.FIT_TEXT, Score.FIT_TEXT, None),
+    "clean": NamedMethod(Score.CLEAN, Score.CLEAN, None),
+    "clean-text": NamedMethod(Score.CLEAN_TEXT, Score.CLEAN_TEXT, None),
 }
-"""SWAT's methods by name; the table of docs/sampling.md, completion and `--help` follow them."""
+"""SWAT's methods by name, then captrawl's; docs/sampling.md, completion and `--help` follow them."""
 
 DEFAULT = "T2T-rank"
 AUTO = "auto"

@@ -45,6 +45,10 @@ class Probe:
         self._sums[index] += whole.sum(axis=0, dtype=np.float64)
         self._scatter += whole.T @ whole
 
+    def copy(self) -> Probe:
+        """Another probe of the same vectors."""
+        return self.added(Probe(*self._sums.shape))
+
     def added(self, other: Probe) -> Probe:
         """A probe of this one's vectors and ``other``'s together."""
         both = Probe(*self._sums.shape)

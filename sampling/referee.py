@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
-import pyarrow.compute
 from numpy.typing import NDArray
 
 from ..search.vectors.exact import rounded
 from ..search.vectors.store import Embeddings, Matrix
-from .orders.margins import mean_vector
+from .orders.margins import mean_vector, picture_numbers
 
 BLOCK = 8192
 
@@ -52,7 +50,7 @@ def judge(
     ``pools`` are each class's embedding rows (>= 0) in the order of ``prompts`` (classes, d). Classes whose
     fit is equal at 6 decimals, such as two of one name, both keep the image.
     """
-    images = image_numbers(embeddings)
+    images = picture_numbers(embeddings)
     owners = [np.unique(_pairs(np.full(len(rows), index), images[rows])) for index, rows in enumerate(pools)]
     pairs = np.concatenate([np.zeros(0, np.int64), *owners])
     image = pairs & _MASK
@@ -77,12 +75,6 @@ def losing(image: NDArray[np.int64], fit: NDArray[np.float64]) -> NDArray[np.boo
     best = np.full(len(image), -np.inf)
     np.maximum.at(best, inverse, usable)
     return usable < best[inverse]
-
-
-def image_numbers(embeddings: Embeddings) -> NDArray[np.int64]:
-    """A number for each embedding row, equal where the sha256 is; below the number of rows."""
-    encoded: Any = pyarrow.compute.dictionary_encode(embeddings.metadata.column("sha256").combine_chunks())
-    return np.asarray(encoded.indices, dtype=np.int64)
 
 
 def fits(images: Matrix, rows: NDArray[np.int64], prompts: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -23,7 +23,7 @@ from .filters import Candidates, Choice, Steps, choose
 from .marks import Mark
 from .methods import AUTO, Method, Order, Score
 from .orders.blends import Blend
-from .orders.task_scores import TaskScorer
+from .orders.task_scores import TaskReferences, TaskScorer
 from .pool import Pool, candidates_of, read_pools
 from .referee import Policy, Referee, judge
 from .references import References, Shots, shots_of
@@ -44,7 +44,7 @@ def draw(workspace: Workspace, spec: SampleSettings, *, progress: Progress = sil
         embeddings = drawer.embeddings
         if task.method.name == AUTO:
             drawer = drawer.with_best_method(workspace, progress)
-        drawer = drawer.with_confirmed().with_task_scores(drawer.task.method.scores)
+        drawer = drawer.with_confirmed().with_task_scores(workspace, drawer.task.method.scores)
         tally: Counter[str] = Counter(classes=len(task.classes), without_pool=0, pool=0, embedded=0, kept=0)
         method = drawer.task.method
         with writing(paths_of(workspace, spec.name), root=workspace.root, method=method) as writer:
@@ -113,10 +113,19 @@ class Drawer:
         vectors = self.embeddings.images.take(rows[rows >= 0])
         return replace(self, shots=self.shots.joined(Shots(vectors, labels[rows >= 0])))
 
-    def with_task_scores(self, scores: frozenset[Score]) -> Drawer:
+    def with_task_scores(self, workspace: Workspace, scores: frozenset[Score]) -> Drawer:
         """Score pools by those of ``scores`` that look at the whole task, with the shots as they are now."""
-        ids = [entry.id for entry in self.task.classes]
-        return replace(self, whole=TaskScorer.of(self.embeddings, self.prompts, self.shots, ids, scores))
+        references = TaskReferences.of(self.prompts, self.shots, [entry.id for entry in self.task.classes])
+        whole = TaskScorer.of(self.embeddings, references, scores)
+        if whole:
+            pools = (pool.rows for pool in read_pools(workspace, self.task.classes, self.embeddings))
+            whole = whole.with_cleaning(pools, self.products)
+        return replace(self, whole=whole)
+
+    def products(self, index: int, rows: NDArray[np.int64]) -> Scores:
+        """The six products of ``rows`` with the prompt and the shots of the class at ``index``."""
+        shots = self.shots.of(self.task.classes[index].id)
+        return self.scorer.score(rows, prompt=self.prompts[index], shots=shots)
 
     def images_kept(
         self, pool: Pool, index: int, shots: Shots, methods: Sequence[Method]
@@ -135,8 +144,8 @@ class Drawer:
 
     def candidates(self, pool: Pool, index: int, steps: Steps) -> Candidates:
         """The embedded rows of ``pool``, scored against the class at ``index``, with what ``steps`` need."""
-        rows, shots = pool.rows, self.shots.of(pool.class_id)
-        scores = self.scorer.score(rows, prompt=self.prompts[index], shots=shots)
+        rows = pool.rows
+        scores = self.products(index, rows)
         if self.whole:
             scores = self.whole.added(scores, index, rows)
         return candidates_of(pool, scores, self.images_for(steps, rows))

@@ -49,7 +49,7 @@ class SamplePreview:
         with self._lock:
             drawer = self._drawer(workspace, spec)
             index = [entry.id for entry in drawer.task.classes].index(class_id)
-            pool, candidates = self._pool(drawer.with_task_scores(method.scores), index, spec.name)
+            pool, candidates = self._pool(drawer.with_task_scores(workspace, method.scores), index, spec.name)
         steps = replace(drawer.steps(index, pool.rows), n=spec.n)
         kept = np.flatnonzero(pool.embedded >= 0)[choose(candidates, method, steps).kept]
         pictures = pool.table["sha256"].drop_null().unique()

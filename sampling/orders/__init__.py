@@ -5,5 +5,7 @@ blends        sums of z-scores and rank fusion
 cuts          thresholds found in a class's own scores: quantiles, a mixture
 margins       the own class less the best other one
 shot_probe    the posterior of a probe on the shots
+fit           how well a row fits its class by everything there is
+cleaning      what a probe fitted on other rows says
 task_scores   the scores that look at the whole task, for every pool
 """

@@ -6,12 +6,15 @@ prompt's mean product over all the task's rows: some prompts lie near everything
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pyarrow.compute
 from numpy.typing import NDArray
 
 from ...core.records import Vectors
 from ...search.vectors.exact import rounded
-from ...search.vectors.store import Matrix
+from ...search.vectors.store import Embeddings, Matrix
 
 BLOCK = 8192
 TWINS = 1 - 1e-5
@@ -27,6 +30,12 @@ def mean_vector(vectors: Matrix) -> NDArray[np.float64]:
         total += whole.sum(axis=0, dtype=np.float64)
         count += len(whole)
     return total / max(count, 1)
+
+
+def picture_numbers(embeddings: Embeddings) -> NDArray[np.int64]:
+    """A number for each embedding row, equal where the sha256 is; below the number of rows."""
+    encoded: Any = pyarrow.compute.dictionary_encode(embeddings.metadata.column("sha256").combine_chunks())
+    return np.asarray(encoded.indices, dtype=np.int64)
 
 
 def fits(vectors: Vectors, references: Vectors, mean: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -19,6 +19,10 @@ class Score(StrEnum):
     I2I_MARGIN = "I2I.margin"
     I2I_ANY = "I2I.any"
     PROBE = "probe"
+    FIT = "fit"
+    FIT_TEXT = "fit-text"
+    CLEAN = "clean"
+    CLEAN_TEXT = "clean-text"
 
     @property
     def column(self) -> str:
@@ -27,7 +31,7 @@ class Score(StrEnum):
 
     @property
     def needs_shots(self) -> bool:
-        return self.value.startswith("I2") or self is Score.PROBE
+        return self.value.startswith("I2") or self in (Score.PROBE, Score.FIT, Score.CLEAN)
 
 
 PRODUCTS: tuple[Score, ...] = tuple(Score)[:6]

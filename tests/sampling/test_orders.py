@@ -181,3 +181,99 @@ def test_a_table_from_before_these_scores_opens(task) -> None:
     pq.write_table(table.drop_columns(later), paths.table)
     assert read_sample(paths).equals(table)
     assert read_sample(paths, ["uid", "probe"], kept=True)["probe"].to_pylist() == [None] * 21
+
+
+def test_fit_is_the_sum_of_its_three_terms(task) -> None:
+    column(task, "fit", "fit")
+    rows = read_sample(paths_of(task.workspace, "s"), class_id=1).to_pylist()
+    everything = np.array([pair[0] for pair in task.vectors.values()])
+    means = [task.shots[index].mean(axis=0) for index in (0, 1)]
+    centroids = np.array([mean / np.linalg.norm(mean) for mean in means])
+    images = np.array([task.vectors[row["uid"]][0] for row in rows])
+    by_prompt = images @ task.prompts.T - (everything @ task.prompts.T).mean(axis=0)
+    by_shots = images @ centroids.T - (everything @ centroids.T).mean(axis=0)
+    by_prompt, by_shots = by_prompt / by_prompt.std(), by_shots / by_shots.std()
+    both = np.stack([by_prompt[:, 0] + by_shots[:, 0], by_prompt[:, 1] + by_shots[:, 1], 2 * by_prompt[:, 2]])
+    joint = both[1] - np.maximum(both[0], both[2])  # class 2, without shots, fits as its prompt says
+
+    def z(values) -> np.ndarray:
+        return (values - np.mean(values)) / np.std(values)
+
+    expected = z([row["T2I"] for row in rows]) + z([row["I2I_mean"] for row in rows]) + z(joint)
+    assert [row["fit"] for row in rows] == pytest.approx(expected, abs=1e-4)
+    without_shots = read_sample(paths_of(task.workspace, "s"), ["fit"], class_id=2)
+    assert without_shots["fit"].null_count == 0
+
+
+def clouds(make_workspace, make_row, *, shots: bool):
+    """Two classes about two axes; a third of each pool is the other class's, whatever the captions say."""
+    generator = np.random.default_rng(2)
+    axes = np.eye(DIMENSION, dtype=np.float32)
+
+    def near(axis: int) -> np.ndarray:
+        vector = axes[axis] + 0.9 * units(generator)
+        return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+    rows, vectors, right = [], {}, {}
+    for number in range(120):
+        label, own = number % 2, number % 3 > 0
+        rows.append(make_row(label, number))
+        vectors[number] = (near(label if own else 1 - label), units(generator))
+        right[number] = own
+    prompts = np.array([axes[axis] + 2.5 * units(generator) for axis in (0, 1)])
+    prompts /= np.linalg.norm(prompts, axis=1, keepdims=True)
+    few = {label: prompts[label : label + 1] for label in (0, 1)} if shots else None  # no better
+    return make_workspace(rows, vectors, prompts=prompts.astype(np.float32), shots=few), right
+
+
+def precision(made, right: dict[int, bool], **choice) -> float:
+    draw(made.workspace, SampleSettings(name="s", n=40, **choice))
+    uids = read_sample(paths_of(made.workspace, "s"), ["uid"], kept=True)["uid"].to_pylist()
+    assert len(uids) == 80
+    return sum(right[uid] for uid in uids) / len(uids)
+
+
+@pytest.mark.parametrize(
+    ("shots", "name", "base"), [(True, "clean", "fit"), (False, "clean-text", "fit-text")]
+)
+def test_cleaning_sets_right_what_the_first_order_has_wrong(
+    make_workspace, make_row, shots, name, base
+) -> None:
+    made, right = clouds(make_workspace, make_row, shots=shots)
+    first, cleaned = precision(made, right, method=base), precision(made, right, method=name)
+    raw = sum(right.values()) / len(right)
+    assert raw < first < cleaned
+    assert cleaned > 0.95
+    values = [read_sample(paths_of(made.workspace, "s"), ["uid", name.replace("-", "_")]) for _ in (1, 2)]
+    assert values[0].equals(values[1])
+    filled = values[0][name.replace("-", "_")]
+    assert filled.null_count == 0
+
+
+def test_a_picture_is_in_one_half_whatever_its_rows() -> None:
+    from captrawl.sampling.orders.cleaning import best, halves_of
+
+    pictures = np.arange(1000)
+    halves = halves_of(pictures)
+    assert 450 < halves.sum() < 550
+    assert np.array_equal(halves_of(pictures[::-1]), halves[::-1])
+    assert best(np.array([0.1, np.nan, 0.5, 0.5, 0.2])).tolist() == [False, False, True, True, False]
+    assert not best(np.array([np.nan, np.nan])).any()
+
+
+def test_methods_that_need_shots_say_so(birds_without_shots) -> None:
+    from captrawl.core.errors import InputError
+
+    for method in ("fit", "clean"):
+        with pytest.raises(InputError, match="few shots"):
+            draw(birds_without_shots, SampleSettings(name="s", method=method))
+    for method in ("fit-text", "clean-text"):
+        assert draw(birds_without_shots, SampleSettings(name="s", method=method, n=2))["kept"] == 2
+
+
+@pytest.fixture
+def birds_without_shots(make_workspace, make_row):
+    generator = np.random.default_rng(0)
+    vectors = {number: (units(generator), units(generator)) for number in range(6)}
+    prompts = units(generator, 2)
+    return make_workspace([make_row(0, number) for number in range(6)], vectors, prompts=prompts).workspace
