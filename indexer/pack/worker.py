@@ -24,6 +24,7 @@ import warnings
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ...core.pictures import UnreadablePictureError
@@ -70,6 +71,7 @@ def main() -> None:
     os.dup2(quiet, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     sys.modules["torch"] = None  # pyright: ignore[reportArgumentType] albumentations would load it: 500 MB
+    sys.modules["wandb"] = ModuleType("wandb")  # imported and not used: half a second, two folders in /tmp
     for name in ("downloader", "resizer", "writer"):
         importlib.import_module(f"img2dataset.{name}")
     _answer(answers, {"ready": True})

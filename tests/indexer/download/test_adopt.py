@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -151,3 +152,34 @@ def test_a_folder_of_something_else_is_named(make_workspace, tmp_path) -> None:
     pq.write_table(pa.table({"x": [1]}), tmp_path / "other" / "00000.parquet")
     with pytest.raises(InputError, match="has no columns url and key"):
         adopt(workspace, tmp_path / "other")
+
+
+def test_mutated_images_are_adopted_or_dropped_each_for_itself(make_workspace, tools, tmp_path) -> None:
+    """25 mutations of each format, as img2dataset's files would have them, among good ones."""
+    chooser = np.random.default_rng(9)
+    bodies: dict[str, bytes] = {"good": tools.jpeg(1)}
+    for kind in ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF"):
+        whole = tools.encoded(tools.picture(4, 160, 120), kind)
+        for number in range(25):
+            body = bytearray(whole)
+            for at in chooser.integers(2, min(len(body), 400 if number % 2 else len(body)), 4):
+                body[at] = int(chooser.integers(256))
+            bodies[f"{kind}{number}"] = bytes(body)
+    workspace = make_workspace([f"http://127.0.0.1/{name}" for name in bodies])
+    shard = tmp_path / "out" / "00000"
+    shard.mkdir(parents=True)
+    for number, body in enumerate(bodies.values()):
+        (shard / f"{number:09d}.jpg").write_bytes(body)
+    rows = [
+        {"url": f"http://127.0.0.1/{name}", "key": f"{number:09d}", "status": "success"}
+        for number, name in enumerate(bodies)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), shard.with_suffix(".parquet"))
+    counts = adopt(workspace, tmp_path / "out")
+    images = tools.images_of(workspace)
+    assert images["http://127.0.0.1/good"]["state"] == "packed"
+    assert len(images) == counts["packed"] + counts["dropped"] == len(bodies)
+    reasons = {name for name in counts if name.startswith("dropped:")}
+    assert {"dropped:undecodable"} < reasons
+    assert reasons <= {f"dropped:{reason}" for reason in ("undecodable", "truncated", "not_an_image",
+                                                          "too_many_pixels", "too_small")}  # fmt: skip

@@ -319,6 +319,17 @@ def test_a_machine_that_allows_less_memory_packs_within_it(tmp_path, tools) -> N
     assert done.stdout.strip() == "['images/00001/000010000.jpg']", done.stderr
 
 
+def test_a_worker_leaves_nothing_in_the_systems_folder(tmp_path, tools, monkeypatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "system"))
+    (tmp_path / "system").mkdir()
+    spool, body = Spool(tmp_path / "spool"), tools.jpeg(3)
+    spool.write(hashlib.sha256(body).hexdigest(), body)
+    packing = PackPool(tmp_path / "tmp", spool.folder, PackSettings())
+    assert len(packing.pack(0, [hashlib.sha256(body).hexdigest()]).files) == 1
+    packing.close()
+    assert list((tmp_path / "system").iterdir()) == []
+
+
 def test_a_stopped_packing_says_so(tmp_path) -> None:
     packing = PackPool(tmp_path / "tmp", tmp_path, PackSettings())
     packing.stop()

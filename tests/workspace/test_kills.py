@@ -1,0 +1,301 @@
+"""Every long step killed at random moments and rerun ends as an undisturbed run, and leaves nothing over.
+
+CI kills a few quick steps once. With CAPTRAWL_KILLS=20 and --timeout=0 every step is killed twenty times; -s
+prints a line a step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import re
+import select
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from captrawl.demo.run import demo_classes, demo_settings
+from captrawl.demo.server import free_port, serving
+from captrawl.demo.web import WebSettings, make_web
+from captrawl.demo.words import CLASSES
+from captrawl.indexer.ledger import Ledger
+from captrawl.search.captions import open_captions
+from captrawl.search.query import CaptionQuery, Filters, Safety
+from captrawl.workspace.settings import edit_settings
+from captrawl.workspace.workspace import Workspace
+
+KILLS = int(os.environ.get("CAPTRAWL_KILLS", "0"))
+IN_A_ROW = 4
+"""Kills at most before a run is left to end."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command from the folder that has everything, the step whose end it starts from, what CI kills too."""
+
+    command: str
+    after: str
+    quick: bool = False
+
+
+STEPS = {
+    "index": Step("index captions ../web/corpus --to captions --workers 2", "new", quick=True),
+    "match": Step("-C w match --all", "index", quick=True),
+    "download": Step("-C w download", "match"),
+    "pack": Step("-C w download", "spooled"),
+    "adopt": Step("-C other download --adopt w", "matched again"),
+    "embed": Step("-C w embed", "download"),
+    "sample": Step("-C w sample --name T2T --method T2T-rank -n 4", "embed"),
+    "shots": Step("-C w sample --name I2I --method I2I-rank -n 4", "embed"),
+    "auto": Step("-C w sample --name best --method auto -n 4", "embed"),
+    "evaluate": Step("-C w evaluate --labelled shots --name T2T", "sample"),
+    "report": Step("-C w report", "sample"),
+    "export swat": Step("-C w export --name T2T --to swat out", "sample"),
+    "export imagefolder": Step("-C w export --name T2T --to imagefolder out", "sample"),
+    "export webdataset": Step("-C w export --name T2T --to webdataset out", "sample"),
+    "export huggingface": Step("-C w export --name T2T --to huggingface out", "sample"),
+    "export urls": Step("-C w export --name T2T --to urls out", "sample"),
+    "import swat": Step("import swat out --to taken", "export swat"),
+    "run": Step("-C w run", "index"),
+}
+
+PREPARATIONS = {"matched again": Step("-C other match --all", "download")}
+"""Steps that are run and not killed."""
+
+
+ZYGOTE = """
+import importlib, json, os, sys
+from captrawl.cli import main
+for name in sys.argv[1].split():
+    importlib.import_module(name)
+for line in sys.stdin:
+    arguments, folder, output = json.loads(line)
+    child = os.fork()
+    if not child:
+        os.setsid()
+        os.chdir(folder)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        for number in (1, 2):
+            os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+        sys.argv = ["captrawl", *arguments]
+        sys.exit(main())
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+"""Forks a command from a process that has imported everything: seconds less a run."""
+LIGHT = "pyarrow.parquet pyarrow.compute tantivy"
+HEAVY = f"{LIGHT} torch open_clip faiss aiohttp aiodns PIL.Image sklearn.linear_model"
+
+
+class Running:
+    """A command that runs."""
+
+    def __init__(self, zygote: subprocess.Popen[str], command: str, folder: Path, output: Path) -> None:
+        self._zygote, self._output = zygote, output
+        output.unlink(missing_ok=True)
+        zygote.stdin.write(json.dumps([command.split(), str(folder), str(output)]) + "\n")
+        zygote.stdin.flush()
+        self.pid = int(zygote.stdout.readline())
+
+    def ended(self, seconds: float = 0) -> bool:
+        """Whether it ends within that time."""
+        return bool(select.select([self._zygote.stdout], [], [], seconds)[0])
+
+    def status(self) -> int:
+        """The exit status, once it has ended."""
+        return int(self._zygote.stdout.readline())
+
+    def finish(self) -> None:
+        status = self.status()
+        assert status == 0, self._output.read_text()
+
+
+class Site:
+    """A folder in which every step runs, and the states of it that steps start from and end in."""
+
+    def __init__(self, root: Path) -> None:
+        self.folder, self._states, self.temporary = root / "site", root / "states", root / "tmp"
+        for folder in (self.folder, self._states, self.temporary):
+            folder.mkdir()
+        self._output = root / "output.txt"
+        self.zygote = subprocess.Popen(
+            [sys.executable, "-c", ZYGOTE, HEAVY if KILLS else LIGHT],
+            env={**os.environ, "TMPDIR": str(self.temporary), "HF_HUB_OFFLINE": "1"},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def start(self, command: str) -> Running:
+        return Running(self.zygote, command, self.folder, self._output)
+
+    def close(self) -> None:
+        self.zygote.stdin.close()
+        self.zygote.stdout.close()
+        self.zygote.wait(60)
+
+    def save(self, name: str) -> None:
+        shutil.copytree(self.folder, self._states / name, symlinks=True)
+
+    def restore(self, name: str) -> None:
+        for folder in (self.folder, self.temporary):
+            shutil.rmtree(folder)
+        self.temporary.mkdir()
+        shutil.copytree(self._states / name, self.folder, symlinks=True)
+
+    def reach(self, name: str) -> None:
+        """Be where the undisturbed step ``name`` ended."""
+        if not (self._states / name).exists():
+            if name == "spooled":
+                self._spool()
+            else:
+                step = (STEPS | PREPARATIONS)[name]
+                self.reach(step.after)
+                self.start(step.command).finish()
+            self.save(name)
+        self.restore(name)
+
+    def _spool(self) -> None:
+        """A download killed when most of its pictures had come and none was packed."""
+        self.reach("download")
+        with Ledger(self.folder / "w/images/ledger.sqlite", read_only=True) as ledger:
+            most = len(ledger.paths()) * 0.8
+        self.reach("match")
+        process, spool = self.start(STEPS["download"].command), self.folder / "w/images/spool"
+        while not process.ended(0.01) and len(list(spool.glob("*"))) < most:
+            pass
+        os.killpg(process.pid, signal.SIGKILL)
+        process.status()
+
+    def marks(self) -> set[tuple[str, int, int]]:
+        """What changes as soon as anything is written."""
+        return {(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in self._walk()}
+
+    def _walk(self) -> Iterator[tuple[Path, os.stat_result]]:
+        for folder, subfolders, files in os.walk(self.folder):
+            for name in (*subfolders, *files):
+                path = Path(folder, name)
+                try:
+                    yield path, path.lstat()
+                except FileNotFoundError:
+                    continue
+
+    def contents(self) -> dict[str, object]:
+        """Every file and folder by name, with what must be equal after an undisturbed run."""
+        values: dict[str, object] = {}
+        for path, _ in self._walk():
+            name = path.relative_to(self.folder).as_posix()
+            values[re.sub(CHANCE, "…", name)] = value_of(path, name)
+        values["captions"] = rows_of(self.folder / "captions")
+        return values
+
+
+def value_of(path: Path, name: str) -> object:
+    if path.is_dir() or name.startswith("captions/") or "/.locks/" in name:
+        return None
+    if path.name == "captrawl.lock.json":
+        stages = json.loads(path.read_text())["stages"]
+        return {stage: (entry["inputs"], entry["counts"]) for stage, entry in stages.items()}
+    if path.name == "ledger.sqlite":
+        with closing(sqlite3.connect(path)) as database:
+            return database.execute("SELECT url, state, reason, sha256 FROM urls ORDER BY url").fetchall()
+    if path.name == "images.parquet" and "urls" not in name:
+        table = pq.read_table(path)
+        return table.select([c for c in table.column_names if c not in PLACES]).to_pylist()
+    if re.search(r"/images/\d{5}/", name):
+        return None  # in which place a picture lies is chance; images.parquet is compared
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+CHANCE = re.compile(r"(?<=[0-9a-f]{20})-[0-9a-f]{8}\b|\b[0-9a-f]{32}\b")
+"""What chance has in the names of a caption index: its groups' and Tantivy's segments'."""
+PLACES = ("path", "status", "final_url")
+
+
+def rows_of(index: Path) -> object:
+    if not (index / "captions.json").exists():
+        return None
+    everything = CaptionQuery(("a",), filters=Filters(safety=Safety.OFF))
+    with open_captions(str(index)) as captions:
+        rows = [row for batch in captions.scan(everything) for row in batch.to_pylist()]
+        return captions.rows(), sorted(rows, key=repr)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    root = tmp_path_factory.mktemp("kills")
+    site = Site(root)
+    web = make_web(root / "web", WebSettings(seed=3, rows_per_class=8, captions=700, port=free_port(0)))
+    for name in ("w", "other"):
+        settings = demo_settings(web.settings, "../captions").model_copy(update={"sample": []})
+        workspace = Workspace.create(site.folder / name, settings, demo_classes())
+        edit_settings(workspace.settings_path, {"task": {"shots": str(site.folder / "shots")}})
+    rows = [row for row in web.rows if row.picture >= 0]
+    for entry in CLASSES:
+        for row in [row for row in rows if row.drawing == entry.drawing][:2]:
+            target = site.folder / "shots" / entry.name / f"{row.picture}.jpg"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(web.picture(row.picture), target)
+    site.save("new")
+    with serving(web), closing(site):
+        yield site
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_killed_and_rerun(name: str, site: Site) -> None:
+    step = STEPS[name]
+    if not KILLS and not step.quick:
+        pytest.skip("CAPTRAWL_KILLS=20 kills every step")
+    chooser = random.Random(name)
+    site.reach(step.after)
+    first, last = undisturbed(site, step.command)
+    calm = site.contents()
+    assert list(site.temporary.iterdir()) == []
+    kills = late = 0
+    while kills < max(KILLS, 1) and late < 40:
+        site.reach(step.after)
+        for _ in range(min(IN_A_ROW, max(KILLS, 1) - kills)):
+            if not killed(site, step.command, wait=chooser.uniform(0, last - first), chooser=chooser):
+                late += 1
+                break
+            kills += 1
+        site.start(step.command).finish()
+        now = site.contents()
+        leftovers = {*now.keys() - calm.keys(), *map(str, site.temporary.iterdir())}
+        assert leftovers == set()
+        assert {key: value for key, value in now.items() if calm.get(key, 0) != value} == {}
+        assert calm.keys() == now.keys()
+    print(f"\n{name}: {kills} kills within {last - first:.2f} s, {late} runs ended first; nothing differs")
+
+
+def undisturbed(site: Site, command: str) -> tuple[float, float]:
+    """When the command wrote for the first time, and when it ended."""
+    process = site.start(command)
+    first = wait_for_a_write(site, process)
+    process.finish()
+    return first, time.monotonic()
+
+
+def wait_for_a_write(site: Site, process: Running) -> float:
+    before = site.marks()
+    while not process.ended(0.005) and site.marks() == before:
+        pass
+    return time.monotonic()
+
+
+def killed(site: Site, command: str, *, wait: float, chooser: random.Random) -> bool:
+    """Whether the command was killed ``wait`` seconds after its first write: with its workers, or alone."""
+    process = site.start(command)
+    wait_for_a_write(site, process)
+    if not process.ended(wait):
+        (os.killpg if chooser.random() < 0.5 else os.kill)(process.pid, signal.SIGKILL)
+    return process.status() == -signal.SIGKILL
