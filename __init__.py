@@ -14,11 +14,13 @@ first used, so that ``import captrawl`` costs nothing.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from .core.version import __version__
 
+TYPE_CHECKING = False  # typing itself takes longer to import than all of this
 if TYPE_CHECKING:
+    from typing import Any
+
     from .classes.files import load_classes
     from .core.errors import CaptrawlError
     from .search.api import count, count_classes, query

@@ -7,7 +7,6 @@ import gc
 import io
 import logging
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any, TextIO
@@ -21,12 +20,18 @@ from .commands.hints import directory_first, hint, unreadable
 from .commands.make import download, embed, index, init, match, run, sample, synonyms
 from .commands.share import classes, evaluate, export, import_swat, report, status
 from .core.errors import CaptrawlError, StorageError, UsageError, lacks_memory
+from .core.interrupts import (
+    INTERRUPTED,
+    MESSAGE,
+    end_at_once,
+    end_when_interrupted,
+    from_interrupt,
+    interruptible,
+)
 from .core.version import __version__
 
 USAGE_ERROR: Any = typer.BadParameter.__base__
 """What typer raises for words that it can't parse, and doesn't export."""
-INTERRUPTED = 130
-"""The exit code after Ctrl-C."""
 
 
 def _say(what: CaptrawlError | str) -> None:
@@ -53,7 +58,8 @@ class Guarded(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         try:
-            return super().invoke(ctx)
+            with interruptible():
+                return self._invoke(ctx)
         except USAGE_ERROR as error:
             guess = hint(getattr(error.ctx, "info_name", "") or "", getattr(error, "option_name", ""))
             if guess:
@@ -68,8 +74,8 @@ class Guarded(TyperGroup):
                 raise
             _say(refused)
             raise SystemExit(1) from error
-        except KeyboardInterrupt:
-            _say("interrupted; what was done stays")
+        except KeyboardInterrupt:  # nothing may be imported now: numpy, cut short once, fails the next time
+            typer.secho(f"captrawl: {MESSAGE}", fg="red", err=True)
             raise SystemExit(INTERRUPTED) from None
         except Exception as error:
             if not lacks_memory(error):
@@ -78,6 +84,16 @@ class Guarded(TyperGroup):
                 "this machine gives no more memory or threads; free some, or raise the limits (ulimit -v, -u)"
             )
             raise SystemExit(1) from error
+
+    def _invoke(self, ctx: Any) -> Any:
+        """Run the command; what an import that Ctrl-C cut short breaks afterwards is Ctrl-C."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            own = isinstance(error, CaptrawlError) and not isinstance(error.__cause__, ImportError)
+            if own or not from_interrupt(error):
+                raise
+            raise KeyboardInterrupt from error
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse ``args``; -C may stand behind the command too."""
@@ -159,17 +175,6 @@ def options(
     context.obj = directory
 
 
-def end_like_interrupted() -> None:
-    """Let what ends a job (a scheduler's SIGTERM, a closed terminal's SIGHUP) end it as Ctrl-C does.
-
-    What a job has set up elsewhere is then put back. nohup's ignored SIGHUP stays ignored.
-    """
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, signal.default_int_handler)
-
-
 def open_streams() -> None:
     """Give closed standard streams somewhere to go, and let one that isn't UTF-8 write what it can.
 
@@ -191,7 +196,7 @@ def open_streams() -> None:
 def main() -> None:
     """Run the command line; the console script's entry."""
     open_streams()
-    end_like_interrupted()
+    end_when_interrupted()
     gc.set_threshold(5_000)  # modules make objects that stay: a look for garbage after every 700 is slow
     try:
         app(prog_name="captrawl")
@@ -202,6 +207,8 @@ def main() -> None:
             with contextlib.suppress(OSError):
                 stream.flush()
         os._exit(INTERRUPTED)  # threads that wait for others' servers would hold it for minutes
+    except KeyboardInterrupt:  # while its own message was on the way
+        end_at_once()
     finally:
         if "torch" not in sys.modules:  # whose libraries tell at the end what of theirs is left
             gc.freeze()  # no look among what ends with the process either: a tenth of a cold query

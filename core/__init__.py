@@ -13,6 +13,7 @@ files       files that are there whole or not at all; hashes, links
 pictures    image bytes → an upright, flattened picture
 retry_after how long a server asks to be left alone
 parallel    usable cores, and jobs in worker processes
+interrupts  Ctrl-C at every moment
 startup     a start without pandas
 terminal    tables, progress and messages; hostile text made harmless
 """

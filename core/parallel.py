@@ -16,6 +16,7 @@ from multiprocessing.context import SpawnProcess
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .errors import CaptrawlError
+from .interrupts import children_unheard
 from .startup import settle_without_pandas
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def run_jobs(
         for job in first:
             connection, theirs = context.Pipe()
             process = context.Process(target=_serve, args=(theirs, work, os.getpid()), daemon=True)
-            process.start()
+            with children_unheard():
+                process.start()
             theirs.close()
             running[connection] = _JobProcess(process, connection)
             _send(running[connection], job)

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from ..core.errors import WorkspaceError
 from ..core.files import atomic, write_json
+from ..core.interrupts import children_unheard
 from ..core.parallel import cores
 from ..core.records import Progress, silent
 from .accuracy import UNSEEN
@@ -129,7 +130,9 @@ def _draw_all(web: Web, progress: Progress) -> None:
     ]
     workers = min(cores(), 8)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for done, _ in enumerate(pool.map(draw_file, jobs, chunksize=24), 1):
+        with children_unheard():
+            drawn = pool.map(draw_file, jobs, chunksize=24)
+        for done, _ in enumerate(drawn, 1):
             progress("drawing", done, len(jobs))
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import DownloadError
+from ...core.interrupts import children_unheard
 from ..outcomes import PackedFile, Reason
 from .worker import JOB, LOG, LOST, SHARD, Job, shard_name
 
@@ -155,15 +156,16 @@ class _PackProcess:
 
     def __init__(self) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 closed by kill
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", f"{__package__}.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env={**os.environ, **_ENVIRONMENT},
-            text=True,
-            bufsize=1,
-        )
+        with children_unheard():
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", f"{__package__}.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                env={**os.environ, **_ENVIRONMENT},
+                text=True,
+                bufsize=1,
+            )
         self._ready = False
 
     def ask(self, folder: Path) -> dict[str, Any]:
