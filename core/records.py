@@ -122,7 +122,7 @@ class CorpusFile:
 
     ``file`` is its identity ('/'-separated, prefixed by the corpus name), ``path`` where it lies now,
     ``preset`` the name of its column mapping in indexer.corpora.CORPORA, ``columns`` the canonical column's
-    source column where the user named them.
+    source column where the user named them, which may be a template of several (``{genus} {species}``).
     """
 
     file: str
@@ -130,6 +130,8 @@ class CorpusFile:
     preset: str
     fingerprint: Fingerprint
     columns: Mapping[str, str] = field(default_factory=dict[str, str])
+    detect_language: bool = False
+    """Whether captions get a detected language where there is no column of it."""
 
 
 OnRows = Callable[[int], None]

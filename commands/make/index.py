@@ -35,7 +35,18 @@ def index_captions(
     url: Annotated[
         str, typer.Option("--url-column", help="The URL's column, for a Parquet of your own.")
     ] = "",
-    caption: Annotated[str, typer.Option("--caption-column", help="The caption's column.")] = "",
+    caption: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--caption-column",
+            metavar="NAME",
+            help="The caption's column, or a template of several ('{common}, {genus}'); repeatable.",
+        ),
+    ] = None,
+    detect: Annotated[
+        bool,
+        typer.Option("--detect-language", help="Detect languages where the corpus has no column of them."),
+    ] = False,
     max_row_group: Annotated[
         int,
         typer.Option(metavar="GIB", help="The largest row group of a Parquet that is read, unpacked.", min=1),
@@ -59,12 +70,17 @@ def index_captions(
     from ...core.terminal import emit, emit_json, number, progress_bars
     from ...indexer.captions import index_captions as run
     from ...indexer.captions import remove_others
-    from ...indexer.corpora.files import expected_rows, find_files
+    from ...indexer.corpora.files import expected_rows, find_files, with_captions
+    from ...indexer.corpora.languages import detecting_language
     from ...search.captions import rebuilding
 
-    columns = {name: column for name, column in (("url", url), ("caption", caption)) if column}
+    first, *others = caption or [""]
+    columns = {name: column for name, column in (("url", url), ("caption", first)) if column}
     most = max_row_group << 30
     files = find_files(sources, preset=preset, corpus=corpus, columns=columns, max_row_group=most)
+    files = with_captions(files, others)
+    if detect:
+        files = detecting_language(files)
     share = options.part_of(part)
     with contextlib.ExitStack() as stack:
         names = [file.file for file in files]

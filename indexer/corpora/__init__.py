@@ -10,6 +10,8 @@ delimited     fields in quotes
 json_lines    an object a line
 lines         the lines of a text, plain or gzipped
 columns       source columns of whatever type to the canonical ones
+templates     captions that are made of several columns
+languages     a caption's language, where a corpus has no column of it
 safety        what the words and numbers of a safety column mean
 fingerprints  what tells one version of a file from another
 """

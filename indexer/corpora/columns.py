@@ -16,8 +16,10 @@ from ...core.arrow import pc
 from ...core.errors import CorpusError
 from ...core.records import ROW_SCHEMA, CorpusFile
 from ...core.row_ids import priorities, uids
+from .languages import languages
 from .readers import SourceBatch
 from .safety import boolean_tags, number_tags, word_tags
+from .templates import with_template
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +37,7 @@ def canonical(file: CorpusFile, batch: SourceBatch, unknown_tags: Counter[str]) 
     isn't known of it is counted in ``unknown_tags``. CorpusError names a column of an impossible type.
     """
     path, first_row, rows = file.path, batch.first_row, batch.rows
-    columns = _with_punsafe(batch.columns)
+    columns = with_template(_with_punsafe(batch.columns), rows)
     convert_column = {**_CONVERT, "nsfw": partial(_nsfw, unknown_tags=unknown_tags)}
     arrays: dict[str, pa.Array[Any]] = {}
     for name, convert in convert_column.items():
@@ -59,6 +61,8 @@ def canonical(file: CorpusFile, batch: SourceBatch, unknown_tags: Counter[str]) 
             raise CorpusError(
                 f"{path}: {name} of the rows from {first_row} can't be read ({error})"
             ) from error
+    if file.detect_language and "language" not in columns:
+        arrays["language"] = languages(arrays["caption"])
     number = np.arange(first_row, first_row + rows, dtype=np.int64)
     uid = uids(arrays["url"], arrays["caption"])
     arrays["uid"] = pa.array(uid)

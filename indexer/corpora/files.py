@@ -14,6 +14,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -35,6 +36,7 @@ from .readers import (
     sqlite_batches,
     sqlite_columns,
 )
+from .templates import fields_of
 from .texts import SUFFIXES, text_batches, text_layout
 
 _SUFFIXES = (".parquet", *SUFFIXES, *(f"{suffix}.gz" for suffix in SUFFIXES))
@@ -86,6 +88,21 @@ def find_files(
     return [file for file, _ in files]
 
 
+def with_captions(files: Sequence[CorpusFile], columns: Sequence[str]) -> list[CorpusFile]:
+    """``files``, and each once more for every further caption column (or template), as FILE/COLUMN.
+
+    So a row is matched by any of its captions, and the identity says by which. CorpusError: no such column.
+    """
+    others = [
+        replace(file, file=f"{file.file}/{column}", columns={**file.columns, "caption": column})
+        for file in files
+        for column in columns
+    ]
+    for file in others:
+        _corpus_file(file.file, file.path, file.preset, file.columns)
+    return sorted([*files, *others], key=lambda file: file.file.encode())
+
+
 def read_batches(file: CorpusFile, *, row_groups: range | None = None) -> Iterator[pa.RecordBatch]:
     """The file's rows in records.ROW_SCHEMA, in order, at most 16,384 a batch.
 
@@ -113,7 +130,7 @@ def _source_batches(file: CorpusFile, row_groups: range | None) -> Iterator[Sour
         return sqlite_batches(file.path, read, row_groups)
     if row_groups is not None:
         raise CorpusError(f"{file.path} is a text: it has no row groups to read apart")
-    layout = text_layout(file.path, tuple(file.columns.values()))
+    layout = text_layout(file.path, _column_names(file.columns))
     return text_batches(file.path, layout, sources(file.path, file.preset, layout.columns, file.columns))
 
 
@@ -128,12 +145,16 @@ def _corpus_file(
     elif kind is Format.SQLITE:
         present, detected = sqlite_columns(path), SQLITE
     else:
-        layout = text_layout(path, tuple(columns.values()))
+        layout = text_layout(path, _column_names(columns))
         present = list(layout.columns)
         detected = detect(present) if layout.header else layout.preset
     preset_name = preset or detected
     read = frozenset(sources(path, preset_name, present, columns).values())
     return CorpusFile(identity, path, preset_name, fingerprint(path), dict(columns)), read
+
+
+def _column_names(columns: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(name for column in columns.values() for name in fields_of(column) or [column])
 
 
 def _files_of(argument: str, corpus: str) -> list[tuple[str, Path]]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...core.errors import CorpusError
+from .templates import fields_of, key_of
 
 REQUIRED = ("url", "caption")
 """The canonical columns that a corpus file must have."""
@@ -130,6 +131,34 @@ CORPORA: dict[str, CorpusPreset] = {
         },
         _marks("language page_url image_url caption_reference_description"),
     ),
+    "recap-datacomp": CorpusPreset(
+        "Recap-DataComp-1B: DataComp-1B with captions of a model beside the web's",
+        # The model's is searched; --caption-column org_caption, or both, chooses.
+        {
+            "url": ("url",),
+            "caption": ("re_caption",),
+            "similarity": ("re_clip_score", "org_clip_score"),
+        },
+        _marks("url re_caption org_caption"),
+    ),
+    "treeoflife": CorpusPreset(
+        "TreeOfLife: a table of images with their taxonomy, from which captions are made",
+        {
+            "url": ("source_url", "identifier", "url"),
+            "caption": (
+                "{common_name}, {scientific_name}, {family}, {order}, {class}",
+                "{common}, {scientific_name}, {family}, {order}, {class}",
+                "{common}, {genus} {species}, {family}, {order}, {class}",
+                "{genus} {species}, {family}, {order}, {class}",
+            ),
+            "licence": ("license_name", "license"),
+        },
+        _marks(
+            "source_url kingdom family genus species",
+            "identifier kingdom family genus species",
+            "url kingdom family genus species",
+        ),
+    ),
     PAIR: CorpusPreset(
         "any Parquet or TSV (with a header) that has a URL and a caption column",
         {
@@ -185,6 +214,9 @@ def sources(path: Path, preset: str, present: Sequence[str], columns: Mapping[st
         by_user = columns.get(canonical)
         own = (*CORPORA[preset].columns.get(canonical, ()), *EVERYWHERE.get(canonical, ()))
         names = (by_user,) if by_user is not None else own
+        if canonical == "caption" and (fields := _first_template(names, present)):
+            source_of |= fields
+            continue
         source = _first_present(names, present)
         if source is not None and present.count(source) > 1:
             raise CorpusError(
@@ -203,6 +235,15 @@ def sources(path: Path, preset: str, present: Sequence[str], columns: Mapping[st
                 f"{_listed(present)}: name another --preset, or the columns"
             )
     return source_of
+
+
+def _first_template(names: Sequence[str], present: Sequence[str]) -> dict[str, str]:
+    """Of the first of ``names`` that is a template of columns that are there: key → source column."""
+    for name in names:
+        columns = [_first_present((field,), present) for field in fields_of(name)]
+        if columns and all(columns):
+            return {key_of(name, place): column for place, column in enumerate(columns) if column}
+    return {}
 
 
 def _first_present(names: Sequence[str], present: Sequence[str]) -> str | None:

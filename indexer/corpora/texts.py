@@ -86,8 +86,8 @@ def text_batches(path: Path, layout: TextLayout, sources: Mapping[str, str]) -> 
         yield from json_batches(path, sources)
         return
     places = {name: layout.columns.index(column) for name, column in sources.items()}
-    pair = len(layout.columns) == 2
-    rows = _fields(path, layout.dialect, pair=pair, caption_first=places["caption"] < places["url"])
+    pair = len(layout.columns) == 2 and "caption" in places
+    rows = _fields(path, layout.dialect, pair=pair, caption_first=pair and places["caption"] < places["url"])
     if layout.header:
         next(rows, None)
     row = 0

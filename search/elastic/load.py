@@ -240,4 +240,6 @@ def _without(entry: Entry, loads: Iterable[str]) -> Entry:
 def _reading(file: CorpusFile, analyzer: int) -> str:
     """What a load of ``file`` writes: the same digest, the same documents."""
     inputs = (analyzer, file.fingerprint, file.preset, sorted(file.columns.items()))
+    if file.detect_language:
+        inputs = (*inputs, "language")
     return hashlib.sha256(repr(inputs).encode()).hexdigest()[:32]

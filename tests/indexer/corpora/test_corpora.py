@@ -169,6 +169,33 @@ PARQUET: dict[str, tuple[str, dict[str, tuple[pa.DataType, Any]], dict[str, Any]
         },
         {"width": 400, "height": 300, "language": "de"},
     ),
+    "recap-datacomp": (
+        "recap-datacomp",
+        {
+            "url": (S, URL),
+            "re_caption": (S, "a dog"),
+            "org_caption": (S, "IMG 1"),
+            "sha256": (S, "0f"),
+            "key": (S, "000000001"),
+            "re_clip_score": (F64, 0.3),
+            "org_clip_score": (F64, 0.1),
+            "re_length": (I64, 2),
+            "org_gpt4v_score": (I64, 1),
+        },
+        {"similarity": 0.3},
+    ),
+    "treeoflife": (
+        "treeoflife",
+        {
+            "uuid": (S, "0f"),
+            "source_url": (S, URL),
+            **dict.fromkeys(("kingdom", "phylum", "class", "order", "family", "genus", "species"), (S, None)),
+            "scientific_name": (S, None),
+            "common_name": (S, "a dog"),
+            "license_name": (S, "cc-by"),
+        },
+        {"licence": "cc-by"},
+    ),
     "fondant": (
         "url-caption",
         {"alt_text": (S, "a dog"), "image_url": (S, URL), "license_type": (S, "by-sa"), "surt_url": (S, "x")},

@@ -1,0 +1,147 @@
+"""Tables with two captions, captions made of several columns, and languages that are detected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from captrawl.core.errors import CorpusError
+from captrawl.indexer.corpora.files import find_files, read_batches, with_captions
+from captrawl.search.captions import open_captions
+from captrawl.search.query import CaptionQuery, Filters
+
+RECAP = {
+    "url": ["http://a/1.jpg", "http://a/2.jpg", "http://a/3.jpg"],
+    "re_caption": ["A brown dog lies on a lawn.", "Two cats sit on a sofa.", None],
+    "org_caption": ["IMG 2034", "our dog's friends", "Dog of the day"],
+    "re_clip_score": [0.3, 0.2, 7.0],
+    "org_clip_score": [0.1, 0.1, 0.1],
+}
+TAXA = {
+    "source_url": ["http://a/1.jpg", "http://a/2.jpg", "http://a/3.jpg", "http://a/4.jpg"],
+    "kingdom": ["Animalia", "Animalia", "Fungi", None],
+    "class": ["Aves", "Aves", None, None],
+    "order": ["Passeriformes", None, None, None],
+    "family": ["Paridae", "Anatidae", "Amanitaceae", None],
+    "genus": ["Parus", "Anas", "Amanita", None],
+    "species": ["major", None, "muscaria", None],
+    "scientific_name": ["Parus major", "Anas", "Amanita muscaria", None],
+    "common_name": ["Great Tit", None, "fly agaric", None],
+}
+
+
+def captions_of(path: Path, **options: Any) -> list[str | None]:
+    (file,) = find_files([path], **options)
+    return [text for batch in read_batches(file) for text in batch.column("caption").to_pylist()]
+
+
+def written(path: Path, columns: dict[str, list[Any]]) -> Path:
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def test_recap_datacomp_is_told_and_either_caption_is_chosen(tmp_path: Path) -> None:
+    path = written(tmp_path / "train-0.parquet", RECAP)
+    (file,) = find_files([path])
+    assert file.preset == "recap-datacomp"
+    assert captions_of(path) == RECAP["re_caption"]
+    assert captions_of(path, columns={"caption": "org_caption"}) == RECAP["org_caption"]
+    (batch,) = read_batches(file)
+    assert batch.column("similarity").to_pylist() == [0.3, 0.2, None]
+
+
+def test_a_row_is_matched_by_either_caption_and_says_by_which(tmp_path: Path, captrawl: Any) -> None:
+    path = written(tmp_path / "train-0.parquet", RECAP)
+    index = ("--index", tmp_path / "idx")
+    captions = ("--caption-column", "re_caption", "--caption-column", "org_caption")
+    said = captrawl("index", "captions", path, "--corpus", "recap", "--to", tmp_path / "idx", *captions)
+    assert "6 rows added from 2 files" in said.stdout
+    with open_captions(tmp_path / "idx") as captions_index:
+        rows = captions_index.first(CaptionQuery(("dog",)), 9, None)
+    assert list(zip(rows["file"].to_pylist(), rows["row"].to_pylist(), strict=True)) == [
+        ("recap/train-0.parquet", 0),
+        ("recap/train-0.parquet/org_caption", 2),
+    ]
+    again = captrawl("index", "captions", path, "--corpus", "recap", "--to", tmp_path / "idx", *captions)
+    assert "0 rows added from 0 files, 2 files already in" in again.stdout
+    captrawl("index", "remove", "recap/train-0.parquet", "--from", tmp_path / "idx")
+    assert "0 files" in captrawl("doctor", *index, check=False).stdout
+
+
+def test_a_second_column_that_isnt_there_is_named(tmp_path: Path) -> None:
+    files = find_files([written(tmp_path / "a.parquet", RECAP)])
+    with pytest.raises(
+        CorpusError, match=r"no column 'best_caption' \(for caption\); it has url, re_caption"
+    ):
+        with_captions(files, ["best_caption"])
+
+
+def test_taxonomy_columns_are_captions_by_a_template(tmp_path: Path) -> None:
+    path = written(tmp_path / "catalog.parquet", TAXA)
+    assert find_files([path])[0].preset == "treeoflife"
+    assert captions_of(path) == [
+        "Great Tit, Parus major, Paridae, Passeriformes, Aves",
+        "Anas, Anatidae, Aves",
+        "fly agaric, Amanita muscaria, Amanitaceae",
+        None,
+    ]
+    assert captions_of(path, columns={"caption": "photo of {common_name} ({genus} {species})"}) == [
+        "photo of Great Tit (Parus major)",
+        "photo of Anas",
+        "photo of fly agaric (Amanita muscaria)",
+        None,
+    ]
+    with pytest.raises(CorpusError, match=r"has no column '\{genus\} \{subspecies\}'"):
+        find_files([path], columns={"caption": "{genus} {subspecies}"})
+
+
+def test_a_template_of_a_text_and_of_numbers(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("link,genus,species,year\nhttp://a/1.jpg,Parus,major,1758\n")
+    columns = {"url": "link", "caption": "{genus} {species}, {year}"}
+    assert captions_of(tmp_path / "a.csv", columns=columns) == ["Parus major, 1758"]
+    path = written(tmp_path / "b.parquet", {"url": ["http://a"], "genus": ["Parus"], "year": [1758]})
+    assert captions_of(path, columns={"caption": "{genus}, {year}"}) == ["Parus, 1758"]
+
+
+CAPTIONS = {
+    "a golden retriever runs along the beach": "en",
+    "Blick auf das alte Schloss im Winter": "de",
+    "vieux vélo rouge devant un mur de briques": "fr",
+    "冬のお城の眺めと湖のほとりの家": "ja",
+    "孩子们在花园里玩耍,湖边的房子": "zh",
+    "IMG_2034.JPG": None,
+    "dog": None,
+    "": None,
+}
+
+
+def test_languages_are_detected_where_there_is_no_column(tmp_path: Path, captrawl: Any) -> None:
+    pytest.importorskip("eldc")
+    url = [f"http://a/{at}.jpg" for at in range(len(CAPTIONS))]
+    path = written(tmp_path / "a.parquet", {"url": url, "caption": list(CAPTIONS)})
+    named = {"url": url[:2], "caption": list(CAPTIONS)[:2], "language": ["xx", None]}
+    other = written(tmp_path / "b.parquet", named)
+    captrawl("index", "captions", path, other, "--to", tmp_path / "idx", "--detect-language")
+    with open_captions(tmp_path / "idx") as index:
+        rows = index.first(CaptionQuery(("golden", "blick")), 9, None)
+        assert rows["language"].to_pylist() == ["en", "de", "xx", None]
+        german = CaptionQuery(("schloss",), filters=Filters(language="de"))
+        assert index.count([german]) == [1]
+    from captrawl.indexer.corpora.languages import languages
+
+    assert languages(pa.array(list(CAPTIONS))).to_pylist() == list(CAPTIONS.values())
+
+
+def test_without_the_detector_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    from captrawl.core.errors import MissingExtraError
+    from captrawl.indexer.corpora import languages
+
+    languages._detector.cache_clear()
+    monkeypatch.setitem(sys.modules, "eldc", None)
+    with pytest.raises(MissingExtraError, match=r"needs captrawl\[language\]"):
+        languages.detecting_language([])
