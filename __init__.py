@@ -1,14 +1,17 @@
 """captrawl: from class names to a training list, by phrase match in web captions and k-NN in CLIP space.
 
-    import captrawl
+    import captrawl as ct
 
-    with captrawl.open_captions("captions") as index:
-        captrawl.count(index, ["golden retriever", "goldie"]).total
-        captrawl.query(index, ["golden retriever"], size=100).to_pandas()
-    captrawl.similar(captrawl.Workspace.open(Path("birds")), text="a puppy")
+    with ct.open_captions("captions") as index:
+        ct.count(index, ["golden retriever", "goldie"]).total
+        ct.query(index, ["golden retriever"], size=100).to_pandas()
+    ws = ct.Workspace("birds")
+    ws.run()
+    ws.samples["T2T500"].to_pandas()
+    ws.similar("a puppy")
 
-Tables are Arrow tables: ``.to_pandas()``, or ``polars.from_arrow(table)``. Names are imported when they are
-first used, so that ``import captrawl`` costs nothing.
+docs/python.md has all of it. Names are imported when they are first used, so that ``import captrawl`` costs
+nothing.
 """
 
 from __future__ import annotations
@@ -23,11 +26,11 @@ if TYPE_CHECKING:
 
     from .classes.files import load_classes
     from .core.errors import CaptrawlError
+    from .library.workspace import TaskWorkspace as Workspace
     from .search.api import count, count_classes, query
     from .search.captions import open_captions
     from .search.query import CaptionQuery, Filters, Safety
     from .search.vectors.similar import similar
-    from .workspace.workspace import Workspace
 
 __all__ = [
     "CaptionQuery",
@@ -49,7 +52,7 @@ _HOMES = {
     "CaptrawlError": "core.errors",
     "Filters": "search.query",
     "Safety": "search.query",
-    "Workspace": "workspace.workspace",
+    "Workspace": "library.workspace:TaskWorkspace",
     "count": "search.api",
     "count_classes": "search.api",
     "load_classes": "classes.files",
@@ -57,7 +60,7 @@ _HOMES = {
     "query": "search.api",
     "similar": "search.vectors.similar",
 }
-"""Where each name comes from."""
+"""Where each name comes from, and what it is called there where that differs."""
 
 
 def __getattr__(name: str) -> Any:
@@ -65,7 +68,8 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{home}", __name__), name)
+    module, _, original = home.partition(":")
+    return getattr(import_module(f".{module}", __name__), original or name)
 
 
 def __dir__() -> list[str]:

@@ -14,7 +14,7 @@ from ..core.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from ..search.query import Filters
-    from ..workspace.settings import Changes, SampleSettings
+    from ..workspace.settings import Changes
     from ..workspace.workspace import Workspace
 
 INDEX_HELP = "A caption index: a folder, or http(s)://host:9200/name"
@@ -97,34 +97,26 @@ def storing(workspace: Workspace, changes: Changes) -> Generator[Workspace]:
     `run` and `status` go by them from then on, so what is stored is said; a refused command stores nothing.
     """
     from ..core.terminal import say
-    from ..workspace.settings import edit_settings
+    from ..library import stored
 
-    yield workspace.overriding(changes)
-    data = workspace.settings().model_dump(mode="json", exclude_none=True)
-    news = {
-        table: {key: value for key, value in values.items() if data[table].get(key) != value}
-        for table, values in changes.items()
-    }
-    if any(news.values()):
-        edit_settings(workspace.settings_path, {table: values for table, values in news.items() if values})
-        keys = [f"[{table}] {key} = {value}" for table in news for key, value in news[table].items()]
-        say(f"stored in captrawl.toml: {', '.join(keys)}")
-
-
-CAUTION = (
-    "note: web corpora hold links to harmful and illegal images, child abuse material (CSAM) among them, and "
-    "no filter of theirs, such as the NSFW tag, is reliable. Prefer Re-LAION, set [download] blocklist and "
-    "contact, and see that the law and your institution let you keep what comes."
-)
-"""What is said before a workspace's first download, and of images that come from elsewhere."""
+    with stored.storing(workspace, changes) as changed:
+        yield changed.workspace
+    if changed.keys:
+        say(f"stored in captrawl.toml: {', '.join(changed.keys)}")
 
 
 def caution(workspace: Workspace) -> None:
     """Say what web data can hold, before a workspace's first download."""
-    from ..core.terminal import say
-
     if not workspace.ledger_path.exists():
-        say(CAUTION)
+        caution_always()
+
+
+def caution_always() -> None:
+    """Say what web data can hold."""
+    from ..core.terminal import say
+    from ..library.stored import CAUTION
+
+    say(CAUTION)
 
 
 def allowing_private(workspace: Workspace) -> Workspace:
@@ -160,16 +152,6 @@ def given(context: typer.Context, *, besides: Collection[str]) -> bool:
     """Whether a command line has an option other than ``besides``, even one with the default's value."""
     sources = {name: context.get_parameter_source(name) for name in context.params if name not in besides}
     return any(source is not None and source.name == "COMMANDLINE" for source in sources.values())
-
-
-def save_sample(workspace: Workspace, spec: SampleSettings) -> None:
-    """Note ``spec`` as a [[sample]], in the place of the one with its name, and say so."""
-    from ..core.terminal import say
-    from ..workspace.settings import put_sample
-
-    if spec not in workspace.settings().sample:
-        put_sample(workspace.settings_path, spec)
-        say(f"stored in captrawl.toml: [[sample]] {spec.name}")
 
 
 ALSO_CALLED = {"hf": "huggingface", "wds": "webdataset"}

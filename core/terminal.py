@@ -7,6 +7,7 @@ import json
 import sys
 import unicodedata
 from collections.abc import Generator, Iterable, Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
@@ -151,11 +152,11 @@ def paused() -> Generator[None]:
 
 @contextlib.contextmanager
 def progress_bars() -> Generator[Progress]:
-    """Draw the progress of the long step under way as one bar on stderr; silent where that is no terminal.
+    """Draw the progress of the long step under way as one bar on stderr: in a terminal, or in a notebook.
 
     The bar is of what was last told; nothing of it is left behind. Inside another display it is that one's.
     """
-    if not sys.stderr.isatty():
+    if not (sys.stderr.isatty() or _in_notebook()):
         yield silent
         return
     if _Live.bars is not None:
@@ -188,6 +189,11 @@ def progress_bars() -> Generator[Progress]:
             yield _teller(bars)
     finally:
         _Live.bars = None
+
+
+def _in_notebook() -> bool:
+    """Whether a Jupyter cell is running that can redraw a bar: rich does it by ipywidgets."""
+    return err().is_jupyter and find_spec("ipywidgets") is not None
 
 
 def _teller(bars: Any) -> Progress:

@@ -32,7 +32,8 @@ MAY_IMPORT = {
     "swat": {*FILLING, *CHOOSING, "swat"},
     "web": {*FILLING, *CHOOSING, "swat", "web"},
     "demo": {*FILLING, *CHOOSING, "swat", "demo"},
-    "commands": {*FILLING, *CHOOSING, "swat", "web", "demo", "commands"},
+    "library": {*FILLING, *CHOOSING, "swat", "library"},
+    "commands": {*FILLING, *CHOOSING, "swat", "web", "demo", "library", "commands"},
 }
 """What the modules of a folder may import from the package, imports inside functions counted."""
 BARE_PARTICIPLES = {"found", "asked", "held", "known", "told", "given", "made", "wanted", "shown", "listed"}
@@ -47,7 +48,7 @@ MEANT = {
 ROOT_MODULES = {"__init__", "__main__", "cli"}
 COLLECTS = {"workspace.pipeline", "workspace.doctor"}
 """The modules of workspace/ that stand above the stages: they collect them, or look at everything."""
-ABOVE_STAGES = {"commands", "web", "demo", "cli"}
+ABOVE_STAGES = {"commands", "library", "web", "demo", "cli"}
 
 
 def package_files() -> list[Path]:

@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from ..core.errors import WorkspaceError
 from ..core.files import sweep, sweep_writes, write_json
@@ -81,7 +81,7 @@ class Workspace:
         self._overrides: Changes = overrides or {}
 
     @classmethod
-    def open(cls, root: Path) -> Workspace:
+    def open(cls, root: Path) -> Self:
         """The workspace at ``root``; WorkspaceError where there is none."""
         workspace = cls(root)
         if not workspace.settings_path.is_file():

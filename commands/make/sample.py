@@ -76,16 +76,13 @@ def sample(
     """
     from dataclasses import asdict
 
-    from ...core.terminal import emit, emit_json, progress_bars
+    from ...core.terminal import emit, emit_json, progress_bars, say
+    from ...library.samples import SampleChoice, draw_choice
     from ...sampling.outcome import outcome_of, short_text, why_nothing
-    from ...sampling.recipes import check_name, method_of, name_of
-    from ...sampling.sample import draw
-    from ...workspace.settings import SampleSettings, sample_settings
 
     options.check_choice("--method", method, options.methods())
     workspace = options.workspace_of(context)
-    spec = sample_settings(
-        name=name or SampleSettings().name,
+    choice = SampleChoice(
         method=method,
         n=n,
         rank=rank,
@@ -93,21 +90,19 @@ def sample(
         threshold=threshold,
         dedup=dedup,
         zeroshot=zeroshot,
-        leak_guard=str(leak_guard.resolve()) if leak_guard else "",
+        leak_guard=leak_guard or "",
         referee=referee,
         tail=tail,
         seed=seed,
         names={"alternates": "synonyms"}.get(prompt_name, prompt_name),
     )
     if not options.given(context, besides=("name", "replace", "json")):
-        spec = next((one for one in workspace.settings().sample if one.name == spec.name), spec)
-    elif not name:
-        spec = spec.model_copy(update={"name": name_of(spec, method_of(workspace, spec))})
-    if not replace:
-        check_name(workspace, spec)
+        choice = SampleChoice()
     with progress_bars() as progress:
-        counts = draw(workspace, spec, progress=progress)
-    options.save_sample(workspace, spec)  # only what could be drawn: run and status go by the settings
+        drawing = draw_choice(workspace, name, choice, replace=replace, progress=progress)
+    spec, counts = drawing.spec, drawing.counts
+    if drawing.stored:
+        say(f"stored in captrawl.toml: [[sample]] {spec.name}")
     outcome = outcome_of(workspace, spec)
     if json:
         named = {"sample": spec.name, "name": spec.name, "kept": outcome.kept, "n": spec.n}

@@ -40,11 +40,11 @@ def import_swat(
     json: options.Json = False,
 ) -> None:
     """Make a workspace of SWAT's files: matches, images (linked), embeddings."""
-    from ...core.terminal import emit, emit_json, progress_bars, say
+    from ...core.terminal import emit, emit_json, progress_bars
     from ...swat.importing import SwatChoices
     from ...swat.importing import import_swat as run
 
-    say(options.CAUTION)
+    options.caution_always()
     with progress_bars() as progress:
         counts = run(source, to, SwatChoices(classes, sampling, model, prefix, tag), progress=progress)
     options.warn_of_blank(to)

@@ -48,6 +48,18 @@ def _huggingface() -> Exporter:
     return write_huggingface
 
 
+def _csv() -> Exporter:
+    from .clip_csv import write_csv
+
+    return write_csv
+
+
+def _fiftyone() -> Exporter:
+    from .fiftyone_json import write_fiftyone
+
+    return write_fiftyone
+
+
 def _urls() -> Exporter:
     from .urls import write_urls
 
@@ -70,6 +82,11 @@ FORMATS: dict[str, ExportFormat] = {
     ),
     "huggingface": ExportFormat(
         '`train/` with metadata.jsonl, for `load_dataset("imagefolder", …)`', _huggingface
+    ),
+    "csv": ExportFormat("train.csv (filepath, title, class) for open_clip's training; images", _csv),
+    "fiftyone": ExportFormat(
+        "a FiftyOne data set of the whole pools: scores, caption and reason as fields, tags kept and dropped",
+        _fiftyone,
     ),
     "urls": ExportFormat(
         "images.parquet with licences and scores, croissant.json (Croissant 1.0); no image", _urls

@@ -168,11 +168,22 @@ def similar(
     ``class_name`` (a class's name or id). Raises QueryError unless just one of text and image is given,
     InputError for an unknown class or an unreadable image, WorkspaceError before `captrawl embed`.
     """
+    _check_question(text, image)
+    scope = SearchIn(where, find_class(workspace, class_name) if class_name else None, k)
+    return nearest(Similarity.open(workspace), scope, text=text, image=image)
+
+
+def nearest(
+    similarity: Similarity, scope: SearchIn, *, text: str = "", image: Path | None = None
+) -> pa.Table:
+    """:func:`similar` of vectors that are open already."""
+    _check_question(text, image)
+    return similarity.by_text(text, scope) if image is None else similarity.by_image(image, scope)
+
+
+def _check_question(text: str, image: Path | None) -> None:
     if bool(text.strip()) == (image is not None):
         raise QueryError("give a text or an image to look for, and just one of them")
-    scope = SearchIn(where, find_class(workspace, class_name) if class_name else None, k)
-    similarity = Similarity.open(workspace)
-    return similarity.by_text(text, scope) if image is None else similarity.by_image(image, scope)
 
 
 def find_class(workspace: Workspace, text: str) -> int:

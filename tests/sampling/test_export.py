@@ -459,3 +459,45 @@ def test_a_damaged_table_of_a_sample_is_named(drawn, use) -> None:
     paths_of(drawn, "T2T500").table.write_bytes(b"PAR1 and nothing else")
     with pytest.raises(WorkspaceError, match=r"T2T500\.parquet can't be read .* --name T2T500"):
         use(drawn)
+
+
+def test_csv_reads_back_as_open_clip_reads_it(drawn, tmp_path) -> None:
+    from open_clip_train.data import CsvDataset
+
+    assert export(drawn, "T2T500", "csv", tmp_path / "out") == {"images": 4}
+    table = CsvDataset(
+        str(tmp_path / "out/train.csv"),
+        lambda picture: picture.convert("RGB"),
+        "filepath",
+        "title",
+        tokenizer=lambda t: t,
+    )
+    rows = kept(drawn)
+    captions = [row["caption"] or NAMES[row["class_id"]] for row in rows]
+    assert "two, words\nand a line" in captions
+    assert [table[at][1] for at in range(len(table))] == [" ".join(text.split()) for text in captions]
+    assert [Path(path).read_bytes() for path in table.images] == [
+        (drawn.root / row["path"]).read_bytes() for row in rows
+    ]
+    assert all(Path(path).is_relative_to(tmp_path / "out/images") for path in table.images)
+
+
+def test_fiftyone_has_the_pools_with_reasons(drawn, tmp_path) -> None:
+    """What FiftyOne's importer looks at: no version in metadata.json, paths below the folder, _cls."""
+    out = tmp_path / "out"
+    assert export(drawn, "T2T500", "fiftyone", out) == {"images": 5, "kept": 4, "dropped": 1}
+    metadata = json.loads((out / "metadata.json").read_text())
+    assert "version" not in metadata
+    assert metadata["info"]["classes"] == NAMES
+    samples = json.loads((out / "samples.json").read_text())["samples"]
+    rows = [row for row in read_sample(paths_of(drawn, "T2T500")).to_pylist() if row["path"]]
+    assert [sample["uid"] for sample in samples] == [str(row["uid"]) for row in rows]
+    for sample, row in zip(samples, rows, strict=True):
+        assert (out / sample["filepath"]).read_bytes() == (drawn.root / row["path"]).read_bytes()
+        assert sample["ground_truth"]["_cls"] == "Classification"
+        assert sample["ground_truth"]["label"] == NAMES[row["class_id"]]
+        assert (sample["T2T"], sample["caption"]) == (row["T2T"], row["caption"])
+        assert sample["tags"] == (["kept"] if row["kept"] else ["dropped"])
+        assert sample["reason"] == (row["reason"] or None)
+    assert len({sample["filepath"] for sample in samples}) == 5
+    assert {sample["reason"] for sample in samples if sample["tags"] == ["dropped"]} == {"beyond_n"}

@@ -18,7 +18,7 @@ def test_every_exported_name_is_there_and_documented() -> None:
     assert set(captrawl.__all__) <= set(dir(captrawl))
     for name in captrawl.__all__:
         assert name == "__version__" or getattr(captrawl, name).__doc__, name
-    page = (ROOT / "docs" / "explore.md").read_text()
+    page = (ROOT / "docs" / "python.md").read_text()
     assert [name for name in captrawl.__all__ if f"`{name}`" not in page] == ["__version__"]
     with pytest.raises(AttributeError, match="nothing"):
         _ = captrawl.nothing
