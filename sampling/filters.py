@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..core.row_ids import GOLDEN, splitmix
 from ..search.vectors.exact import DECIMALS, rounded
 from .methods import Condition, Method
+from .orders.diversity import diverse
 from .scores import Scores
 
 LEAK = 0.95
@@ -81,7 +82,7 @@ class Steps:
 
     ``prompts`` None: no zero-shot agreement; ``own`` is the class's row in it. ``keep`` (rows,) False: the
     referee gave the image to another class. ``rejected`` and ``confirmed`` (rows,): what the user
-    said by hand. ``repeats``: several rows of one picture may stay.
+    said by hand. ``diverse``: what orders.diversity takes. ``repeats``: several rows of one picture may stay.
     """
 
     n: int
@@ -95,11 +96,13 @@ class Steps:
     rejected: NDArray[np.bool_] | None = None
     confirmed: NDArray[np.bool_] | None = None
     repeats: bool = False
+    diverse: float | str | None = None
 
     @property
     def need_images(self) -> bool:
         """Whether any step looks at the image vectors."""
-        return not (self.dedup is None and self.leaks is None and self.prompts is None)
+        steps = (self.dedup, self.leaks, self.prompts, self.diverse)
+        return any(step is not None for step in steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,8 @@ class Verdicts:
 
 
 def choose(candidates: Candidates, method: Method, steps: Steps) -> Choice:
-    """Conditions → leak guard → zero-shot → referee → order → uniqueness → near duplicates → first n.
+    """Conditions → leak guard → zero-shot → referee → order → uniqueness → near duplicates
+    → diversity → first n.
 
     What the user rejected, and every copy of its image, goes before all of that. What the user confirmed
     meets no condition, agreement or referee, and comes first in the order.
@@ -166,6 +170,10 @@ def choose(candidates: Candidates, method: Method, steps: Steps) -> Choice:
         ranked = unique(ranked, candidates.identity, verdicts)
     if steps.dedup is not None:
         ranked = distinct(candidates.images, ranked, steps.dedup, n=steps.n, verdicts=verdicts)
+    if steps.diverse is not None:
+        first = int(confirmed[ranked].sum())
+        taken = diverse(candidates.images[ranked], steps.n, steps.diverse, first=first)
+        ranked = np.concatenate([ranked[taken], np.delete(ranked, taken)])
     verdicts.drop(ranked[steps.n :], DropReason.BEYOND_N)
     return Choice(ranked[: steps.n], verdicts.reasons())
 

@@ -38,6 +38,7 @@ def name_of(spec: SampleSettings, method: Method) -> str:
     ]
     parts += [_condition(c) for c in conditions]
     parts += [f"dedup{spec.dedup:g}"] if spec.dedup is not None else []
+    parts += [_diverse(spec.diverse)] if spec.diverse is not None else []
     parts += ["zeroshot"] if spec.zeroshot else []
     parts += ["guard"] if spec.leak_guard else []
     parts += [spec.referee] if spec.referee else []
@@ -45,6 +46,10 @@ def name_of(spec: SampleSettings, method: Method) -> str:
     parts += [f"seed{spec.seed}"] if spec.seed and method.order is None else []
     parts += [spec.names] if spec.names else []
     return "+".join(parts)
+
+
+def _diverse(diverse: float | str) -> str:
+    return diverse if isinstance(diverse, str) else f"diverse{diverse:g}"
 
 
 def _order(order: Order) -> str:
@@ -70,6 +75,7 @@ def describe(spec: SampleSettings, method: Method) -> str:
         text
         for text, applies in (
             (f"dedup {spec.dedup or 0:g}", spec.dedup is not None),
+            (f"diverse {spec.diverse}", spec.diverse is not None),
             ("zeroshot", spec.zeroshot),
             ("leak guard", bool(spec.leak_guard)),
             (f"referee {spec.referee}", bool(spec.referee)),
@@ -113,4 +119,15 @@ def _recipe(workspace: Workspace, spec: SampleSettings) -> list[Any]:
     names = spec.names or workspace.settings().model.names
     seed = spec.seed if method.order is None or spec.method == AUTO else 0
     chosen = AUTO if spec.method == AUTO else str(method)
-    return [chosen, spec.n, spec.dedup, spec.zeroshot, guard, spec.referee, spec.tail, seed, names]
+    return [
+        chosen,
+        spec.n,
+        spec.dedup,
+        spec.diverse,
+        spec.zeroshot,
+        guard,
+        spec.referee,
+        spec.tail,
+        seed,
+        names,
+    ]

@@ -167,6 +167,7 @@ class Drawer:
         )
         steps = Steps(spec.n, spec.seed, spec.tail, spec.dedup, leaks=self.leaks, keep=keep)
         steps = replace(steps, rejected=rejected, confirmed=confirmed, repeats=self.task.repeats)
+        steps = replace(steps, diverse=spec.diverse)
         return replace(steps, prompts=self.prompts, own=index) if spec.zeroshot else steps
 
 

@@ -138,7 +138,8 @@ def inputs_of(workspace: Workspace, task: SampleTask) -> dict[str, str]:
 
 def _steps_of(spec: SampleSettings, repeats: bool) -> list[Any]:
     steps = [spec.n, spec.dedup, spec.zeroshot, spec.referee, spec.tail]
-    return [*steps, "repeats"] if repeats else steps
+    steps += ["repeats"] if repeats else []
+    return steps if spec.diverse is None else [*steps, "diverse", spec.diverse]
 
 
 def _embeddings_digest(folder: Path) -> str:

@@ -133,6 +133,8 @@ class SampleSettings(Section):
     threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
     """The method's own threshold where it has one."""
     dedup: Annotated[float, Field(gt=0, le=1)] | None = None
+    diverse: Annotated[float, Field(gt=0, le=1)] | Literal["facility"] | None = None
+    """Weighs rank against likeness to the images kept, or takes those that all lie nearest to."""
     zeroshot: bool = False
     leak_guard: str = ""
     referee: Literal["", "margin", "drop"] = ""

@@ -46,6 +46,9 @@ def sample(
     keep: _Keep = None,
     threshold: Annotated[float | None, typer.Option(help="The method's threshold, where it has one.")] = None,
     dedup: Annotated[float | None, typer.Option(help="Drop images nearer than this to one kept.")] = None,
+    diverse: Annotated[
+        str, typer.Option(metavar="WEIGHT|facility", help="Unlike images among the best: 0.7, or facility.")
+    ] = "",
     zeroshot: Annotated[
         bool, typer.Option("--zeroshot", help="The nearest class must be the own one.")
     ] = False,
@@ -89,6 +92,7 @@ def sample(
         keep=keep or [],
         threshold=threshold,
         dedup=dedup,
+        diverse=_number_or_word(diverse),
         zeroshot=zeroshot,
         leak_guard=leak_guard or "",
         referee=referee,
@@ -115,3 +119,10 @@ def sample(
     elif short := short_text(outcome):
         emit(short)
     return emit(str(outcome.listing))
+
+
+def _number_or_word(text: str) -> float | str | None:
+    try:
+        return float(text)
+    except ValueError:
+        return text or None
