@@ -28,6 +28,7 @@ from .core.interrupts import (
     from_interrupt,
     interruptible,
 )
+from .core.startup import settle_without_wandb
 from .core.version import __version__
 
 USAGE_ERROR: Any = typer.BadParameter.__base__
@@ -197,6 +198,7 @@ def main() -> None:
     """Run the command line; the console script's entry."""
     open_streams()
     end_when_interrupted()
+    settle_without_wandb()
     gc.set_threshold(5_000)  # modules make objects that stay: a look for garbage after every 700 is slow
     try:
         app(prog_name="captrawl")

@@ -1,4 +1,4 @@
-"""A start without pandas: pyarrow would import it at its first array, which takes 0.2 s and 50 MB."""
+"""A start without what others import and captrawl has no use for: pandas (pyarrow), wandb (timm)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ class _NoPandas:
 def settle_without_pandas() -> None:
     """Let pyarrow settle, for the rest of the process, on having no pandas; nothing where one is imported.
 
-    pyarrow looks for it once. ``import pandas`` works as before afterwards.
+    pyarrow looks for it once, at its first array, which costs 0.2 s and 50 MB. ``import pandas`` works
+    as before afterwards.
     """
     if "pandas" in sys.modules:
         return
@@ -38,3 +39,11 @@ def settle_without_pandas() -> None:
         pa.array([0])
     finally:
         sys.meta_path.remove(finder)
+
+
+def settle_without_wandb() -> None:
+    """Let timm settle, for the rest of a command's process, on having no wandb.
+
+    Its import takes a second, and two folders in the system's temporary one, which stay after a kill.
+    """
+    sys.modules.setdefault("wandb", None)  # pyright: ignore[reportArgumentType] as import has it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import pickle
 import shutil
@@ -597,3 +598,25 @@ def test_other_mistakes(make_swat, tmp_path: Path) -> None:
     (swat.root / "shapes_metrics-LAION400M.json").unlink()
     with pytest.raises(InputError, match="holds no metrics JSON and 'shapes' is no data set"):
         import_swat(swat.root, tmp_path / "w")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_mutated_images_are_imported_and_not_embedded(make_swat, tmp_path: Path, seed: int) -> None:
+    """Each for itself: a damaged file has a reason, or fails in the embeddings; the others come in."""
+    swat = make_swat(features=False)
+    chooser = np.random.default_rng(seed)
+    folder = swat.root / "shapes_retrieved_LAION400M-all_synonyms-random"
+    for (key, n), kind in zip(swat.arrived, ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF"), strict=False):
+        out = io.BytesIO()
+        Image.linear_gradient("L").convert("RGB").resize((64 + n, 64)).save(out, kind)
+        body = bytearray(out.getvalue())
+        for at in chooser.integers(2, len(body), 8):
+            body[at] = int(chooser.integers(256))
+        (folder / key / f"{n}.jpg").write_bytes(body)
+    import_swat(swat.root, tmp_path / "w", SwatChoices(model=swat.model))
+    workspace = Workspace.open(tmp_path / "w")
+    states = Counter(row["state"] for row in pq.read_table(workspace.images_path).to_pylist())
+    assert states["packed"] + states["dropped"] == 7
+    counts = embed(workspace)
+    assert counts["rows"] >= 1
+    assert counts["failed"] + counts["images"] == states["packed"]

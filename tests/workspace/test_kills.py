@@ -36,7 +36,7 @@ from captrawl.workspace.settings import edit_settings
 from captrawl.workspace.workspace import Workspace
 
 KILLS = int(os.environ.get("CAPTRAWL_KILLS", "0"))
-IN_A_ROW = 4
+IN_A_ROW = 7
 """Kills at most before a run is left to end."""
 
 
@@ -77,8 +77,11 @@ PREPARATIONS = {"matched again": Step("-C other match --all", "download")}
 ZYGOTE = """
 import importlib, json, os, sys
 from captrawl.cli import main
+from captrawl.core.startup import settle_without_wandb
+settle_without_wandb()  # as main does
 for name in sys.argv[1].split():
     importlib.import_module(name)
+print("ready", flush=True)
 for line in sys.stdin:
     arguments, folder, output = json.loads(line)
     child = os.fork()
@@ -134,6 +137,8 @@ class Site:
             env={**os.environ, "TMPDIR": str(self.temporary), "HF_HUB_OFFLINE": "1"},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
+        assert self.zygote.stdout.readline() == "ready\n"
+        self._caches = set(self.temporary.iterdir())  # torch's, a folder a user
 
     def start(self, command: str) -> Running:
         return Running(self.zygote, command, self.folder, self._output)
@@ -147,9 +152,7 @@ class Site:
         shutil.copytree(self.folder, self._states / name, symlinks=True)
 
     def restore(self, name: str) -> None:
-        for folder in (self.folder, self.temporary):
-            shutil.rmtree(folder)
-        self.temporary.mkdir()
+        shutil.rmtree(self.folder)
         shutil.copytree(self._states / name, self.folder, symlinks=True)
 
     def reach(self, name: str) -> None:
@@ -176,23 +179,14 @@ class Site:
         os.killpg(process.pid, signal.SIGKILL)
         process.status()
 
-    def marks(self) -> set[tuple[str, int, int]]:
-        """What changes as soon as anything is written."""
-        return {(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in self._walk()}
-
-    def _walk(self) -> Iterator[tuple[Path, os.stat_result]]:
-        for folder, subfolders, files in os.walk(self.folder):
-            for name in (*subfolders, *files):
-                path = Path(folder, name)
-                try:
-                    yield path, path.lstat()
-                except FileNotFoundError:
-                    continue
+    def temporary_files(self) -> set[str]:
+        """What commands left in the system's temporary folder."""
+        return {str(path) for path in set(self.temporary.iterdir()) - self._caches}
 
     def contents(self) -> dict[str, object]:
         """Every file and folder by name, with what must be equal after an undisturbed run."""
         values: dict[str, object] = {}
-        for path, _ in self._walk():
+        for path in self.folder.rglob("*"):
             name = path.relative_to(self.folder).as_posix()
             values[re.sub(CHANCE, "…", name)] = value_of(path, name)
         values["captions"] = rows_of(self.folder / "captions")
@@ -257,45 +251,31 @@ def test_killed_and_rerun(name: str, site: Site) -> None:
         pytest.skip("CAPTRAWL_KILLS=20 kills every step")
     chooser = random.Random(name)
     site.reach(step.after)
-    first, last = undisturbed(site, step.command)
+    began = time.monotonic()
+    site.start(step.command).finish()
+    whole = time.monotonic() - began
     calm = site.contents()
-    assert list(site.temporary.iterdir()) == []
+    assert site.temporary_files() == set()
     kills = late = 0
     while kills < max(KILLS, 1) and late < 40:
         site.reach(step.after)
         for _ in range(min(IN_A_ROW, max(KILLS, 1) - kills)):
-            if not killed(site, step.command, wait=chooser.uniform(0, last - first), chooser=chooser):
+            if not killed(site, step.command, after=chooser.uniform(0.02, whole), chooser=chooser):
                 late += 1
                 break
             kills += 1
         site.start(step.command).finish()
         now = site.contents()
-        leftovers = {*now.keys() - calm.keys(), *map(str, site.temporary.iterdir())}
+        leftovers = (now.keys() - calm.keys()) | site.temporary_files()
         assert leftovers == set()
         assert {key: value for key, value in now.items() if calm.get(key, 0) != value} == {}
         assert calm.keys() == now.keys()
-    print(f"\n{name}: {kills} kills within {last - first:.2f} s, {late} runs ended first; nothing differs")
+    print(f"\n{name}: {kills} kills within {whole:.2f} s, {late} runs ended first; nothing differs")
 
 
-def undisturbed(site: Site, command: str) -> tuple[float, float]:
-    """When the command wrote for the first time, and when it ended."""
+def killed(site: Site, command: str, *, after: float, chooser: random.Random) -> bool:
+    """Whether the command was killed ``after`` seconds: with its workers, or alone."""
     process = site.start(command)
-    first = wait_for_a_write(site, process)
-    process.finish()
-    return first, time.monotonic()
-
-
-def wait_for_a_write(site: Site, process: Running) -> float:
-    before = site.marks()
-    while not process.ended(0.005) and site.marks() == before:
-        pass
-    return time.monotonic()
-
-
-def killed(site: Site, command: str, *, wait: float, chooser: random.Random) -> bool:
-    """Whether the command was killed ``wait`` seconds after its first write: with its workers, or alone."""
-    process = site.start(command)
-    wait_for_a_write(site, process)
-    if not process.ended(wait):
+    if not process.ended(after):
         (os.killpg if chooser.random() < 0.5 else os.kill)(process.pid, signal.SIGKILL)
     return process.status() == -signal.SIGKILL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import numpy as np
@@ -151,3 +152,23 @@ def test_odd_images_are_read(workspace, tmp_path):
         path = tmp_path / f"{mode.replace(';', '')}.{'jpg' if mode == 'CMYK' else 'png'}"
         Image.new(mode, (50, 30)).save(path)
         assert similar(workspace, image=path, k=1).num_rows == 1
+
+
+def test_mutated_images_are_looked_for_or_refused(workspace, tmp_path):
+    """20 of each format: a line of an answer, or one line that names the file."""
+    path, chooser = tmp_path / "mutated", np.random.default_rng(4)
+    opened, refusals = Similarity.open(workspace), []
+    for kind in ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF"):
+        whole = io.BytesIO()
+        Image.linear_gradient("L").convert("RGB").resize((64, 48)).save(whole, kind)
+        for _ in range(20):
+            body = bytearray(whole.getvalue())
+            for at in chooser.integers(2, len(body), 5):
+                body[at] = int(chooser.integers(256))
+            path.write_bytes(body)
+            try:
+                assert opened.by_image(path, SearchIn(k=1)).num_rows == 1
+            except InputError as error:
+                refusals.append(str(error))
+    assert len(refusals) > 20
+    assert all(str(path) in refusal and "\n" not in refusal for refusal in refusals)
