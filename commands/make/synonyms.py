@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -36,6 +36,9 @@ def synonyms(
     model: Annotated[str, typer.Option(help="The language model to ask.")] = "gpt-4o-mini",
     base_url: _BaseUrl = "",
     domain: Annotated[str, typer.Option(help="What the classes are, such as 'a flower'.")] = "",
+    languages: Annotated[
+        str, typer.Option(metavar="de,ja", help="Ask for names in these languages; English else.")
+    ] = "",
     concurrency: Annotated[int, typer.Option(help="Questions under way at once.", min=1, max=256)] = 8,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for an answer.", min=0.1)] = 60.0,
     retries: Annotated[int, typer.Option(help="Further attempts after a passing failure.", min=0)] = 6,
@@ -62,6 +65,7 @@ def synonyms(
     """Ask a language model for synonyms, filter them with CLIP, and review them by their captions."""
     from ...core.terminal import emit_json
     from ...search.synonyms.ask import pending_questions
+    from ...search.synonyms.languages import languages_of
     from ...search.synonyms.llm import ModelServer
     from ...search.synonyms.review import to_json
     from ...search.synonyms.text_filter import unfiltered
@@ -92,11 +96,12 @@ def synonyms(
         return None
     server = ModelServer(model, base_url, concurrency, timeout, retries)
     _check(server)
-    wording, rate = domain or _domain(workspace), price_of(price, server)
+    rate = price_of(price, server)
+    question = {"domain": domain or _domain(workspace), "languages": languages_of(languages), "again": again}
     if dry_run:
-        show_questions(pending_questions(workspace, server, wording, again=again), server, rate, json=json)
+        show_questions(pending_questions(workspace, server, **question), server, rate, json=json)
         return None
-    problem = None if filter_only else _ask(workspace, server, wording, again=again, price=rate)
+    problem = None if filter_only else _ask(workspace, server, question, rate)
     if problem and not unfiltered(workspace):
         raise problem
     if not no_filter:  # what was answered, before the exit code says that some wasn't
@@ -135,7 +140,7 @@ def _domain(workspace: Workspace) -> str:
 
 
 def _ask(
-    workspace: Workspace, server: ModelServer, domain: str, *, again: bool, price: tuple[float, float] | None
+    workspace: Workspace, server: ModelServer, question: dict[str, Any], price: tuple[float, float] | None
 ) -> LanguageModelError | None:
     """Ask, say what came, and give what the command ends with where a class has no answer or was declined."""
     from ...core.terminal import number, progress_bars, say
@@ -143,12 +148,12 @@ def _ask(
 
     try:
         with progress_bars() as progress:
-            outcome = run(workspace, server, domain=domain, again=again, progress=progress)
+            outcome = run(workspace, server, **question, progress=progress)
     except LanguageModelError as error:
         return error
     use = outcome.use
     say(
-        f"{number(use.questions)} questions answered, {number(outcome.answered)} classes known before; "
+        f"{number(use.questions)} questions answered, {number(outcome.answered)} known before; "
         f"{number(outcome.added)} synonyms added; {tokens_text(use, price)}"
     )
     for class_id, refusal in outcome.refused.items():

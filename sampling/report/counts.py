@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -99,13 +100,16 @@ MOST_HOSTS = 20
 
 @dataclass(frozen=True, slots=True)
 class ReportCounts:
-    """Everything a report counts. ``no_url``: matched rows without one."""
+    """Everything a report counts. ``no_url``: matched rows without one. ``languages``: matched rows by their
+    language tag, the most first; "" has none.
+    """
 
     matched: int
     no_url: int
     classes: tuple[ClassCounts, ...]
     download: DownloadCounts
     samples: tuple[SampleCounts, ...]
+    languages: tuple[tuple[str, int], ...] = ()
 
 
 def count(workspace: Workspace, classes: ClassList, samples: Sequence[SampleCounts]) -> ReportCounts:
@@ -119,24 +123,28 @@ def count(workspace: Workspace, classes: ClassList, samples: Sequence[SampleCoun
     if workspace.images_path.exists():
         with readable(workspace.images_path, "download"):
             images = pq.read_table(workspace.images_path, columns=["url", "state", "reason", "sha256"])
-    counted, no_url = _count_matches(workspace, images)
+    counted, no_url, languages = _count_matches(workspace, images)
     counts = tuple(_class_counts(entry, counted.get(entry.id, {}), samples) for entry in classes)
-    return ReportCounts(sum(c.matched for c in counts), no_url, counts, downloads(images), tuple(samples))
+    matched = sum(one.matched for one in counts)
+    by_language = tuple(sorted(languages.items(), key=lambda item: (-item[1], item[0])))
+    return ReportCounts(matched, no_url, counts, downloads(images), tuple(samples), by_language)
 
 
 Credit = dict[str, tuple[int, int]]
 """Synonym → (matched rows, those with an image)."""
 
 
-def _count_matches(workspace: Workspace, images: pa.Table) -> tuple[dict[int, Credit], int]:
-    """Credit by class id, and how many rows lack a URL."""
+def _count_matches(workspace: Workspace, images: pa.Table) -> tuple[dict[int, Credit], int, Counter[str]]:
+    """Credit by class id, how many rows lack a URL, and rows by language."""
     packed = images.filter(pc.equal(images.column("state"), UrlState.PACKED)).column("url")
     parts: list[pa.Table] = []
-    no_url = 0
+    no_url, languages = 0, Counter[str]()
     path = workspace.matches_path
     with readable(path, "match"), pq.ParquetFile(path) as source:
-        for batch in source.iter_batches(BATCH_ROWS, columns=["class_id", "synonym", "url"]):
+        for batch in source.iter_batches(BATCH_ROWS, columns=["class_id", "synonym", "url", "language"]):
             urls = batch.column("url")
+            tags = pc.utf8_lower(pc.fill_null(batch.column("language"), "")).value_counts()
+            languages.update({tag["values"]: tag["counts"] for tag in tags.to_pylist()})
             no_url += urls.null_count
             usable = pc.is_in(urls, value_set=packed, skip_nulls=True)
             rows = pa.table([batch.column(0), batch.column(1), usable], names=["id", "synonym", "usable"])
@@ -147,7 +155,7 @@ def _count_matches(workspace: Workspace, images: pa.Table) -> tuple[dict[int, Cr
             credit = counted.setdefault(line["id"], {})
             matched, downloaded = credit.get(line["synonym"], (0, 0))
             credit[line["synonym"]] = (matched + line["usable_count"], downloaded + line["usable_sum"])
-    return counted, no_url
+    return counted, no_url, languages
 
 
 def _class_counts(entry: Any, credit: Credit, samples: Sequence[SampleCounts]) -> ClassCounts:

@@ -5,6 +5,7 @@ In reading order:
     questions    what is asked of each class, and what that costs
     llm          one question to an OpenAI-compatible server, its retries and refusals
     names        an answer's text → clean names, with a reason for each that is dropped
+    languages    names in other languages, and which models read them
     journal      JSON lines: every answer is on the disk as soon as it comes
     ask          all questions of a workspace, and the answers merged into classes.json
     text_filter  a synonym stays where its own class's prompt is the nearest

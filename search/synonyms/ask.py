@@ -18,11 +18,12 @@ from ...classes.model import ClassEntry, ClassList, Synonym
 from ...classes.native import check_own
 from ...core.errors import LanguageModelError
 from ...core.records import Progress, silent
-from ...core.text import tokens
 from ...workspace.workspace import Workspace
+from ..vectors.models import model_of
 from .journal import Journal
+from .languages import ENGLISH, LANGUAGES, is_multilingual
 from .llm import Asker, ModelServer, Unanswered
-from .names import LONGEST_NAME, clean_names, parse_answer, says_none
+from .names import LONGEST_NAME, clean_names, parse_answer, says_none, word_count
 from .questions import SynonymQuestion, Use, questions, spelt
 
 logger = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class Outcome:
 
     use: Use
     answered: int
-    """Classes that had an answer before."""
+    """Questions that had an answer before: a class each, in one language."""
     added: int
     """Synonyms that are new in classes.json, removed ones too."""
     refused: Mapping[int, str] = field(default_factory=dict[int, str])
@@ -56,10 +57,12 @@ def synonyms(
     server: ModelServer,
     *,
     domain: str = "",
+    languages: Sequence[str] = (ENGLISH,),
     again: bool = False,
     progress: Progress = silent,
 ) -> Outcome:
-    """Ask a synonym list for every class that has none in the journal, and merge all into classes.json.
+    """Ask a synonym list in each of ``languages`` (codes) for every class that has none in the journal, and
+    merge all into classes.json.
 
     ``again`` asks every class anew. Killed, it goes on where it stopped. LanguageModelError where the server
     can't be used at all; what was answered before that is kept and merged. ClassListError, and nothing is
@@ -69,7 +72,7 @@ def synonyms(
         check_own(workspace.classes_path())  # before anything is paid for
         journal = Journal(workspace.root / JOURNAL)
         earlier = journal.records()
-        pending = pending_questions(workspace, server, domain, again=again)
+        pending = pending_questions(workspace, server, domain, again=again, languages=languages)
         classes = load_classes(workspace.classes_path())
         failed: dict[int, str] = {}
         stopped: LanguageModelError | None = None
@@ -83,18 +86,24 @@ def synonyms(
         if stopped:
             raise _with_use(stopped, use) from stopped
         declined = sum(record["kind"] == ANSWERED and bool(record["refusal"]) for record in fresh)
-        answered = len(classes) - len(pending)
+        answered = len(classes) * len(languages) - len(pending)
         return Outcome(use, answered, added, refused, dict(sorted(failed.items())), declined)
 
 
 def pending_questions(
-    workspace: Workspace, server: ModelServer, domain: str, *, again: bool = False
+    workspace: Workspace,
+    server: ModelServer,
+    domain: str,
+    *,
+    again: bool = False,
+    languages: Sequence[str] = (ENGLISH,),
 ) -> list[SynonymQuestion]:
     """The questions of the classes that have no answer in the journal, or of all (``again``)."""
     records = Journal(workspace.root / JOURNAL).records()
     keys = {record["key"] for record in records if record["kind"] == ANSWERED}
     classes = load_classes(workspace.classes_path())
-    every = questions(classes, server, domain, brought_names(records))
+    names = {code: LANGUAGES[code] for code in languages}
+    every = questions(classes, server, domain, brought_names(records), names)
     return [question for question in every if again or question.key not in keys]
 
 
@@ -165,10 +174,11 @@ def _answer(asker: Asker, question: SynonymQuestion, journal: Journal) -> None:
     A text without names is a refusal: an answer, which the next run doesn't pay for again.
     """
     answers = [asker.ask(question.structured, question.plain)]
-    names, unusable = clean_names(parse_answer(answers[0].text))
+    english = question.language == ENGLISH
+    names, unusable = clean_names(parse_answer(answers[0].text), english=english)
     if not names and not answers[0].refusal:
         answers.append(asker.ask_plainly(question.plain))
-        names, unusable = clean_names(parse_answer(answers[1].text))
+        names, unusable = clean_names(parse_answer(answers[1].text), english=english)
     last = answers[-1]
     settled = bool(names or says_none(answers[0].text))
     refusal = last.refusal or ("" if settled else last.text.strip())
@@ -178,6 +188,7 @@ def _answer(asker: Asker, question: SynonymQuestion, journal: Journal) -> None:
             "key": question.key,
             "class_id": question.class_id,
             "name": question.name,
+            "language": question.language,
             "model": asker.server.model,
             "server": asker.server.shown(),
             "names": names,
@@ -203,10 +214,17 @@ def merge(workspace: Workspace, journal: Journal) -> tuple[int, dict[int, str]]:
     """
     path, records = workspace.classes_path(), journal.records()
     classes = load_classes(path)
-    latest: dict[int, dict[str, Any]] = {r["class_id"]: r for r in records if r["kind"] == ANSWERED}
-    answers = {e.id: latest[e.id] for e in classes if latest.get(e.id, {}).get("name") == e.name}
-    before = merged_names(records)
-    fresh = {id_: _offered(answer, before.get(id_, set())) for id_, answer in answers.items()}
+    names = {entry.id: entry.name for entry in classes}
+    latest = {
+        (record["class_id"], record.get("language", ENGLISH)): record
+        for record in records
+        if record["kind"] == ANSWERED and names.get(record["class_id"]) == record["name"]
+    }
+    before, prompts = merged_names(records), is_multilingual(model_of(workspace))
+    fresh: dict[int, list[Synonym]] = {}
+    for (class_id, _), answer in latest.items():
+        offered = _offered(answer, before.get(class_id, set()), prompts=prompts)
+        fresh.setdefault(class_id, []).extend(offered)
     _note_own(classes, fresh, journal)
     union = [with_synonyms(entry, fresh.get(entry.id, ())) for entry in classes]
     save_classes(union, path)
@@ -218,16 +236,22 @@ def merge(workspace: Workspace, journal: Journal) -> tuple[int, dict[int, str]]:
         )
     )
     added = sum(len(entry.synonyms) for entry in union) - sum(len(entry.synonyms) for entry in classes)
-    refusals = {id_: answer["refusal"] for id_, answer in answers.items() if not answer["names"]}
+    refusals = {id_: answer["refusal"] for (id_, _), answer in latest.items() if not answer["names"]}
     return added, {id_: refusal for id_, refusal in refusals.items() if refusal}
 
 
-def _offered(answer: Mapping[str, Any], before: Collection[str]) -> list[Synonym]:
-    """The names of an ``answer`` that weren't merged ``before``, the unfit ones as removed."""
+def _offered(answer: Mapping[str, Any], before: Collection[str], *, prompts: bool) -> list[Synonym]:
+    """The names of an ``answer`` that weren't merged ``before``, the unfit ones as removed.
+
+    One in another language than English says which, and prompts only where the model reads it (``prompts``).
+    """
+    code = answer.get("language", ENGLISH)
+    reason, prompt = ("", True) if code == ENGLISH else (code, prompts)
     unfit = [
         Synonym(d["name"], None, False, False, d["reason"]) for d in answer["dropped"] if shown(d["name"])
     ]
-    return [s for s in (*map(Synonym, answer["names"]), *unfit) if spelt(s.text) not in before]
+    fit = [Synonym(name, prompt=prompt, reason=reason) for name in answer["names"]]
+    return [s for s in (*fit, *unfit) if spelt(s.text) not in before]
 
 
 def _note_own(classes: ClassList, fresh: Mapping[int, Sequence[Synonym]], journal: Journal) -> None:
@@ -249,7 +273,7 @@ def _note_own(classes: ClassList, fresh: Mapping[int, Sequence[Synonym]], journa
 
 def shown(name: str) -> bool:
     """Whether a name that isn't fit for use is worth showing a person: words, and not a sentence."""
-    return 0 < len(tokens(name)) <= LONGEST_NAME
+    return 0 < word_count(name) <= LONGEST_NAME
 
 
 def with_synonyms(entry: ClassEntry, new: Iterable[Synonym]) -> ClassEntry:

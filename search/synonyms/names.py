@@ -112,14 +112,17 @@ def _from_lines(body: str) -> Iterator[str]:
             yield line
 
 
-def clean_names(raw: Iterable[str]) -> tuple[list[str], list[Dropped]]:
-    """Names fit to be synonyms, token-equal ones once, and what was dropped and why; both in order."""
+def clean_names(raw: Iterable[str], *, english: bool = True) -> tuple[list[str], list[Dropped]]:
+    """Names fit to be synonyms, token-equal ones once, and what was dropped and why; both in order.
+
+    ``english``: names in letters that aren't Latin are dropped.
+    """
     names: dict[tuple[str, ...], str] = {}
     dropped: list[Dropped] = []
     for item in raw:
         name = clean_name(item)
         words = tuple(tokens(name))
-        reason = unfit(name)
+        reason = unfit(name, english=english)
         if reason:
             dropped.append(Dropped(name or item.strip(), reason))
         elif words in names:
@@ -143,15 +146,15 @@ def clean_name(raw: str) -> str:
     return name.strip(_QUOTES).rstrip(".,;:!?").strip(_QUOTES)
 
 
-def unfit(name: str) -> str:
+def unfit(name: str, *, english: bool = True) -> str:
     """Why ``name`` can't be a synonym of anything, or ""."""
     words = tokens(name)
     if not words:
         return "no letter or digit"
-    if any(c.isalpha() and not _latin(c) for c in name):
+    if english and any(c.isalpha() and not _latin(c) for c in name):
         return "not English: letters that aren't Latin"
-    if len(words) > LONGEST_NAME:
-        return f"a sentence: {len(words)} words"
+    if word_count(name) > LONGEST_NAME:
+        return f"a sentence: {word_count(name)} words"
     return too_common(name)
 
 
@@ -160,9 +163,16 @@ def too_common(name: str) -> str:
     words = tokens(name)
     if all(word in STOP_WORDS for word in words):
         return "only stop words"
-    if sum(map(len, words)) < SHORTEST_NAME:
-        return f"too short: under {SHORTEST_NAME} letters"
+    shortest = SHORTEST_NAME if all(_latin(c) or not c.isalpha() for c in name) else SHORTEST_NAME - 1
+    if sum(map(len, words)) < shortest:
+        return f"too short: under {shortest} letters"
     return ""
+
+
+def word_count(name: str) -> int:
+    """The words of ``name``; in scripts without blanks, where a letter is a token, three letters are one."""
+    letters = sum(len(word) <= 2 and not word.isascii() for word in tokens(name))
+    return len(tokens(name)) - letters + -(-letters // 3)
 
 
 def _latin(character: str) -> bool:

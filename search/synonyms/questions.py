@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from ...classes.model import ClassEntry, ClassList
 from ...core.files import digest
@@ -32,6 +33,7 @@ class SynonymQuestion:
     key: str
     structured: Messages
     plain: Messages
+    language: str = "en"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +52,35 @@ class Use:
 
 
 def questions(
-    classes: ClassList, server: ModelServer, domain: str, brought: Mapping[int, set[str]]
+    classes: ClassList,
+    server: ModelServer,
+    domain: str,
+    brought: Mapping[int, set[str]],
+    languages: Mapping[str, str] = MappingProxyType({"en": "English"}),
 ) -> list[SynonymQuestion]:
-    """One question a class. ``brought`` is what earlier answers added: those names are not asked with."""
+    """One question a class and language (code → name). ``brought`` is what earlier answers added: those names
+    are not asked with.
+    """
     batch: list[SynonymQuestion] = []
     for entry in classes:
         own = [s.text for s in entry.synonyms if s.kept and spelt(s.text) not in brought.get(entry.id, set())]
-        key = digest([entry.id, entry.name, domain, server.model])
-        body = _body(entry, domain, own)
-        batch.append(
-            SynonymQuestion(
-                entry.id,
-                entry.name,
-                key,
-                _messages(f'{body} Answer with JSON: {{"synonyms": ["…", "…"]}}.'),
-                _messages(f"{body} Give me a numbered list only. Don't give any other text."),
+        for code, language in languages.items():
+            inputs = [entry.id, entry.name, domain, server.model]
+            body = _body(entry, domain, own, language)
+            batch.append(
+                SynonymQuestion(
+                    entry.id,
+                    entry.name,
+                    digest(inputs if code == "en" else [*inputs, code]),
+                    _messages(f'{body} Answer with JSON: {{"synonyms": ["…", "…"]}}.'),
+                    _messages(f"{body} Give me a numbered list only. Don't give any other text."),
+                    code,
+                )
             )
-        )
     return batch
 
 
-def _body(entry: ClassEntry, domain: str, own: Sequence[str]) -> str:
+def _body(entry: ClassEntry, domain: str, own: Sequence[str], language: str) -> str:
     what = f"{domain}, i.e. {entry.name}" if domain else entry.name
     common = entry.extra.get("common_name")
     others = [common, *own] if isinstance(common, str) and common else own
@@ -79,12 +89,16 @@ def _body(entry: ClassEntry, domain: str, own: Sequence[str]) -> str:
         if spelt(other) != spelt(entry.name):
             others_once.setdefault(spelt(other), other)
     definition = entry.extra.get("definition")
-    parts = [f"What are some common ways of referring to {what}?"]
+    wording = "" if language == "English" else f" in {language}"
+    parts = [f"What are some common ways of referring to {what}{wording}?"]
     if isinstance(definition, str) and definition:
         parts.append(f"It is defined as {definition}.")
     if others_once:
         parts.append(f"It is also called {', '.join(others_once.values())}.")
-    parts.append("Give English names only, and only names of exactly this, nothing broader or narrower.")
+    script = "" if language == "English" else ", in its own script"
+    parts.append(
+        f"Give {language} names only{script}, and only names of exactly this, nothing broader or narrower."
+    )
     return " ".join(parts)
 
 

@@ -16,8 +16,10 @@ from ...classes.files import load_classes, save_classes
 from ...classes.model import ClassEntry, ClassList, Synonym
 from ...core.records import Progress, silent
 from ...workspace.workspace import Workspace
+from ..vectors.models import model_of
 from .ask import JOURNAL, brought_names
 from .journal import Journal
+from .languages import foreign_names, is_multilingual
 from .questions import spelt
 
 TEMPLATE = "a photo of a {}"
@@ -147,7 +149,7 @@ def filter_synonyms(
         journal = Journal(workspace.root / JOURNAL)
         records = journal.records()
         classes = load_classes(workspace.classes_path())
-        candidates = _candidates(classes, records, everything=everything)
+        candidates = _candidates(classes, records, _unreadable(workspace, records), everything=everything)
         verdicts = judge(classes, encoder, candidates=candidates, progress=progress)
         save_classes(with_verdicts(classes, verdicts), workspace.classes_path())
         by_class: dict[int, dict[str, bool]] = {}
@@ -161,10 +163,10 @@ def unfiltered(workspace: Workspace) -> bool:
     """Whether the list has names of answers that the filter hasn't judged yet."""
     records = Journal(workspace.root / JOURNAL).records()
     before = _judgements(records)
-    brought = brought_names(records)
+    brought, unreadable = brought_names(records), _unreadable(workspace, records)
     return any(
         synonym.kept
-        and spelt(synonym.text) in brought.get(entry.id, ())
+        and spelt(synonym.text) in brought.get(entry.id, set()) - unreadable.get(entry.id, set())
         and (entry.id, synonym.text) not in before
         for entry in load_classes(workspace.classes_path())
         for synonym in entry.synonyms
@@ -180,16 +182,29 @@ def _judgements(records: Sequence[Mapping[str, Any]]) -> dict[tuple[int, str], b
     return before
 
 
+def _unreadable(workspace: Workspace, records: Sequence[Mapping[str, Any]]) -> dict[int, set[str]]:
+    """Class id → the names (as tokens) in languages that the workspace's model doesn't read: not judged."""
+    return {} if is_multilingual(model_of(workspace)) else foreign_names(records)
+
+
 def _candidates(
-    classes: ClassList, records: Sequence[Mapping[str, Any]], *, everything: bool
+    classes: ClassList,
+    records: Sequence[Mapping[str, Any]],
+    unreadable: Mapping[int, set[str]],
+    *,
+    everything: bool,
 ) -> dict[int, list[str]]:
-    """The synonyms to judge by class id: kept ones, and those the filter removed, not a person's choices."""
+    """The synonyms to judge by class id: kept ones, and those the filter removed, not a person's choices, and
+    none that is ``unreadable``.
+    """
     from_answers = brought_names(records)
     before = _judgements(records)
     candidates: dict[int, list[str]] = {}
     for entry in classes:
         for synonym in entry.synonyms:
             if not everything and spelt(synonym.text) not in from_answers.get(entry.id, set()):
+                continue
+            if spelt(synonym.text) in unreadable.get(entry.id, ()):
                 continue
             if synonym.kept == before.get((entry.id, synonym.text), True):
                 candidates.setdefault(entry.id, []).append(synonym.text)
