@@ -25,6 +25,7 @@ EXAMPLES: dict[str, str] = {
     "report": "captrawl -C birds report",
     "export": "captrawl -C birds export --to imagefolder birds-images",
     "classes convert": "captrawl classes convert birds.csv --to json -o classes.json",
+    "mcp": "captrawl -C birds mcp",
     "import swat": "captrawl import swat /data/retrieved/aves --to birds",
 }
 """By the words behind ``captrawl``."""

@@ -4,5 +4,7 @@ workspace   TaskWorkspace, which is captrawl.Workspace: stages, tables, neighbou
 samples     draw a sample by a choice and store it; the drawn samples by name
 stored      settings that an option or an argument changes for good
 tables      ArrowTable: Arrow, pandas, polars, and how it looks in a notebook
+agent       what an agent may ask, as plain methods
+mcp_server  the same on the wire, by the Model Context Protocol
 markup      the HTML of a table with pictures, every text escaped
 """

@@ -5,5 +5,6 @@ report       one page, its charts and its numbers
 evaluate     which sample is worth training on
 export       a sample for other tools
 classes      class lists from one format to another
+mcp          tools for an agent
 import_swat  a workspace from what SWAT left
 """
