@@ -230,9 +230,9 @@ def server(serve: Callable[..., Server], site: Site) -> Server:
     return serve("-C", site.folder / "birds")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """A headless Chromium of the system's; skipped without one, failed in CI."""
+    """The system's headless Chromium; skipped without one, failed in CI. No loop can run beside it."""
     from playwright.sync_api import sync_playwright
 
     if not CHROMIUM.exists():

@@ -22,6 +22,7 @@ import pytest
 from captrawl.classes.files import load_classes
 from captrawl.sampling.files import read_sample
 from captrawl.sampling.marks import Mark, Marks, set_marks
+from captrawl.sampling.orders.names import Score
 from captrawl.sampling.sample import draw
 from captrawl.sampling.task import paths_of
 from captrawl.search.captions import open_captions
@@ -79,7 +80,7 @@ def test_session(client: TestClient, site: Any) -> None:
     assert session["rows"] == 118
     assert (session["files"], session["workspace"]) == (2, str(site.workspace.root))
     assert session["samples"] == ["T2T5", "T2I5"]
-    assert session["scores"] == ["T2T", "T2I", "I2I.mean", "I2I.max", "I2T.mean", "I2T.max"]
+    assert session["scores"] == [score.value for score in Score]
     assert session["similar"] is True
 
 
@@ -281,9 +282,8 @@ def test_a_pool_is_its_samples_rows(client: TestClient, site: Any) -> None:
         assert (int(shown["uid"]), shown["kept"], shown["rank"], shown["reason"]) == (
             row["uid"], row["kept"], row["rank"], row["reason"],
         )  # fmt: skip
-        assert shown["scores"] == [
-            row[c] for c in ("T2T", "T2I", "I2I_mean", "I2I_max", "I2T_mean", "I2T_max")
-        ]
+        assert shown["scores"] == [row[score.column] for score in Score]
+        assert None not in shown["scores"][:2]
     meanings = {row["reason"]: row["meaning"] for row in pool["rows"] if row["reason"]}
     assert meanings["beyond_n"] == "the list was full"
     assert all(meaning == reason for reason, meaning in meanings.items() if "<" in reason)
