@@ -36,6 +36,8 @@ class IndexOptions:
     shards: int | None = None
     replicas: int | Literal["auto"] | None = None
     codec: str | None = None
+    phrases: bool | None = None
+    """Whether pairs of tokens are indexed too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Address:
             "shards": self.options.shards,
             "replicas": self.options.replicas,
             "codec": self.options.codec,
+            "phrases": None if self.options.phrases is None else int(self.options.phrases),
         }
         query = urlencode({name: value for name, value in options.items() if value is not None})
         return f"{scheme}://{hosts}/{path}" + (f"?{query}" if query else "")
@@ -166,9 +169,11 @@ def _options(query: str, location: str) -> IndexOptions:
             options = replace(options, replicas="auto" if value == "auto" else int(value))
         elif key == "codec" and value in CODECS:
             options = replace(options, codec=value)
+        elif key == "phrases" and value in ("0", "1"):
+            options = replace(options, phrases=value == "1")
         else:
             raise CaptionIndexError(
                 f"{location}: {key}={value} isn't known; known are shards=1…1024, replicas=0… or auto, "
-                f"codec={'|'.join(CODECS)}"
+                f"codec={'|'.join(CODECS)}, phrases=0|1"
             )
     return options

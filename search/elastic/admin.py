@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ...core.analyzers import ANALYZERS
 from ...core.errors import CaptionIndexError, ServerError
 from .address import DEFAULT_SHARDS, IndexOptions
 from .catalogue import CONTROL_ID, Catalogue
 from .queries import Body
-from .schema import is_ours, mapping
+from .schema import FORMATS, has_phrases, is_ours, mapping
 from .server import Server
 from .session import change_control
 
@@ -60,14 +61,16 @@ def make(server: Server, *, rows: int | None = None, **extra: str) -> str:
 
     def create(es: Elasticsearch) -> bool:
         try:
-            es.indices.create(index=name, mappings=mapping(), settings=settings(options))
+            es.indices.create(index=name, mappings=fields, settings=settings(options))
         except BadRequestError as error:
             if "resource_already_exists_exception" not in str(error.body):
                 raise
             return False
         return True
 
-    name, meta, options = server.address.name, mapping()["_meta"]["captrawl"], server.address.options
+    name, options = server.address.name, server.address.options
+    fields = mapping(phrases=bool(options.phrases))
+    meta = fields["_meta"]["captrawl"]
     options = replace(options, shards=options.shards or shards_for(rows))
     is_new = server.ask(create)
     answer = server.ask(lambda es: es.indices.get_mapping(index=name).body)
@@ -81,7 +84,8 @@ def make(server: Server, *, rows: int | None = None, **extra: str) -> str:
     if is_new and rows is not None:
         shards = options.shards or DEFAULT_SHARDS
         if not server.address.options.shards:
-            logger.warning(
+            logger.log(
+                logging.WARNING if shards > 1 else logging.INFO,
                 "%s is made for %s rows with %d shard%s; ?shards=N behind the address says otherwise",
                 server.address, f"{rows:,}", shards, "" if shards == 1 else "s",
             )  # fmt: skip
@@ -121,18 +125,20 @@ def options_of(server: Server, index: str, restore: Mapping[str, Any]) -> IndexO
     copies = restore or answer
     expand = copies.get("auto_expand_replicas") or "false"
     replicas = "auto" if expand != "false" else int(copies.get("number_of_replicas") or 0)
-    return IndexOptions(int(answer["number_of_shards"]), replicas, answer.get("codec", "default"))
+    fields = server.ask(lambda es: es.indices.get_mapping(index=index).body)[index]["mappings"]
+    codec = answer.get("codec", "default")
+    return IndexOptions(int(answer["number_of_shards"]), replicas, codec, has_phrases(fields))
 
 
 def _check_format(server: Server, answer: Mapping[str, Any]) -> None:
     if is_ours(answer):
         return
     meta: Any = (answer.get("_meta") or {}).get("captrawl")
-    ours = mapping()["_meta"]["captrawl"]
-    if meta and meta != ours:
+    if meta and (meta.get("format") not in FORMATS or meta.get("analyzer") not in ANALYZERS):
         raise CaptionIndexError(
-            f"{server.address} holds captrawl's index format {meta}, this captrawl's is {ours}; "
-            "build a new index, or use the captrawl that made it"
+            f"{server.address} is of captrawl's index format {meta}; this captrawl opens formats "
+            f"{', '.join(map(str, FORMATS))} of analyzers {', '.join(map(str, ANALYZERS))}; build a new "
+            "index, or use the captrawl that made it"
         )
     what = "its mapping was changed" if meta else "its mapping is another"
     raise CaptionIndexError(f"{server.address} wasn't made by captrawl ({what}); name another")

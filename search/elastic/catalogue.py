@@ -112,9 +112,18 @@ class Catalogue:
         answer = self.search({"size": 0, "query": {"match_none": {}}, "aggs": {"now": {"date_range": date}}})
         return answer["aggregations"]["now"]["buckets"][0]["from"] / 1000
 
-    @cached_property
+    @property
     def analyzer(self) -> int:
         """The number of the analyzer that the index was made with."""
+        return check_analyzer(self._meta["analyzer"], str(self.server.address))
+
+    @property
+    def index_format(self) -> int:
+        """The number of the index's format (schema.FORMATS)."""
+        return self._meta["format"]
+
+    @cached_property
+    def _meta(self) -> Mapping[str, int]:
         record = self.server.ask(
             lambda es: es.options(ignore_status=404).get(index=self.index, id=CONTROL_ID).body
         )
@@ -123,7 +132,7 @@ class Catalogue:
             mappings = self.server.ask(lambda es: es.indices.get_mapping(index=self.index).body)
             [answer] = mappings.values()  # by the index's own name, where this is an alias
             meta = answer["mappings"]["_meta"]["captrawl"]
-        return check_analyzer(meta["analyzer"], str(self.server.address))
+        return meta
 
     def view(self) -> View:
         """How the index stands now. One small request."""
@@ -181,7 +190,7 @@ class Catalogue:
         """How the index stands now; what was read of the one before is forgotten once an alias has moved."""
         view = self.view()
         if view.index != self._index_known:
-            self.__dict__.pop("analyzer", None)
+            self.__dict__.pop("_meta", None)
             self._index_known = view.index
         return view
 

@@ -9,7 +9,7 @@ from ...core.errors import QueryError
 from .catalogue import Catalogue
 from .queries import SCORE_ORDER, Body
 from .scan import PAGE, Hits
-from .schema import NOT_RETURNED
+from .schema import returned
 
 Hit = Mapping[str, Any]
 
@@ -21,8 +21,8 @@ def first_rows(
     size: int,
     *,
     after: Sequence[Any] | None = None,
-) -> list[Mapping[str, Any]]:
-    """The first ``size`` documents that match one of ``queries``, in ``order``, behind ``after``.
+) -> Hits:
+    """The first ``size`` hits that match one of ``queries``, in ``order``, behind ``after``.
 
     ``after`` is sort values. A document that matches several queries has the place of the first.
     """
@@ -31,7 +31,7 @@ def first_rows(
     hits = [hit for query in queries for hit in _hits(catalogue, query, order, size, after)]
     if len(queries) > 1:
         hits = _together(hits, highest_first=order is SCORE_ORDER)[:size]
-    return [hit["_source"] for hit in hits]
+    return hits
 
 
 def _hits(
@@ -44,7 +44,7 @@ def _hits(
             "query": query,
             "sort": list(order),
             "track_total_hits": False,
-            "_source": {"excludes": list(NOT_RETURNED)},
+            **returned(catalogue.index_format),
         }
         if after:
             body["search_after"] = list(after)

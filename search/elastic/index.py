@@ -6,10 +6,10 @@ The questions of the caption protocol stand here; what they are put together fro
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import pyarrow as pa
 
@@ -45,7 +45,7 @@ from .queries import (
     scored,
     wide_count,
 )
-from .scan import scan
+from .scan import Hits, scan
 from .schema import rows_table
 from .server import Server, connect
 from .session import loading, settle
@@ -157,35 +157,35 @@ class ElasticCaptions:
         """At most ``size`` matching rows: ascending priority from sample_start(seed), wrapping round."""
         start = sample_start(seed)
 
-        def documents(catalogue: Catalogue, visible: Visible) -> list[Mapping[str, Any]]:
+        def hits(catalogue: Catalogue, visible: Visible) -> Hits:
             pieces = parts(query.under(catalogue.analyzer))
             ahead = [matching(part, visible, from_priority(start)) for part in pieces]
-            sources = first_rows(catalogue, ahead, PRIORITY_ORDER, size)
-            if len(sources) < size:
+            rows = first_rows(catalogue, ahead, PRIORITY_ORDER, size)
+            if len(rows) < size:
                 behind = [matching(part, visible, below_priority(start)) for part in pieces]
-                sources += first_rows(catalogue, behind, PRIORITY_ORDER, size - len(sources))
-            return sources
+                rows += first_rows(catalogue, behind, PRIORITY_ORDER, size - len(rows))
+            return rows
 
-        return rows_table(self._over_committed(documents))
+        return rows_table(self._over_committed(hits))
 
     def first(self, query: CaptionQuery, size: int, after: RowId | None) -> pa.Table:
         """At most ``size`` matching rows behind ``after``, in corpus order."""
         start = list(after) if after else None
 
-        def documents(catalogue: Catalogue, visible: Visible) -> list[Mapping[str, Any]]:
+        def hits(catalogue: Catalogue, visible: Visible) -> Hits:
             bodies = [matching(part, visible) for part in parts(query.under(catalogue.analyzer))]
             return first_rows(catalogue, bodies, CORPUS_ORDER, size, after=start)
 
-        return rows_table(self._over_committed(documents))
+        return rows_table(self._over_committed(hits))
 
     def relevant(self, query: CaptionQuery, size: int) -> pa.Table:
         """At most ``size`` matching rows, the highest BM25 score first; equal scores in corpus order."""
 
-        def documents(catalogue: Catalogue, visible: Visible) -> list[Mapping[str, Any]]:
+        def hits(catalogue: Catalogue, visible: Visible) -> Hits:
             bodies = [scored(part, visible) for part in parts(query.under(catalogue.analyzer))]
             return first_rows(catalogue, bodies, SCORE_ORDER, size)
 
-        return rows_table(self._over_committed(documents))
+        return rows_table(self._over_committed(hits))
 
     def scans(self, queries: Sequence[CaptionQuery]) -> Iterator[tuple[int, pa.RecordBatch]]:
         """:meth:`scan` of each query in their order, every batch behind the number of its query."""

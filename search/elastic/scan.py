@@ -23,7 +23,7 @@ from ...core.errors import CaptionIndexError, IndexBusyError
 from .catalogue import Catalogue, FileRecord
 from .errors import is_forbidden, is_lost
 from .queries import CORPUS_ORDER, SCAN_ORDER, Body, in_loads
-from .schema import NOT_RETURNED, rows_table
+from .schema import returned, rows_table
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ class Snapshot:
             "pit": {"id": self.id, "keep_alive": KEEP_ALIVE},
             "sort": SCAN_ORDER,
             "track_total_hits": False,
-            "_source": {"excludes": list(NOT_RETURNED)} if source else False,
+            **(returned(self.catalogue.index_format) if source else {"_source": False}),
         }
         if parts > 1:
             body["slice"] = {"id": part, "max": parts}
@@ -129,7 +129,7 @@ class Snapshot:
 
 
 @dataclass(slots=True)
-class _ReturnedRows:
+class _GivenRows:
     """Which rows of which files the scan has returned: a bit each."""
 
     bits: dict[str, NDArray[np.uint8]] = field(default_factory=dict[str, NDArray[np.uint8]])
@@ -163,12 +163,12 @@ def _unit(
     """Every match in ``unit`` once, over as many snapshots as it takes."""
     loads = in_loads([file.load for file in unit])
     sizes = {file.file: file.rows for file in unit}
-    returned = _ReturnedRows()
+    before = _GivenRows()
     losses, paging = 0, _pages
     while True:
         try:
             for page in (page for query in queries for page in paging(snapshot, _both(query, loads))):
-                rows = returned.note(rows_table([hit["_source"] for hit in page]), sizes)
+                rows = before.note(rows_table(page), sizes)
                 losses = losses if rows.num_rows == 0 else 0
                 yield from rows.to_batches()
         except CaptionIndexError as error:
@@ -192,8 +192,8 @@ def _sorted_pages(snapshot: Snapshot, query: Body) -> Iterator[Hits]:
     catalogue, after = snapshot.catalogue, list[Any]()
     while True:
         paging: Body = {"search_after": after} if after else {}
-        source = {"excludes": list(NOT_RETURNED)}
-        body: Body = {"size": PAGE, "query": query, "sort": CORPUS_ORDER, "_source": source, **paging}
+        body: Body = {"size": PAGE, "query": query, "sort": CORPUS_ORDER, **paging}
+        body |= returned(catalogue.index_format)
         if page := catalogue.search({**body, "track_total_hits": False})["hits"]["hits"]:
             yield page
         if len(page) < PAGE:

@@ -6,8 +6,9 @@ names the attempt that wrote it; readers see the loads that file records call co
 
 Records are documents with a `kind`: one `file` a corpus file, one `index` for the whole.
 
-`tokens` stays in `_source`: leaving it out made loading 20 % slower and the index 10 % larger until its
-segments merge, since the server then stores both (12 % smaller after).
+Format 2 keeps out of `_source` what nobody reads back (`tokens`, `side`, `key`, `load`), and what doc values
+give back (COLUMNS): a third less to store. Until a segment merges, the server keeps a copy of the whole for
+replicas that have to catch up. Format 1 has all of it in `_source`; documents are sent alike to both.
 """
 
 from __future__ import annotations
@@ -24,31 +25,43 @@ from ...core.records import ROW_SCHEMA
 from ...core.text import ANALYZER_VERSION
 from ..query import filter_key
 
-FORMAT = 1
+FORMAT = 2
+FORMATS = (1, 2)
+"""What this captrawl opens, and fills on as it is."""
 KEYED = ("nsfw", "licence", "language")
 """Texts that filters compare by their filter_key."""
 
-NOT_RETURNED = ("tokens", "side", "key", "load")
-"""Fields of a row's document that aren't part of the row."""
+COLUMNS = ("uid", "priority", "file", "row")
+"""Fields of a row that format 2 gives back from doc values."""
+
+_OUT_OF_SOURCE = ("tokens", "side", "key", "load", *COLUMNS)
 
 ROW_DIGITS = 10
 _JSON = Mapping[str, Any]
-_CHANGES = frozenset({"_source", "_routing", "runtime"})
-"""Parts of a mapping that would change what is stored or found."""
+_CHANGES = ("_source", "_routing", "runtime")
+"""Parts of a mapping that change what is stored or found."""
 
 
-def mapping(analyzer: int = ANALYZER_VERSION) -> dict[str, Any]:
-    """The mapping of an index of this analyzer, exactly as the server gives it back."""
+def mapping(
+    analyzer: int = ANALYZER_VERSION, *, index_format: int = FORMAT, phrases: bool = False
+) -> dict[str, Any]:
+    """The mapping of an index of this analyzer, exactly as the server gives it back.
+
+    ``phrases``: pairs of tokens are indexed too, as phrases are asked.
+    """
     stored = {"type": "keyword", "index": False, "doc_values": False}
     number = {"index": False, "doc_values": False}
+    pairs = {"index_phrases": True} if phrases else {}
+    slim = index_format > 1
     return {
         "dynamic": "strict",
-        "_meta": {"captrawl": {"format": FORMAT, "analyzer": analyzer}},
+        "_meta": {"captrawl": {"format": index_format, "analyzer": analyzer}},
+        **({"_source": {"excludes": sorted(_OUT_OF_SOURCE)}} if slim else {}),
         "properties": {
-            "tokens": {"type": "text", "analyzer": "whitespace", "norms": False},
+            "tokens": {"type": "text", "analyzer": "whitespace", "norms": False, **pairs},
             "caption": stored,
             "url": stored,
-            "uid": {"type": "long", **number},
+            "uid": {"type": "long", "index": False} if slim else {"type": "long", **number},
             "width": {"type": "integer", **number},
             "height": {"type": "integer", **number},
             "side": {"type": "integer"},
@@ -78,19 +91,33 @@ def mapping(analyzer: int = ANALYZER_VERSION) -> dict[str, Any]:
 
 
 def is_ours(answer: _JSON) -> bool:
-    """Whether a mapping that the server gave is of this format, field by field.
+    """Whether a mapping that the server gave is of a format of ours, field by field.
 
     Fields that an index template added are no matter: no row has them.
     """
     meta = answer.get("_meta", {}).get("captrawl")
-    ours = next((ours for ours in map(mapping, ANALYZERS) if ours["_meta"]["captrawl"] == meta), None)
     fields: _JSON = answer.get("properties", {})
+    kinds = [(analyzer, number) for analyzer in ANALYZERS for number in FORMATS]
+    mappings = (
+        mapping(analyzer, index_format=number, phrases=has_phrases(answer)) for analyzer, number in kinds
+    )
+    ours = next((ours for ours in mappings if ours["_meta"]["captrawl"] == meta), None)
     return (
         ours is not None
         and answer.get("dynamic") == ours["dynamic"]
         and all(fields.get(name) == field for name, field in ours["properties"].items())
-        and not answer.keys() & _CHANGES
+        and all(answer.get(change) == ours.get(change) for change in _CHANGES)
     )
+
+
+def has_phrases(answer: _JSON) -> bool:
+    """Whether an index of this mapping has pairs of tokens."""
+    return bool(answer.get("properties", {}).get("tokens", {}).get("index_phrases"))
+
+
+def returned(index_format: int) -> dict[str, Any]:
+    """What a search body asks for besides `_source`, so that rows_table has all of a row."""
+    return {"docvalue_fields": list(COLUMNS)} if index_format > 1 else {}
 
 
 def row_id(load: str, row: int) -> str:
@@ -131,9 +158,17 @@ def deletion(identity: str) -> bytes:
     return b'{"delete":{"_id":"%b"}}\n' % identity.encode()
 
 
-def rows_table(sources: Sequence[_JSON]) -> pa.Table:
-    """Documents, as the server gives them back, as a table with records.ROW_SCHEMA, in their order."""
-    arrays = [pa.array([source.get(column.name) for source in sources], column.type) for column in ROW_SCHEMA]
+def rows_table(hits: Sequence[_JSON]) -> pa.Table:
+    """Hits, as the server gives them back, as a table with records.ROW_SCHEMA, in their order."""
+    sources = [hit["_source"] for hit in hits]
+    columns = [hit["fields"] for hit in hits if "fields" in hit]
+
+    def values(name: str) -> list[Any]:
+        if columns and name in COLUMNS:
+            return [fields[name][0] for fields in columns]
+        return [source.get(name) for source in sources]
+
+    arrays = [pa.array(values(column.name), column.type) for column in ROW_SCHEMA]
     return pa.Table.from_arrays(arrays, schema=ROW_SCHEMA)
 
 

@@ -129,6 +129,7 @@ def _inherited(server: Server, current: str, options: IndexOptions) -> IndexOpti
         options.shards or before.shards,
         before.replicas if options.replicas is None else options.replicas,
         options.codec or before.codec,
+        before.phrases if options.phrases is None else options.phrases,
     )
 
 
