@@ -30,8 +30,34 @@ NINE = {  # classes, prefix, sample, templates
 }
 
 
-def test_the_nine_are_there() -> None:
-    assert set(PRESETS) == set(NINE)
+SPECIES = {  # classes; the names in places
+    "fungitastic-m": (196, {0: "Amanita huijsmanii", 35: "Singerocybe phaeophthalma", 195: "Boletus edulis"}),
+    "species196_insecta": (78, {0: "Acanthocinus carinulatus", 42: "Leptinotarsa decemlineata"}),
+    "species196_mollusca": (7, {0: "Achatina fulica", 6: "Theba pisana"}),
+    "species196_weeds": (20, {0: "Ambrosia", 19: "Xanthium spp."}),
+}
+
+
+def test_the_presets_are_there() -> None:
+    assert set(PRESETS) == set(NINE) | set(SPECIES)
+
+
+@pytest.mark.parametrize("name", SPECIES)
+def test_a_preset_of_species(name: str) -> None:
+    preset = load_dataset(name)
+    classes = preset.classes()
+    number, names = SPECIES[name]
+    assert len(classes) == number
+    assert {place: classes[place].name for place in names} == names
+    assert preset.templates[0].startswith("a photo of a {}, a type of ")
+    assert all(entry.match_phrases() and entry.prompt_names() for entry in classes)
+    assert len(check_classes(classes)) == (2 if name == "fungitastic-m" else 0), check_classes(classes)
+
+
+def test_a_genus_and_a_common_name_match() -> None:
+    broomrape = load_dataset("species196_weeds").classes()[14]
+    assert broomrape.match_phrases() == ("Orobanche", "Orobanche spp.", "Broomrape")
+    assert broomrape.prompt_names() == ("Orobanche", "Broomrape")
 
 
 @pytest.mark.parametrize("name", NINE)

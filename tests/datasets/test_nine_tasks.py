@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from captrawl.classes.files import load_classes
 from captrawl.core.text import token_column, tokens
-from captrawl.datasets import PRESETS
+from captrawl.datasets import PRESETS, load_dataset
 from captrawl.indexer.captions import index_captions
 from captrawl.indexer.corpora.files import find_files
 from captrawl.workspace.workspace import Workspace
@@ -42,7 +42,7 @@ def padded(captions: pa.Table) -> Any:
     return pc.binary_join_element_wise("", token_column(captions["TEXT"]), "", " ")
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", [name for name in PRESETS if load_dataset(name).lists.match])
 def test_init_and_match(
     name: str, index: Path, padded: Any, data_folder: Path, tmp_path: Path, captrawl: Callable[..., Any]
 ) -> None:
