@@ -28,6 +28,7 @@ class SampleChoice(TypedDict, total=False):
     keep: Sequence[str]
     threshold: float | None
     dedup: float | None
+    diverse: float | str | None
     zeroshot: bool
     leak_guard: str | Path
     referee: str

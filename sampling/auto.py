@@ -1,7 +1,9 @@
-"""``--method auto``: the method and threshold that cross-validation on the shots likes best.
+"""``--method auto``: the order and the n that cross-validation on the shots likes best, or no sample at all.
 
-The shots are cut into folds. For each fold and each trial a sample is drawn with the other folds' shots, a
-linear probe is fitted on that sample and those shots, and the fold's own shots are classified with it.
+The shots are cut into folds. For each fold and order a sample is drawn with the other folds' shots; a linear
+probe is fitted on its first n images and those shots, and the fold's own shots are classified with it. What
+doesn't look at shots is drawn once. n is the most accurate of NUMBERS on the mean over the orders; of the
+orders that lie within one standard error of the best there, the first of :func:`orders` is taken.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,43 +19,54 @@ from numpy.typing import NDArray
 from ..core.errors import InputError
 from ..core.files import write_json
 from ..core.records import Progress, silent
-from .methods import Condition, Method, Score, named
+from .methods import Method, compose, named
 from .pool import Pool
 from .probe import Probe
 from .references import Shots
 
 FOLDS = 5
-QUANTILES = (0.1, 0.25, 0.5)
-"""Thresholds tried: what these shares of the shots themselves would fail."""
+CLEARLY = 1.64
+"""Standard errors by which the shots alone must be better for no sample at all (95 %, one-sided)."""
+NUMBERS = (2, 5, 10, 20, 50, 100, 200, 500, 1000)
+"""How many images a class are tried, besides the sample's own n."""
+ALONE = "shots alone"
 
-Choosing = Callable[[Pool, int, Shots, Sequence[Method]], list[NDArray[np.float32]]]
-"""(pool, class index, shots, methods) → the image vectors of what each method keeps."""
+Choosing = Callable[[Pool, int, int, Sequence[Method]], list[NDArray[np.float32]]]
+"""(pool, class index, fold, methods) → the image vectors of what each method keeps, with the shots outside
+that fold, by rank."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One line of the table: how well shots are told apart by a probe on this method's samples."""
+    """One line of the table: how well shots are told apart by a probe on this method's first n images."""
 
     method: str
+    n: int
     accuracy: float
     error: float
     """The standard error of the accuracy."""
-    loss: float
-    """Mean negative log posterior of the true class; settles equal accuracies."""
     images: int
-    """Images a fold's sample holds, on average."""
+    """Images a fold's sample has, on average."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The method chosen, and the trials that led to it, best first."""
+    """The method and n chosen (n 0: no sample is better than the shots alone), and the trials behind them.
+
+    ``accuracy`` and ``alone`` are of what each fold's others would have chosen, and of the shots alone.
+    """
 
     method: Method
+    n: int
+    accuracy: float
+    alone: float
     trials: tuple[Trial, ...]
 
     def save(self, path: Path) -> None:
-        """Write the table as JSON."""
-        write_json(path, {"method": str(self.method), "trials": [asdict(trial) for trial in self.trials]})
+        """Write the table as JSON, the most accurate first."""
+        values = {"method": str(self.method), "n": self.n, "accuracy": self.accuracy, "alone": self.alone}
+        trials = sorted(self.trials, key=lambda trial: -trial.accuracy)
+        write_json(path, {**values, "trials": [asdict(trial) for trial in trials]})
 
 
 def folds_of(shots: Shots, seed: int) -> NDArray[np.int64]:
@@ -66,26 +80,20 @@ def folds_of(shots: Shots, seed: int) -> NDArray[np.int64]:
     return folds
 
 
-def grid(t2i: NDArray[np.float64], i2i: NDArray[np.float64]) -> list[Method]:
-    """The methods tried: SWAT's, with thresholds of theirs and at quantiles of the shots' own scores.
-
-    ``t2i`` are the shots' products with their class's prompt, ``i2i`` with the class's nearest other shot.
-    """
-    methods = [named(name, 0.0) for name in ("T2T-rank", "T2I-rank", "I2I-rank", "I2T-rank")]
-    methods.append(named("Random", None))
-    for score, own, values in (
-        (Score.T2I, 0.25, t2i),
-        (Score.I2I_MAX, 0.5, i2i),
-        (Score.I2T_MAX, 0.25, None),
-    ):
-        usable = [] if values is None else values[~np.isnan(values)]
-        quantiles = np.quantile(usable, QUANTILES).round(2).tolist() if len(usable) else []
-        for threshold in sorted({own, *quantiles}):
-            keep = Condition(score, ">=", threshold)
-            methods.append(Method(f"T2T-rank {keep}", Score.T2T, (keep,)))
-            if score is not Score.I2T_MAX:
-                methods.append(Method(f"Random {keep}", None, (keep,)))
-    return methods
+def orders() -> tuple[Method, ...]:
+    """The orders tried: of those that do equally well the first is taken."""
+    return (
+        named("clean", None),
+        named("fit", None),
+        compose("T2I+I2I", []),
+        named("I2I-rank", 0.0),
+        named("clean-text", None),
+        named("fit-text", None),
+        named("T2T-rank-T2I-tshd", 0.25),
+        named("T2I-rank", 0.0),
+        named("T2T-rank", 0.0),
+        named("Random", None),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +104,12 @@ class Contest:
     truth: NDArray[np.int64]
     folds: NDArray[np.int64]
     methods: tuple[Method, ...]
+    numbers: tuple[int, ...]
     classes: int
 
     @classmethod
-    def of(
-        cls, shots: Shots, prompts: NDArray[np.float32], class_ids: Sequence[int], *, seed: int = 0
-    ) -> Contest:
-        """The contest of :func:`grid`; ``prompts`` (classes, d). InputError where no class has two shots."""
+    def of(cls, shots: Shots, class_ids: Sequence[int], *, n: int, seed: int = 0) -> Contest:
+        """The contest of :func:`orders`, ``n`` images at most; InputError where no class has two shots."""
         folds = folds_of(shots, seed)
         if not (folds >= 0).any():
             raise InputError(
@@ -110,45 +117,78 @@ class Contest:
             )
         place = {class_id: index for index, class_id in enumerate(class_ids)}
         truth = np.array([place[label] for label in shots.labels.tolist()], dtype=np.int64)
-        methods = grid(*own_scores(shots, truth, prompts))
-        return cls(shots, truth, folds, tuple(methods), len(class_ids))
+        numbers = (*(number for number in NUMBERS if number < n), n)
+        return cls(shots, truth, folds, orders(), numbers, len(class_ids))
+
+    @property
+    def fold_numbers(self) -> list[int]:
+        """The folds that have shots."""
+        return [fold for fold in range(FOLDS) if (self.folds == fold).any()]
+
+    def asked_in(self) -> dict[int, list[Method]]:
+        """Each fold's methods to draw with the shots outside it; those without shots are the first's only."""
+        folds = self.fold_numbers
+        return {
+            fold: [method for method in self.methods if method.needs_shots or fold == folds[0]]
+            for fold in folds
+        }
 
     def run(self, pools: Iterable[Pool], choosing: Choosing, progress: Progress = silent) -> Chosen:
-        """The best method: highest accuracy, then smallest loss, then the grid's order.
+        """Draw, fit, classify and choose.
 
-        A method without shots chooses alike in every fold, so it is asked once.
+        A method's probes are built from the images between one of the numbers and the next.
         """
-        folds = self._numbers()
-        probes = {
-            (method, fold): Probe(self.classes, self.shots.vectors.shape[1])
-            for method in self.methods
-            for fold in (folds if method.needs_shots else folds[:1])
+        asked_in = self.asked_in()
+        parts = {
+            (method, fold): [Probe(self.classes, self.shots.vectors.shape[1]) for _ in self.numbers]
+            for fold, methods in asked_in.items()
+            for method in methods
         }
         for index, pool in enumerate(pools):
-            for fold in folds:
-                methods = [method for method in self.methods if (method, fold) in probes]
-                kept = choosing(pool, index, self.shots.where(self.folds != fold), methods)
+            for fold, methods in asked_in.items():
+                kept = choosing(pool, index, fold, methods)
                 for method, vectors in zip(methods, kept, strict=True):
-                    probes[method, fold].add(index, vectors)
+                    starts = (0, *self.numbers)
+                    for probe, start, end in zip(parts[method, fold], starts, self.numbers, strict=False):
+                        probe.add(index, vectors[start:end])
             progress("try methods", index + 1, self.classes)
-        fitted = {fold: self._fitted(fold) for fold in folds}
-        trials: list[tuple[Trial, Method]] = []
-        for method in self.methods:
-            samples = {fold: probes.get((method, fold)) or probes[method, folds[0]] for fold in folds}
-            posterior = np.concatenate(
-                [
-                    fitted[fold].added(sample).log_posterior(self.shots.vectors[self.folds == fold])
-                    for fold, sample in samples.items()
-                ]
-            )
-            truth = np.concatenate([self.truth[self.folds == fold] for fold in folds])
-            sizes = [int(sample.counts.sum()) for sample in samples.values()]
-            trials.append((_trial(method, posterior, truth, sizes), method))
-        trials.sort(key=lambda pair: (-pair[0].accuracy, pair[0].loss))
-        return Chosen(trials[0][1], tuple(trial for trial, _ in trials))
+        return self._chosen(parts)
 
-    def _numbers(self) -> list[int]:
-        return [fold for fold in range(FOLDS) if (self.folds == fold).any()]
+    def _chosen(self, parts: dict[tuple[Method, int], list[Probe]]) -> Chosen:
+        folds = self.fold_numbers
+        where = np.concatenate([np.flatnonzero(self.folds == fold) for fold in folds])
+        correct = np.zeros((len(self.methods), len(self.numbers), len(where)), dtype=bool)
+        images = np.zeros(correct.shape[:2])
+        alone: list[NDArray[np.bool_]] = []
+        start = 0
+        for fold in folds:
+            fitted, rows = self._fitted(fold), self.folds == fold
+            here = slice(start, start + int(rows.sum()))
+            start = here.stop
+            alone.append(self._right(fitted, rows))
+            for place, method in enumerate(self.methods):
+                probe = fitted
+                for number, part in enumerate(parts.get((method, fold)) or parts[method, folds[0]]):
+                    probe = probe.added(part)
+                    correct[place, number, here] = self._right(probe, rows)
+                    images[place, number] += int(part.counts.sum()) / len(folds)
+        shots_right = np.concatenate(alone)
+        order, number = chosen_of(correct, shots_right)
+        return Chosen(
+            self.methods[max(order, 0)],
+            self.numbers[number] if order >= 0 else 0,
+            round(nested(correct, shots_right, self.folds[where]), 6),
+            round(float(shots_right.mean()), 6),
+            (_trial(ALONE, 0, shots_right, 0), *self._trials(correct, images.cumsum(axis=1))),
+        )
+
+    def _right(self, probe: Probe, rows: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        return probe.log_posterior(self.shots.vectors[rows]).argmax(axis=1) == self.truth[rows]
+
+    def _trials(self, correct: NDArray[np.bool_], images: NDArray[np.float64]) -> Iterable[Trial]:
+        for place, method in enumerate(self.methods):
+            for at, number in enumerate(self.numbers):
+                yield _trial(str(method), number, correct[place, at], round(images[place, at]))
 
     def _fitted(self, fold: int) -> Probe:
         """A probe of the shots outside ``fold``."""
@@ -159,31 +199,45 @@ class Contest:
         return probe
 
 
-def own_scores(
-    shots: Shots, truth: NDArray[np.int64], prompts: NDArray[np.float32]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Each shot's T2I with its class, and its I2I with the nearest other shot of its class (NaN if alone)."""
-    t2i = np.einsum("ij,ij->i", shots.vectors, prompts[truth]).astype(np.float64)
-    i2i = np.full(len(truth), np.nan)
-    for index in np.unique(truth):
-        mine = np.flatnonzero(truth == index)
-        if len(mine) > 1:
-            among = shots.vectors[mine] @ shots.vectors[mine].T
-            np.fill_diagonal(among, -np.inf)
-            i2i[mine] = among.max(axis=1)
-    return t2i, i2i
+def chosen_of(correct: NDArray[np.bool_], alone: NDArray[np.bool_]) -> tuple[int, int]:
+    """The places of the order and of the number chosen, (-1, 0) for the shots alone.
+
+    ``correct`` (orders, numbers, shots), ``alone`` (shots,): which shots are classified rightly. The number
+    is the best on the mean over the orders, the larger of equal ones. Of the orders within one standard error
+    (of the paired difference) of the best, the first; none where the shots alone are clearly better.
+    """
+    means = correct.mean(axis=(0, 2))
+    number = len(means) - 1 - int(means[::-1].argmax())
+    lines = correct[:, number].astype(np.float64)
+    best = lines[int(lines.mean(axis=1).argmax())]
+
+    if _clearly(alone, best, CLEARLY):
+        return -1, 0
+    return next(place for place, line in enumerate(lines) if not _clearly(best, line, 1.0)), number
 
 
-def _trial(
-    method: Method, posterior: NDArray[np.float64], truth: NDArray[np.int64], sizes: Sequence[int]
-) -> Trial:
-    correct = posterior.argmax(axis=1) == truth
+def _clearly(better: NDArray[Any], other: NDArray[Any], errors: float) -> bool:
+    """Whether ``better`` (shots,) is so by more than so many standard errors; a single shot never decides."""
+    difference = better.astype(np.float64) - other
+    if len(difference) < 2:
+        return False
+    error = float(difference.std(ddof=1)) / np.sqrt(len(difference))
+    return float(difference.mean()) > errors * error + 1e-9
+
+
+def nested(correct: NDArray[np.bool_], alone: NDArray[np.bool_], folds: NDArray[np.int64]) -> float:
+    """The accuracy on each fold of what the other folds choose."""
+    right = 0
+    for fold in np.unique(folds):
+        here = folds == fold
+        if here.all():
+            return float(alone.mean())
+        order, number = chosen_of(correct[:, :, ~here], alone[~here])
+        right += int((alone if order < 0 else correct[order, number])[here].sum())
+    return right / len(folds)
+
+
+def _trial(method: str, n: int, correct: NDArray[np.bool_], images: int) -> Trial:
     accuracy = float(correct.mean())
-    true = np.maximum(posterior[np.arange(len(truth)), truth], -50.0)  # a class nothing was fitted for
-    return Trial(
-        str(method),
-        round(accuracy, 6),
-        round(float(np.sqrt(accuracy * (1 - accuracy) / len(truth))), 6),
-        round(float(-true.mean()), 6),
-        round(sum(sizes) / len(sizes)),
-    )
+    error = float(np.sqrt(accuracy * (1 - accuracy) / len(correct)))
+    return Trial(method, n, round(accuracy, 6), round(error, 6), images)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -14,7 +15,8 @@ from ..classes.files import load_classes
 from ..core.arrow import pc
 from ..workspace.settings import SampleSettings
 from ..workspace.workspace import Workspace
-from .files import sample_readable
+from .files import SamplePaths, sample_readable
+from .methods import AUTO
 from .task import drawn, paths_of
 
 REMEDIES = {
@@ -44,7 +46,10 @@ class SampleOutcome:
     name: str
     listing: Path
     n: int
+    """Images a class that were asked for, or that auto chose."""
     classes: tuple[ClassOutcome, ...]
+    auto: str = ""
+    """What auto chose and how good that is, in a line."""
 
     @property
     def kept(self) -> int:
@@ -60,10 +65,32 @@ class SampleOutcome:
 def outcome_of(workspace: Workspace, spec: SampleSettings) -> SampleOutcome:
     """What the sample ``spec``, which is drawn, kept of each class."""
     paths = paths_of(workspace, spec.name)
+    chosen = _chosen(paths) if spec.method == AUTO else {}
     kept: dict[str, int] = json.loads(paths.counts.read_text(encoding="utf-8"))
     classes = load_classes(workspace.classes_path())
     outcomes = (ClassOutcome(entry.id, entry.name, kept.get(str(entry.id), 0)) for entry in classes)
-    return SampleOutcome(spec.name, paths.listing, spec.n, tuple(outcomes))
+    return SampleOutcome(
+        spec.name, paths.listing, chosen.get("n", spec.n), tuple(outcomes), _auto_text(chosen)
+    )
+
+
+def _chosen(paths: SamplePaths) -> dict[str, Any]:
+    """What auto chose, as NAME_auto.json has it; nothing where an older captrawl wrote it, or it is gone."""
+    try:
+        data: dict[str, Any] = json.loads(paths.auto.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data if "n" in data else {}
+
+
+def _auto_text(chosen: dict[str, Any]) -> str:
+    if not chosen:
+        return ""
+    accuracy, alone = (f"{100 * chosen[name]:.1f} %" for name in ("accuracy", "alone"))
+    if not chosen["n"]:
+        return f"auto: none, no sample is better than the shots alone ({alone} of held-out shots are right)"
+    what = f"auto: {chosen['method']}, {chosen['n']:,} a class"
+    return f"{what}; {accuracy} of held-out shots are right, by the shots alone {alone}"
 
 
 def outcomes(workspace: Workspace) -> list[SampleOutcome]:

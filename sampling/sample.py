@@ -96,13 +96,25 @@ class Drawer:
         return replace(self, referee=judge(pools, self.embeddings, self.prompts, policy))
 
     def with_best_method(self, workspace: Workspace, progress: Progress) -> Drawer:
-        """Choose the method by cross-validation on the shots; the table goes to NAME_auto.json."""
+        """Choose method and n by cross-validation on the shots; the table goes to NAME_auto.json."""
+        spec = self.task.spec
         ids = [entry.id for entry in self.task.classes]
-        contest = Contest.of(self.shots, self.prompts, ids, seed=self.task.spec.seed)
+        contest = Contest.of(self.shots, ids, n=spec.n, seed=spec.seed)
+        drawers: dict[int, Drawer] = {}
+        for fold, methods in contest.asked_in().items():
+            drawer = replace(self, shots=self.shots.where(contest.folds != fold))
+            scores = frozenset[Score]().union(*(method.scores for method in methods))
+            drawers[fold] = drawer.with_task_scores(workspace, scores)
+            progress("score pools", len(drawers), len(contest.fold_numbers))
         pools = read_pools(workspace, self.task.classes, self.embeddings)
-        chosen = contest.run(pools, self.images_kept, progress)
-        chosen.save(paths_of(workspace, self.task.spec.name).auto)
-        return replace(self, task=replace(self.task, method=chosen.method))
+        chosen = contest.run(
+            pools,
+            lambda pool, index, fold, methods: drawers[fold].images_kept(pool, index, methods),
+            progress,
+        )
+        chosen.save(paths_of(workspace, spec.name).auto)
+        task = replace(self.task, method=chosen.method, spec=spec.model_copy(update={"n": chosen.n}))
+        return replace(self, task=task)
 
     def with_confirmed(self) -> Drawer:
         """Count the images that the user confirmed by hand among their classes' shots."""
@@ -127,12 +139,10 @@ class Drawer:
         shots = self.shots.of(self.task.classes[index].id)
         return self.scorer.score(rows, prompt=self.prompts[index], shots=shots)
 
-    def images_kept(
-        self, pool: Pool, index: int, shots: Shots, methods: Sequence[Method]
-    ) -> list[NDArray[np.float32]]:
-        """The image vectors of what each of ``methods`` keeps of the pool, with these shots, by rank."""
+    def images_kept(self, pool: Pool, index: int, methods: Sequence[Method]) -> list[NDArray[np.float32]]:
+        """The image vectors of what each of ``methods`` keeps of the pool, by rank."""
         rows, steps = pool.rows, self.steps(index, pool.rows)
-        candidates = replace(self, shots=shots).candidates(pool, index, steps)
+        candidates = self.candidates(pool, index, steps)
         kept = [rows[choose(candidates, method, steps).kept] for method in methods]
         return [self.embeddings.images.take(some) for some in kept]
 

@@ -52,10 +52,11 @@ def run(
         )
     else:
         for sample in samples:
-            short = short_text(sample)
-            emit(f"{sample.name}: {sample.listing}{f'; {short}' if short else ''}")
+            emit(
+                "; ".join(filter(None, [f"{sample.name}: {sample.listing}", sample.auto, short_text(sample)]))
+            )
         emit(f"report: {page_path(workspace)}")
-    empty = [sample.name for sample in samples if not sample.kept]
+    empty = [sample.name for sample in samples if not sample.kept and sample.n]
     for name in empty:
         say(f"warning: {name} kept nothing: {why_nothing(workspace, name)}")
     if empty and len(empty) == len(samples):

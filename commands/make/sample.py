@@ -109,12 +109,14 @@ def sample(
         say(f"stored in captrawl.toml: [[sample]] {spec.name}")
     outcome = outcome_of(workspace, spec)
     if json:
-        named = {"sample": spec.name, "name": spec.name, "kept": outcome.kept, "n": spec.n}
+        named = {"sample": spec.name, "name": spec.name, "kept": outcome.kept, "n": outcome.n}
         classes = {"classes": [asdict(entry) for entry in outcome.classes]}
         short = {"short": [entry.id for entry in outcome.short]}
         return emit_json({**named, **classes, **short, "counts": counts, "list": str(outcome.listing)})
     emit(f"sample {spec.name}: {counts_text(counts)}")
-    if outcome.kept == 0:
+    if outcome.auto:
+        emit(outcome.auto)
+    if outcome.kept == 0 and outcome.n:
         emit(why_nothing(workspace, spec.name))
     elif short := short_text(outcome):
         emit(short)

@@ -15,11 +15,11 @@ from .names import Score
 def fit(scores: Scores, joint_margin: Values) -> Values:
     """z(T2I) + z(I2I.mean) + z(margin over the other classes, prompts and shots together).
 
-    A class without shots has no second term.
+    A class without shots has no second term, one that no other class differs from no third.
     """
-    terms = [z_score(scores.of(score)) for score in (Score.T2I, Score.I2I_MEAN)]
-    terms = [*(term for term in terms if np.isfinite(term).any()), z_score(joint_margin)]
-    return np.round(np.sum(terms, axis=0), 6) + 0.0
+    values = [scores.of(Score.T2I), scores.of(Score.I2I_MEAN), joint_margin]
+    terms = [z_score(some) for some in values if np.isfinite(some).any()]
+    return np.round(np.sum(terms, axis=0), 6) + 0.0 if terms else joint_margin
 
 
 def fit_text(scores: Scores, prompt_margin: Values) -> Values:
@@ -38,7 +38,8 @@ def joint_margins(
     """
     by_prompt, by_shots = (_scaled(fits(images, references, mean)) for references in (prompts, centroids))
     both = by_prompt + np.where(np.isnan(by_shots), by_prompt, by_shots)
-    return margin(both, own, prompts)
+    pairs = np.concatenate([prompts, np.nan_to_num(centroids)], axis=1)  # rivals differ in either
+    return margin(both, own, pairs / np.linalg.norm(pairs, axis=1, keepdims=True))
 
 
 def _scaled(fit: NDArray[np.float32]) -> NDArray[np.float32]:

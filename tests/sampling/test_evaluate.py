@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from captrawl.cli import app
 from captrawl.core.errors import InputError, QueryError, WorkspaceError
-from captrawl.sampling.auto import folds_of
+from captrawl.sampling.auto import chosen_of, folds_of, nested
 from captrawl.sampling.evaluate import (
     AccuracyLine,
     evaluate,
@@ -17,6 +17,7 @@ from captrawl.sampling.evaluate import (
     sample_vectors,
 )
 from captrawl.sampling.files import read_list, read_sample
+from captrawl.sampling.outcome import outcome_of
 from captrawl.sampling.probe import Probe, evenly, resampled, wilson
 from captrawl.sampling.references import Shots
 from captrawl.sampling.sample import draw
@@ -111,13 +112,75 @@ def test_auto_chooses_what_the_shots_like_and_shows_why(polluted) -> None:
     assert purity(workspace, "random") < 0.4
     assert purity(workspace, "auto") > 0.95
     table = json.loads(paths_of(workspace, "auto").auto.read_text())
-    assert "I2I" in table["method"]  # prompts and captions are the same for all classes here
-    trials = {trial["method"]: trial for trial in table["trials"]}
-    assert table["method"] == table["trials"][0]["method"]
-    best = trials[table["method"]]
-    assert best["accuracy"] == max(trial["accuracy"] for trial in trials.values())
-    assert trials["--rank Random"]["images"] == 60
+    assert table["method"] in ("--rank clean", "--rank fit")  # by images alone: all prompts are the same here
+    trials = {(trial["method"], trial["n"]): trial for trial in table["trials"]}
+    accuracies = [trial["accuracy"] for trial in table["trials"]]
+    assert accuracies == sorted(accuracies, reverse=True)
+    assert {trial["n"] for trial in table["trials"]} == {0, 2, 5, 10, 20}
+    assert trials["--rank Random", 20]["images"] == 60
+    assert trials["shots alone", 0]["accuracy"] == table["alone"]
+    assert (
+        trials[table["method"], table["n"]]["accuracy"]
+        >= accuracies[0] - trials["--rank Random", 20]["error"]
+    )
     assert workspace.recorded("sample:auto").details["method"] == table["method"]
+    spec = workspace.settings().sample[1]
+    outcome = outcome_of(workspace, spec)
+    assert outcome.n == table["n"]
+    assert outcome.auto.startswith(f"auto: {table['method']}, {table['n']} a class; ")
+
+
+def lines_of(*rights: list[str]) -> np.ndarray:
+    """Booleans (orders, numbers, shots) of texts such as 1101."""
+    return np.array([[[mark == "1" for mark in line] for line in numbers] for numbers in rights])
+
+
+def test_the_number_is_the_best_of_the_orders_together_and_the_larger_of_equal_ones() -> None:
+    alone = np.array([False] * 8)
+    few, many = "11111100", "11110000"
+    assert chosen_of(lines_of([few, many], [few, many]), alone) == (0, 0)
+    assert chosen_of(lines_of([many, many], [many, many]), alone) == (0, 1)
+
+
+def test_the_first_order_within_one_standard_error_is_taken() -> None:
+    alone = np.array([False] * 16)
+    best = "1" * 15 + "0"
+    near, far = "1" * 14 + "00", "1" * 8 + "0" * 8
+    assert chosen_of(lines_of([near], [best]), alone) == (0, 0)
+    assert chosen_of(lines_of([far], [near], [best]), alone) == (1, 0)
+
+
+def test_none_is_chosen_where_the_shots_alone_are_clearly_better() -> None:
+    alone = np.array([True] * 15 + [False])
+    assert chosen_of(lines_of(["1" * 8 + "0" * 8]), alone) == (-1, 0)
+    assert chosen_of(lines_of(["1" * 14 + "00"]), alone) == (0, 0)
+
+
+def test_the_accuracy_is_of_what_the_other_folds_choose() -> None:
+    folds = np.array([0] * 6 + [1] * 6)
+    # each order is right in one fold only: what the other fold likes is wrong here
+    correct = lines_of(["111111000000"], ["000000111111"])
+    assert nested(correct, np.array([False] * 12), folds) == 0.0
+    assert nested(correct[:1] | True, np.array([False] * 12), folds) == 1.0
+
+
+def test_none_is_a_sample_of_nothing_said_in_one_line(make_workspace, make_row) -> None:
+    """Pools of the other classes' pictures: every sample misleads."""
+    generator = np.random.default_rng(3)
+    centres = np.eye(8)[:3]
+
+    def near(c: int, count: int) -> np.ndarray:
+        return unit(centres[c] + 0.15 * generator.standard_normal((count, 8)))
+
+    vectors = {100 * c + i: (near((c + 1) % 3, 1)[0], near(c, 1)[0]) for c in range(3) for i in range(30)}
+    rows = [make_row(uid // 100, uid) for uid in vectors]
+    prompts = unit(np.roll(centres, -1, axis=0))
+    made = make_workspace(rows, vectors, prompts=prompts, shots={c: near(c, 2) for c in range(3)})
+    done = CliRunner().invoke(app, ["-C", str(made.workspace.root), "sample", "--method", "auto", "-n", "30"])
+    assert done.exit_code == 0, done.output
+    assert "auto: none, no sample is better than the shots alone (100.0 % of held-out shots" in done.output
+    assert "short of" not in done.output
+    assert paths_of(made.workspace, "auto30").listing.read_text() == ""
 
 
 def test_auto_needs_shots_to_hold_out(make_workspace, make_row) -> None:
