@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from ..core.errors import ClassListError, nearest
 from ..core.files import atomic, write_json
+from ..core.wording import counted
 from .checks import validated
 from .json_lists import distinct, features_json, list_json, mapping_json, metrics_json, own_json, read_json
 from .layouts import read_yaml
@@ -120,7 +121,9 @@ def lost(before: ClassList, after: ClassList) -> list[str]:
         )
     kinds = ("names or ids", "synonyms", "frequencies", "flags or reasons", "most common names", "other keys")
     return [
-        f"{kind} of {differing.count(kind)} of {len(before)} classes" for kind in kinds if kind in differing
+        f"{kind} of {differing.count(kind)} of {counted(len(before), 'class')}"
+        for kind in kinds
+        if kind in differing
     ]
 
 

@@ -66,19 +66,9 @@ def _words(name: str) -> str:
 
 
 def row_json(row: dict[str, Any]) -> dict[str, Any]:
-    """A matching row as --json prints it; the uid as text, since JSON numbers lose 64 bits."""
-    return {
-        "uid": str(row["uid"]),
-        "url": row["url"],
-        "caption": row["caption"],
-        "synonym": row["synonym"],
-        "width": row["width"],
-        "height": row["height"],
-        "similarity": row["similarity"],
-        "nsfw": row["nsfw"],
-        "licence": row["licence"],
-        "source": f"{row['file']}:{row['row']}",
-    }
+    """A matching row as --json prints it, with all that --csv has; 64 bits are text: JSON loses some."""
+    wide = {"uid": str(row["uid"]), "priority": str(row["priority"])}
+    return {**row, **wide, "source": f"{row['file']}:{row['row']}"}
 
 
 def safety_json(safety: SafetyCount) -> dict[str, int]:

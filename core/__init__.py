@@ -15,5 +15,6 @@ retry_after how long a server asks to be left alone
 parallel    usable cores, and jobs in worker processes
 interrupts  Ctrl-C at every moment
 startup     a start without pandas
+wording     numbers in sentences
 terminal    tables, progress and messages; hostile text made harmless
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import unicodedata
 from collections.abc import Generator, Iterable, Sequence
@@ -25,13 +26,17 @@ LONGEST_SHOWN = 500
 """Characters of a caption that a terminal shows; some corpora hold captions of 60,000."""
 NARROW = 80
 """A terminal with fewer cells across has no room for URLs beside captions."""
+UNBOUNDED = 20_000
+"""Cells across a file or a pipe: a row is a line there, and no URL is broken."""
 INVISIBLE = frozenset("\u00ad\u200b\u2060\ufeff")
 """Soft hyphen, zero-width blank, word joiner, byte-order mark: harmless, and nothing to show."""
 
 
 def out() -> Console:
     """The console of results: markup and highlighting off, since captions are hostile text."""
-    return Console(markup=False, highlight=False, emoji=False, soft_wrap=not sys.stdout.isatty())
+    terminal = sys.stdout.isatty()
+    width = None if terminal or "COLUMNS" in os.environ else UNBOUNDED
+    return Console(markup=False, highlight=False, emoji=False, soft_wrap=not terminal, width=width)
 
 
 def err() -> Console:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from ..classes.files import load_classes
 from ..core.arrow import pc
+from ..core.wording import counted
 from ..workspace.settings import SampleSettings
 from ..workspace.workspace import Workspace
 from .files import SamplePaths, sample_readable
@@ -105,7 +106,9 @@ def short_text(outcome: SampleOutcome, most: int = 6) -> str:
         return ""
     some = ", ".join(f"{entry.name} {entry.kept:,}" for entry in short[:most])
     more = f" and {len(short) - most:,} more" if len(short) > most else ""
-    return f"short of {outcome.n:,}: {len(short):,} of {len(outcome.classes):,} classes ({some}{more})"
+    return (
+        f"short of {outcome.n:,}: {len(short):,} of {counted(len(outcome.classes), 'class')} ({some}{more})"
+    )
 
 
 def why_nothing(workspace: Workspace, name: str) -> str:

@@ -19,6 +19,7 @@ from ..classes.model import ClassList
 from ..core.errors import InputError
 from ..core.files import digest, sha256_file
 from ..core.pictures import PIXELS_VERSION, may_be_image
+from ..core.wording import counted
 from .export.class_folders import class_of_folder
 from .files import read_list
 from .vector_cache import cached
@@ -123,11 +124,11 @@ def _report_others(folder: Path, others: Sequence[Path], *, guard: bool) -> None
     pictures = [path for path in others if guard and _may_be_picture(path)]
     if pictures:
         raise InputError(
-            f"{folder} contains {len(pictures)} files that may be pictures and aren't read "
+            f"{folder} contains {counted(len(pictures), 'file')} not read that may be pictures "
             f"({_kinds(pictures)}), such as {pictures[0]}: save them as JPEG or PNG, or move them away"
         )
     if others:
-        logger.warning("%s: %d files aren't read as images (%s)", folder, len(others), _kinds(others))
+        logger.warning("%s: %s not read as images (%s)", folder, counted(len(others), "file"), _kinds(others))
 
 
 def _kinds(paths: Sequence[Path]) -> str:

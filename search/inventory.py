@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..core.records import InventoryFile
+from ..core.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class CorpusTotal:
     last: datetime | None
 
     def __str__(self) -> str:
-        return f"{self.corpus} ({self.files:,} files, {self.rows:,} rows)"
+        return f"{self.corpus} ({counted(self.files, 'file')}, {counted(self.rows, 'row')})"
 
 
 def corpus_totals(files: Iterable[InventoryFile]) -> list[CorpusTotal]:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from ..core.errors import CaptrawlError
+from ..core.wording import counted
 from .workspace import Workspace
 
 EXTRAS = {
@@ -181,7 +182,9 @@ def _index(location: str) -> Finding:
 
     try:
         with open_captions(location) as captions:
-            text = f"{location}: {captions.rows():,} rows of {len(captions.files()):,} files"
+            text = (
+                f"{location}: {counted(captions.rows(), 'row')} of {counted(len(captions.files()), 'file')}"
+            )
             if captions.analyzer < ANALYZER_VERSION:
                 return Finding(
                     "index",

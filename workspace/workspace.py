@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from ..core.errors import WorkspaceError
 from ..core.files import sweep, sweep_writes, write_json
 from ..core.version import __version__
+from ..core.wording import counted
 from .checksums import changed_images, record_hashes
 
 if TYPE_CHECKING:
@@ -217,8 +218,8 @@ class Workspace:
         changed = changed_images(self.root, self.recorded_hashes().get("download", {}), folders)
         if changed:
             raise WorkspaceError(
-                f"{self.root / changed[0]} isn't what was packed: {len(changed)} images were changed since; "
-                "put them back, or delete them and run captrawl download, which fetches them again"
+                f"{self.root / changed[0]} isn't what was packed: {counted(len(changed), 'image')} changed "
+                "since; put them back, or delete them and run captrawl download, which fetches them again"
             )
 
     def recorded_hashes(self) -> dict[str, dict[str, str]]:

@@ -10,6 +10,7 @@ import typer
 
 from ...core.errors import UsageError
 from ...core.startup import settle_without_pandas
+from ...core.wording import counted
 from .. import options
 from ..hints import looks_like_a_list
 from ..results import safety_json, say_safety
@@ -46,7 +47,7 @@ def count(
     """Count the rows of phrases, or of every class and synonym of a class list."""
     from ...classes.files import load_classes
     from ...classes.model import ClassEntry, Synonym
-    from ...core.terminal import emit, emit_json, number
+    from ...core.terminal import emit, emit_json
     from ...search.captions import open_captions
     from ...search.match import Scope, class_counts, count_safety, credited_counts
 
@@ -76,7 +77,7 @@ def count(
         _show_phrases(counts[0], credited[0])
     else:
         _show_classes(counts)
-    emit(f"{number(rows)} rows in the index")
+    emit(f"{counted(rows, 'row')} in the index")
     say_safety(safety, scope.filters)
 
 
@@ -107,7 +108,7 @@ def _show_classes(counts: Sequence[ClassCount]) -> None:
     room = bar_room(("class", *(name for name, _ in pairs)), ("rows", *(number(value) for _, value in pairs)))
     cells = [(name, number(value), bar(value, most, width=room)) for name, value in pairs]
     out().print(table("", [("class", "left"), ("rows", "right"), ("", "left")], cells))
-    emit(f"{number(sum(c.total for c in counts))} (class, row) pairs in {number(len(counts))} classes")
+    emit(f"{counted(sum(c.total for c in counts), '(class, row) pair')} in {counted(len(counts), 'class')}")
     empty = [c.name for c in counts if not c.total]
     if empty:
         more = f" and {number(len(empty) - 10)} more" if len(empty) > 10 else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from ...core.errors import UsageError
 from ...core.startup import settle_without_pandas
+from ...core.wording import counted
 from .. import options
 from ..results import row_json, safety_json, say_safety
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
     from ...search.api import Totals
     from ...search.query import CaptionQuery
+
+READABLE = 40
+"""Cells in which a caption reads well."""
 
 app = typer.Typer()
 
@@ -52,7 +57,7 @@ def query(
     ] = None,
 ) -> None:
     """Show captions that hold any of the phrases, and count them."""
-    from ...core.terminal import emit, emit_csv, emit_json, number, progress_bars
+    from ...core.terminal import emit, emit_csv, emit_json, progress_bars
     from ...search import api
     from ...search.captions import open_captions
     from ...search.query import CaptionQuery
@@ -63,33 +68,33 @@ def query(
     page = api.PageOfRows(limit, api.order_of(order), seed)
     caption_query = CaptionQuery(tuple(phrases), prefix, tuple(exclude or ()), options.filters_of(context))
     with open_captions(options.index_of(context, index)) as captions:
-        counted = api.count(captions, caption_query)
+        totals = api.count(captions, caption_query)
         if output:
             with progress_bars() as progress:
-                written = api.save_rows(captions, caption_query, counted, output, progress)
+                written = api.save_rows(captions, caption_query, totals, output, progress)
             if json:
                 return emit_json(
-                    {"rows": written, "output": str(output), "safety": safety_json(counted.safety)}
+                    {"rows": written, "output": str(output), "safety": safety_json(totals.safety)}
                 )
-            return emit(f"{number(written)} rows written to {output}")
-        rows = api.rows_of_page(captions, caption_query, counted, page)
+            return emit(f"{counted(written, 'row')} written to {output}")
+        rows = api.rows_of_page(captions, caption_query, totals, page)
     if json:
         shown = [row_json(row) for row in rows.to_pylist()]
-        return emit_json({"total": counted.total, "rows": shown, "safety": safety_json(counted.safety)})
+        return emit_json({"total": totals.total, "rows": shown, "safety": safety_json(totals.safety)})
     if csv:
         return emit_csv(rows)
-    _show_rows(rows, caption_query, counted)
-    return say_safety(counted.safety, caption_query.filters)
+    _show_rows(rows, caption_query, totals)
+    return say_safety(totals.safety, caption_query.filters)
 
 
-def _show_rows(rows: pa.Table, caption_query: CaptionQuery, counted: Totals) -> None:
+def _show_rows(rows: pa.Table, caption_query: CaptionQuery, totals: Totals) -> None:
     from ...core.terminal import NARROW, emit, highlighted, number, one_line, out, table
     from ...core.text import matching_spans
 
-    emit(f"{number(counted.total)} rows match")
-    several = len(counted.synonyms) > 1
+    emit(f"{counted(totals.total, 'row')} {'matches' if totals.total == 1 else 'match'}")
+    several = len(totals.synonyms) > 1
     if several:
-        for phrase, count in sorted(counted.synonyms.items(), key=lambda item: -item[1]):
+        for phrase, count in sorted(totals.synonyms.items(), key=lambda item: -item[1]):
             emit(f"  {number(count):>12}  {phrase}")
     if not rows.num_rows:
         return
@@ -110,7 +115,20 @@ def _show_rows(rows: pa.Table, caption_query: CaptionQuery, counted: Totals) -> 
         cells.append([row["synonym"], *line] if several else line)
     shown = table("", [("synonym", "left"), *columns] if several else columns, cells)
     if console.is_terminal and columns[-1][0] == "url":
-        # the caption is what one reads; whole URLs are in --json and --csv
         url = shown.columns[-1]
-        url.no_wrap, url.overflow, url.max_width = True, "ellipsis", max(16, console.width // 4)
+        url.no_wrap, url.overflow, url.max_width = True, "ellipsis", _url_width(cells, console.width)
     console.print(shown)
+
+
+def _url_width(cells: Sequence[Sequence[object]], width: int) -> int:
+    """How many of ``width`` cells URLs may take: what the captions beside them leave, or up to two thirds.
+
+    The caption is what one reads, and wraps; a URL doesn't, and is whole in --json and --csv.
+    """
+    from rich.cells import cell_len
+
+    *others, captions, size, _ = [
+        max(cell_len(str(cell)) for cell in column) for column in zip(*cells, strict=True)
+    ]
+    room = width - sum(others) - max(size, len("size")) - 2 * (len(others) + 2)
+    return room - min(captions, max(READABLE, room // 3))

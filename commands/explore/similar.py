@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -51,14 +51,10 @@ def similar(
         raise UsageError(f"--in {where}: choose images or captions")
     rows = run(workspace, text=text, image=image, where=where, class_name=class_name, k=k).to_pylist()
     if json:
-        emit_json({"rows": [_similar_json(row) for row in rows]})
+        emit_json({"rows": [row_json(row) for row in rows]})
         return
     cells = [
         (f"{row['score']:.4f}", Text("\n").join(map(highlighted, row["captions"])), row["path"])
         for row in rows
     ]
     out().print(table("", [("score", "right"), ("captions", "left"), ("path", "left")], cells))
-
-
-def _similar_json(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row_json(row), "score": row["score"], "path": row["path"], "captions": row["captions"]}

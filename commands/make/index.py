@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ...core.wording import counted
 from .. import options
 from . import index_files
 
@@ -67,7 +68,7 @@ def index_captions(
     json: options.Json = False,
 ) -> None:
     """Make captions searchable: corpus files into a caption index, resumable by file."""
-    from ...core.terminal import emit, emit_json, number, progress_bars
+    from ...core.terminal import emit, emit_json, progress_bars
     from ...indexer.captions import index_captions as run
     from ...indexer.captions import remove_others
     from ...indexer.corpora.files import expected_rows, find_files, with_captions
@@ -107,8 +108,8 @@ def index_captions(
         )
         return
     emit(
-        f"{number(counts.rows_added)} rows added from {counts.files_added} files, "
-        f"{counts.files_skipped} files already in; the index holds {number(counts.rows)} rows"
+        f"{counted(counts.rows_added, 'row')} added from {counted(counts.files_added, 'file')}, "
+        f"{counted(counts.files_skipped, 'file')} already in; the index holds {counted(counts.rows, 'row')}"
     )
     if build:
         waiting = ", ".join(map(str, build.missing))
@@ -124,7 +125,7 @@ def index_back(
     json: options.Json = False,
 ) -> None:
     """Elasticsearch: let readers see the index again that stood there before the last --swap."""
-    from ...core.terminal import emit, emit_json, number
+    from ...core.terminal import emit, emit_json
     from ...search.captions import go_back, open_captions
 
     now, before = go_back(index)
@@ -133,4 +134,4 @@ def index_back(
     if json:
         emit_json({"index": now, "replaced": before, "rows": rows})
         return
-    emit(f"readers see {now} again, {number(rows)} rows; {before} stays until the next swap")
+    emit(f"readers see {now} again, {counted(rows, 'row')}; {before} stays until the next swap")

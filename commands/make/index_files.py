@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ...core.wording import counted
 from .. import options
 
 app = typer.Typer()
@@ -47,7 +48,7 @@ def index_files(
         table("", columns, [(file.file, number(file.rows), _iso(file.added)) for file in first_files])
     )
     if len(first_files) < len(files):
-        emit(f"and {number(len(files) - len(first_files))} files more (--limit 0 lists all)")
+        emit(f"and {counted(len(files) - len(first_files), 'file')} more (--limit 0 lists all)")
 
 
 @app.command("remove", short_help="Take a corpus or a file out of an index.")
@@ -60,7 +61,7 @@ def index_remove(
     json: options.Json = False,
 ) -> None:
     """Take a corpus, or one of its files, out of a caption index: file by file, resumable."""
-    from ...core.terminal import emit, emit_json, number, progress_bars
+    from ...core.terminal import emit, emit_json, progress_bars
     from ...indexer.captions import remove_files
 
     with progress_bars() as progress:
@@ -69,7 +70,7 @@ def index_remove(
     if json:
         emit_json({"files": [file.file for file in removed], "rows": rows})
         return
-    emit(f"{number(rows)} rows of {number(len(removed))} files removed")
+    emit(f"{counted(rows, 'row')} of {counted(len(removed), 'file')} removed")
 
 
 def _iso(moment: datetime | None) -> str:

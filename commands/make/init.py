@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...core.errors import InputError, MissingExtraError, ModelError, UsageError
+from ...core.wording import counted
 from .. import options
 from ..results import first_classes
 
@@ -45,7 +46,7 @@ def init(
 ) -> None:
     """Make a workspace: a class list, a caption index and settings to edit."""
     from ...classes.checks import with_all_names
-    from ...core.terminal import emit, number, say
+    from ...core.terminal import emit, say
     from ...search.captions import open_captions
     from ...search.query import CaptionQuery
     from ...workspace.workspace import Workspace
@@ -88,8 +89,8 @@ def init(
     options.warn_of_blank(directory)
     synonyms = sum(len(entry.match_phrases()) for entry in entries)
     emit(
-        f"{workspace.root}: {number(len(entries))} classes with {number(synonyms)} synonyms over "
-        f"{number(rows)} captions; settings in captrawl.toml, next: captrawl -C {directory} run"
+        f"{workspace.root}: {counted(len(entries), 'class')} with {counted(synonyms, 'synonym')} over "
+        f"{counted(rows, 'caption')}; settings in captrawl.toml, next: captrawl -C {directory} run"
     )
     for line in first_classes(entries):
         emit(line)
@@ -114,7 +115,7 @@ def _unmatched(classes: ClassList) -> list[str]:
         return []
     some = "; ".join(f"{class_id}: {', '.join(texts)}" for class_id, texts in list(names.items())[:5])
     some += f"; {len(names) - 5:,} more" if len(names) > 5 else ""
-    return [f"{len(names):,} classes have names in their file that aren't matched ({some}); --names all does"]
+    return [f"names of {counted(len(names), 'class')} in the file aren't matched ({some}); --names all does"]
 
 
 def _check_thresholds(dataset: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...core.errors import UsageError
+from ...core.wording import counted
 from .. import options
 from ..results import counts_text
 
@@ -69,4 +70,4 @@ def _compare(workspace: Workspace, metrics: Path, json: bool) -> None:
     cells = [(x.id, x.name, x.total, x.theirs, x.ratio_text) for x in lines]
     out().print(table("our total against the file's actual_freq", columns, cells))
     equal = sum(line.total == line.theirs for line in lines)
-    emit(f"{number(equal)} of {number(len(lines))} classes are equal")
+    emit(f"{number(equal)} of {counted(len(lines), 'class')} equal")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...core.errors import UsageError
+from ...core.wording import counted
 
 if TYPE_CHECKING:
     from ...workspace.workspace import Workspace
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 def add_taxa(workspace: Workspace, source: Path, *, json: bool) -> None:
     """Add the names that a taxon table has, and name the classes that it has nothing for."""
     from ...classes.files import load_classes, save_classes
-    from ...core.terminal import emit, emit_json, number, say
+    from ...core.terminal import emit, emit_json, say
     from ...search.synonyms.taxa import taxon_names, with_taxon_names, without_names
 
     with workspace.locked("synonyms"):
@@ -25,12 +26,12 @@ def add_taxa(workspace: Workspace, source: Path, *, json: bool) -> None:
     missing = without_names(classes, names)
     if missing:
         some = ", ".join(f"{entry.id} {entry.name}" for entry in missing[:5])
-        say(f"warning: {source} has no further name for {number(len(missing))} classes: {some}")
+        say(f"warning: {source} has no further name for {counted(len(missing), 'class')}: {some}")
     if json:
         return emit_json({"added": len(names), "without": [entry.id for entry in missing]})
     kinds = [one.kind for one in names]
     vernacular, synonym = kinds.count("vernacular"), kinds.count("synonym")
-    return emit(f"{path}: {number(vernacular)} vernacular names and {number(synonym)} synonyms added")
+    return emit(f"{path}: {counted(vernacular, 'vernacular name')} and {counted(synonym, 'synonym')} added")
 
 
 def show_forms(workspace: Workspace, forms: str, *, take: bool, json: bool) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError
+from ...core.wording import counted
 
 if TYPE_CHECKING:
     from ...classes.model import ClassList
@@ -57,7 +58,7 @@ def show_review(result: Review, limit: int, min_rows: int) -> None:
     few = number(sum(0 < one.frequency < min_rows for one in result.synonyms))
     none = number(sum(not one.frequency for one in result.synonyms))
     emit(
-        f"{number(len(frequent))} synonyms, the lowest agreement first; {few} with fewer than {min_rows} "
+        f"{counted(len(frequent), 'synonym')}, the lowest agreement first; {few} with fewer than {min_rows} "
         f"rows and {none} without any are in {NAME}"
     )
     cells = [_proposal_cells(one) for one in result.proposals[:limit]]
@@ -71,11 +72,11 @@ def show_review(result: Review, limit: int, min_rows: int) -> None:
 
 
 def _show_synonym(one: SynonymReview) -> None:
-    from ...core.terminal import emit, highlighted, number, out, table
+    from ...core.terminal import emit, highlighted, out, table
     from ...core.text import matching_spans
 
     emit(
-        f"{one.synonym}  (class {one.class_id} {one.class_name}): {number(one.frequency)} rows, "
+        f"{one.synonym}  (class {one.class_id} {one.class_name}): {counted(one.frequency, 'row')}, "
         f"agreement {one.agreement:.2f}, own class nearest in {one.own_share or 0:.0%}, else {one.other_name}"
     )
     cells: list[list[Any]] = [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...core.errors import InputError, LanguageModelError, MissingExtraError, UsageError
+from ...core.wording import counted
 from .. import options
 from .more_names import add_taxa, show_forms
 from .synonym_costs import price_of, show_questions, tokens_text
@@ -143,7 +144,7 @@ def _ask(
     workspace: Workspace, server: ModelServer, question: dict[str, Any], price: tuple[float, float] | None
 ) -> LanguageModelError | None:
     """Ask, say what came, and give what the command ends with where a class has no answer or was declined."""
-    from ...core.terminal import number, progress_bars, say
+    from ...core.terminal import progress_bars, say
     from ...search.synonyms.ask import synonyms as run
 
     try:
@@ -153,20 +154,20 @@ def _ask(
         return error
     use = outcome.use
     say(
-        f"{number(use.questions)} questions answered, {number(outcome.answered)} known before; "
-        f"{number(outcome.added)} synonyms added; {tokens_text(use, price)}"
+        f"{counted(use.questions, 'question')} answered, {outcome.answered:,} known before; "
+        f"{counted(outcome.added, 'synonym')} added; {tokens_text(use, price)}"
     )
     for class_id, refusal in outcome.refused.items():
         say(f"class {class_id}: the model declined ({refusal[:120]}); it keeps the names it has")
     if outcome.failed:
         class_id, reason = next(iter(outcome.failed.items()))
         return LanguageModelError(
-            f"{number(len(outcome.failed))} classes have no answer, class {class_id} the first: {reason}; "
+            f"no answer for {counted(len(outcome.failed), 'class')}, class {class_id} the first: {reason}; "
             "run the command again to ask these only"
         )
     if outcome.declined:
         return LanguageModelError(
-            f"{number(outcome.declined)} classes were declined by {server.model}; add their synonyms to "
+            f"{counted(outcome.declined, 'class')} declined by {server.model}; add their synonyms to "
             "classes.json, or ask again with another --model or --again"
         )
     return None
@@ -179,7 +180,7 @@ def _filter(workspace: Workspace, *, everything: bool) -> None:
     with progress_bars() as progress:
         verdicts = filter_synonyms(workspace, _encoder(workspace), everything=everything, progress=progress)
     unfit = [verdict for verdict in verdicts if not verdict.kept]
-    say(f"{len(verdicts)} synonyms filtered, {len(unfit)} removed (reasons in classes.json)")
+    say(f"{counted(len(verdicts), 'synonym')} filtered, {len(unfit)} removed (reasons in classes.json)")
 
 
 def _encoder(workspace: Workspace) -> Encoder:
@@ -215,5 +216,5 @@ def _finish(workspace: Workspace, *, drop: bool, json: bool) -> None:
     if json:
         emit_json({"classes": len(classes), "kept": in_use, "removed": total - in_use})
         return
-    counts = f"{number(in_use)} synonyms kept, {number(total - in_use)} removed"
-    emit(f"{path}: {number(len(classes))} classes, {counts}")
+    counts = f"{counted(in_use, 'synonym')} kept, {number(total - in_use)} removed"
+    emit(f"{path}: {counted(len(classes), 'class')}, {counts}")

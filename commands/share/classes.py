@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ...core.errors import ClassListError, UsageError
+from ...core.wording import counted
 from .. import options
 from ..results import first_classes
 
@@ -56,7 +57,7 @@ def convert(
     classes = load_classes(source)
     if most_common_name:
         classes = with_common_names(classes, "strict" if most_common_name == "strict" else "relaxed")
-    for line in (f"{source}: {len(classes):,} classes", *first_classes(classes)):
+    for line in (f"{source}: {counted(len(classes), 'class')}", *first_classes(classes)):
         say(line)
     if output is None:
         typer.echo(class_formats.render(classes, to), nl=False)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...core.wording import counted
 from .. import options
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ def _show_evaluation(evaluation: Evaluation) -> None:
     right = ["images", "classes", "accuracy, %", "to the best"]
     right += ["to the shots"] if shots else []
     columns = [("trained on", "left"), *((name, "right") for name in right)]
-    title = f"accuracy on {evaluation.labelled:,} labelled images of {evaluation.classes:,} classes"
-    out().print(table(title, columns, cells))
+    labelled = f"{counted(evaluation.labelled, 'labelled image')} of {counted(evaluation.classes, 'class')}"
+    out().print(table(f"accuracy on {labelled}", columns, cells))
     emit("95 % intervals are over the labelled images; differences are in points, on the same images.")
 
 

@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from ...core.errors import CorpusError
 from ...core.records import CorpusFile
+from ...core.wording import counted
 from .columns import canonical
 from .fingerprints import UNKNOWN_ROWS, fingerprint
 from .presets import SQLITE, check_choice, detect, sources
@@ -115,8 +116,8 @@ def read_batches(file: CorpusFile, *, row_groups: range | None = None) -> Iterat
     if unknown_tags:
         words = ", ".join(f"{word!r:.40} ({count:,})" for word, count in unknown_tags.most_common(5))
         logger.warning(
-            "%s: %s rows have a safety tag that isn't known, and count as without one: %s",
-            file.path, f"{unknown_tags.total():,}", words,
+            "%s: %s with a safety tag that isn't known, as good as without one: %s",
+            file.path, counted(unknown_tags.total(), "row"), words,
         )  # fmt: skip
 
 

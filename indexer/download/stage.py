@@ -12,6 +12,7 @@ import resource
 from concurrent.futures import ThreadPoolExecutor
 
 from ...core.records import Progress, silent
+from ...core.wording import counted
 from ...workspace.stages import Stage
 from ...workspace.workspace import StageStatus, State, Workspace
 from ..fetch.addresses import Resolver
@@ -62,11 +63,13 @@ def download_status(workspace: Workspace) -> StageStatus:
         return standing
     private = counts.get(f"refused:{Reason.PRIVATE_ADDRESS}", 0)
     if private and workspace.settings().download.allow_private:
-        return StageStatus(DOWNLOAD.name, State.STALE, counts, f"{private} private addresses are allowed now")
+        return StageStatus(
+            DOWNLOAD.name, State.STALE, counts, f"{counted(private, 'private URL')} may be fetched now"
+        )
     waiting = counts.get("queued", 0) + counts.get("spooled", 0)
     if waiting or not workspace.images_path.is_file():
         return StageStatus(
-            DOWNLOAD.name, State.PARTIAL, counts, f"{waiting} URLs still to be asked or packed"
+            DOWNLOAD.name, State.PARTIAL, counts, f"{counted(waiting, 'URL')} still to be asked or packed"
         )
     return standing
 

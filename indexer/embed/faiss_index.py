@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ...core.errors import ModelError, WorkspaceError
 from ...core.files import atomic, digest, sweep_writes
 from ...core.records import Progress, silent
+from ...core.wording import counted
 from ...search.vectors.exact import import_faiss
 from ...search.vectors.gpu import has_gpu
 from ...search.vectors.models import INFO, model_of
@@ -202,7 +203,7 @@ def _misfit(folder: Path, stored: Embeddings) -> str:
     if (info.dimension, info.precision) != (source.dimension, source.precision):
         return f"built from {info.precision} vectors, the embeddings hold {source.precision}"
     if info.rows != stored.rows:
-        return f"{info.rows:,} rows are indexed, {stored.rows:,} are embedded"
+        return f"{counted(info.rows, 'row')} indexed, {stored.rows:,} embedded"
     return "" if info.content == content_of(stored, stored.rows) else "other rows are embedded"
 
 

@@ -19,6 +19,7 @@ from ...core.errors import ModelError
 from ...core.files import digest, sweep
 from ...core.records import Progress, silent
 from ...core.version import __version__
+from ...core.wording import counted
 from ...search.vectors.loading import load_encoder
 from ...search.vectors.models import INFO, ModelId, fingerprint, model_of, others_of
 from ...search.vectors.store import (
@@ -156,7 +157,7 @@ def embed_status(workspace: Workspace) -> StageStatus:
     if missing:
         state = State.PARTIAL if stored.rows else State.MISSING
         return StageStatus(
-            EMBED.name, state, {**counts, "missing": missing}, f"{missing:,} rows aren't embedded"
+            EMBED.name, state, {**counts, "missing": missing}, f"{counted(missing, 'row')} not embedded"
         )
     return StageStatus(EMBED.name, State.DONE, counts)
 

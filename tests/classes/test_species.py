@@ -188,7 +188,7 @@ def test_a_list_with_synonyms_says_itself_what_is_matched(tmp_path: Path, captra
     captrawl("index", "captions", tmp_path / "corpus.tsv", "--to", tmp_path / "idx")
     line = ("--classes", tmp_path / "m.json", "--index", tmp_path / "idx")
     said = captrawl("init", tmp_path / "w", *line).stderr
-    assert "2 classes have names in their file that aren't matched (0: Parus major; 1: magpie)" in said
+    assert "names of 2 classes in the file aren't matched (0: Parus major; 1: magpie)" in said
     assert "aren't matched" not in captrawl("init", tmp_path / "all", *line, "--names", "all").stderr
     entries = load_classes(tmp_path / "all" / "classes.json")
     assert entries[1].match_phrases() == ("Pica pica", "magpie")

@@ -54,7 +54,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "pets").mkdir()
     pq.write_table(pa.table(columns), folder / "pets" / "part-0.parquet")
     done = run("index", "captions", folder / "pets", "--to", folder / "index", "--workers", 1)
-    assert done.stdout == "5 rows added from 1 files, 0 files already in; the index holds 5 rows\n"
+    assert done.stdout == "5 rows added from 1 file, 0 files already in; the index holds 5 rows\n"
     again = run("index", "captions", folder / "pets", "--to", folder / "index", "--json")
     assert json.loads(again.stdout) == {"files_added": 0, "files_skipped": 1, "rows_added": 0, "rows": 5}
     return folder / "index"
@@ -75,9 +75,21 @@ def test_query_json(index: Path) -> None:
         "height": 480,
         "similarity": 0.31,
         "nsfw": "UNLIKELY",
+        "punsafe": None,
         "licence": None,  # the corpus says ?
+        "language": None,
+        "priority": first["priority"],
+        "file": "pets/part-0.parquet",
+        "row": 0,
         "source": "pets/part-0.parquet:0",
     }
+    lines = run(
+        "query", "golden retriever", "--index", index, "--order", "corpus", "--csv"
+    ).stdout.splitlines()
+    header, row = list(csv.reader(lines))[:2]
+    assert {name: "" if first[name] is None else str(first[name]) for name in header} == dict(
+        zip(header, row, strict=True)
+    )
     assert (second["url"], second["uid"]) == (None, str(mmh3.hash64(ROWS[4][1])[0]))
 
 
@@ -172,6 +184,27 @@ def in_a_terminal(width: int, *arguments: object) -> list[str]:
     os.close(ours)
     assert child.wait(60) == 0
     return re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).splitlines()
+
+
+LONG = f"http://example.org/{'x' * 60}.jpg"
+
+
+@pytest.mark.parametrize(
+    ("width", "caption", "url"),
+    [
+        (120, "a dog", LONG),  # the caption leaves room
+        (140, "a dog " * 12, LONG),  # the caption wraps
+        (80, "a dog", f"{LONG[: 80 - 7 - 4 - 4 - 1]}…"),
+        (None, "a dog " * 12, LONG),
+    ],
+)
+def test_urls_use_the_width(tmp_path: Path, width: int | None, caption: str, url: str) -> None:
+    (tmp_path / "c.tsv").write_text(f"url\tcaption\n{LONG}\t{caption}\n")
+    run("index", "captions", tmp_path / "c.tsv", "--to", tmp_path / "index")
+    asked = ["query", "dog", "--index", tmp_path / "index"]
+    lines = in_a_terminal(width, *asked) if width else run(*asked).stdout.splitlines()
+    assert lines[0] == "1 row matches"
+    assert [line.split()[-1] for line in lines if "http" in line] == [url]
 
 
 WIDE = {
@@ -277,7 +310,7 @@ def test_every_command_says_what_it_does() -> None:
 def test_doctor_names_what_is_wrong(index: Path, tmp_path: Path) -> None:
     findings = {f.check: f for f in examine(tmp_path, index=str(index))}
     assert findings["index"].verdict is Verdict.GOOD
-    assert "5 rows of 1 files" in findings["index"].text
+    assert "5 rows of 1 file" in findings["index"].text
     assert findings["python"].verdict is Verdict.GOOD
     golden = Path(__file__).parents[1] / "golden" / "captions-1" / "index"
     place = shutil.copytree(golden, tmp_path / "old")

@@ -168,7 +168,7 @@ def test_files_that_are_passed_over_are_named(tmp_path, caplog) -> None:
         tmp_path, "3/a.JPE", "3/deep/b.png", "3/deep/.c.png", "3/.d/e.png", "3/n.txt", "3/o.txt", "3/x"
     )
     assert [path.name for path in read_labelled(folder, Path(), CLASSES).paths] == ["a.JPE", "b.png"]
-    assert "3 files aren't read as images (.txt 2, no suffix 1)" in caplog.text
+    assert "3 files not read as images (.txt 2, no suffix 1)" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_files_that_are_passed_over_are_named(tmp_path, caplog) -> None:
 def test_a_leak_guard_passes_no_picture_over(tmp_path, name, content) -> None:
     folder = folder_of(tmp_path / "tests", "t.jpg", "notes.txt", name)
     (folder / name).write_bytes(content)
-    with pytest.raises(InputError, match="1 files that may be pictures and aren't read"):
+    with pytest.raises(InputError, match="1 file not read that may be pictures"):
         read_labelled(folder, Path(), None)
     (folder / name).unlink()
     assert [path.name for path in read_labelled(folder, Path(), None).paths] == ["t.jpg"]

@@ -93,7 +93,7 @@ def test_compare(captrawl, index: Path, metrics: Path, tmp_path: Path) -> None:
         (1, "beagle", 2, 4, "0.500"),
     ]
     done = captrawl("-C", workspace.root, "match", "--compare", metrics)
-    assert "1 of 2 classes are equal" in done.stdout
+    assert "1 of 2 classes equal" in done.stdout
     assert not workspace.matches_path.exists()
     told = json.loads(captrawl("-C", workspace.root, "match", "--compare", metrics, "--json").stdout)
     assert told["classes"][1] == {"id": 1, "name": "beagle", "total": 2, "actual_freq": 4}

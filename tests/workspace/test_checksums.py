@@ -156,7 +156,7 @@ def test_a_packed_image_that_was_edited_is_noticed(workspace: Workspace) -> None
     workspace.check_images(paths)
     content = first.read_bytes()
     first.write_bytes(content[:-1] + b"?")
-    with pytest.raises(WorkspaceError, match=rf"{first.name} isn't what was packed: 1 images were changed"):
+    with pytest.raises(WorkspaceError, match=rf"{first.name} isn't what was packed: 1 image changed"):
         workspace.check_images(paths)
     workspace.check_images(["images/00009/1.jpg"])
     first.write_bytes(content)

@@ -416,7 +416,7 @@ def test_safety_columns_of_every_kind(case: str, tmp_path: Path, caplog: pytest.
     rows = read(path)
     assert [row["nsfw"] for row in rows] == expected
     assert [row["punsafe"] for row in rows] == punsafe
-    unknown = {"nobody's": "2 rows have a safety tag that isn't known", "integers": "1 rows"}.get(case, "")
+    unknown = {"nobody's": "2 rows with a safety tag that isn't known", "integers": "1 row "}.get(case, "")
     assert ("'grue' (2)" in caplog.text) == (case == "nobody's")
     assert unknown in caplog.text
     assert bool(caplog.text) == bool(unknown)

@@ -306,7 +306,7 @@ def test_one_address_setting_lifted(web, make_workspace, tools) -> None:
     assert download(workspace) == {"refused": 1, "refused:private_address": 1}
     assert not web.hits
     make_workspace([url], allow_private=True)
-    assert download_status(workspace).reason == "1 private addresses are allowed now"
+    assert download_status(workspace).reason == "1 private URL may be fetched now"
     assert download(workspace) == {"packed": 1}
 
 

@@ -113,7 +113,7 @@ def test_status_follows_the_work(make_workspace, rewrite):
     [
         ("img_emb/img_emb_01.npy", State.PARTIAL, "a file of shard 1 is gone"),
         ("text_emb/text_emb_00.npy", State.PARTIAL, "a file of shard 0 is gone"),
-        ("metadata/metadata_00.parquet", State.MISSING, "5 rows aren't embedded"),
+        ("metadata/metadata_00.parquet", State.MISSING, "5 rows not embedded"),
     ],
 )
 def test_what_a_lost_file_held_is_embedded_again(make_workspace, rewrite, lost, state, reason):

@@ -197,7 +197,7 @@ def test_an_index_lists_its_files_and_lets_corpora_go(engine, place, tmp_path, c
     removed = captrawl("index", "remove", "laion", "--from", index, "--json").stdout
     assert json.loads(removed) == {"files": ["laion/0.parquet", "laion/1.parquet"], "rows": 5}
     assert (
-        captrawl("index", "remove", "coyo/0.parquet", "--from", index).stdout == "4 rows of 1 files removed\n"
+        captrawl("index", "remove", "coyo/0.parquet", "--from", index).stdout == "4 rows of 1 file removed\n"
     )
     assert json.loads(captrawl("count", "husky", "--index", index, "--json").stdout)["rows"] == 0
 
@@ -228,7 +228,7 @@ def test_the_commands_of_a_swap(place, tmp_path, captrawl):
         captrawl("index", "captions", tmp_path / name, "--to", place)
     swap = ("index", "captions", tmp_path / "laion", "--to", place, "--swap")
     refused = captrawl(*swap, check=False)
-    assert (refused.returncode, "coyo (1 files, 2 rows); give these files too" in refused.stderr) == (1, True)
+    assert (refused.returncode, "coyo (1 file, 2 rows); give these files too" in refused.stderr) == (1, True)
     name = place.rsplit("/", 1)[1]
     assert (
         f"{name}-0 stays until the next swap; captrawl index back {place}"

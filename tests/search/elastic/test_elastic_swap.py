@@ -131,7 +131,7 @@ def test_an_index_that_is_being_loaded_is_not_deleted(place, corpus):
         with pytest.raises(ZeroDivisionError), rebuilding(place):
             raise ZeroDivisionError
     with open_captions(place) as reader:
-        with pytest.raises(CaptionIndexError, match=r"b \(1 files, 5 rows\); give"), rebuilding(place):
+        with pytest.raises(CaptionIndexError, match=r"b \(1 file, 5 rows\); give"), rebuilding(place):
             assert reader.count(VERSIONS) == [35, 0]
         with rebuilding(place, SwapOptions(drop_others=True)):
             assert reader.count(VERSIONS) == [35, 0]
@@ -195,7 +195,7 @@ def test_corpora_that_would_go_are_named_and_stay(place, corpus):
     """Before anything is built, and again before the swap: somebody may have added one meanwhile."""
     fill(place, corpus({"laion/0": 300, "laion/1": 200, "coyo/0": 50, "cc3m/0": 7}))
     new = corpus({"laion/0": 10, "laion/1": 10}, "2")
-    said = r"would not: coyo \(1 files, 50 rows\), cc3m \(1 files, 7 rows\); give these files too, or --drop"
+    said = r"would not: coyo \(1 file, 50 rows\), cc3m \(1 file, 7 rows\); give these files too, or --drop"
     with pytest.raises(CaptionIndexError, match=said), rebuilding(place, files=new.sizes):
         pytest.fail("nothing is to be built")
     assert names_of(place) == ([place.rsplit("/", 1)[1]], place.rsplit("/", 1)[1])

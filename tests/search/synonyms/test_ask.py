@@ -188,7 +188,7 @@ def test_what_was_answered_is_filtered_where_a_class_is_declined(
     assert done.returncode == 1
     assert "class 0: the model declined (I can't help with that.)" in done.stderr
     assert "3 synonyms filtered" in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("captrawl: 1 classes were declined by gpt-4o-mini")
+    assert done.stderr.splitlines()[-1].startswith("captrawl: 1 class declined by gpt-4o-mini")
     assert "anchor" in removed(workspace)["mug"]
     asked = len(server.requests)
     done = captrawl(*line)  # settled: nothing is paid for again
@@ -685,5 +685,5 @@ def test_the_command_ends_with_1_where_a_class_has_no_answer(
     line = ["-C", workspace.root, "synonyms", "--no-filter", "--base-url", server.url, "--domain", "a fish"]
     done = captrawl(*line, check=False)
     assert done.returncode == 1
-    assert "1 classes have no answer, class 0 the first" in done.stderr.replace("\n", " ")
+    assert "no answer for 1 class, class 0 the first" in done.stderr.replace("\n", " ")
     assert "Traceback" not in done.stderr

@@ -91,8 +91,8 @@ def test_the_command_adds_them_and_names_who_got_none(tmp_path: Path, task: Any,
     save_classes(CLASSES, workspace.root / "classes.json")
     source = folder_of(tmp_path / "gbif", GBIF)
     done = captrawl("-C", workspace.root, "synonyms", "--taxa", source)
-    assert "2 vernacular names and 1 synonyms added" in done.stdout
-    assert "no further name for 1 classes: 2 Amanita huijsmanii F.Massart & Rouzeau" in done.stderr.replace(
+    assert "2 vernacular names and 1 synonym added" in done.stdout
+    assert "no further name for 1 class: 2 Amanita huijsmanii F.Massart & Rouzeau" in done.stderr.replace(
         "\n", " "
     )
     tit, blue, _ = load_classes(workspace.root / "classes.json")

@@ -250,7 +250,7 @@ class TestBuilding:
         assert vectors_status(workspace).state is State.DONE
         stored = fill(workspace, unit(50, seed=4), shards=1, first=2)
         status = vectors_status(workspace)
-        assert (status.state, status.reason) == (State.PARTIAL, "300 rows are indexed, 350 are embedded")
+        assert (status.state, status.reason) == (State.PARTIAL, "300 rows indexed, 350 embedded")
         assert build_vectors(workspace) == {"rows": 350}
         info = VectorsInfo.load(workspace.vectors_folder(model_of(workspace).slug))
         assert info.factory == (factory or "Flat")  # a user's choice is kept
