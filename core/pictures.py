@@ -7,6 +7,7 @@ profiles and other metadata are never read. Whatever a decoder raises is an Unre
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 from collections.abc import Generator, Iterator, Sequence
 from enum import StrEnum
@@ -26,6 +27,8 @@ MAX_PIXELS = 50_000_000
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 """Pillow's names of the formats taken from strangers; no other parser ever sees their bytes."""
 
+NO_HEIF = "HEIC needs captrawl[heic]: pip install 'captrawl[heic]'"
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 _ENOUGH = 16
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -72,6 +75,8 @@ def open_picture(
         from PIL import Image
     except ImportError as error:
         raise import_failure(error, "reading images", "cpu") from error
+    if formats is None and _is_heif(data):
+        _enable_heif()
     with _decoder_errors():
         Image.init()
         names = None if formats is None else [name for name in formats if name in Image.OPEN]
@@ -82,6 +87,22 @@ def open_picture(
         text = f"{picture.width} × {picture.height} pixels are more than {max_pixels:,}"
         raise UnreadablePictureError(Fault.TOO_MANY_PIXELS, text)
     return picture
+
+
+def reads_heif() -> bool:
+    """Whether HEIC, as phones store it, can be read where all formats are allowed."""
+    return importlib.util.find_spec("pillow_heif") is not None
+
+
+def _is_heif(data: bytes) -> bool:
+    brands = data[8:12] + data[16:64]
+    return data[4:8] == b"ftyp" and b"avif" not in brands and data[8:12] in _HEIF_BRANDS
+
+
+def _enable_heif() -> None:
+    if not reads_heif():
+        raise UnreadablePictureError(Fault.UNDECODABLE, NO_HEIF)
+    importlib.import_module("pillow_heif").register_heif_opener()
 
 
 def upright(picture: Image.Image, *, side: int = 0) -> Image.Image:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..classes.model import ClassList
 from ..core.errors import InputError
 from ..core.files import digest, sha256_file
-from ..core.pictures import PIXELS_VERSION, may_be_image
+from ..core.pictures import NO_HEIF, PIXELS_VERSION, may_be_image, reads_heif
 from ..core.wording import counted
 from .export.class_folders import class_of_folder
 from .files import read_list
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff", ".ppm"}
 )
+HEIF_SUFFIXES = frozenset({".heic", ".heif"})
 _UNREAD_SUFFIXES = frozenset(
     {".heic", ".heif", ".jxl", ".jp2", ".j2k", ".tga", ".psd", ".dng", ".cr2", ".nef"}
 )
@@ -126,9 +127,15 @@ def _report_others(folder: Path, others: Sequence[Path], *, guard: bool) -> None
         raise InputError(
             f"{folder} contains {counted(len(pictures), 'file')} not read that may be pictures "
             f"({_kinds(pictures)}), such as {pictures[0]}: save them as JPEG or PNG, or move them away"
+            f"{_heif_hint(pictures)}"
         )
     if others:
-        logger.warning("%s: %s not read as images (%s)", folder, counted(len(others), "file"), _kinds(others))
+        files = counted(len(others), "file")
+        logger.warning("%s: %s not read as images (%s)%s", folder, files, _kinds(others), _heif_hint(others))
+
+
+def _heif_hint(paths: Sequence[Path]) -> str:
+    return f"; {NO_HEIF}" if any(path.suffix.lower() in HEIF_SUFFIXES for path in paths) else ""
 
 
 def _kinds(paths: Sequence[Path]) -> str:
@@ -148,8 +155,9 @@ def _may_be_picture(path: Path) -> bool:
 
 
 def is_image(path: Path) -> bool:
-    """Whether ``path`` is a file with an image's suffix."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+    """Whether ``path`` is a file with the suffix of an image that can be read here."""
+    suffix = path.suffix.lower()
+    return (suffix in IMAGE_SUFFIXES or (suffix in HEIF_SUFFIXES and reads_heif())) and path.is_file()
 
 
 def embed_labelled(

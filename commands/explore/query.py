@@ -131,4 +131,4 @@ def _url_width(cells: Sequence[Sequence[object]], width: int) -> int:
         max(cell_len(str(cell)) for cell in column) for column in zip(*cells, strict=True)
     ]
     room = width - sum(others) - max(size, len("size")) - 2 * (len(others) + 2)
-    return room - min(captions, max(READABLE, room // 3))
+    return room - min(max(captions, len("caption")), max(READABLE, room // 3))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -159,3 +160,20 @@ def test_mutated_files_raise_nothing_else(kind: str) -> None:
             outcomes.add(error.fault if str(error) else "no reason")
     assert len(outcomes) > 1
     assert "no reason" not in outcomes
+
+
+def test_heic_of_ones_own_is_read_and_strangers_isnt() -> None:
+    heif = pytest.importorskip("pillow_heif")
+    heif.register_heif_opener()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(scene().transpose(Image.Transpose.ROTATE_90), "HEIF", quality=95, exif=exif.tobytes())
+    assert distance(read_upright(data, formats=None), scene()) < 4
+    with pytest.raises(UnreadablePictureError):
+        read_upright(data)
+
+
+def test_heic_without_its_decoder_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(UnreadablePictureError, match=r"pip install 'captrawl\[heic\]'"):
+        open_picture(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(32), formats=None)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from captrawl.classes.model import ClassEntry, Synonym
 from captrawl.core.errors import InputError
+from captrawl.core.pictures import NO_HEIF
 from captrawl.sampling.export.class_folders import class_of_folder, folder_names
 from captrawl.sampling.files import read_list, read_sample
 from captrawl.sampling.sample import draw, sample_status
@@ -174,7 +176,7 @@ def test_files_that_are_passed_over_are_named(tmp_path, caplog) -> None:
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("photo.heic", b"x"),
+        ("photo.jxl", b"x"),
         ("photo", b"\xff\xd8\xff" + bytes(20)),
         ("sub/p.xyz", b"\x89PNG\r\n\x1a\n" + bytes(20)),
     ],
@@ -186,3 +188,18 @@ def test_a_leak_guard_passes_no_picture_over(tmp_path, name, content) -> None:
         read_labelled(folder, Path(), None)
     (folder / name).unlink()
     assert [path.name for path in read_labelled(folder, Path(), None).paths] == ["t.jpg"]
+
+
+@pytest.mark.parametrize("decoder", [False, True])
+def test_heic_is_read_or_asked_for(tmp_path, caplog, monkeypatch, decoder) -> None:
+    own, tests = folder_of(tmp_path / "own", "3/a.jpg", "3/b.heic"), folder_of(tmp_path / "tests", "c.HEIC")
+    if decoder:
+        pytest.importorskip("pillow_heif")
+        assert [path.name for path in read_labelled(own, Path(), CLASSES).paths] == ["a.jpg", "b.heic"]
+        assert [path.name for path in read_labelled(tests, Path(), None).paths] == ["c.HEIC"]
+        return
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    assert [path.name for path in read_labelled(own, Path(), CLASSES).paths] == ["a.jpg"]
+    assert f"1 file not read as images (.heic 1); {NO_HEIF}" in caplog.text
+    with pytest.raises(InputError, match=r"1 file not read that may be pictures .*captrawl\[heic\]"):
+        read_labelled(tests, Path(), None)
