@@ -3,7 +3,7 @@
 homonyms.tsv holds, for each word, rows of the shared captions (part, row) and whether the word means the
 class there (1) or something else (0), as read by hand; the captions themselves stay where they are. A prefix
 is right if more of the captions that it keeps mean the class than before, an exclusion if fewer of those that
-it removes do. Rules are judged by the mean of that over all proposals. "loses": captions of the class that go.
+it removes do. Rules are judged by the mean of that over all proposals. "loses": of the class.
 
     python benchmarks/homonyms.py DATA_FOLDER [--model local-dir:PATH]
 """
