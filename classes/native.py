@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Literal, TypeVar, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..core.errors import ClassListError
+from ..core.files import read_json
 from .model import ClassEntry, ClassList, Synonym
 
 FORMAT = 1
@@ -127,7 +127,7 @@ def check_own(path: Path) -> None:
 def is_own(path: Path) -> bool:
     """Whether the file at ``path`` is a classes.json, whatever its name; False where there is none."""
     try:
-        document: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        document: Any = read_json(path)
+    except (OSError, ValueError):
         return False
     return isinstance(document, dict) and {"format", "classes"} <= cast("dict[str, Any]", document).keys()

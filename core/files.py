@@ -89,6 +89,14 @@ def write_json(path: Path, value: Any) -> None:
         temporary.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
+def read_json(path: Path) -> Any:
+    """The value of the JSON file ``path``; ValueError where it is none, or nested without end."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
 @contextlib.contextmanager
 def new_folder(folder: Path) -> Generator[Path]:
     """A temporary folder beside ``folder``, renamed to it when the block ends well.

@@ -5,7 +5,6 @@ Zero-shot, and a linear probe (logistic regression) trained on the shots, on eac
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from ..core.files import sweep, write_json
 from ..core.records import Progress, Vectors, silent
 from ..search.vectors.models import model_of
 from ..search.vectors.store import Embeddings
-from ..workspace.workspace import Workspace
+from ..workspace.workspace import Workspace, read_document
 from .files import read_sample
 from .probe import evenly, interval, predicted, resampled, wilson
 from .prompts import class_names, templates_of
@@ -92,9 +91,11 @@ def read_evaluation(workspace: Workspace) -> Evaluation | None:
     path = evaluation_path(workspace)
     if not path.exists():
         return None
-    data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    lines = tuple(map(AccuracyLine.of, data["lines"]))
-    return Evaluation(data["labelled"], data["classes"], lines)
+    return read_document(path, "evaluate", _evaluation)
+
+
+def _evaluation(data: dict[str, Any]) -> Evaluation:
+    return Evaluation(data["labelled"], data["classes"], tuple(map(AccuracyLine.of, data["lines"])))
 
 
 def evaluate(

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
 from ..core.errors import StorageError, WorkspaceError
-from ..core.files import digest, sweep_writes, write_json
+from ..core.files import digest, read_json, sweep_writes, write_json
 from ..workspace.workspace import Workspace
 
 FORMAT = 1
@@ -43,7 +42,7 @@ class Marks:
         """The marks of ``workspace``, none where it has none; WorkspaceError where marks.json is damaged."""
         path = workspace.root / NAME
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = read_json(path)
         except FileNotFoundError:
             return cls()
         except (OSError, ValueError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +12,10 @@ import pyarrow.parquet as pq
 
 from ..classes.files import load_classes
 from ..core.arrow import pc
+from ..core.files import read_json
 from ..core.wording import counted
 from ..workspace.settings import SampleSettings
-from ..workspace.workspace import Workspace
+from ..workspace.workspace import Workspace, read_document
 from .files import SamplePaths, sample_readable
 from .methods import AUTO
 from .task import drawn, paths_of
@@ -67,7 +67,7 @@ def outcome_of(workspace: Workspace, spec: SampleSettings) -> SampleOutcome:
     """What the sample ``spec``, which is drawn, kept of each class."""
     paths = paths_of(workspace, spec.name)
     chosen = _chosen(paths) if spec.method == AUTO else {}
-    kept: dict[str, int] = json.loads(paths.counts.read_text(encoding="utf-8"))
+    kept = read_document(paths.counts, f"sample --name {spec.name}", dict[str, int])
     classes = load_classes(workspace.classes_path())
     outcomes = (ClassOutcome(entry.id, entry.name, kept.get(str(entry.id), 0)) for entry in classes)
     return SampleOutcome(
@@ -78,7 +78,7 @@ def outcome_of(workspace: Workspace, spec: SampleSettings) -> SampleOutcome:
 def _chosen(paths: SamplePaths) -> dict[str, Any]:
     """What auto chose, as NAME_auto.json has it; nothing where an older captrawl wrote it, or it is gone."""
     try:
-        data: dict[str, Any] = json.loads(paths.auto.read_text(encoding="utf-8"))
+        data: dict[str, Any] = read_json(paths.auto)
     except (OSError, ValueError):
         return {}
     return data if "n" in data else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +13,7 @@ import pyarrow.parquet as pq
 from ..classes.files import load_classes
 from ..classes.model import ClassList
 from ..core.errors import InputError, WorkspaceError
-from ..core.files import atomic, digest, new_folder, sha256_file, vacant, write_json
+from ..core.files import atomic, digest, new_folder, read_json, sha256_file, vacant, write_json
 from ..core.records import MATCH_SCHEMA, Progress, silent
 from ..core.row_ids import uid_list
 from ..datasets import PRESETS, load_dataset, metrics_files
@@ -97,7 +96,7 @@ def _description(folder: SwatFolder, choices: SwatChoices) -> dict[str, Any]:
 def _finished(to: Path, description: Mapping[str, Any]) -> dict[str, int] | None:
     """The counts of the import that made ``to``; None where it is another folder, or of another import."""
     try:
-        document: Any = json.loads((to / IMPORTED).read_text(encoding="utf-8"))
+        document: Any = read_json(to / IMPORTED)
         same = isinstance(document, dict) and document.items() >= description.items()
         return document["counts"] if same else None
     except (OSError, ValueError, KeyError):

@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from ..core.files import sha256_file
+from ..core.files import read_json, sha256_file
 from ..core.records import Progress, silent
 
 
@@ -141,8 +141,8 @@ def _stamp(path: Path) -> list[int]:
 def _load_stamps(store: Path) -> dict[str, list[Any]]:
     """[*stamp, sha256] by path; the hash is "" where an earlier captrawl wrote none."""
     try:
-        document: Any = json.loads(store.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        document: Any = read_json(store)
+    except (OSError, ValueError):
         return {}
     stamps: dict[str, Any] = document if isinstance(document, dict) else {}
     lists = {name: stamp for name, stamp in stamps.items() if isinstance(stamp, list) and stamp}

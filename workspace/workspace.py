@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from ..core.errors import WorkspaceError
-from ..core.files import sweep, sweep_writes, write_json
+from ..core.files import read_json, sweep, sweep_writes, write_json
 from ..core.version import __version__
 from ..core.wording import counted
 from .checksums import changed_images, record_hashes
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from .settings import Changes, Settings
 
 FORMAT = 1
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
@@ -43,6 +43,15 @@ def readable(path: Path, stage: str) -> Generator[None]:
             raise
         reason = str(error).strip().partition("\n")[0]
         raise WorkspaceError(f"{path} can't be read ({reason}); run captrawl {stage} again") from error
+
+
+def read_document(path: Path, stage: str, kind: Callable[[Any], T]) -> T:
+    """``kind`` of the JSON artefact ``path``; WorkspaceError names it and its stage where it is damaged."""
+    try:
+        with readable(path, stage):
+            return kind(read_json(path))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise WorkspaceError(f"{path} can't be read ({error!s:.100}); run captrawl {stage} again") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,8 +247,8 @@ class Workspace:
         if not self.lock_path.exists():
             return {"format": FORMAT, "captrawl": __version__, "stages": {}, "artefacts": {}}
         try:
-            lock = json.loads(self.lock_path.read_text(encoding="utf-8"))
-        except (ValueError, RecursionError) as error:
+            lock = read_json(self.lock_path)
+        except ValueError as error:
             raise WorkspaceError(
                 f"{self.lock_path} isn't readable ({error}); delete it and run again"
             ) from error

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError, WorkspaceError
+from ...core.files import read_json
 
 if TYPE_CHECKING:
     from ...core.records import Progress
@@ -139,7 +139,7 @@ def export(
 def read_export(folder: Path) -> dict[str, Any] | None:
     """What a finished export says of itself, its counts and notes among it; None for another folder."""
     try:
-        document = json.loads((folder / EXPORTED).read_text(encoding="utf-8"))
+        document = read_json(folder / EXPORTED)
     except (OSError, ValueError):
         return None
     return document if isinstance(document, dict) and document.get("format") == FORMAT else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from ...core.files import atomic, digest, sweep, write_json
 from ...core.records import Progress, silent
 from ...search.synonyms.review import NAME as REVIEW
 from ...workspace.stages import Stage, StageFacts
-from ...workspace.workspace import StageStatus, Workspace
+from ...workspace.workspace import StageStatus, Workspace, read_document
 from ..evaluate import evaluation_path
 from ..task import file_digest, paths_of
 from .charts import save_charts
@@ -131,4 +130,4 @@ def read_numbers(workspace: Workspace) -> dict[str, Any]:
     path = numbers_path(workspace)
     if not path.exists():
         raise WorkspaceError(f"{path} isn't there; run captrawl report")
-    return json.loads(path.read_text(encoding="utf-8"))
+    return read_document(path, "report", dict[str, Any])

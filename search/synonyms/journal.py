@@ -28,7 +28,7 @@ class Journal:
         for number, line in enumerate(lines, start=1):
             try:
                 records.append(cast("dict[str, Any]", json.loads(line)))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise InputError(
                     f"{self.path}: line {number} isn't JSON ({error}); remove that line"
                 ) from error

@@ -6,7 +6,6 @@ captions speak of something else (jersey, stole, crane), and their agreement is 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from ...classes.model import ClassList
 from ...core.errors import InputError
-from ...core.files import write_json
+from ...core.files import read_json, write_json
 from ...core.records import Progress, silent
 from ...core.text import tokens
 from ..captions import CaptionIndex
@@ -216,7 +215,7 @@ def to_json(result: Review) -> dict[str, Any]:
 def load_review(path: Path) -> Review | None:
     """The review saved at ``path``, None where there is none; InputError where it is no review."""
     try:
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        data: dict[str, Any] = read_json(path)
         if data["format"] != FORMAT:
             raise ValueError(f"format {data['format']!r}, not {FORMAT}")
         return Review(tuple(map(_synonym, data["synonyms"])), tuple(map(_proposal, data["proposals"])))

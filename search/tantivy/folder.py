@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import shutil
 import uuid
@@ -29,7 +28,7 @@ from typing import Any
 
 from ...core.analyzers import ANALYZERS, Analyzer, check_analyzer
 from ...core.errors import CaptionIndexError
-from ...core.files import write_json
+from ...core.files import read_json, write_json
 from ...core.records import Fingerprint
 from ...core.text import ANALYZER_VERSION
 
@@ -263,7 +262,7 @@ def _note_removed(group: Group) -> None:
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path)
     except ValueError as error:
         raise CaptionIndexError(f"{path} is damaged ({error}); it should be JSON") from error
 

@@ -6,7 +6,6 @@ Nothing here imports torch: `captrawl status` asks these questions too.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import ModelError
+from ...core.files import read_json
 
 if TYPE_CHECKING:
     from ...workspace.workspace import Workspace
@@ -141,7 +141,7 @@ def others_of(workspace: Workspace) -> list[StoredModel]:
     others: list[StoredModel] = []
     for path in sorted(workspace.embeddings_folder("x").parent.glob(f"[!.]*/{INFO}")):
         try:
-            values: Any = json.loads(path.read_text(encoding="utf-8"))
+            values: Any = read_json(path)
             model = ModelId(values["name"], values["pretrained"])
             stored = StoredModel(path.parent.name, model, values["weights"])
         except (OSError, ValueError, KeyError, TypeError):  # whoever opens it tells

@@ -10,7 +10,6 @@ descending, then uid, then row. An inexact index only proposes rows; what comes 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.errors import ModelError, WorkspaceError
-from ...core.files import write_json
+from ...core.files import read_json, write_json
 from ...core.records import Vectors
 from .exact import contiguous, exact_scores, import_faiss, rounded
 from .gpu import has_gpu
@@ -67,15 +66,17 @@ class VectorsInfo:
         """index.json of ``folder``; WorkspaceError where it isn't there or isn't readable."""
         path = folder / "index.json"
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = read_json(path)
+            number = data.pop("format", None)
+            if number != FORMAT:
+                raise WorkspaceError(f"{path} has format {number}, this captrawl reads {FORMAT}")
+            return cls(**data.pop("model"), **data)
         except FileNotFoundError as error:
             raise WorkspaceError(f"{folder} holds no vectors; build them with captrawl embed") from error
-        except ValueError as error:
-            raise WorkspaceError(f"{path} isn't readable ({error}); run captrawl embed again") from error
-        number = data.pop("format", None)
-        if number != FORMAT:
-            raise WorkspaceError(f"{path} has format {number}, this captrawl reads {FORMAT}")
-        return cls(**data.pop("model"), **data)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise WorkspaceError(
+                f"{path} isn't readable ({error!s:.100}); run captrawl embed again"
+            ) from error
 
 
 @dataclass(frozen=True, slots=True)

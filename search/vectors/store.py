@@ -13,7 +13,6 @@ Two digits, always: clip-retrieval's readers sort the names, so the width can't 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -26,7 +25,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ...core.errors import ModelError, WorkspaceError
-from ...core.files import atomic, write_json
+from ...core.files import atomic, read_json, write_json
 from ...core.records import EMBEDDED_SCHEMA, Vectors
 from .models import INFO
 
@@ -62,15 +61,17 @@ class EmbeddingsInfo:
         """model.json of ``folder``; WorkspaceError where it isn't there or isn't readable."""
         path = folder / INFO
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = read_json(path)
+            number = data.pop("format", None)
+            if number != FORMAT:
+                raise WorkspaceError(f"{path} has format {number}, this captrawl reads {FORMAT}")
+            return cls(**data)
         except FileNotFoundError as error:
             raise WorkspaceError(f"{folder} holds no embeddings; make them with captrawl embed") from error
-        except ValueError as error:
-            raise WorkspaceError(f"{path} isn't readable ({error}); delete {folder}, embed again") from error
-        number = data.pop("format", None)
-        if number != FORMAT:
-            raise WorkspaceError(f"{path} has format {number}, this captrawl reads {FORMAT}")
-        return cls(**data)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise WorkspaceError(
+                f"{path} isn't readable ({error!s:.100}); delete {folder}, embed again"
+            ) from error
 
 
 def shard_rows(shard: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,13 @@ from captrawl.core.errors import WorkspaceError
 from captrawl.indexer.download.enqueue import matches_digest
 from captrawl.indexer.embed.rows import rows_to_embed
 from captrawl.indexer.match_stage import read_matches
+from captrawl.sampling.evaluate import read_evaluation
+from captrawl.sampling.marks import Marks
+from captrawl.sampling.outcome import outcomes
 from captrawl.sampling.report.counts import count
+from captrawl.sampling.report.stage import read_numbers
+from captrawl.search.vectors.neighbours import VectorsInfo
+from captrawl.search.vectors.store import EmbeddingsInfo
 from captrawl.web.class_pools import _matches
 from captrawl.workspace.workspace import Workspace
 
@@ -64,3 +71,27 @@ def test_a_damaged_ledger_is_a_line_of_every_command(
     assert "ledger.sqlite is damaged (" in told
     assert "Traceback" not in told
     assert done.returncode == (command[0] != "status")
+
+
+DOCUMENTS: dict[str, Callable[[Workspace], object]] = {
+    "marks.json": Marks.load,
+    "captrawl.lock.json": lambda workspace: workspace.recorded("match"),
+    "samples/evaluation.json": read_evaluation,
+    "samples/T2T500_num_imgs_sampled.json": outcomes,
+    "report/numbers.json": read_numbers,
+    "embeddings/local/model.json": lambda workspace: EmbeddingsInfo.load(
+        workspace.embeddings_folder("local")
+    ),
+    "vectors/local/index.json": lambda workspace: VectorsInfo.load(workspace.vectors_folder("local")),
+}
+
+
+@pytest.mark.parametrize("damage", [b"[" * 100_000, b"[3]", b"{", b"\xed\xa0\x80"])
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_damaged_document_is_named(name: str, damage: bytes, tmp_path: Path) -> None:
+    workspace = Workspace(shutil.copytree(GOLDEN, tmp_path / "birds"))
+    path = workspace.root / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(damage)
+    with pytest.raises(WorkspaceError, match=rf"^{re.escape(str(path))} [^\n]+$"):
+        DOCUMENTS[name](workspace)
