@@ -1,4 +1,4 @@
-.PHONY: demo test lint types docs bench lowest
+.PHONY: demo test lint types docs site bench lowest
 
 test: lint types        ## everything that CI checks
 	python -m pytest
@@ -18,6 +18,9 @@ lowest:                 ## the core of the suite with the oldest versions that p
 
 docs:                   ## docs/cli.md from --help
 	python docs/make_cli.py > docs/cli.md
+
+site:                   ## docs/ as a searchable site in build/site
+	python -m mkdocs build --strict
 
 demo:
 	captrawl demo

@@ -32,7 +32,7 @@ def parsed(text: str, source: str) -> Any:
 
 
 def read_json(text: str, source: str) -> Iterable[ClassEntry]:
-    """The classes of a JSON text, its kind told by its content."""
+    """The classes of a JSON text, its kind recognised by its content."""
     value = parsed(text, source)
     if isinstance(value, list):
         return _read_list(cast("list[Any]", value), source)

@@ -87,7 +87,7 @@ def import_swat(
 
 
 def _description(folder: SwatFolder, choices: SwatChoices) -> dict[str, Any]:
-    """What an import is told by: the hashes of its files, and the choices."""
+    """What makes an import the same again: the hashes of its files, and the choices."""
     sources = [path for kind, path in folder.files.items() if kind not in ("images", "database")]
     choice = {key: str(value) for key, value in asdict(choices).items() if value not in (None, "")}
     return {"format": 1, "files": {path.name: sha256_file(path) for path in sources}, "choices": choice}

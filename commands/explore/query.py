@@ -56,7 +56,7 @@ def query(
         Path | None, typer.Option(help="Stream every match into this .parquet or .csv file.")
     ] = None,
 ) -> None:
-    """Show captions that hold any of the phrases, and count them."""
+    """Show captions that contain any of the phrases, and count them."""
     from ...core.terminal import emit, emit_csv, emit_json, progress_bars
     from ...search import api
     from ...search.captions import open_captions

@@ -29,7 +29,7 @@ def match(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Find the rows whose captions hold a class's synonyms → matches.parquet."""
+    """Find the rows whose captions contain a class's synonyms → matches.parquet."""
     from ...core.terminal import emit, emit_json, progress_bars
     from ...indexer.match_stage import match as run
 

@@ -1,6 +1,6 @@
 """Captions in Elasticsearch: one index, shared by a team, filled by many machines. In reading order:
 
-address      where an index is, and who asks: addresses, credentials from the environment
+address      where an index is, and how it is opened: addresses, credentials from the environment
 errors       the client's errors, in one or two clear lines
 transport    answers checked: JSON, in time, of all shards
 server       one cluster, asked patiently: the client, what is tried again

@@ -1,4 +1,4 @@
-"""Where an Elasticsearch index is, and who asks: addresses, and credentials from the environment.
+"""Where an Elasticsearch index is, and how it is opened: addresses, and credentials from the environment.
 
     http://host:9200/laion
     https://es1:9200,es2:9200,es3:9200/laion?shards=12&replicas=1
@@ -75,7 +75,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who asks, and whom to trust. The secrets are left out of its repr."""
+    """The credentials, and whom to trust. The secrets are left out of its repr."""
 
     api_key: str = field(default="", repr=False)
     user: str = ""

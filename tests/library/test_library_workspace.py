@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from captrawl.core.records import MATCH_SCHEMA
 from captrawl.demo.drawings.catalogue import draw
+from captrawl.library.samples import SampleChoice
+from captrawl.workspace.settings import SampleSettings
 
 
 def test_the_stages_give_counts_and_tables(ready: ct.Workspace) -> None:
@@ -97,6 +99,10 @@ def test_arguments_are_stored_as_the_commands_store_them(copy: ct.Workspace) -> 
     assert copy.report().read_text().lower().startswith("<!doctype html>")
     with pytest.raises(KeyError, match="T2T500: not drawn; there are T2I4, few"):
         _ = copy.samples["T2T500"]
+
+
+def test_a_choice_has_every_key_of_a_sample() -> None:
+    assert SampleChoice.__annotations__.keys() == SampleSettings.model_fields.keys() - {"name"}
 
 
 def test_what_is_missing_is_said(task, tmp_path: Path) -> None:
