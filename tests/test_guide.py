@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import typer
 from captrawl.cli import app
-from captrawl.search.vectors.similar import SIMILAR_SCHEMA
+from captrawl.search.api import CREDITED_SCHEMA
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -131,7 +131,7 @@ def test_json_shapes_are_the_programs() -> None:
     from captrawl.commands.results import row_json, status_json
     from captrawl.workspace.workspace import StageStatus, State
 
-    row = row_json(dict.fromkeys([*SIMILAR_SCHEMA.names, "synonym"], None))
+    row = row_json(dict.fromkeys(CREDITED_SCHEMA.names))
     assert f"`rows` ({', '.join(f'`{key}`' for key in row)})" in page
     stage = status_json(StageStatus("match", State.DONE, {}))
     assert f"`stages` ({', '.join(f'`{key}`' for key in stage)})" in page
