@@ -11,6 +11,7 @@ catalogue    which rows count: the file records, and reading under them
 bulk         bulk requests, sent again until every document is in
 first_rows   the first rows in an order
 scan         every match once, in constant memory
+counting     counts of many queries, beside an unfinished load too
 load         corpus files in and out, all or nothing
 liveness     whether a loader that signed the index's record still lives
 session      the settings while loading, put back at the end

@@ -167,9 +167,12 @@ class Catalogue:
         records = (_record(document["record"]) for document in self.documents(of_kind("file")))
         return {record.file: record for record in records if record.load}
 
-    def read(self, question: Callable[[Visible], T]) -> T:
+    def read(
+        self, question: Callable[[Visible], T], *, beside: Callable[[frozenset[str]], T] | None = None
+    ) -> T:
         """The answer of ``question`` under the filter it is given, over exactly the committed rows.
 
+        Where other rows lie in the index, ``beside`` is asked instead, with the committed loads.
         Raises IndexBusyError where the records keep changing, CaptionIndexError where rows are lost.
         """
         for attempt in range(_ATTEMPTS):
@@ -180,7 +183,7 @@ class Catalogue:
                     return answer
             else:
                 loads = self.committed_loads(before)
-                answer = question([in_loads(sorted(loads))])
+                answer = beside(loads) if beside else question([in_loads(sorted(loads))])
                 if loads <= self.committed_loads():
                     return answer
             time.sleep(0.05 * 2**attempt)

@@ -29,6 +29,7 @@ from ..query import CaptionQuery, sample_start
 from .address import parse_address
 from .admin import existing, make, options_of, warn_crowded
 from .catalogue import Catalogue
+from .counting import counts_beside, counts_under
 from .errors import is_gone
 from .first_rows import first_rows
 from .load import Files
@@ -38,12 +39,10 @@ from .queries import (
     SCORE_ORDER,
     Visible,
     below_priority,
-    counts,
     from_priority,
     matching,
     parts,
     scored,
-    wide_count,
 )
 from .scan import Hits, scan
 from .schema import rows_table
@@ -51,9 +50,6 @@ from .server import Server, connect
 from .session import loading, settle
 
 T = TypeVar("T")
-
-COUNTED_AT_ONCE = 500
-"""Phrases counted in one request: each takes 10 kB of the server's heap meanwhile, and more aren't faster."""
 
 
 class ElasticCaptions:
@@ -151,7 +147,11 @@ class ElasticCaptions:
         """How many rows match each query."""
         if not queries:
             return []
-        return self._over_committed(lambda catalogue, visible: _counts(catalogue, queries, visible))
+        return self._follow_alias(
+            lambda catalogue: catalogue.read(
+                partial(counts_under, catalogue, queries), beside=partial(counts_beside, catalogue, queries)
+            )
+        )
 
     def sample(self, query: CaptionQuery, size: int, seed: int) -> pa.Table:
         """At most ``size`` matching rows: ascending priority from sample_start(seed), wrapping round."""
@@ -241,27 +241,3 @@ def _add(location: str, read: ReadBatches, file: CorpusFile, on_rows: OnRows) ->
     """Put one file in, in any process."""
     with ElasticCaptions.open(location, patient=True) as index:
         return index.add(file, reported(read(file), on_rows))
-
-
-def _counts(catalogue: Catalogue, queries: Sequence[CaptionQuery], visible: Visible) -> list[int]:
-    """The counts of ``queries``; those that differ in their synonyms only are asked together."""
-    queries = [query.under(catalogue.analyzer) for query in queries]
-    alike: dict[object, list[int]] = {}
-    for place, query in enumerate(queries):
-        around = (query.prefix_tokens(), query.exclude_tokens(), query.filters)
-        alike.setdefault(around, []).append(place)
-    totals = [0] * len(queries)
-    pieces_of = [parts(query) for query in queries]
-    for group in alike.values():
-        narrow = [place for place in group if len(pieces_of[place]) == 1]
-        for start in range(0, len(narrow), COUNTED_AT_ONCE):
-            part = narrow[start : start + COUNTED_AT_ONCE]
-            answer = catalogue.search(counts([queries[place] for place in part], visible))
-            for place, bucket in zip(part, answer["aggregations"]["queries"]["buckets"], strict=True):
-                totals[place] = bucket["doc_count"]
-    for place, pieces in enumerate(pieces_of):
-        if len(pieces) > 1:
-            answer = catalogue.search(wide_count(pieces, visible))
-            none = answer["aggregations"]["queries"]["buckets"][-1]["doc_count"]
-            totals[place] = answer["hits"]["total"]["value"] - none
-    return totals

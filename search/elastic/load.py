@@ -30,14 +30,13 @@ from ...core.records import CorpusFile
 from .bulk import Bulk
 from .catalogue import Catalogue
 from .errors import is_lost
-from .queries import Body, in_loads, of_kind
+from .queries import MOST_LOADS, Body, in_loads, of_kind
 from .records import change_record, file_record_id, get_record
 from .scan import Snapshot
 from .schema import deletion, operations
 
 logger = logging.getLogger(__name__)
 DOOMED = ""
-_MOST_LOADS = 60_000
 _LOSSES = 5
 
 
@@ -136,7 +135,7 @@ class Files:
         self.clean_all()
         if self.catalogue.view().strays <= 0:
             return
-        loads: Body = {"size": 0, "aggs": {"loads": {"terms": {"field": "load", "size": _MOST_LOADS}}}}
+        loads: Body = {"size": 0, "aggs": {"loads": {"terms": {"field": "load", "size": MOST_LOADS}}}}
         buckets = self.catalogue.search(loads)["aggregations"]["loads"]["buckets"]
         # Read behind the rows: a load notes itself before it writes its first.
         in_records: set[str] = set()

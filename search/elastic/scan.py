@@ -9,6 +9,7 @@ leaves those rows out. A scan either gives every row of the files that were in w
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -29,7 +30,8 @@ logger = logging.getLogger(__name__)
 
 PAGE = 10_000
 """Documents a request: the most that a server gives by default."""
-SLICES = 3
+AT_A_TIME = 3
+"""Slices that are read side by side."""
 UNIT_ROWS = 4_000_000
 KEEP_ALIVE = "10m"
 """How long a snapshot outlives the last request, while the caller works on a page."""
@@ -73,14 +75,16 @@ class Snapshot:
     id: str = ""
     files: Sequence[FileRecord] = ()
     """The files that are to be wholly in it."""
+    shards: int = 1
 
     def renew(self, files: Sequence[FileRecord] = ()) -> None:
         """Take the snapshot anew; IndexBusyError unless all ``files`` are wholly in it."""
         self.close()
         self.files = files
-        self.id = self.catalogue.server.ask(
-            lambda es: es.open_point_in_time(index=self.catalogue.index, keep_alive=KEEP_ALIVE).body["id"]
+        answer = self.catalogue.server.ask(
+            lambda es: es.open_point_in_time(index=self.catalogue.index, keep_alive=KEEP_ALIVE).body
         )
+        self.id, self.shards = answer["id"], answer.get("_shards", {}).get("total", 1)
         self.check()
 
     def check(self) -> None:
@@ -107,7 +111,6 @@ class Snapshot:
         body: Body = {
             "size": PAGE,
             "query": query,
-            "pit": {"id": self.id, "keep_alive": KEEP_ALIVE},
             "sort": SCAN_ORDER,
             "track_total_hits": False,
             **(returned(self.catalogue.index_format) if source else {"_source": False}),
@@ -116,9 +119,14 @@ class Snapshot:
             body["slice"] = {"id": part, "max": parts}
         if after:
             body["search_after"] = list(after)
+        return self.search(body)["hits"]["hits"]
+
+    def search(self, body: Body) -> Mapping[str, Any]:
+        """The answer to a search of it."""
+        body = {**body, "pit": {"id": self.id, "keep_alive": KEEP_ALIVE}}
         answer = self.catalogue.ask_search({"body": body, "allow_partial_search_results": False})
         self.id = answer.get("pit_id", self.id)
-        return answer["hits"]["hits"]
+        return answer
 
     def close(self) -> None:
         """Let the server drop the snapshot; a server that can't be asked drops it by itself."""
@@ -207,10 +215,17 @@ def _both(query: Body, loads: Body) -> Body:
 
 
 def _pages(snapshot: Snapshot, query: Body) -> Iterator[Hits]:
-    """The pages of all slices as they come; each slice's next page is requested while one is worked on."""
-    with ThreadPoolExecutor(SLICES, thread_name_prefix="scan") as pool:
+    """The pages of all slices as they come; each slice's next page is requested while one is worked on.
+
+    There are as many slices as shards, so that a page asks one shard and no slice is cut out of another; of a
+    few shards there are AT_A_TIME.
+    """
+    parts = max(AT_A_TIME, snapshot.shards)
+    waiting = iter(range(parts))
+    with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="scan") as pool:
         requests: dict[Future[Hits], int] = {
-            pool.submit(snapshot.page, query, part, parts=SLICES): part for part in range(SLICES)
+            pool.submit(snapshot.page, query, part, parts=parts): part
+            for part in itertools.islice(waiting, AT_A_TIME)
         }
         while requests:
             for future in wait(requests, return_when=FIRST_COMPLETED).done:
@@ -218,6 +233,8 @@ def _pages(snapshot: Snapshot, query: Body) -> Iterator[Hits]:
                 page = future.result()
                 if len(page) == PAGE:
                     after = page[-1]["sort"]
-                    requests[pool.submit(snapshot.page, query, part, parts=SLICES, after=after)] = part
+                    requests[pool.submit(snapshot.page, query, part, parts=parts, after=after)] = part
+                elif (following := next(waiting, None)) is not None:
+                    requests[pool.submit(snapshot.page, query, following, parts=parts)] = following
                 if page:
                     yield page

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from types import ModuleType
+from unittest import mock
 from uuid import uuid4
 
 import pyarrow as pa
@@ -114,7 +115,8 @@ class ElasticEngine:
             for file, of_file in files.items():
                 index.add(corpus_file(file, len(of_file)), batches(of_file))
             if spread == "beside a half-loaded file":
-                with contextlib.suppress(_KilledError):
+                one_a_request = mock.patch("captrawl.search.elastic.bulk.CHUNK_DOCUMENTS", 1)  # or none is in
+                with contextlib.suppress(_KilledError), one_a_request:
                     index.add(corpus_file("half", len(rows)), self._killed(index, rows))
             yield index
             index.server.client.indices.delete(index=index.index)
