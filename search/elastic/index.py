@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
@@ -131,9 +132,9 @@ class ElasticCaptions:
         if in_index:  # else whoever made it has looked at what comes
             rows = in_index + sum(max(file.fingerprint.rows, 0) for file in files)
             warn_crowded(self.server, rows, options_of(self.server, self.index, {}).shards or 1)
-        add = partial(_add, self.server.address.location, job.read)
-        with self.loading():
-            return sum(run_jobs(add, files, workers=job.workers, on_units=job.on_rows))
+        adder = _Adder(self.server.address.location, job.read)
+        with contextlib.closing(adder), self.loading():
+            return sum(run_jobs(adder, files, workers=job.workers, on_units=job.on_rows))
 
     def remove(self, file: str) -> None:
         """Take a corpus file's rows out; CaptionIndexError where it isn't in."""
@@ -237,7 +238,18 @@ class ElasticCaptions:
             return question(catalogue)
 
 
-def _add(location: str, read: ReadBatches, file: CorpusFile, on_rows: OnRows) -> int:
-    """Put one file in, in any process."""
-    with ElasticCaptions.open(location, patient=True) as index:
-        return index.add(file, reported(read(file), on_rows))
+@dataclass(slots=True)
+class _Adder:
+    """Puts files in, one after the other, over one connection; opened where it is first called."""
+
+    location: str
+    read: ReadBatches
+    index: ElasticCaptions | None = None
+
+    def __call__(self, file: CorpusFile, on_rows: OnRows) -> int:
+        self.index = self.index or ElasticCaptions.open(self.location, patient=True)
+        return self.index.add(file, reported(self.read(file), on_rows))
+
+    def close(self) -> None:
+        if self.index:
+            self.index.close()
