@@ -334,3 +334,12 @@ def test_thresholds_come_from_the_sample_then_the_preset_then_the_method() -> No
     assert resolve(SampleSettings(method=name), preset).conditions[0].value == 0.65
     assert resolve(SampleSettings(method=name, threshold=0.7), preset).conditions[0].value == 0.7
     assert resolve(SampleSettings()).name == "T2T-rank"
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_can_be_written_with_rank_and_keep(name) -> None:
+    """A report and the page read a drawn sample's method back from the lock file so."""
+    method = resolve(SampleSettings(method=name, threshold=0.25 if METHODS[name].on else None))
+    words = shlex.split(str(method))
+    again = compose(words[1], words[3::2])
+    assert (again.order, again.conditions, str(again)) == (method.order, method.conditions, str(method))
