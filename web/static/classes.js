@@ -8,10 +8,11 @@ export async function classesView(main, query, [id]) {
     main.replaceChildren(el("h1", {}, "Classes"), state(el("p", {}, "Classes need a workspace: ", el("code", {}, "captrawl -C DIR serve"))));
     return;
   }
+  if (!main.querySelector("nav.list")) main.replaceChildren(state(el("p", {}, "Reading the classes …")));
   const { classes } = await ask("classes");
   const detail = el("section", { class: "view", "aria-live": "off" }, state(el("p", {}, "Choose a class.")));
   const list = el("nav", { class: "list", "aria-label": "Classes" });
-  const filter = el("input", { type: "search", value: query.get("filter") || "", placeholder: `Filter ${number(classes.length)} classes`, "aria-label": "Filter the classes" });
+  const filter = el("input", { type: "search", value: query.get("filter") || "", placeholder: `Filter ${number(classes.length)} ${classes.length === 1 ? "class" : "classes"}`, "aria-label": "Filter the classes" });
   const draw = () => {
     const words = filter.value.trim().toLowerCase();
     list.replaceChildren(...classes.filter((one) => one.name.toLowerCase().includes(words) || one.id === words).map((one) =>
@@ -53,7 +54,7 @@ async function showClass(detail, id, query) {
   through.addEventListener("change", () => { location.hash = addressOf(id, through.value, route().query.get("filter")); });
   detail.replaceChildren(
     el("div", {}, el("h2", { class: "title" }, el("bdi", {}, page.name)),
-      el("p", { class: "soft" }, `${number(page.pool)} rows match, with ${number(page.images)} ${page.images === 1 ? "image" : "images"}`)),
+      el("p", { class: "soft" }, `${number(page.pool)} ${page.pool === 1 ? "row matches" : "rows match"}, with ${number(page.images)} ${page.images === 1 ? "image" : "images"}`)),
     el("details", { open: true }, el("summary", {}, "Synonyms"), synonymTable(page.synonyms.filter((one) => one.match)), unmatched(page.synonyms)),
     page.samples.length ? el("div", { class: "through" }, field("Through the sample", through), el("code", { class: "soft" }, pool.method))
       : el("p", { class: "notice" }, "No sample was drawn yet, so there are no scores: ", el("code", {}, commandLine("sample"))));
