@@ -31,6 +31,7 @@ NINE = {  # classes, prefix, sample, templates
 
 
 SPECIES = {  # classes; the names in places
+    "fish-vista-m": (286, {0: "Pollimyrus isidori", 113: "Amphiprion clarkii", 285: "Gobiocichla wonderi"}),
     "fungitastic-m": (196, {0: "Amanita huijsmanii", 35: "Singerocybe phaeophthalma", 195: "Boletus edulis"}),
     "species196_insecta": (78, {0: "Acanthocinus carinulatus", 42: "Leptinotarsa decemlineata"}),
     "species196_mollusca": (7, {0: "Achatina fulica", 6: "Theba pisana"}),
