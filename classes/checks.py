@@ -11,6 +11,7 @@ from typing import Any, cast
 from ..core.errors import ClassListError
 from ..core.text import LONGEST_RUN, tokens
 from .model import ClassEntry, ClassList, Synonym
+from .species import scientific
 
 
 def meant(classes: ClassList, name_or_id: str) -> str:
@@ -71,15 +72,20 @@ NAME_KEYS = (
 
 
 def unmatched_names(entry: ClassEntry) -> list[str]:
-    """The names that a class's file has for it, and that are no synonym in any state, each once."""
+    """The names that a class's file has for it, and that are no synonym in any state, each once.
+
+    Of a scientific name with authors or ranks, what captions say of it too.
+    """
     spelled = {tuple(tokens(synonym.text)) for synonym in entry.synonyms}
     names: dict[tuple[str, ...], str] = {}
     for value in (entry.name, entry.most_common_name, *(entry.extra.get(key) for key in NAME_KEYS)):
         texts = cast("list[Any]", value) if isinstance(value, list) else [value]
-        for text in (text for text in texts if isinstance(text, str)):
-            words = tuple(tokens(text))
-            if words and words not in spelled:
-                names.setdefault(words, text.strip())
+        for name in (text for text in texts if isinstance(text, str)):
+            parts = scientific(name)
+            for text in (name, *(parts.names if parts else ())):
+                words = tuple(tokens(text))
+                if words and words not in spelled:
+                    names.setdefault(words, text.strip())
     return list(names.values())
 
 

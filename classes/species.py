@@ -1,7 +1,8 @@
 """Scientific names as lists of species have them: with authors, years, ranks and hybrids → what captions say.
 
 ``Parus major (Linnaeus, 1758)`` stands in no caption; ``Parus major`` does. A name is only taken apart where
-something in it says that it is scientific: an author's initial or abbreviation, a year, a rank, a hybrid.
+something in it says that it is scientific: an author's initial or abbreviation, a year, a rank, a hybrid, or
+Latin endings before an author.
 """
 
 from __future__ import annotations
@@ -35,6 +36,11 @@ _EVIDENCE = re.compile(
     r"\b1[5-9]\d\d\b|\b20\d\d\b|\w\.|&|\b(?:et|ex|sensu|Linnaeus|Linné|Fabricius)\b"
     r"|\([A-ZÀ-ÖØ-Þ][\w’-]+\) [A-ZÀ-ÖØ-Þ]"
 )
+_LATIN = re.compile(
+    r"[A-Z][a-z-]{2,}(?:a|us|um|is|ys|e|on|os|es|ax|ix|er|or) "
+    r"[a-z-]{3,}(?:us|a|um|is|i|ae|ens|ans|ipes|ceps|oides|or|ax|ix)"
+)
+"""A genus and an epithet as Latin ends them: words with capitals behind these are authors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,8 @@ def scientific(name: str) -> ScientificName | None:
     if not _are_authors(authors):
         return None
     marked = bool(match["cross"] or match["hybrid"] or match["unsure"] or rank)
-    if not marked and not _EVIDENCE.search(authors):
+    latin = bool(authors.strip()) and _LATIN.fullmatch(f"{genus} {match['epithet']}") is not None
+    if not marked and not latin and not _EVIDENCE.search(authors):
         return None
     return _named(genus, match["epithet"], infra, rank, hybrid=bool(match["hybrid"] or match["cross"]))
 

@@ -98,7 +98,11 @@ def synonyms(
     server = ModelServer(model, base_url, concurrency, timeout, retries)
     _check(server)
     rate = price_of(price, server)
-    question = {"domain": domain or _domain(workspace), "languages": languages_of(languages), "again": again}
+    question: dict[str, Any] = {
+        "domain": domain or _domain(workspace),
+        "languages": languages_of(languages),
+        "again": again,
+    }
     if dry_run:
         show_questions(pending_questions(workspace, server, **question), server, rate, json=json)
         return None

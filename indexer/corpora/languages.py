@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -36,7 +37,7 @@ def languages(captions: pa.Array[Any]) -> pa.Array[Any]:
 @cache
 def _detector() -> Any:
     try:
-        import eldc
+        eldc = importlib.import_module("eldc")
     except ImportError as error:
         raise import_failure(error, "detecting languages", "language") from error
     eldc.init()

@@ -36,7 +36,7 @@ def languages_of(text: str) -> tuple[str, ...]:
     codes = list(dict.fromkeys(part.strip().lower() for part in text.split(",") if part.strip()))
     for code in codes:
         if code not in LANGUAGES:
-            raise InputError(f"--languages {code}: no such language; {nearest(code, LANGUAGES)}")
+            raise InputError(f"--languages {code}: no such language; {nearest(code, list(LANGUAGES))}")
     return tuple(codes) or (ENGLISH,)
 
 

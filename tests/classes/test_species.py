@@ -42,6 +42,10 @@ TAXA = {
     "Salix alba L. f. vitellina": "Salix alba f. vitellina|Salix alba vitellina",
     "Canis lupus familiaris Linnaeus, 1758": "Canis lupus familiaris",
     "Passer domesticus Linnaeus": "Passer domesticus",
+    "Russula aquosa Leclair": "Russula aquosa",
+    "Mycena smithiana Kühner": "Mycena smithiana",
+    "Clitocybe nitrophila Bon": "Clitocybe nitrophila",
+    "Russula farinipes Romell": "Russula farinipes",
     "Turdus merula Linnaeus, 1758": "Turdus merula",
     "Panthera leo (Linnaeus, 1758)": "Panthera leo",
     "Apis mellifera Linnaeus, 1758": "Apis mellifera",
@@ -102,6 +106,13 @@ OTHERS = (
     *("Parus major", "P. major", "Golden retriever", "Black footed Albatross", "Canis lupus familiaris"),
     *("St. Bernard", "Audi A5 Coupe 2012", "Toyota corolla (2012 sedan)"),
     *("Kite flying (Sport)", "Great white shark", "Mac and cheese", "Fish and chips (U.K.)", "Bus & coach"),
+    *(
+        "White shark Reef",
+        "Golden retriever Dog",
+        "Honda civic Sedan",
+        "Apple pies French",
+        "Great dane Puppy",
+    ),
     *("Ice cream", "Rosa 'Peace'", "Macaroni & cheese", "Jack-in-the-box"),
 )
 
@@ -192,6 +203,16 @@ def test_a_list_with_synonyms_says_itself_what_is_matched(tmp_path: Path, captra
     assert "aren't matched" not in captrawl("init", tmp_path / "all", *line, "--names", "all").stderr
     entries = load_classes(tmp_path / "all" / "classes.json")
     assert entries[1].match_phrases() == ("Pica pica", "magpie")
+
+
+def test_authors_in_metrics_are_named_and_taken_by_all_names(tmp_path: Path) -> None:
+    name = "Amanita huijsmanii F.Massart & Rouzeau"
+    metrics = {"0": {"name": name, "most_common_name": name, "alternates": {name: 0}}}
+    (tmp_path / "labels.json").write_text(json.dumps(metrics))
+    (entry,) = load_classes(tmp_path / "labels.json")
+    assert entry.match_phrases() == (name,)
+    assert unmatched_names(entry) == ["Amanita huijsmanii"]
+    assert with_all_names(entry).match_phrases() == (name, "Amanita huijsmanii")
 
 
 @pytest.mark.data
