@@ -212,7 +212,7 @@ def value_of(path: Path, name: str) -> object:
 
 CHANCE = re.compile(r"(?<=[0-9a-f]{20})-[0-9a-f]{8}\b|\b[0-9a-f]{32}\b")
 """What chance has in the names of a caption index: its groups' and Tantivy's segments'."""
-PLACES = ("path", "status", "final_url")
+PLACES = ("path", "status", "final_url", "attempts")
 
 
 def rows_of(index: Path) -> object:

@@ -277,7 +277,7 @@ def test_a_decoder_that_hangs_is_killed_at_its_image(tmp_path, tools) -> None:
     names = [hashlib.sha256(b).hexdigest() for b in bodies]
     for name, b in zip(names, bodies, strict=True):
         spool.write(name, b)
-    packing = PackPool(tmp_path / "tmp", spool.folder, PackSettings(image_seconds=1))
+    packing = PackPool(tmp_path / "tmp", spool.folder, PackSettings(image_seconds=3))
     try:
         with pytest.raises(WorkerDeathError) as caught:
             packing.pack(1, names)
@@ -292,7 +292,7 @@ def test_memory_is_limited(tmp_path, tools) -> None:
     spool = Spool(tmp_path / "spool")
     name = hashlib.sha256(body).hexdigest()
     spool.write(name, body)
-    packing = PackPool(tmp_path / "tmp", spool.folder, PackSettings(memory=400_000_000))
+    packing = PackPool(tmp_path / "tmp", spool.folder, PackSettings(memory=800_000_000))
     try:
         shard = packing.pack(1, [name])
     finally:
