@@ -120,14 +120,15 @@ def settings(options: IndexOptions) -> Body:
 
 
 def options_of(server: Server, index: str, restore: Mapping[str, Any]) -> IndexOptions:
-    """How ``index`` is made; ``restore`` are settings that a load has changed for a while."""
-    answer = server.ask(lambda es: es.indices.get_settings(index=index).body)[index]["settings"]["index"]
+    """How ``index`` (or an alias of it) is made; ``restore``: settings that a load has changed meanwhile."""
+    [made_with] = server.ask(lambda es: es.indices.get_settings(index=index).body).values()
+    answer = made_with["settings"]["index"]
     copies = restore or answer
     expand = copies.get("auto_expand_replicas") or "false"
     replicas = "auto" if expand != "false" else int(copies.get("number_of_replicas") or 0)
-    fields = server.ask(lambda es: es.indices.get_mapping(index=index).body)[index]["mappings"]
-    codec = answer.get("codec", "default")
-    return IndexOptions(int(answer["number_of_shards"]), replicas, codec, has_phrases(fields))
+    [mapped] = server.ask(lambda es: es.indices.get_mapping(index=index).body).values()
+    codec, phrases = answer.get("codec", "default"), has_phrases(mapped["mappings"]) or None
+    return IndexOptions(int(answer["number_of_shards"]), replicas, codec, phrases)
 
 
 def _check_format(server: Server, answer: Mapping[str, Any]) -> None:
