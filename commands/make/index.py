@@ -75,7 +75,7 @@ def index_captions(
     from ...indexer.corpora.languages import detecting_language
     from ...search.captions import rebuilding
 
-    first, *others = caption or [""]
+    first, *others = dict.fromkeys(caption or [""])
     columns = {name: column for name, column in (("url", url), ("caption", first)) if column}
     most = max_row_group << 30
     files = find_files(sources, preset=preset, corpus=corpus, columns=columns, max_row_group=most)

@@ -56,7 +56,8 @@ def test_recap_datacomp_is_told_and_either_caption_is_chosen(tmp_path: Path) -> 
 def test_a_row_is_matched_by_either_caption_and_says_by_which(tmp_path: Path, captrawl: Any) -> None:
     path = written(tmp_path / "train-0.parquet", RECAP)
     index = ("--index", tmp_path / "idx")
-    captions = ("--caption-column", "re_caption", "--caption-column", "org_caption")
+    columns = ("re_caption", "org_caption", "re_caption")  # the same again is one
+    captions = [word for column in columns for word in ("--caption-column", column)]
     said = captrawl("index", "captions", path, "--corpus", "recap", "--to", tmp_path / "idx", *captions)
     assert "6 rows added from 2 files" in said.stdout
     with open_captions(tmp_path / "idx") as captions_index:
