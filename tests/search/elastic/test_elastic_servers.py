@@ -27,9 +27,32 @@ def run(**environment):
 
 
 @pytest.fixture
-def engine(elastic_modules, elastic_url):
-    with elastic_modules("docker_engine").running(urlsplit(elastic_url).port) as engine:
+def engine(elastic_modules, elastic_url, proxy):
+    """A Docker engine whose containers' port leads to a real server.
+
+    A container counts as ready once `GET /` is answered, which Maven Central's distribution can't.
+    """
+    with (
+        proxy.between(elastic_url, lambda path, _: "200" if path == "/" else "") as address,
+        elastic_modules("docker_engine").running(urlsplit(address).port) as engine,
+    ):
         yield engine
+
+
+def test_a_container_serves_where_a_docker_engine_answers(engine):
+    """The port is a real server's; everything from the address to the clean-up is testcontainers'."""
+    pytest.importorskip("testcontainers.community.elasticsearch")
+    code, text = run(
+        DOCKER_HOST=engine.address, CAPTRAWL_ELASTIC_VERSIONS="9.5.0", TESTCONTAINERS_RYUK_DISABLED="true"
+    )
+    assert (code, "1 passed" in text) == (0, True), text
+    assert "elasticsearch: containers of 9.5.0 on the Docker engine at http://127.0.0.1" in text
+    (container,) = engine.created
+    assert container["Image"] == "docker.elastic.co/elasticsearch/elasticsearch:9.5.0"
+    assert "xpack.security.enabled=false" in container["Env"]
+    assert "ES_JAVA_OPTS=-Xms512m -Xmx512m" in container["Env"]
+    assert "9200/tcp" in container["ExposedPorts"]
+    assert [call.split("/")[0] for call in engine.calls if call.startswith("DELETE")] == ["DELETE "]
 
 
 def test_a_container_that_does_not_start_says_why(engine):
