@@ -36,7 +36,6 @@ from captrawl.core.records import EMBEDDED_SCHEMA, IMAGE_SCHEMA, MATCH_SCHEMA
 from captrawl.core.row_ids import priorities, uids
 from captrawl.sampling.files import read_sample
 from captrawl.sampling.probe import predicted
-from captrawl.sampling.prompts import imagenet_templates
 from captrawl.sampling.references import Shots
 from captrawl.sampling.sample import draw
 from captrawl.sampling.shots import picture_key
@@ -57,6 +56,7 @@ NOISY = [
     "{} for sale, free shipping", "how to draw a {}", "vintage {} poster", "{} at the museum", "{} wallpaper",
     "picture of {} on a wall", "gift for lovers of {}",
 ]  # fmt: skip
+TEMPLATES = ("a photo of a {}.", "a close-up of the {}.", "{}")
 WORDED = 0.7
 """The share of own photos' captions that are plain, and of others' that are noisy."""
 ORDERS: dict[str, dict[str, Any]] = {
@@ -148,16 +148,17 @@ class Cell:
 class Task:
     """The labelled photos, in an order that a seed gives, and the photos of something else."""
 
-    def __init__(self, data: Path, encoded: Encoded, folder: Path) -> None:
+    def __init__(self, data: Path, encoded: Encoded, folder: Path, classes: int) -> None:
         root = data / "data/photos"
         rows = pq.read_table(root / "labelled.parquet").to_pylist()
         captioned = pq.read_table(root / "captioned.parquet").to_pylist()
-        labels = sorted({row["label"] for row in rows})
+        labels = sorted({row["label"] for row in rows})[:classes]
         self.names = [label.replace("_", " ").lower() for label in labels]
         self.photos: dict[int, list[Path]] = defaultdict(list)
         for row in sorted(rows, key=lambda row: row["path"]):
-            self.photos[labels.index(row["label"])].append(root / row["path"])
-        self.junk = sorted({root / row["path"] for row in captioned})
+            if row["label"] in labels:
+                self.photos[labels.index(row["label"])].append(root / row["path"])
+        self.junk = sorted({root / row["path"] for row in captioned})[: 5 * classes]
         self.encoded, self.folder = encoded, folder
 
     def cell(self, shots: int, seed: int) -> Cell:
@@ -235,7 +236,12 @@ class Task:
         settings = {
             "task": {"shots": "shots.txt", "root": "/"},
             "captions": {"index": "none"},
-            "model": {"name": self.encoded.model, "pretrained": "", "precision": "float32"},
+            "model": {
+                "name": self.encoded.model,
+                "pretrained": "",
+                "precision": "float32",
+                "templates": list(TEMPLATES),
+            },
         }
         save_settings(parse_settings(settings, "made"), workspace.settings_path)
         entries = [ClassEntry(at, name, (Synonym(name),)) for at, name in enumerate(self.names)]
@@ -275,10 +281,9 @@ class Task:
     def _references(self, workspace: Workspace, shots: list[Picture]) -> np.ndarray:
         """Fill the caches of prompts and shots; the shots' vectors."""
         store = workspace.vectors_folder(model_of(workspace).slug)
-        templates = imagenet_templates()
-        texts = [template.replace("{}", name) for name in self.names for template in templates]
-        means = self.encoded.texts(texts).reshape(len(self.names), len(templates), -1).mean(axis=1)
-        save(store / "prompts.npz", [digest([name, templates]) for name in self.names], means, "small")
+        texts = [template.replace("{}", name) for name in self.names for template in TEMPLATES]
+        means = self.encoded.texts(texts).reshape(len(self.names), len(TEMPLATES), -1).mean(axis=1)
+        save(store / "prompts.npz", [digest([name, TEMPLATES]) for name in self.names], means, "small")
         vectors = self.encoded.photos([picture.path for picture in shots])
         keys = [picture_key(picture.path) for picture in shots]
         first = {key: at for at, key in enumerate(keys)}
@@ -356,6 +361,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared"))
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--classes", type=int, default=30)
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "captrawl-quality")
     parser.add_argument("--orders", nargs="*", choices=list(ORDERS), default=list(ORDERS))
     parser.add_argument("--json", type=Path, help="write every cell here")
@@ -363,7 +369,7 @@ def main() -> None:
     options.cache.mkdir(parents=True, exist_ok=True)
     data = options.data.resolve()
     with tempfile.TemporaryDirectory(prefix="captrawl-quality-") as folder:
-        task = Task(data, Encoded(data, options.cache), Path(folder))
+        task = Task(data, Encoded(data, options.cache), Path(folder), options.classes)
         names = dict.fromkeys(["T2T-rank", *options.orders])
         results = run(task, list(names), options.seeds)
     print(

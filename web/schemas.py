@@ -96,7 +96,7 @@ class PreviewParameters(Parameters):
     """A sample as it is, but for its order, conditions and images a class."""
 
     sample: SampleName
-    rank: Annotated[str, Field(max_length=30)] = ""
+    rank: Annotated[str, Field(max_length=120)] = ""
     keep: Annotated[tuple[Annotated[str, Field(max_length=60)], ...], Field(max_length=30)] = ()
     n: Annotated[int, Field(ge=1, le=10**9)] = 500
 

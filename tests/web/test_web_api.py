@@ -375,6 +375,7 @@ def shown_command(text: str) -> list[str]:
         (0, {"rank": "T2T", "keep": ["T2I>=0.28"], "n": 12}),
         (1, {"rank": "T2I", "keep": ["T2I>=0.2", "T2T>=0.5"], "n": 500}),
         (1, {"rank": "random", "n": 7}),
+        (1, {"rank": "T2I+T2T+T2I.margin+T2T.margin", "keep": ["clean-text>=q30"], "n": 500}),
         (2, {"rank": "T2T", "n": 500}),
     ],
 )
