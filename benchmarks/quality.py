@@ -330,7 +330,8 @@ def run(task: Task, orders: Sequence[str], seeds: int) -> Results:
                     except CaptrawlError as error:
                         sys.exit(f"{name}: {error}")
             shutil.rmtree(cell.workspace.root)
-            print(f"seed {seed}, {shots} shots", file=sys.stderr, flush=True)
+            so_far = "\n".join([f"so far: seed {seed}, {shots} shots", *table(out)])
+            print(so_far, file=sys.stderr, flush=True)
     return out
 
 
