@@ -66,7 +66,7 @@ STEPS = {
     "export webdataset": Step("-C w export --name T2T --to webdataset out", "sample"),
     "export huggingface": Step("-C w export --name T2T --to huggingface out", "sample"),
     "export urls": Step("-C w export --name T2T --to urls out", "sample"),
-    "import swat": Step("import swat out --to taken", "export swat"),
+    "import swat": Step("import swat out/demo --to taken", "export swat"),
     "run": Step("-C w run", "index"),
 }
 
