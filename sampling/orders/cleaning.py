@@ -38,13 +38,16 @@ class Cleaning:
     def judged(self, base: Sequence[Values]) -> list[Values]:
         """For each class, how much more likely its rows (of its pool) are its own than the next class's.
 
-        As a difference of log posteriors; ``base`` are the values that choose the first teachers.
+        As a difference of log posteriors beside ``base``, the values that choose the first teachers. A row
+        that the other half can't judge, since it teaches nothing of the class, has its ``base`` alone.
         """
         verdicts = list(base)
         for _ in range(ROUNDS):
             probes = self._probes([best(values) for values in verdicts])
             margins = [self._verdict(index, probes) for index in range(len(self.pools))]
-            verdicts = [z_score(one) + z_score(other) for one, other in zip(base, margins, strict=True)]
+            verdicts = [
+                z_score(one) + np.nan_to_num(z_score(other)) for one, other in zip(base, margins, strict=True)
+            ]
         return [np.round(values, 6) + 0.0 for values in verdicts]
 
     def _probes(self, teachers: Sequence[NDArray[np.bool_]]) -> list[Probe]:

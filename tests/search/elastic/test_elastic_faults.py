@@ -148,7 +148,7 @@ def test_a_load_waits_for_its_server_between_two_files_too(place, proxy, tmp_pat
         command = ["index", "captions", tmp_path, "--to", f"{bad}/{name}", "--workers", 1]
         done = captrawl(*command, *(["--swap"] if swap else []), "--json", check=False)
         assert (done.returncode, done.stderr) == (0, "")
-        assert next(opened) > 9
+        assert next(opened) > 3
         asked = captrawl("count", "dog", "--index", f"{bad}/{name}", check=False)
         assert (asked.returncode, "no Elasticsearch answers" in asked.stderr) == (1, True)
     with open_captions(place) as index:
