@@ -83,6 +83,10 @@ class StageStatus:
     reason: str = ""
 
 
+_SHARED = frozenset({"captrawl.toml", "classes.json", "marks.json"})
+"""What every stage may write, in an instant; other files are one stage's own, which may run elsewhere."""
+
+
 class Workspace:
     """The folder of one task. Every path it gives lies inside ``root``."""
 
@@ -201,7 +205,7 @@ class Workspace:
                 raise WorkspaceError(
                     f"another process is running {what!r} in {self.root}; wait for it, or stop it first"
                 ) from error
-            sweep(self.root, shared=True)  # settings, class list and marks, which every stage may write
+            sweep(self.root, _SHARED, shared=True)
             yield
 
     def note(self, stage: str, record: StageRecord, made_by: Mapping[str, Any], files: Sequence[str]) -> None:
