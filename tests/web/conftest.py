@@ -221,7 +221,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Se
     for process in running:
         process.terminate()
     for process in running:
-        process.wait(20)
+        process.wait(120)  # a dozen servers with models end at once, most of them paged out by now
 
 
 @pytest.fixture(scope="session")
