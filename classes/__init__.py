@@ -12,3 +12,21 @@ In reading order:
     tables      one name a line, CSV and TSV
     files       on top: FORMATS, load_classes, save_classes, convert, ImageFolder
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .files import load_classes as load_classes
+
+__all__ = ["load_classes"]
+
+
+def __getattr__(name: str) -> Any:
+    """load_classes, imported when it is asked for: the one name that people import from here."""
+    if name != "load_classes":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .files import load_classes
+
+    return load_classes
