@@ -222,7 +222,8 @@ def merge(workspace: Workspace, journal: Journal) -> tuple[int, dict[int, str]]:
     }
     before, prompts = merged_names(records), is_multilingual(model_of(workspace))
     fresh: dict[int, list[Synonym]] = {}
-    for (class_id, _), answer in latest.items():
+    in_order = sorted(latest.items(), key=lambda item: (item[0][1] != ENGLISH, item[0][1]))
+    for (class_id, _), answer in in_order:  # not as the answers came in
         offered = _offered(answer, before.get(class_id, set()), prompts=prompts)
         fresh.setdefault(class_id, []).extend(offered)
     _note_own(classes, fresh, journal)
