@@ -71,6 +71,7 @@ class Server:
         patience = self.reading if patience is None else patience
         end = time.monotonic() + patience
         pause, stop, timeouts = 0.25, stop or Event(), 0
+        answer: ApiError | None = None
         while True:
             try:
                 return call(self.client)
@@ -81,7 +82,10 @@ class Server:
                 if isinstance(error, ConnectionTimeout) and others:
                     logger.warning("%s: %s; asking another node", self.address, reason_of(error))
                     continue
+                answer = error if isinstance(error, ApiError) else answer
                 if not is_transient(error, waited_for=self.timeout, seconds_left=seconds_left):
+                    if len(self.address.hosts) > 1 and answer is not None:
+                        error = answer  # of a node that lives; the last one asked may be the dead one
                     raise translated(error, self.address, self.credentials, self.timeout) from error
                 level = logging.WARNING if patience - seconds_left > TOLD_AFTER else logging.INFO
                 logger.log(
