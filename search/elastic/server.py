@@ -67,11 +67,12 @@ class Server:
         node that doesn't answer in time is left for the others, whatever patience there is.
         """
         from elasticsearch import ApiError, ConnectionTimeout, TransportError
+        from elasticsearch import ConnectionError as UnreachableError
 
         patience = self.reading if patience is None else patience
         end = time.monotonic() + patience
         pause, stop, timeouts = 0.25, stop or Event(), 0
-        answer: ApiError | None = None
+        answer: ApiError | TransportError | None = None
         while True:
             try:
                 return call(self.client)
@@ -82,7 +83,7 @@ class Server:
                 if isinstance(error, ConnectionTimeout) and others:
                     logger.warning("%s: %s; asking another node", self.address, reason_of(error))
                     continue
-                answer = error if isinstance(error, ApiError) else answer
+                answer = answer if isinstance(error, UnreachableError | ConnectionTimeout) else error
                 if not is_transient(error, waited_for=self.timeout, seconds_left=seconds_left):
                     if len(self.address.hosts) > 1 and answer is not None:
                         error = answer  # of a node that lives; the last one asked may be the dead one
