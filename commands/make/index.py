@@ -79,7 +79,7 @@ def index_captions(
     columns = {name: column for name, column in (("url", url), ("caption", first)) if column}
     most = max_row_group << 30
     files = find_files(sources, preset=preset, corpus=corpus, columns=columns, max_row_group=most)
-    files = with_captions(files, others)
+    files = with_captions(files, others, max_row_group=most)
     if detect:
         files = detecting_language(files)
     share = options.part_of(part)

@@ -14,7 +14,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -82,25 +81,31 @@ def find_files(
     if not places:
         raise CorpusError("no corpus files given")
     by_identity = sorted(places.items(), key=lambda item: item[0].encode())
-    files = [_corpus_file(identity, path, preset, columns) for identity, path in by_identity]
-    for file, read in files:
-        if format_of(file.path) is Format.PARQUET:
-            check_row_groups(file.path, read, max_row_group)
-    return [file for file, _ in files]
+    return [
+        _corpus_file(identity, path, preset, columns, max_row_group=max_row_group)
+        for identity, path in by_identity
+    ]
 
 
-def with_captions(files: Sequence[CorpusFile], columns: Sequence[str]) -> list[CorpusFile]:
+def with_captions(
+    files: Sequence[CorpusFile], columns: Sequence[str], *, max_row_group: int = MAX_ROW_GROUP
+) -> list[CorpusFile]:
     """``files``, and each once more for every further caption column (or template), as FILE/COLUMN.
 
-    So a row is matched by any of its captions, and the identity says by which. CorpusError: no such column.
+    So a row is matched by any of its captions, and the identity says by which. CorpusError: no such column,
+    or one with a row group that unpacks to more than ``max_row_group`` bytes.
     """
     others = [
-        replace(file, file=f"{file.file}/{column}", columns={**file.columns, "caption": column})
+        _corpus_file(
+            f"{file.file}/{column}",
+            file.path,
+            file.preset,
+            {**file.columns, "caption": column},
+            max_row_group=max_row_group,
+        )
         for file in files
         for column in columns
     ]
-    for file in others:
-        _corpus_file(file.file, file.path, file.preset, file.columns)
     return sorted([*files, *others], key=lambda file: file.file.encode())
 
 
@@ -136,9 +141,9 @@ def _source_batches(file: CorpusFile, row_groups: range | None) -> Iterator[Sour
 
 
 def _corpus_file(
-    identity: str, path: Path, preset: str, columns: Mapping[str, str]
-) -> tuple[CorpusFile, frozenset[str]]:
-    """The file, and the columns that are read of it."""
+    identity: str, path: Path, preset: str, columns: Mapping[str, str], *, max_row_group: int
+) -> CorpusFile:
+    """The file, checked: the columns that are read of it are there, and no row group of them is too large."""
     kind = format_of(path)
     if kind is Format.PARQUET:
         present = parquet_columns(path)
@@ -151,7 +156,9 @@ def _corpus_file(
         detected = detect(present) if layout.header else layout.preset
     preset_name = preset or detected
     read = frozenset(sources(path, preset_name, present, columns).values())
-    return CorpusFile(identity, path, preset_name, fingerprint(path), dict(columns)), read
+    if kind is Format.PARQUET:
+        check_row_groups(path, read, max_row_group)
+    return CorpusFile(identity, path, preset_name, fingerprint(path), dict(columns))
 
 
 def _column_names(columns: Mapping[str, str]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from captrawl.core.errors import CorpusError
 from captrawl.core.row_ids import priorities, uids
-from captrawl.indexer.corpora.files import find_files, read_batches
+from captrawl.indexer.corpora.files import find_files, read_batches, with_captions
 from captrawl.indexer.corpora.fingerprints import fingerprint
 from captrawl.indexer.corpora.readers import row_group_rows
 from hypothesis import given
@@ -357,7 +357,10 @@ def test_a_small_file_that_unpacks_to_much_is_refused(tmp_path: Path) -> None:
         CorpusError, match=r"bomb.parquet: row group 0 unpacks to 0\.1 GiB, more than the 0\.0 GiB"
     ):
         find_files([path], max_row_group=50 << 20)
-    assert len(find_files([path], max_row_group=120 << 20)) == 1  # what isn't read doesn't count
+    files = find_files([path], max_row_group=120 << 20)
+    assert len(files) == 1  # what isn't read doesn't count
+    with pytest.raises(CorpusError, match="row group 0 unpacks to"):  # of a second caption it does
+        with_captions(files, ["other"], max_row_group=50 << 20)
 
 
 def test_a_broken_page_behind_a_good_footer(tmp_path: Path) -> None:
