@@ -67,12 +67,10 @@ class Server:
         node that doesn't answer in time is left for the others, whatever patience there is.
         """
         from elasticsearch import ApiError, ConnectionTimeout, TransportError
-        from elasticsearch import ConnectionError as UnreachableError
 
         patience = self.reading if patience is None else patience
         end = time.monotonic() + patience
         pause, stop, timeouts = 0.25, stop or Event(), 0
-        answer: ApiError | TransportError | None = None
         while True:
             try:
                 return call(self.client)
@@ -83,10 +81,7 @@ class Server:
                 if isinstance(error, ConnectionTimeout) and others:
                     logger.warning("%s: %s; asking another node", self.address, reason_of(error))
                     continue
-                answer = answer if isinstance(error, UnreachableError | ConnectionTimeout) else error
                 if not is_transient(error, waited_for=self.timeout, seconds_left=seconds_left):
-                    if len(self.address.hosts) > 1 and answer is not None:
-                        error = answer  # of a node that lives; the last one asked may be the dead one
                     raise translated(error, self.address, self.credentials, self.timeout) from error
                 level = logging.WARNING if patience - seconds_left > TOLD_AFTER else logging.INFO
                 logger.log(
@@ -116,7 +111,8 @@ def connect(address: Address, *, patient: bool = False) -> Server:
         client = elasticsearch.Elasticsearch(
             list(address.hosts),
             request_timeout=timeout,
-            max_retries=len(address.hosts) - 1,  # another node; Server.ask does the rest
+            max_retries=len(address.hosts) - 1,  # another node where one can't be reached
+            retry_on_status=(),  # a busy node lives, and isn't left for a dead one: Server.ask asks again
             retry_on_timeout=False,
             connections_per_node=16,
             transport_class=WholeAnswers,

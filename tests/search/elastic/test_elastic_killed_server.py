@@ -201,7 +201,7 @@ def test_a_cluster_loses_a_node_in_mid_scan(nodes, corpus, monkeypatch):
 
 
 def test_without_replicas_a_dead_node_is_an_error_not_a_short_result(nodes, corpus, monkeypatch):
-    monkeypatch.setenv("ELASTICSEARCH_PATIENCE", "10")
+    monkeypatch.setenv("ELASTICSEARCH_PATIENCE", "2")
     place = f"{hosts(nodes)}/alone?shards=3&replicas=0"
     made = corpus({"a": 3000})
     with ElasticCaptions.open(place, create=True) as index:
