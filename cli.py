@@ -195,7 +195,7 @@ def open_streams() -> None:
 
 
 def main() -> None:
-    """Run the command line; the console script's entry."""
+    """Run the command line, as __main__ does once Ctrl-C is heard."""
     open_streams()
     end_when_interrupted()
     settle_without_wandb()

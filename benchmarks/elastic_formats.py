@@ -15,12 +15,12 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import uuid4
 
 from captrawl.core.records import CorpusFile
-from captrawl.indexer.corpora.files import find_files, read_batches
+from captrawl.indexer.corpora.files import find_files
 from captrawl.search.elastic.address import parse_address
 from captrawl.search.elastic.admin import settings
 from captrawl.search.elastic.catalogue import Catalogue
@@ -29,7 +29,7 @@ from captrawl.search.elastic.schema import mapping
 from captrawl.search.elastic.server import connect
 from captrawl.search.elastic.session import change_control
 from captrawl.search.query import CaptionQuery, Filters, Safety
-from elastic import server
+from elastic import batches, server
 from peers import machine
 
 KINDS = {
@@ -97,14 +97,6 @@ def _retained(index: ElasticCaptions) -> bool:
         for shard in shards
         for lease in shard["retention_leases"]["leases"]
     )
-
-
-def batches(file: CorpusFile, rows: int) -> Iterator[Any]:
-    for batch in read_batches(file):
-        yield batch.slice(0, rows)
-        rows -= batch.num_rows
-        if rows <= 0:
-            return
 
 
 def load(index: ElasticCaptions, files: Sequence[CorpusFile], rows: int) -> None:

@@ -107,8 +107,11 @@ def storing(workspace: Workspace, changes: Changes) -> Generator[Workspace]:
 
 def caution(workspace: Workspace) -> None:
     """Say what web data can hold, before a workspace's first download."""
-    if not workspace.ledger_path.exists():
-        caution_always()
+    from ..core.terminal import say
+    from ..library.stored import caution_of
+
+    if text := caution_of(workspace):
+        say(text)
 
 
 def caution_always() -> None:
@@ -117,11 +120,6 @@ def caution_always() -> None:
     from ..library.stored import CAUTION
 
     say(CAUTION)
-
-
-def allowing_private(workspace: Workspace) -> Workspace:
-    """The workspace with private addresses allowed, for this call alone."""
-    return workspace.overriding({"download": {"allow_private": True}})
 
 
 def model_values(name: str, pretrained: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from ..core.terminal import one_line
+from ..core.wording import counted
 
 ROWS = 20
 """Rows that a notebook shows."""
@@ -34,9 +35,8 @@ def table_html(table: pa.Table, root: Path | None) -> str:
         cells = [f"<td>{pictures[place]}</td>"] if pictures else []
         cells += [f"<td>{_text(row[name])}</td>" for name in columns]
         lines.append(f"<tr>{''.join(cells)}</tr>")
-    rows = f"{table.num_rows:,} rows" if table.num_rows != 1 else "1 row"
     more = f", the first {ROWS} shown" if table.num_rows > ROWS else ""
-    return f"<table>{''.join(lines)}</table><p>{rows}{more}</p>"
+    return f"<table>{''.join(lines)}</table><p>{counted(table.num_rows, 'row')}{more}</p>"
 
 
 def pairs_html(title: str, pairs: Sequence[tuple[str, str]]) -> str:

@@ -17,6 +17,16 @@ CAUTION = (
 """What is said before a workspace's first download, and of images that come from elsewhere."""
 
 
+def caution_of(workspace: Workspace) -> str:
+    """CAUTION before the first download of ``workspace``, then nothing."""
+    return "" if workspace.ledger_path.exists() else CAUTION
+
+
+def allowing_private(workspace: Workspace) -> Workspace:
+    """``workspace`` with private addresses allowed, for this call alone."""
+    return workspace.overriding({"download": {"allow_private": True}})
+
+
 @dataclass(slots=True)
 class Stored:
     """``workspace`` with the changed settings; ``keys``: those that captrawl.toml got at the block's end."""

@@ -25,7 +25,7 @@ from ..workspace.settings import Settings, parse_settings
 from ..workspace.workspace import StageStatus, Workspace, readable
 from .markup import pairs_html
 from .samples import DrawnSamples, SampleChoice, SampleTable, draw_choice
-from .stored import CAUTION, storing
+from .stored import allowing_private, caution_of, storing
 from .tables import ArrowTable
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class TaskWorkspace(Workspace):
     def download(self, *, resize: int | None = None, allow_private: bool = False) -> Mapping[str, int]:
         """Fetch the matched images and pack them; the counts. Ctrl-C loses nothing: call it again."""
         self._caution()
-        base = self._allowing(allow_private)
+        base = allowing_private(self) if allow_private else self
         changes = {"download": {} if resize is None else {"resize": resize}}
         with storing(base, changes) as stored, progress_bars() as progress:
             return downloading.download(stored.workspace, progress=progress)
@@ -118,7 +118,7 @@ class TaskWorkspace(Workspace):
 
     def run(self, *, allow_private: bool = False) -> list[StageStatus]:
         """Do every stage that isn't done, in order; how each stands."""
-        base = self._allowing(allow_private)
+        base = allowing_private(self) if allow_private else self
         pipeline.check(base)
         self._caution()
         with progress_bars() as progress:
@@ -228,12 +228,9 @@ class TaskWorkspace(Workspace):
             )
         return fitting[0]
 
-    def _allowing(self, private: bool) -> Workspace:
-        return self.overriding({"download": {"allow_private": True}}) if private else self
-
     def _caution(self) -> None:
-        if not self.ledger_path.exists():
-            logger.warning(CAUTION)
+        if text := caution_of(self):
+            logger.warning(text)
 
 
 def _table(path: Path, stage: str) -> pa.Table:

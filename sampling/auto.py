@@ -21,7 +21,7 @@ from ..core.files import write_json
 from ..core.records import Progress, silent
 from .methods import Method, compose, named
 from .pool import Pool
-from .probe import Probe
+from .probe import Probe, probe_of
 from .references import Shots
 
 FOLDS = 5
@@ -192,11 +192,8 @@ class Contest:
 
     def _fitted(self, fold: int) -> Probe:
         """A probe of the shots outside ``fold``."""
-        probe = Probe(self.classes, self.shots.vectors.shape[1])
-        outside = self.folds != fold
-        for index in np.unique(self.truth[outside]):
-            probe.add(int(index), self.shots.vectors[outside & (self.truth == index)])
-        return probe
+        by_index = Shots(self.shots.vectors, self.truth)
+        return probe_of(by_index.where(self.folds != fold), self.classes)
 
 
 def chosen_of(correct: NDArray[np.bool_], alone: NDArray[np.bool_]) -> tuple[int, int]:
@@ -210,7 +207,6 @@ def chosen_of(correct: NDArray[np.bool_], alone: NDArray[np.bool_]) -> tuple[int
     number = len(means) - 1 - int(means[::-1].argmax())
     lines = correct[:, number].astype(np.float64)
     best = lines[int(lines.mean(axis=1).argmax())]
-
     if _clearly(alone, best, CLEARLY):
         return -1, 0
     return next(place for place, line in enumerate(lines) if not _clearly(best, line, 1.0)), number

@@ -38,6 +38,7 @@ def download(
     """Fetch the matched images and pack them into images/, politely and resumably."""
     from ...core.terminal import emit, emit_json, progress_bars
     from ...indexer.download import stage
+    from ...library.stored import allowing_private
 
     workspace = options.workspace_of(context)
     if plan_only and adopt:
@@ -47,7 +48,7 @@ def download(
         _check_resize(workspace, resize)
         changes["resize"] = resize
     if allow_private:
-        workspace = options.allowing_private(workspace)
+        workspace = allowing_private(workspace)
     if plan_only:
         options.caution(workspace)
         plan = str(stage.plan_only(workspace))

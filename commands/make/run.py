@@ -26,13 +26,14 @@ def run(
     the lists, the report and the classes short of n; the exit code is 1 where no sample kept an image.
     """
     from ...core.terminal import emit, emit_json, progress_bars, say
+    from ...library.stored import allowing_private
     from ...sampling.outcome import outcomes, short_text, why_nothing
     from ...sampling.report.stage import page_path
     from ...workspace import pipeline
 
     workspace = options.workspace_of(context)
     if allow_private:
-        workspace = options.allowing_private(workspace)
+        workspace = allowing_private(workspace)
     pipeline.check(workspace)
     options.caution(workspace)
 

@@ -1,8 +1,8 @@
 """URLs → bytes, with deadlines, limits and consent (aiohttp).
 
-A row passes, in order: blocklist, scheme and port, the address
-dialled, the status, the opt-out headers (before the body is read), the size caps, the picture's own
-header, the hash lists. Only then do its bytes touch the disk.
+A row passes, in order: blocklist, scheme and port, the address dialled, the status, the opt-out headers
+(before the body is read), the size caps, the picture's own header, the hash lists. Only then do its bytes
+touch the disk.
 """
 
 from __future__ import annotations

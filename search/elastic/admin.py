@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.analyzers import ANALYZERS
 from ...core.errors import CaptionIndexError, ServerError
+from ...core.wording import counted
 from .address import DEFAULT_SHARDS, IndexOptions
 from .catalogue import CONTROL_ID, Catalogue
 from .queries import Body
@@ -86,8 +87,8 @@ def make(server: Server, *, rows: int | None = None, **extra: str) -> str:
         if not server.address.options.shards:
             logger.log(
                 logging.WARNING if shards > 1 else logging.INFO,
-                "%s is made for %s rows with %d shard%s; ?shards=N behind the address says otherwise",
-                server.address, f"{rows:,}", shards, "" if shards == 1 else "s",
+                "%s is made for %s with %s; ?shards=N behind the address says otherwise",
+                server.address, counted(rows, "row"), counted(shards, "shard"),
             )  # fmt: skip
         warn_crowded(server, rows, shards)
     return name

@@ -11,7 +11,7 @@ from ...core.errors import CaptionIndexError
 from ..query import CaptionQuery
 from .catalogue import Catalogue
 from .errors import is_forbidden
-from .queries import MOST_LOADS, Body, Visible, counts, in_loads, parts, wide_count
+from .queries import Visible, counts, in_loads, list_loads, loads_of, parts, wide_count
 from .scan import Snapshot
 
 COUNTED_AT_ONCE = 500
@@ -39,7 +39,7 @@ def counts_beside(catalogue: Catalogue, queries: Sequence[CaptionQuery], loads: 
     try:
         with contextlib.closing(Snapshot(catalogue)) as snapshot:
             snapshot.renew()
-            others = _loads_in(snapshot) - loads
+            others = loads_of(snapshot.search(list_loads())) - loads
             if len(others) > _FEW:
                 return counts_under(catalogue, queries, visible)
             return _counts(catalogue, queries, visible, partial(_group_beside, snapshot, others))
@@ -87,10 +87,3 @@ def _group_beside(snapshot: Snapshot, others: Collection[str], queries: list[Cap
 
 def _buckets(answer: Mapping[str, Any]) -> list[int]:
     return [bucket["doc_count"] for bucket in answer["aggregations"]["queries"]["buckets"]]
-
-
-def _loads_in(snapshot: Snapshot) -> set[str]:
-    """Every load that has rows in the snapshot."""
-    loads: Body = {"terms": {"field": "load", "size": MOST_LOADS}}
-    answer = snapshot.search({"size": 0, "track_total_hits": False, "aggs": {"loads": loads}})
-    return {bucket["key"] for bucket in answer["aggregations"]["loads"]["buckets"]}

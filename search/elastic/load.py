@@ -30,7 +30,7 @@ from ...core.records import CorpusFile
 from .bulk import Bulk
 from .catalogue import Catalogue
 from .errors import is_lost
-from .queries import MOST_LOADS, Body, in_loads, of_kind
+from .queries import Body, in_loads, list_loads, loads_of, of_kind
 from .records import change_record, file_record_id, get_record
 from .scan import Snapshot
 from .schema import deletion, operations
@@ -135,14 +135,13 @@ class Files:
         self.clean_all()
         if self.catalogue.view().strays <= 0:
             return
-        loads: Body = {"size": 0, "aggs": {"loads": {"terms": {"field": "load", "size": MOST_LOADS}}}}
-        buckets = self.catalogue.search(loads)["aggregations"]["loads"]["buckets"]
+        loads = loads_of(self.catalogue.search(list_loads()))
         # Read behind the rows: a load notes itself before it writes its first.
         in_records: set[str] = set()
         for document in self.catalogue.documents(of_kind("file")):
             entry = Entry.of(document["record"]["file"], document)
             in_records |= {entry.load, *entry.pending}
-        self.delete_rows([bucket["key"] for bucket in buckets if bucket["key"] not in in_records])
+        self.delete_rows(sorted(loads - in_records))
 
     def delete_rows(self, loads: list[str]) -> None:
         """Delete every row of ``loads``, which nobody may see any more."""

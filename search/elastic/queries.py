@@ -136,6 +136,17 @@ def in_loads(loads: Sequence[str]) -> Body:
     return any_of([{"terms": {"load": list(part)}} for part in parts])
 
 
+def list_loads() -> Body:
+    """Every load that has rows; :func:`loads_of` reads the answer."""
+    loads: Body = {"terms": {"field": "load", "size": MOST_LOADS}}
+    return {"size": 0, "track_total_hits": False, "aggs": {"loads": loads}}
+
+
+def loads_of(answer: Mapping[str, Any]) -> set[str]:
+    """The loads that an answer to :func:`list_loads` names."""
+    return {bucket["key"] for bucket in answer["aggregations"]["loads"]["buckets"]}
+
+
 def of_kind(kind: str) -> Body:
     """The records of one kind."""
     return {"term": {"kind": kind}}
