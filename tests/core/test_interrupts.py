@@ -67,3 +67,21 @@ def test_children_dont_hear_it() -> None:
         heard = subprocess.run([sys.executable, "-c", show], capture_output=True, text=True, check=True)
     assert heard.stdout == "True\n"
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def test_the_first_worker_of_a_process_doesnt_hear_it(tmp_path: Path) -> None:
+    script = tmp_path / "first.py"
+    script.write_text(
+        "import multiprocessing, signal\n"
+        "from captrawl.core.interrupts import children_unheard\n"
+        "def show():\n"
+        "    print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))\n"
+        "if __name__ == '__main__':\n"
+        "    with children_unheard():\n"
+        "        process = multiprocessing.get_context('spawn').Process(target=show)\n"
+        "        process.start()\n"
+        "    process.join()\n"
+        "    show()\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]

@@ -23,9 +23,8 @@ from captrawl.search.captions import CaptionIndex, open_captions
 from captrawl.search.tantivy.build import build_part, staged
 
 _servers = sys.modules["captrawl_tests_servers"]  # loaded by tests/conftest.py
-ENGINES = [
+STORES = [
     "tantivy",
-    "memory",
     *(pytest.param(f"elastic-{v}", marks=pytest.mark.elastic) for v in _servers.versions()),
 ]
 
@@ -162,12 +161,26 @@ class _KilledError(BaseException):
     """No clean-up, as after SIGKILL."""
 
 
-@pytest.fixture(params=ENGINES)
-def engine(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[TantivyEngine | MemoryEngine | ElasticEngine]:
+Engine = TantivyEngine | MemoryEngine | ElasticEngine
+
+
+@pytest.fixture(params=["memory", *STORES])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    with opened(request, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """An engine that holds a million rows."""
+    with opened(request, tmp_path) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def opened(request: pytest.FixtureRequest, folder: Path) -> Iterator[Engine]:
     if request.param == "tantivy":
-        yield TantivyEngine(tmp_path)
+        yield TantivyEngine(folder)
         return
     if request.param == "memory":
         with module("memory").registered():

@@ -44,8 +44,8 @@ def expected(data_folder: Path, groups: list[Group], oracle: ModuleType) -> list
 
 @pytest.mark.data
 @pytest.mark.timeout(1200)
-def test_nine_class_lists_count_as_the_oracle(engine, data_folder, groups, expected):
-    place = engine.place()
+def test_nine_class_lists_count_as_the_oracle(store, data_folder, groups, expected):
+    place = store.place()
     counts = index_captions(place, find_files([data_folder / "data" / "captions"]))
     assert (counts.files_added, counts.rows) == (4, 1_470_858)
     with open_captions(place) as index:
