@@ -169,6 +169,22 @@ class Ledger:
         """How many wanted URLs wait to be asked."""
         return int(self.database.execute(sql.QUEUED, (self.generation,)).fetchone()[0])
 
+    def candidates(self) -> Iterator[tuple[int, str]]:
+        """(id, url) of the wanted URLs without an image or a refusal, which an archive may end."""
+        yield from self.database.execute(sql.CANDIDATES, (self.generation,))
+
+    def pass_on(self, results: Sequence[FetchResult]) -> None:
+        """Note why a source didn't have these; those that are queued stay so, for the next source."""
+        with self.transaction() as database:
+            for result in results:
+                row = (result.reason, result.status, result.final_url or None, result.id)
+                database.execute(sql.NEXT_SOURCE, row)
+
+    def end_sources(self) -> None:
+        """No source is left: what is queued fails, for the last source's reason where one had any."""
+        with self.transaction() as database:
+            database.execute(sql.NO_SOURCE, (Reason.NO_SOURCE, self.generation))
+
     def settle(self, results: Sequence[FetchResult], *, retries: int, retry_after: float) -> SettledCounts:
         """Note the results.
 

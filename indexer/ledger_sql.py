@@ -72,6 +72,17 @@ RELEASE = "UPDATE urls SET state = 'queued', next_try = max(next_try, ?) WHERE i
 EARLIER = "UPDATE urls SET next_try = max(0, next_try - ?) WHERE state = 'queued' AND next_try > ?"
 NEXT_DUE = "SELECT next_try FROM urls WHERE state = 'queued' AND wanted = ? ORDER BY next_try LIMIT 1"
 QUEUED = "SELECT count(*) FROM urls WHERE state = 'queued' AND wanted = ?"
+CANDIDATES = """
+SELECT id, url FROM urls WHERE wanted = ? AND (state = 'queued' OR
+    (state IN ('failed', 'dropped') AND coalesce(consent, '') NOT LIKE 'unchecked: from %'))
+"""
+NEXT_SOURCE = """
+UPDATE urls SET state = 'queued', reason = ?, status = ?, final_url = ?, next_try = 0
+    WHERE id = ? AND state IN ('queued', 'leased')
+"""
+NO_SOURCE = """
+UPDATE urls SET state = 'failed', reason = coalesce(reason, ?) WHERE state = 'queued' AND wanted = ?
+"""
 ATTEMPTS = "SELECT attempts FROM urls WHERE id = ?"
 SETTLE = """
 UPDATE urls SET state = ?, reason = ?, attempts = attempts + 1, status = ?, final_url = ?, next_try = ?,

@@ -46,6 +46,8 @@ class Reason(StrEnum):
     TRUNCATED = "truncated"
     UNDECODABLE = "undecodable"
     DECODER_DEATH = "decoder_death"
+    BAD_MEMBER = "bad_member"  # an archive has it, and its bytes can't be read there
+    NO_SOURCE = "no_source"  # no source of the settings has it, and the web isn't one
     ELSEWHERE = "elsewhere"  # adopted output failed for a reason we don't know
 
 
@@ -78,6 +80,8 @@ STATES: dict[Reason, UrlState] = {
     Reason.TRUNCATED: UrlState.DROPPED,
     Reason.UNDECODABLE: UrlState.DROPPED,
     Reason.DECODER_DEATH: UrlState.DROPPED,
+    Reason.BAD_MEMBER: UrlState.FAILED,
+    Reason.NO_SOURCE: UrlState.FAILED,
     Reason.ELSEWHERE: UrlState.FAILED,
 }
 """The state a reason ends in: failed never came, refused we may not have, dropped came and is no use."""

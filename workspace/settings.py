@@ -88,6 +88,10 @@ class DownloadSettings(Section):
     resize: Annotated[int, Field(ge=0)] = 0
     min_side: Annotated[int, Field(ge=1)] = 85
     blocklist: Texts = []
+    sources: Annotated[list[Literal["tars", "web"]], Field(strict=False, min_length=1)] = ["tars", "web"]
+    """Where a picture is looked for, in this order."""
+    archives: Texts = []
+    """Tars of pictures: files, folders, or names with {00000..00331}."""
     contact: str = ""
 
 

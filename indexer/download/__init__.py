@@ -6,6 +6,7 @@ enqueue        matches.parquet → the ledger's queue
 requeue        rows that changed settings judge anew
 crawl          the loop that fetches and packs at once
 url_plan       urls.parquet for img2dataset on another cluster
+archives       pictures in tars → the ledger and images/, before the web is asked
 adopt          img2dataset's output taken back
 link           images on this disk, or in another workspace, taken over by hard link
 """

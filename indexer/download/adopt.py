@@ -16,11 +16,10 @@ import pyarrow.parquet as pq
 from ...core.errors import InputError
 from ...core.records import Progress, silent
 from ...workspace.workspace import Workspace
-from ..outcomes import WITHOUT_IMAGE, Body, FetchJob, FetchResult, Reason, http_reason
-from ..pack.sniff import sniff
+from ..outcomes import WITHOUT_IMAGE, FetchJob, FetchResult, Reason, http_reason
 from .enqueue import matched_rows
 from .link import share
-from .session import DownloadSession, finish, open_session, pack_queue
+from .session import DownloadSession, finish, open_session, pack_queue, spooled
 
 logger = logging.getLogger(__name__)
 
@@ -108,19 +107,12 @@ class _Join:
 
 def _result(row: _Row, job: FetchJob, session: DownloadSession, folder: Path) -> FetchResult:
     """What ``row`` says of ``job``; a usable image is in the spool afterwards."""
-    rules = session.rules
     result = FetchResult(job.id, consent=f"unchecked: adopted from {folder}")
     if row.error:
         reason = _reason_of(row.error)
         status = int(reason.removeprefix("http_")) if reason.startswith("http_") else None
         return replace(result, reason=reason, status=status)
-    header = sniff(row.data, min_side=rules.min_side)
-    body = Body.of(row.data, header.width, header.height)
-    blocked = rules.blocklist.blocks_bytes(body.sha256, body.sha1, body.md5, *row.hashes)
-    reason = Reason.BLOCKED_HASH if blocked else header.reason
-    if reason is None:
-        session.spool.write(body.sha256, row.data)
-    return replace(result, reason=reason or "", body=body)
+    return spooled(result, row.data, session, originals=row.hashes)
 
 
 def _reason_of(message: str) -> str:

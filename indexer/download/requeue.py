@@ -23,6 +23,8 @@ def apply_settings(ledger: Ledger, rules: Rules, *, retries: int, root: Path) ->
     with ledger.transaction():
         if rules.allow_private:
             ledger.requeue(Reason.PRIVATE_ADDRESS)
+        ledger.requeue(Reason.NO_SOURCE)
+        ledger.requeue(Reason.BAD_MEMBER)
         ledger.requeue(Reason.TOO_SMALL, min_side=rules.min_side)
         if rules.max_bytes > int(ledger.meta("max_bytes", str(rules.max_bytes))):
             ledger.requeue(Reason.TOO_LARGE)

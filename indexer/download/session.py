@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...core.errors import DownloadError, MissingExtraError, WorkspaceError
 from ...core.files import digest, sweep_writes
@@ -17,9 +17,11 @@ from ...workspace.workspace import Workspace
 from ..fetch.blocklist import Blocklist, load_blocklist
 from ..fetch.client import Rules, agent_name
 from ..ledger import Ledger
+from ..outcomes import Body, FetchResult, Reason
 from ..pack.folders import Shards
 from ..pack.pool import PackPool, PackSettings
 from ..pack.queue import PackQueue
+from ..pack.sniff import sniff
 from ..pack.spool import Spool
 from .enqueue import enqueue_matches, matches_digest
 from .requeue import apply_settings
@@ -97,6 +99,23 @@ def pack_queue(session: DownloadSession, *, settings: PackSettings | None = None
         shutil.rmtree(session.shards.temporary, ignore_errors=True)
 
 
+def spooled(
+    result: FetchResult, data: bytes, session: DownloadSession, *, originals: Sequence[str] = ()
+) -> FetchResult:
+    """``result`` with ``data`` for its body, in the spool where it is a picture that may be kept.
+
+    ``originals`` are hashes of the bytes that ``data`` was made of; the blocklist looks at them too.
+    """
+    rules = session.rules
+    header = sniff(data, min_side=rules.min_side)
+    body = Body.of(data, header.width, header.height)
+    blocked = rules.blocklist.blocks_bytes(body.sha256, body.sha1, body.md5, *originals)
+    reason = Reason.BLOCKED_HASH if blocked else header.reason
+    if reason is None:
+        session.spool.write(body.sha256, data)
+    return replace(result, reason=reason or "", body=body)
+
+
 def finish(session: DownloadSession) -> dict[str, int]:
     """Write images.parquet, note the stage as done, and count."""
     workspace, counts = session.workspace, session.ledger.counts()
@@ -113,6 +132,9 @@ def inputs_of(workspace: Workspace, settings: DownloadSettings) -> dict[str, str
     else:
         urls = matches_digest(workspace.matches_path)
     values = settings.model_dump(include={"max_bytes", "min_side", "retries", "resize"})
+    elsewhere = {"sources": settings.sources, "archives": settings.archives}
+    if any(elsewhere[name] != getattr(DownloadSettings(), name) for name in elsewhere):
+        values |= elsewhere  # left out where nobody set them: earlier records go on
     blocklist = blocklist_of(workspace, settings).digest()
     earlier = {digest({**values, "allow_private": allowed}) for allowed in (True, False)}  # before 0.2
     before = record.inputs.get("settings", "") if record else ""

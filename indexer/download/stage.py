@@ -21,6 +21,7 @@ from ..fetch.fetcher import Fetcher
 from ..ledger import Ledger
 from ..outcomes import Reason
 from .adopt import adopt
+from .archives import take_from_archives
 from .crawl import Crawl, Pace, in_flight_limit
 from .session import DOWNLOAD, DownloadSession, finish, inputs_of, open_session, pack_queue
 from .url_plan import plan_only
@@ -87,9 +88,14 @@ def _download(workspace: Workspace, progress: Progress, resolver: Resolver | Non
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         pace = Pace(in_flight_limit(settings.threads, files), settings.retries, settings.retry_after)
         with pack_queue(session) as queue:
-            if session.ledger.queued():
-                crawl = Crawl(session.ledger, session.spool, queue, pace=pace, progress=progress)
-                asyncio.run(_crawl(crawl, session, resolver))
+            for source in settings.sources:
+                if source == "tars":
+                    take_from_archives(session, queue, progress=progress)
+                elif session.ledger.queued():
+                    crawl = Crawl(session.ledger, session.spool, queue, pace=pace, progress=progress)
+                    asyncio.run(_crawl(crawl, session, resolver))
+            if "web" not in settings.sources:
+                session.ledger.end_sources()
             queue.finish(progress)
         return finish(session)
 

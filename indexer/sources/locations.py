@@ -1,0 +1,66 @@
+"""What ``[download] archives`` names → the archives there, in order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...core.errors import InputError
+
+_BRACES = re.compile(r"\{([0-9]+)\.\.([0-9]+)\}")
+_MOST = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A tar, and the Parquet of img2dataset's that may lie beside it."""
+
+    where: str
+    beside: str = ""
+
+
+def archives_at(locations: Sequence[str], root: Path) -> list[Archive]:
+    """The archives that ``locations`` name, each once, in their order; a folder's by name.
+
+    A location is a file, a folder (with its folders), or either with ``{00000..00331}``; paths are relative
+    to ``root``. InputError where one names nothing.
+    """
+    archives: dict[str, Archive] = {}
+    for location in locations:
+        for name in _expanded(location):
+            path = root / name
+            for archive in _local(path):
+                archives.setdefault(archive.where, archive)
+    return list(archives.values())
+
+
+def _expanded(location: str) -> Iterator[str]:
+    """``a{08..10}`` → a08, a09, a10, as webdataset writes the names of shards."""
+    braces = _BRACES.search(location)
+    if braces is None:
+        yield location
+        return
+    first, last = int(braces[1]), int(braces[2])
+    if not 0 <= last - first < _MOST:
+        raise InputError(
+            f"[download] archives: {location} means {last - first + 1:,} names; write first..last"
+        )
+    for number in range(first, last + 1):
+        name = f"{location[: braces.start()]}{number:0{len(braces[1])}d}{location[braces.end() :]}"
+        yield from _expanded(name)
+
+
+def _local(path: Path) -> Iterator[Archive]:
+    if path.is_dir():
+        paths = sorted(path.rglob("*.tar"))
+        if not paths:
+            raise InputError(f"[download] archives: {path} contains no .tar")
+    elif path.is_file():
+        paths = [path]
+    else:
+        raise InputError(f"[download] archives: {path} isn't there")
+    for one in paths:
+        beside = one.with_suffix(".parquet")
+        yield Archive(str(one), str(beside) if beside.is_file() else "")
