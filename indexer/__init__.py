@@ -9,7 +9,7 @@ ledger         images/ledger.sqlite: every URL, what came of it, where its image
 ledger_sql     … its tables and statements
 fetch          one URL → its bytes, politely and safely
 pack           bytes → upright JPEG files in folders (img2dataset)
-sources        pictures in tars, read by range
+sources        pictures in tars and Parquet, read by range
 download       the stage: matches → ledger → fetch and pack → images.parquet
 embed          the stages: images and captions → vectors → FAISS indices
 """

@@ -21,9 +21,9 @@ from ..outcomes import FetchResult, Reason
 from ..pack.queue import PackQueue
 from ..sources.blobs import ArchiveError
 from ..sources.locations import Archive, archives_at
-from ..sources.member_table import member_table
 from ..sources.pictures import Picture, PictureBytes, read_pictures
 from ..sources.row_lookup import NOBODY, RowLookup
+from ..sources.tables import member_table
 from .enqueue import matched_rows
 from .session import DownloadSession, spooled
 
@@ -53,7 +53,7 @@ def take_from_archives(session: DownloadSession, queue: PackQueue, *, progress: 
     archives = archives_at(session.settings.archives, session.workspace.root)
     if not archives:
         return
-    columns = matched_rows(session.workspace.matches_path, ["url", "uid"])
+    columns = matched_rows(session.workspace.matches_path, ["url", "uid", "file", "row"])
     lookup = RowLookup.of(session.ledger.candidates(), columns)
     if not len(lookup.urls.ids):
         return
@@ -86,8 +86,9 @@ class _Reading:
             return
         pictures = [picture for picture in pictures if picture.id not in self._done]
         running: deque[Future[_Results]] = deque()
-        for start in range(0, len(pictures), _AT_ONCE):
-            running.append(self._threads.submit(self._take, archive, pictures[start : start + _AT_ONCE]))
+        at_once = max(1, len(pictures)) if archive.is_parquet else _AT_ONCE  # a row group is read once
+        for start in range(0, len(pictures), at_once):
+            running.append(self._threads.submit(self._take, archive, pictures[start : start + at_once]))
             if len(running) == _THREADS:
                 yield self._finished(running.popleft())
         while running:
@@ -101,7 +102,7 @@ class _Reading:
     def _plan(self, archive: Archive) -> list[Picture]:
         """The pictures of ``archive`` that a row waits for, one a row, in their order."""
         table = member_table(archive, self._folder)
-        ids = self._lookup.of_table(table)
+        ids = self._lookup.of_table(table, archive)
         lines = np.flatnonzero(ids != NOBODY)
         columns = table.select(["key", "offset", "size", "original", "problem"]).take(lines).to_pylist()
         pictures: dict[int, Picture] = {}

@@ -1,9 +1,13 @@
-"""Pictures that lie in archives: WebDataset tars, read by range.
+"""Pictures that lie in archives: WebDataset tars and Parquet, read by range.
 
 locations      what [download] archives names → the archives, in order
 blobs          a file, read by range
+owners         whose picture it is, as an archive says it
+member_table   the table of an archive: which pictures, where, whose
+tables         … made once, and kept
 tar_members    a tar's headers → its members, without their bytes
-member_table   which pictures an archive has, where, and whose: read once, kept as a small file
+tar_pictures   … and its table
+image_parquet  Parquet with a column of pictures: its table, and its rows' bytes
 row_lookup     which rows of the ledger an archive's pictures belong to
-pictures       … and their bytes
+pictures       the bytes of an archive's pictures
 """

@@ -15,10 +15,15 @@ _MOST = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """A tar, and the Parquet of img2dataset's that may lie beside it."""
+    """A tar, and the Parquet of img2dataset's that may lie beside it; or a Parquet with pictures in it."""
 
     where: str
     beside: str = ""
+
+    @property
+    def is_parquet(self) -> bool:
+        """Whether the pictures are in a Parquet."""
+        return self.where.endswith(".parquet")
 
 
 def archives_at(locations: Sequence[str], root: Path) -> list[Archive]:
@@ -54,13 +59,15 @@ def _expanded(location: str) -> Iterator[str]:
 
 def _local(path: Path) -> Iterator[Archive]:
     if path.is_dir():
-        paths = sorted(path.rglob("*.tar"))
+        tars = set(path.rglob("*.tar"))
+        tables = (one for one in path.rglob("*.parquet") if one.with_suffix(".tar") not in tars)
+        paths = sorted([*tars, *tables])
         if not paths:
-            raise InputError(f"[download] archives: {path} contains no .tar")
+            raise InputError(f"[download] archives: {path} contains no .tar and no .parquet")
     elif path.is_file():
         paths = [path]
     else:
         raise InputError(f"[download] archives: {path} isn't there")
     for one in paths:
         beside = one.with_suffix(".parquet")
-        yield Archive(str(one), str(beside) if beside.is_file() else "")
+        yield Archive(str(one), str(beside) if beside != one and beside.is_file() else "")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .blobs import ArchiveError, opened
+from .image_parquet import read_rows
 from .locations import Archive
 
 
@@ -33,6 +34,9 @@ class PictureBytes:
 
 def read_pictures(archive: Archive, pictures: Sequence[Picture], most: int) -> Iterator[PictureBytes]:
     """The bytes of ``pictures``, in the order they lie in; none of more than ``most`` is read."""
+    if archive.is_parquet:
+        yield from _of_rows(archive, pictures, most)
+        return
     with opened(archive.where) as blob:
         for picture in sorted(pictures, key=lambda one: one.offset):
             if picture.problem or picture.size > most:
@@ -43,3 +47,15 @@ def read_pictures(archive: Archive, pictures: Sequence[Picture], most: int) -> I
                 yield PictureBytes(picture, blob.read(picture.offset, picture.size))
             except ArchiveError as error:
                 yield PictureBytes(picture, problem=str(error))
+
+
+def _of_rows(archive: Archive, pictures: Sequence[Picture], most: int) -> Iterator[PictureBytes]:
+    by_row = {picture.offset: picture for picture in pictures}
+    with opened(archive.where) as blob:
+        for row, data in read_rows(blob, sorted(by_row)):
+            if not data:
+                yield PictureBytes(by_row[row], problem="no bytes")
+            elif len(data) > most:
+                yield PictureBytes(by_row[row], vast=True)
+            else:
+                yield PictureBytes(by_row[row], data)

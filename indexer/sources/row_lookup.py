@@ -1,8 +1,9 @@
-"""Which rows of the ledger the pictures of an archive belong to: by URL, else by uid."""
+"""Which rows of the ledger the pictures of an archive belong to: by URL, uid, or file and row."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ...core.arrow import pc
-from .member_table import url_hash
+from .locations import Archive
+from .owners import url_hash
 
 Ints = NDArray[np.int64]
 NOBODY = -1
@@ -44,23 +46,39 @@ class RowLookup:
 
     urls: Lookup
     uids: Lookup
+    places: Mapping[str, Lookup]
+    """The row numbers of each corpus file."""
 
     @classmethod
     def of(cls, rows: Iterable[tuple[int, str]], matches: Iterable[Iterable[tuple[Any, ...]]]) -> RowLookup:
-        """The ledger's ``rows`` (id, URL); ``matches`` are batches of (URL, uid)."""
+        """The ledger's ``rows`` (id, URL); ``matches`` are batches of (URL, uid, file, row)."""
         pairs = np.array([(id_, url_hash(url)) for id_, url in rows], np.int64).reshape(-1, 2)
         urls = Lookup.of(pairs[:, 1], pairs[:, 0])
         uids, ids = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        places: dict[str, list[tuple[int, int]]] = defaultdict(list)
         for batch in matches:
-            hashed = np.array([(url_hash(url), uid) for url, uid in batch], np.int64).reshape(-1, 2)
+            rows_of_batch = list(batch)
+            hashed = np.array([(url_hash(row[0]), row[1]) for row in rows_of_batch], np.int64).reshape(-1, 2)
             of_row = urls.find(hashed[:, 0])
             uids.append(hashed[of_row != NOBODY, 1])
             ids.append(of_row[of_row != NOBODY])
-        return cls(urls, Lookup.of(np.concatenate(uids), np.concatenate(ids)))
+            for (_, _, file, row), id_ in zip(rows_of_batch, of_row.tolist(), strict=True):
+                if id_ != NOBODY:
+                    places[file].append((row, id_))
+        numbers = {file: np.array(pairs, np.int64) for file, pairs in places.items()}
+        by_file = {file: Lookup.of(pairs[:, 0], pairs[:, 1]) for file, pairs in numbers.items()}
+        return cls(urls, Lookup.of(np.concatenate(uids), np.concatenate(ids)), by_file)
 
-    def of_table(self, table: pa.Table) -> Ints:
-        """The id of each line of a member table (MEMBER_SCHEMA), NOBODY where nobody asked for it."""
+    def of_table(self, table: pa.Table, archive: Archive) -> Ints:
+        """The id of each line of the archive's member table, NOBODY where nobody asked for it.
+
+        Row numbers count in a Parquet that is named as the corpus file was: ``corpus/00000.parquet``.
+        """
         ids = np.full(len(table), NOBODY, np.int64)
+        if archive.is_parquet:
+            ends = (file for file in self.places if f"/{archive.where}".endswith(f"/{file}"))
+            file = max(ends, key=len, default="")
+            ids = self.places[file].find(table["offset"].to_numpy()) if file else ids
         for name, lookup in (("uid", self.uids), ("url", self.urls)):  # what a URL says counts
             column = table[name]
             matches = lookup.find(pc.fill_null(column, 0).to_numpy())

@@ -25,7 +25,7 @@ from captrawl.indexer.download.stage import download, download_status
 from captrawl.indexer.ledger import Ledger
 from captrawl.indexer.sources import blobs
 from captrawl.indexer.sources.locations import archives_at
-from captrawl.indexer.sources.member_table import member_table
+from captrawl.indexer.sources.tables import member_table
 from captrawl.workspace.workspace import State
 
 URL = "http://rotten.invalid/{}.jpg"
@@ -189,6 +189,37 @@ def test_what_came_in_vain_says_why_and_is_read_once(make_workspace, tools, tmp_
     assert read_bytes == []
 
 
+def test_parquet_with_pictures_is_read_by_row_group(make_workspace, tools, tmp_path, read_bytes) -> None:
+    rows = pictures(400, tools, size=20_000)
+    structs = [{"image": {"bytes": row["data"], "path": None}, "image_url": row["url"]} for row in rows[:200]]
+    structs[5]["image"] = {"bytes": None, "path": "elsewhere.jpg"}
+    structs[6]["image"] = None
+    plain = [{"jpg": row["data"], "uid": row["uid"]} for row in rows[200:300]]
+    placed = [{"image": {"bytes": row["data"], "path": None}, "text": "a dog"} for row in rows[300:]]
+    folder = tmp_path / "hub" / "data"
+    folder.mkdir(parents=True)
+    for name, some in (("structs", structs), ("plain", plain), ("placed", placed)):
+        table = pa.Table.from_pylist(some)
+        pq.write_table(table, folder / f"{name}.parquet", row_group_size=20, compression="none")
+    pq.write_table(pa.table({"url": ["x"]}), folder / "captions.parquet")
+    (folder / "broken.parquet").write_bytes(b"PAR1 and no more")
+    numbers = [5, 6, 21, 23, 210, 305, 399]
+    asked = [{**row, "file": "other/placed.parquet", "row": 0} for row in matched([rows[n] for n in numbers])]
+    for row, number in zip(asked, numbers, strict=True):
+        if number >= 300:
+            row |= {"file": "data/placed.parquet", "row": number - 300}
+    workspace = make_workspace(asked, archives=["../hub"], sources=["tars"])
+    for archive in archives_at(["../hub/data/structs.parquet", "../hub/data/plain.parquet"], workspace.root):
+        member_table(archive, workspace.images_folder / "members")
+    read_bytes.clear()
+    assert download(workspace) == {"packed": 5, "failed": 2, "failed:bad_member": 2}
+    images = tools.images_of(workspace)
+    for number in numbers[2:]:
+        assert images[rows[number]["url"]]["sha256"] == hashlib.sha256(rows[number]["data"]).hexdigest()
+    groups = 5  # of the 20 that there are
+    assert sum(read_bytes) < (groups + 1) * 20 * 20_000
+
+
 def raw_header(name: str, size: bytes, kind: bytes = b"0") -> bytes:
     header = bytearray(512)
     header[: len(name)] = name.encode()
@@ -284,7 +315,7 @@ def test_hostile_tars_give_their_good_pictures_and_a_reason(
     ("location", "words"),
     [
         ("../nowhere", "isn't there"),
-        (".", "contains no .tar"),
+        (".", "contains no .tar and no .parquet"),
         ("{0..9999999}.tar", "10,000,000 names"),
         ("{7..3}.tar", "names"),
     ],

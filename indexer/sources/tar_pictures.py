@@ -1,0 +1,74 @@
+"""A WebDataset tar → the pictures in it, and whose they are."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .blobs import ArchiveError, Blob, BlobFile, opened
+from .member_table import table_of_lines
+from .owners import NAMES, Owner, owner_of, owner_of_json
+from .tar_members import TarMember, TarMembers
+
+logger = logging.getLogger(__name__)
+
+ENDINGS = frozenset({"jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"})
+_LONGEST_JSON = 1 << 20
+_KEY = re.compile(r"((?:.*/)?[^/.]+)\.([^/]*)")
+"""webdataset's rule: a sample is what its members' names have up to the first dot."""
+
+
+def tar_table(blob: Blob, beside: str) -> pa.Table:
+    """The pictures of the tar (MEMBER_SCHEMA); whose they are, img2dataset's Parquet ``beside`` it says.
+
+    Without one, the samples' json does. A tar that is cut off gives what reads, with a warning; ArchiveError
+    where nothing does.
+    """
+    return _read(TarMembers(blob), _owners_beside(beside) if beside else None)
+
+
+def _read(members: TarMembers, owners: dict[str, Owner] | None) -> pa.Table:
+    """The pictures among ``members``; whose they are, their json says where there are no ``owners``."""
+    pictures: dict[str, TarMember] = {}
+    by_key: dict[str, Owner] = {} if owners is None else owners
+    try:
+        for member in members:
+            key, ending = _split(member.name)
+            if ending in ENDINGS:
+                first = pictures.setdefault(key, member)
+                if first.name == member.name:  # a name that comes twice is the later one, as in unpacking
+                    pictures[key] = member
+            elif ending == "json" and owners is None and not member.problem and member.size <= _LONGEST_JSON:
+                by_key[key] = owner_of_json(members.read(member))
+    except ArchiveError as error:
+        if not pictures:
+            raise
+        logger.warning("%s; the %d pictures before it are used", error, len(pictures))
+    nobody = Owner()
+    return table_of_lines(
+        (key, member.offset, member.size, by_key.get(key, nobody), member.problem)
+        for key, member in pictures.items()
+    )
+
+
+def _split(name: str) -> tuple[str, str]:
+    parts = _KEY.fullmatch(name)
+    return (parts[1], parts[2].lower()) if parts else ("", "")
+
+
+def _owners_beside(where: str) -> dict[str, Owner] | None:
+    """What img2dataset's Parquet says of each key; None where it isn't one."""
+    try:
+        with opened(where) as blob, pq.ParquetFile(pa.PythonFile(BlobFile(blob), "r")) as file:
+            names = set(file.schema_arrow.names)
+            if "key" not in names or not names & {"url", "uid"}:
+                return None
+            columns = [name for name in ("key", *NAMES) if name in names]
+            batches = file.iter_batches(10_000, columns=columns, use_threads=False)
+            return {str(row["key"]): owner_of(row) for batch in batches for row in batch.to_pylist()}
+    except (OSError, pa.ArrowException, ArchiveError) as error:
+        logger.warning("%s can't be read (%s); the tar's own json is used", where, error)
+        return None
