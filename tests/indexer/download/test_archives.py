@@ -315,12 +315,13 @@ def test_hostile_tars_give_their_good_pictures_and_a_reason(
     ("location", "words"),
     [
         ("../nowhere", "isn't there"),
-        (".", "contains no .tar and no .parquet"),
+        ("../empty", "contains no .tar and no .parquet"),
         ("{0..9999999}.tar", "10,000,000 names"),
         ("{7..3}.tar", "names"),
     ],
 )
-def test_a_location_without_archives_is_an_error(location, words, make_workspace, tools) -> None:
+def test_a_location_without_archives_is_an_error(location, words, make_workspace, tmp_path) -> None:
+    (tmp_path / "empty").mkdir()
     workspace = make_workspace(["http://a.invalid/x.jpg"], archives=[location])
     with pytest.raises(InputError, match=re.escape(words)):
         download(workspace)
