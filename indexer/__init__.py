@@ -7,6 +7,7 @@ match_stage    class list + caption index → matches.parquet
 outcomes       results, states and reasons that fetching and packing tell the ledger
 ledger         images/ledger.sqlite: every URL, what came of it, where its image is
 ledger_sql     … its tables and statements
+ledger_pools   … its URLs by class: what a class has, and what is asked for it next
 fetch          one URL → its bytes, politely and safely
 pack           bytes → upright JPEG files in folders (img2dataset)
 sources        pictures in tars and Parquet, read by range

@@ -3,7 +3,7 @@
 ``urls`` holds the URLs, ``files`` the distinct images (by the sha256 of the bytes as they came), ``meta``
 what the ledger was filled from. One process writes at a time; changes that belong together are one
 transaction. A URL is *wanted* while the latest matches hold it; rows of earlier matches stay, unasked.
-Nothing but this module reads or writes the database; the statements stand in ledger_sql.
+Nothing but this module and ledger_pools reads or writes the database; the statements stand in ledger_sql.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS urls (
     id INTEGER PRIMARY KEY,
     url TEXT NOT NULL UNIQUE,
     priority INTEGER NOT NULL,
-    wanted INTEGER NOT NULL,                -- the latest generation of matches that held it
+    wanted INTEGER NOT NULL,                -- the latest generation of matches that held it; < 0: shelved
     blocked INTEGER NOT NULL DEFAULT 0,     -- the latest generation in which one of its uids was blocked
     state TEXT NOT NULL DEFAULT 'queued',
     reason TEXT,
@@ -86,7 +86,8 @@ UPDATE urls SET state = 'failed', reason = coalesce(reason, ?) WHERE state = 'qu
 ATTEMPTS = "SELECT attempts FROM urls WHERE id = ?"
 SETTLE = """
 UPDATE urls SET state = ?, reason = ?, attempts = attempts + 1, status = ?, final_url = ?, next_try = ?,
-    consent = ?, bytes = ?, width = ?, height = ?, sha256 = ?, sha1 = ?, md5 = ? WHERE id = ?
+    consent = ?, bytes = ?, width = ?, height = ?, sha256 = ?, sha1 = ?, md5 = ?, wanted = abs(wanted)
+    WHERE id = ?
 """
 
 # Packing
@@ -114,8 +115,9 @@ UPDATE urls SET state = 'queued', reason = NULL, attempts = 0, next_try = 0, sha
 
 # Reporting
 COUNT = """
-SELECT CASE state WHEN 'leased' THEN 'queued' ELSE state END AS now, reason, count(*) FROM urls
-    WHERE wanted = ? GROUP BY now, reason ORDER BY now, reason
+SELECT CASE WHEN state = 'queued' AND wanted < 0 THEN 'not_asked' WHEN state = 'leased' THEN 'queued'
+    ELSE state END AS now, iif(state = 'queued', NULL, reason) AS why, count(*) FROM urls
+    WHERE abs(wanted) = ? GROUP BY now, why ORDER BY now, why
 """
 EXPORT = """
 SELECT u.url, CASE u.state WHEN 'leased' THEN 'queued' ELSE u.state END, u.reason, u.status, u.attempts,
@@ -138,3 +140,27 @@ SELECT p.url, p.uid, min(p.priority), group_concat(DISTINCT p.class) FROM matche
 UIDS = "CREATE TEMP TABLE uids (uid INTEGER PRIMARY KEY, url TEXT NOT NULL)"
 ADD_UID = "INSERT OR IGNORE INTO uids VALUES (?, ?)"
 URL_OF = "SELECT url FROM uids WHERE uid = ?"
+
+# Pools: which classes a URL serves. A shelved URL (wanted < 0) isn't asked until a class needs it.
+POOLS = """
+CREATE TEMP TABLE pools (class INTEGER, id INTEGER, place INTEGER NOT NULL, PRIMARY KEY (class, id))
+    WITHOUT ROWID
+"""
+ADD_POOL = """
+INSERT INTO pools SELECT ?, id, ? FROM urls WHERE url = ?
+    ON CONFLICT (class, id) DO UPDATE SET place = min(place, excluded.place)
+"""
+CLASS_POOLS = """
+SELECT p.class, count(DISTINCT CASE u.state WHEN 'packed' THEN u.sha256 END),
+    total(u.state NOT IN ('queued', 'leased', 'spooled')), total(u.state = 'queued' AND u.next_try > ?)
+    FROM pools p JOIN urls u ON u.id = p.id GROUP BY p.class ORDER BY p.class
+"""
+PENDING = """
+SELECT count(*) FROM pools p JOIN urls u ON u.id = p.id
+    WHERE p.class = ? AND u.state = 'queued' AND u.wanted = ? AND u.next_try <= ?
+"""
+CALL = """
+UPDATE urls SET wanted = -wanted WHERE id IN (SELECT u.id FROM pools p JOIN urls u ON u.id = p.id
+    WHERE p.class = ? AND u.state = 'queued' AND u.wanted = ? AND u.next_try <= ? ORDER BY p.place LIMIT ?)
+"""
+SHELVE = "UPDATE urls SET wanted = -wanted WHERE state = 'queued' AND wanted = ?"

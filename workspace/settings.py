@@ -93,6 +93,8 @@ class DownloadSettings(Section):
     archives: Texts = []
     """Tars and Parquet of pictures: files, folders, or names with {00000..00331}."""
     contact: str = ""
+    until: Annotated[int, Field(ge=0)] = 0
+    """Usable images a class that are enough; 0 = every match is asked for."""
 
 
 def _device(name: str) -> str:

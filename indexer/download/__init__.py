@@ -5,6 +5,7 @@ session        the ledger, spool and folders of a workspace, open under one lock
 enqueue        matches.parquet → the ledger's queue
 requeue        rows that changed settings judge anew
 crawl          the loop that fetches and packs at once
+until          how many URLs a class needs next, until it has enough images
 url_plan       urls.parquet for img2dataset on another cluster
 archives       pictures in tars → the ledger and images/, before the web is asked
 adopt          img2dataset's output taken back

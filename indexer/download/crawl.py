@@ -44,7 +44,7 @@ class Pace:
 
 
 class Crawl:
-    """One run over a ledger; :meth:`run` it once."""
+    """Runs over a ledger, one after another; what hosts asked for holds in all of them."""
 
     def __init__(
         self, ledger: Ledger, spool: Spool, queue: PackQueue, *, pace: Pace, progress: Progress
@@ -56,13 +56,14 @@ class Crawl:
         self._tasks: set[asyncio.Task[FetchResult]] = set()
         self._results: list[FetchResult] = []
         self._flushed = 0.0
-        self._total = ledger.queued()
-        self._done = 0
+        self._total = self._done = 0
 
     async def run(self, fetcher: Fetcher) -> None:
         """Fetch and pack until nothing is left that may be asked now; DownloadError where it can't go on."""
         loop = asyncio.get_running_loop()
+        self._stir = asyncio.Event()  # of this loop
         self._queue.wake = lambda: loop.call_soon_threadsafe(self._stir.set)
+        self._total = self._done + self._ledger.queued()
         try:
             while await self._round(fetcher):
                 pass

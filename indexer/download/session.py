@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import shutil
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,8 @@ DOWNLOAD = StageFacts(
     ("aiohttp", "img2dataset", "opencv-python", "opencv-python-headless", "Pillow"),
     ("download",),
 )
+UNTIL_NOTE = "until"
+"""How the last download until enough ended for each class: the ledger's note, and a detail of the record."""
 PLAN = "urls.parquet"
 """What --plan-only writes."""
 _NEEDED = ("PIL", "aiohttp", "img2dataset")
@@ -120,7 +123,9 @@ def finish(session: DownloadSession) -> dict[str, int]:
     """Write images.parquet, note the stage as done, and count."""
     workspace, counts = session.workspace, session.ledger.counts()
     session.ledger.export(workspace.images_path)
-    DOWNLOAD.record(workspace, session.inputs, counts, {"matches": _stamp(workspace)})
+    until = session.ledger.meta(UNTIL_NOTE)
+    details = {"matches": _stamp(workspace), **({UNTIL_NOTE: json.loads(until)} if until else {})}
+    DOWNLOAD.record(workspace, session.inputs, counts, details)
     return counts
 
 

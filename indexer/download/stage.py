@@ -20,10 +20,12 @@ from ..fetch.client import open_client
 from ..fetch.fetcher import Fetcher
 from ..ledger import Ledger
 from ..outcomes import Reason
+from ..pack.queue import PackQueue
 from .adopt import adopt
 from .archives import take_from_archives
 from .crawl import Crawl, Pace, in_flight_limit
 from .session import DOWNLOAD, DownloadSession, finish, inputs_of, open_session, pack_queue
+from .until import open_rounds, shortfall
 from .url_plan import plan_only
 
 __all__ = ["adopt", "download", "download_status", "plan_only"]
@@ -37,9 +39,10 @@ def download(
     """Fetch and pack what the matches name and nobody asked yet; the counts of all URLs by state and reason.
 
     ``{"packed": n, "failed": n, "failed:http_404": n, …, "no_url": n}``; "queued" are URLs whose hosts asked
-    to be left alone for longer than a run waits. Writes images.parquet. Killed at any moment, the next call
-    goes on. ``resolver`` stands in for the system's name lookup. DownloadError on a full disk or too few
-    descriptors; MissingExtraError without captrawl[cpu].
+    to be left alone for longer than a run waits, "not_asked" those that no class needs ([download] until).
+    Writes images.parquet. Killed at any moment, the next call goes on. ``resolver`` stands in for the
+    system's name lookup. DownloadError on a full disk or too few descriptors;
+    MissingExtraError without captrawl[cpu].
     """
     try:
         asyncio.get_running_loop()
@@ -62,6 +65,9 @@ def download_status(workspace: Workspace) -> StageStatus:
     standing = DOWNLOAD.compare(record, inputs, counts)
     if standing.state is not State.DONE:
         return standing
+    short = shortfall(record, workspace.settings().download.until)
+    if short:
+        return StageStatus(DOWNLOAD.name, State.PARTIAL, counts, short)
     private = counts.get(f"refused:{Reason.PRIVATE_ADDRESS}", 0)
     if private and workspace.settings().download.allow_private:
         return StageStatus(
@@ -87,17 +93,35 @@ def _download(workspace: Workspace, progress: Progress, resolver: Resolver | Non
             logger.warning("[download] contact is empty: site owners have no way to write to you")
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         pace = Pace(in_flight_limit(settings.threads, files), settings.retries, settings.retry_after)
+        rounds = open_rounds(session)
         with pack_queue(session) as queue:
-            for source in settings.sources:
-                if source == "tars":
-                    take_from_archives(session, queue, progress=progress)
-                elif session.ledger.queued():
-                    crawl = Crawl(session.ledger, session.spool, queue, pace=pace, progress=progress)
-                    asyncio.run(_crawl(crawl, session, resolver))
-            if "web" not in settings.sources:
-                session.ledger.end_sources()
-            queue.finish(progress)
+            crawl = Crawl(session.ledger, session.spool, queue, pace=pace, progress=progress)
+            _ask_sources(session, queue, crawl, progress=progress, resolver=resolver)
+            while rounds and rounds.call():
+                _ask_sources(session, queue, crawl, progress=progress, resolver=resolver)
+        if rounds:
+            rounds.finish()
         return finish(session)
+
+
+def _ask_sources(
+    session: DownloadSession,
+    queue: PackQueue,
+    crawl: Crawl,
+    *,
+    progress: Progress,
+    resolver: Resolver | None,
+) -> None:
+    """Get and pack what is queued, from the sources of the settings in their order."""
+    sources = session.settings.sources
+    for source in sources:
+        if source == "tars":
+            take_from_archives(session, queue, progress=progress)
+        elif session.ledger.queued():
+            asyncio.run(_crawl(crawl, session, resolver))
+    if "web" not in sources:
+        session.ledger.end_sources()
+    queue.finish(progress)
 
 
 async def _crawl(crawl: Crawl, session: DownloadSession, resolver: Resolver | None) -> None:
