@@ -86,11 +86,17 @@ class TaskWorkspace(Workspace):
         with storing(self, changes) as stored, progress_bars() as progress:
             return match(stored.workspace, progress=progress)
 
-    def download(self, *, resize: int | None = None, allow_private: bool = False) -> Mapping[str, int]:
-        """Fetch the matched images and pack them; the counts. Ctrl-C loses nothing: call it again."""
+    def download(
+        self, *, resize: int | None = None, until: int | None = None, allow_private: bool = False
+    ) -> Mapping[str, int]:
+        """Fetch the matched images and pack them; the counts. Ctrl-C loses nothing: call it again.
+
+        ``until``: so many usable images a class are enough; 0: every match is asked for.
+        """
         self._caution()
         base = allowing_private(self) if allow_private else self
-        changes = {"download": {} if resize is None else {"resize": resize}}
+        values = {"resize": resize, "until": until}
+        changes = {"download": {name: value for name, value in values.items() if value is not None}}
         with storing(base, changes) as stored, progress_bars() as progress:
             return downloading.download(stored.workspace, progress=progress)
 

@@ -101,6 +101,14 @@ def task_of(workspace: Workspace, spec: SampleSettings) -> SampleTask:
     )
 
 
+def takes_any(workspace: Workspace, spec: SampleSettings) -> bool:
+    """Whether ``spec`` takes its n at random and judges none: then no more than n usable images serve it."""
+    method = resolve(spec, thresholds_of(workspace.settings().task.dataset))
+    steps = (spec.zeroshot, spec.dedup, spec.diverse, spec.leak_guard, spec.referee)
+    judges = method.order is not None or method.conditions or method.name == AUTO or any(steps)
+    return not judges and not Marks.load(workspace).by_class
+
+
 def thresholds_of(dataset: str) -> Mapping[str, float]:
     """The thresholds by method of a data set preset; none for "". InputError where a method is none."""
     if not dataset:

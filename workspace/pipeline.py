@@ -12,7 +12,7 @@ from ..indexer.embed.stage import EMBED_STAGE
 from ..indexer.match_stage import MATCH_STAGE
 from ..sampling.report.stage import REPORT_STAGE
 from ..sampling.sample import sample_stage
-from ..sampling.task import sample_facts, task_of
+from ..sampling.task import sample_facts, takes_any, task_of
 from ..search.vectors.loading import find_weights
 from ..search.vectors.models import model_of
 from . import checksums
@@ -41,7 +41,7 @@ def status(workspace: Workspace) -> list[StageStatus]:
 
 def _standing(stage: Stage, workspace: Workspace) -> StageStatus:
     try:
-        return stage.status(workspace)
+        return stage.status(_serving(stage, workspace))
     except (CaptionIndexError, ModelError, WorkspaceError) as error:
         recorded = workspace.recorded(stage.name)
         state = State.STALE if recorded else State.MISSING
@@ -74,11 +74,22 @@ def run(
 
 def _each(workspace: Workspace, progress: Progress) -> Iterator[StageStatus]:
     for stage in stages(workspace):
-        state = stage.status(workspace)
+        serving = _serving(stage, workspace)
+        state = stage.status(serving)
         if state.state is not State.DONE:
-            stage.run(workspace, progress)
-            state = stage.status(workspace)
+            stage.run(serving, progress)
+            state = stage.status(serving)
         yield state
+
+
+def _serving(stage: Stage, workspace: Workspace) -> Workspace:
+    """``workspace`` as ``stage`` sees it: a download ends at n images a class where no sample ranks any."""
+    settings = workspace.settings()
+    if stage is not DOWNLOAD_STAGE or settings.download.until or not settings.sample:
+        return workspace
+    if not all(takes_any(workspace, spec) for spec in settings.sample):
+        return workspace
+    return workspace.overriding({"download": {"until": max(spec.n for spec in settings.sample)}})
 
 
 def embed_all(workspace: Workspace, progress: Progress) -> dict[str, Counts]:

@@ -10,6 +10,7 @@ import typer
 
 from ...core.errors import DownloadError, UsageError
 from .. import options
+from ..enough import enough_json, enough_lines
 from ..results import counts_text
 
 if TYPE_CHECKING:
@@ -27,6 +28,12 @@ def download(
     resize: Annotated[
         int | None, typer.Option(help="Shorter side in pixels; 0 = original size.", min=0)
     ] = None,
+    until: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Usable images a class that are enough; 0 = ask for every match.", min=0
+        ),
+    ] = None,
     plan_only: Annotated[
         bool, typer.Option("--plan-only", help="Only write urls.parquet, fetch nothing.")
     ] = False,
@@ -43,10 +50,14 @@ def download(
     workspace = options.workspace_of(context)
     if plan_only and adopt:
         raise UsageError("--plan-only and --adopt contradict each other; give one of them")
+    if until is not None and (plan_only or adopt):
+        raise UsageError(f"--until {until} is about fetching; leave out --plan-only and --adopt")
     changes: dict[str, int] = {}
     if resize is not None:
         _check_resize(workspace, resize)
         changes["resize"] = resize
+    if until is not None:
+        changes["until"] = until
     if allow_private:
         workspace = allowing_private(workspace)
     if plan_only:
@@ -58,7 +69,12 @@ def download(
     with options.storing(workspace, {"download": changes}) as changed, progress_bars() as progress:
         fetch = partial(stage.adopt, folder=adopt) if adopt else stage.download
         counts = fetch(changed, progress=progress)
-    return emit_json({"counts": counts}) if json else emit(f"download: {counts_text(counts)}")
+    if json:
+        return emit_json({"counts": counts, **enough_json(workspace)})
+    emit(f"download: {counts_text(counts)}")
+    for line in enough_lines(workspace):
+        emit(line)
+    return None
 
 
 def _check_resize(workspace: Workspace, resize: int) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from .. import options
+from ..enough import enough_json, enough_lines
 from ..results import StageLines, status_json
 
 app = typer.Typer()
@@ -49,9 +50,12 @@ def run(
                     {"name": one.name, "kept": one.kept, "list": str(one.listing)} for one in samples
                 ],
                 "report": str(page_path(workspace)),
+                **enough_json(workspace),
             }
         )
     else:
+        for line in enough_lines(workspace):
+            emit(line)
         for sample in samples:
             emit(
                 "; ".join(filter(None, [f"{sample.name}: {sample.listing}", sample.auto, short_text(sample)]))
