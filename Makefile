@@ -16,8 +16,9 @@ lowest:                 ## the core of the suite with the oldest versions that p
 	build/lowest/bin/python -W default -m pytest -W default tests/core tests/classes tests/workspace tests/commands \
 		tests/search/engines tests/indexer -m "not elastic"
 
-docs:                   ## docs/cli.md from --help
+docs:                   ## docs/cli.md from --help, docs/json.md from the types
 	python docs/make_cli.py > docs/cli.md
+	python docs/make_json.py > docs/json.md
 
 site:                   ## docs/ as a searchable site in build/site
 	python -m mkdocs build --strict

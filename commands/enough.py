@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from ..core.wording import counted
 
@@ -13,6 +13,23 @@ if TYPE_CHECKING:
 
 MOST = 12
 """Classes named in a line."""
+
+
+class ClassUntilJson(TypedDict):
+    """A class's usable images, the URLs asked for it, and how it ended."""
+
+    id: int
+    name: str
+    images: int
+    asked: int
+    end: str
+
+
+class UntilJson(TypedDict):
+    """How a download until ``n`` images per class ended."""
+
+    n: int
+    classes: list[ClassUntilJson]
 
 
 def enough_lines(workspace: Workspace) -> Iterator[str]:
@@ -33,18 +50,18 @@ def enough_lines(workspace: Workspace) -> Iterator[str]:
             yield f"{end}: {names}{more}"
 
 
-def enough_json(workspace: Workspace) -> dict[str, Any]:
-    """``{"until": {"n", "classes": [{"id", "name", "images", "asked", "end"}]}}``; {} of a whole download."""
+def enough_json(workspace: Workspace) -> UntilJson | None:
+    """How a download until enough ended; None of a whole one."""
     from ..indexer.download.until import sufficiency_of
 
     done = sufficiency_of(workspace.recorded("download"))
     if done is None:
-        return {}
+        return None
     classes = [
-        {"id": one.id, "name": name, "images": one.images, "asked": one.asked_urls, "end": one.end.value}
+        ClassUntilJson(id=one.id, name=name, images=one.images, asked=one.asked_urls, end=one.end.value)
         for name, one in _named(workspace, done)
     ]
-    return {"until": {"n": done.n, "classes": classes}}
+    return UntilJson(n=done.n, classes=classes)
 
 
 def _named(workspace: Workspace, done: Sufficiency) -> list[tuple[str, ClassImages]]:

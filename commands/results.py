@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 if TYPE_CHECKING:
     from ..classes.model import ClassList
@@ -14,6 +14,54 @@ if TYPE_CHECKING:
     from ..workspace.workspace import StageStatus
 
 KEPT = "kept"
+
+
+class SafetyJson(TypedDict):
+    """What safety did to the matching rows."""
+
+    left_out: int
+    unknown: int
+
+
+class RowJson(TypedDict):
+    """A row of the corpus that matches; 64-bit numbers are text, ``source`` is FILE:ROW."""
+
+    synonym: str
+    uid: str
+    url: str | None
+    caption: str | None
+    width: int | None
+    height: int | None
+    similarity: float | None
+    nsfw: str | None
+    punsafe: float | None
+    licence: str | None
+    language: str | None
+    priority: str
+    file: str
+    row: int
+    source: str
+
+
+class StageJson(TypedDict):
+    """How a stage stands: ``missing``, ``partial``, ``done`` or ``stale``, and why."""
+
+    stage: str
+    state: str
+    counts: Mapping[str, int]
+    reason: str
+
+
+class CountsJson(TypedDict):
+    """What a stage counted; a name ``a:b`` is the part of ``a`` with the reason ``b``."""
+
+    counts: Mapping[str, int]
+
+
+class VersionedJson(TypedDict):
+    """The number of the format."""
+
+    format: int
 
 
 def counts_text(counts: Mapping[str, int]) -> str:
@@ -65,13 +113,13 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def row_json(row: dict[str, Any]) -> dict[str, Any]:
+def row_json(row: dict[str, Any]) -> RowJson:
     """A matching row as --json prints it, with all that --csv has; 64 bits are text: JSON loses some."""
     wide = {"uid": str(row["uid"]), "priority": str(row["priority"])}
-    return {**row, **wide, "source": f"{row['file']}:{row['row']}"}
+    return cast("RowJson", {**row, **wide, "source": f"{row['file']}:{row['row']}"})
 
 
-def safety_json(safety: SafetyCount) -> dict[str, int]:
+def safety_json(safety: SafetyCount) -> SafetyJson:
     """What safety did, as --json has it."""
     return {"left_out": safety.left_out, "unknown": safety.unknown}
 
@@ -93,7 +141,7 @@ def say_safety(safety: SafetyCount, filters: Filters) -> None:
         say(f"{rows(safety.unknown, '')} without a safety value kept (--strict-safety drops them)")
 
 
-def status_json(stage: StageStatus) -> dict[str, object]:
+def status_json(stage: StageStatus) -> StageJson:
     """A line of `captrawl status` as --json has it."""
     return {
         "stage": stage.stage,

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import typer
 from captrawl.cli import app
-from captrawl.search.api import CREDITED_SCHEMA
+from captrawl.core.interrupts import INTERRUPTED
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -126,17 +126,22 @@ def test_no_private_words() -> None:
     ] == []
 
 
-def test_json_shapes_are_the_programs() -> None:
+def test_the_states_of_a_stage_are_documented() -> None:
     page = (ROOT / "docs" / "output.md").read_text()
-    from captrawl.commands.results import row_json, status_json
-    from captrawl.workspace.workspace import StageStatus, State
+    from captrawl.workspace.workspace import State
 
-    row = row_json(dict.fromkeys(CREDITED_SCHEMA.names))
-    assert f"`rows` ({', '.join(f'`{key}`' for key in row)})" in page
-    stage = status_json(StageStatus("match", State.DONE, {}))
-    assert f"`stages` ({', '.join(f'`{key}`' for key in stage)})" in page
-    for state in State:
-        assert f"`{state}`" in page
+    assert f"are {', '.join(f'`{state}`' for state in list(State)[:-1])} and `{list(State)[-1]}`." in page
+
+
+def test_exit_codes_are_the_programs() -> None:
+    """Every way out of the program has its row, and no row is of another."""
+    page = (ROOT / "docs" / "output.md").read_text()
+    codes = {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
+    assert codes == {0, 1, 2, INTERRUPTED}
+    for path in sources():
+        if path.relative_to(ROOT).parts[0] not in {"docs", "examples"}:
+            for code in re.findall(r"(?:SystemExit|typer\.Exit|sys\.exit)\((\d+)", path.read_text()):
+                assert int(code) in codes, path
 
 
 def test_the_glossary_is_sorted_and_has_the_words() -> None:

@@ -43,6 +43,7 @@ MEANT = {
     ("core.terminal", "shown"),
     ("sampling.report.page", "shown"), ("sampling.report.page", "given"),
     ("commands.explore.query", "shown"),
+    ("commands.enough", "asked"),  # a key of JSON
 }  # fmt: skip
 """(module, word) where the participle is the thing's name."""
 ROOT_MODULES = {"__init__", "__main__", "cli"}

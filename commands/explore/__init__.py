@@ -6,4 +6,5 @@ similar  the images or captions nearest to a text or an image
 serve    the exploration page
 demo     the whole job on a small web that is drawn here
 doctor   what users trip over
+shapes   what their --json prints
 """

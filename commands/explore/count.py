@@ -14,6 +14,7 @@ from ...core.wording import counted
 from .. import options
 from ..hints import looks_like_a_list
 from ..results import safety_json, say_safety
+from .shapes import ClassTotalJson, CountJson
 
 if TYPE_CHECKING:
     from ...search.match import ClassCount
@@ -69,9 +70,11 @@ def count(
         queries = [scope.query(names) for entry in entries if (names := entry.match_phrases())]
         safety = count_safety(captions, queries, sum(c.total for c in counts))
     if json:
-        lines = [{"id": c.id, "name": c.name, "total": c.total, "synonyms": dict(c.synonyms)} for c in counts]
+        lines = [
+            ClassTotalJson(id=c.id, name=c.name, total=c.total, synonyms=dict(c.synonyms)) for c in counts
+        ]
         by_id = {str(c.id): shares for c, shares in zip(counts, credited, strict=True)}
-        emit_json({"rows": rows, "classes": lines, "credited": by_id, "safety": safety_json(safety)})
+        emit_json(CountJson(rows=rows, classes=lines, credited=by_id, safety=safety_json(safety)))
         return
     if len(counts) == 1:
         _show_phrases(counts[0], credited[0])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .. import options
+from .shapes import DemoClassJson, DemoJson
 
 if TYPE_CHECKING:
     from ...demo.run import ClassResult
@@ -38,7 +39,7 @@ def demo(
         )
     rows = [*result.classes, result.total]
     if json:
-        emit_json({"samples": list(result.samples), "classes": [_demo_json(line) for line in rows]})
+        emit_json(DemoJson(samples=list(result.samples), classes=[_demo_json(line) for line in rows]))
         return
     reasons = sorted(
         {reason for line in rows for reason in line.failed}, key=lambda r: -result.total.failed[r]
@@ -71,7 +72,7 @@ def _percent(share: float | None) -> str:
     return "–" if share is None else f"{share:.0%}"
 
 
-def _demo_json(line: ClassResult) -> dict[str, object]:
+def _demo_json(line: ClassResult) -> DemoClassJson:
     return {
         "name": line.name,
         "matched": line.matched,

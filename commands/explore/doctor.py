@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .. import options
+from .shapes import CheckJson, DoctorJson
 
 app = typer.Typer()
 
@@ -28,7 +29,9 @@ def doctor(
     findings = examine(directory, index=index)
     if json:
         emit_json(
-            {"checks": [{"check": f.check, "verdict": f.verdict.value, "text": f.text} for f in findings]}
+            DoctorJson(
+                checks=[CheckJson(check=f.check, verdict=f.verdict.value, text=f.text) for f in findings]
+            )
         )
     else:
         marks = {Verdict.GOOD: "ok", Verdict.WARNING: "warning", Verdict.BAD: "problem"}

@@ -13,6 +13,7 @@ from ...core.startup import settle_without_pandas
 from ...core.wording import counted
 from .. import options
 from ..results import row_json, safety_json, say_safety
+from .shapes import QueryFileJson, QueryJson
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,14 +74,13 @@ def query(
             with progress_bars() as progress:
                 written = api.save_rows(captions, caption_query, totals, output, progress)
             if json:
-                return emit_json(
-                    {"rows": written, "output": str(output), "safety": safety_json(totals.safety)}
-                )
+                safety = safety_json(totals.safety)
+                return emit_json(QueryFileJson(rows=written, output=str(output), safety=safety))
             return emit(f"{counted(written, 'row')} written to {output}")
         rows = api.rows_of_page(captions, caption_query, totals, page)
     if json:
         shown = [row_json(row) for row in rows.to_pylist()]
-        return emit_json({"total": totals.total, "rows": shown, "safety": safety_json(totals.safety)})
+        return emit_json(QueryJson(total=totals.total, rows=shown, safety=safety_json(totals.safety)))
     if csv:
         return emit_csv(rows)
     _show_rows(rows, caption_query, totals)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
 from ...core.errors import UsageError
 from .. import options
 from ..results import row_json
+from .shapes import NearRowJson, SimilarJson
 
 app = typer.Typer()
 
@@ -51,7 +52,7 @@ def similar(
         raise UsageError(f"--in {where}: choose images or captions")
     rows = run(workspace, text=text, image=image, where=where, class_name=class_name, k=k).to_pylist()
     if json:
-        emit_json({"rows": [row_json(row) for row in rows]})
+        emit_json(SimilarJson(rows=[cast("NearRowJson", row_json(row)) for row in rows]))
         return
     cells = [
         (f"{row['score']:.4f}", Text("\n").join(map(highlighted, row["captions"])), row["path"])

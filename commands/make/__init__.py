@@ -12,4 +12,5 @@ download        fetch the matched images and pack them
 embed           vectors of images and captions, and their FAISS indices
 sample          choose the images of each class
 run             every stage that isn't done
+shapes          what their --json prints
 """

@@ -12,6 +12,7 @@ from ...core.errors import DownloadError, UsageError
 from .. import options
 from ..enough import enough_json, enough_lines
 from ..results import counts_text
+from .shapes import DownloadJson, PlanJson
 
 if TYPE_CHECKING:
     from ...workspace.workspace import Workspace
@@ -63,14 +64,17 @@ def download(
     if plan_only:
         options.caution(workspace)
         plan = str(stage.plan_only(workspace))
-        return emit_json({"plan": plan}) if json else emit(plan)
+        return emit_json(PlanJson(plan=plan)) if json else emit(plan)
     if workspace.matches_path.exists():
         options.caution(workspace)
     with options.storing(workspace, {"download": changes}) as changed, progress_bars() as progress:
         fetch = partial(stage.adopt, folder=adopt) if adopt else stage.download
         counts = fetch(changed, progress=progress)
     if json:
-        return emit_json({"counts": counts, **enough_json(workspace)})
+        answer = DownloadJson(counts=counts)
+        if until_json := enough_json(workspace):
+            answer["until"] = until_json
+        return emit_json(answer)
     emit(f"download: {counts_text(counts)}")
     for line in enough_lines(workspace):
         emit(line)

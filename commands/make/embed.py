@@ -8,6 +8,7 @@ import typer
 
 from .. import options
 from ..results import counts_text
+from .shapes import StageCountsJson
 
 app = typer.Typer()
 
@@ -31,7 +32,7 @@ def embed(
     with options.storing(workspace, {"model": changes}) as changed, progress_bars() as progress:
         counts = embed_all(changed, progress)
     if json:
-        return emit_json({"counts": {stage: dict(counted) for stage, counted in counts.items()}})
+        return emit_json(StageCountsJson(counts={stage: dict(counted) for stage, counted in counts.items()}))
     for stage, counted in counts.items():
         emit(f"{stage}: {counts_text(counted)}")
     return None

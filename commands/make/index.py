@@ -10,6 +10,7 @@ import typer
 from ...core.wording import counted
 from .. import options
 from . import index_files
+from .shapes import IndexBackJson, IndexJson
 
 app = typer.Typer()
 index_app = typer.Typer(help="Fill an index, list it, take some of it out.", no_args_is_help=True)
@@ -97,15 +98,15 @@ def index_captions(
                 replace = True
             counts = run(target, files, part=share, replace=replace, workers=workers, progress=progress)
     if json:
-        emit_json(
-            {
-                "files_added": counts.files_added,
-                "files_skipped": counts.files_skipped,
-                "rows_added": counts.rows_added,
-                "rows": counts.rows,
-                **({"swapped": build.swapped} if build else {}),
-            }
+        answer = IndexJson(
+            files_added=counts.files_added,
+            files_skipped=counts.files_skipped,
+            rows_added=counts.rows_added,
+            rows=counts.rows,
         )
+        if build:
+            answer["swapped"] = build.swapped
+        emit_json(answer)
         return
     emit(
         f"{counted(counts.rows_added, 'row')} added from {counted(counts.files_added, 'file')}, "
@@ -132,6 +133,6 @@ def index_back(
     with open_captions(index) as captions:
         rows = captions.rows()
     if json:
-        emit_json({"index": now, "replaced": before, "rows": rows})
+        emit_json(IndexBackJson(index=now, replaced=before, rows=rows))
         return
     emit(f"readers see {now} again, {counted(rows, 'row')}; {before} stays until the next swap")

@@ -9,6 +9,7 @@ import typer
 
 from ...core.wording import counted
 from .. import options
+from .shapes import IndexedCorpusJson, IndexedFileJson, IndexFilesJson, IndexRemoveJson
 
 app = typer.Typer()
 _DATES = (("first in", "left"), ("last in", "left"))
@@ -30,13 +31,14 @@ def index_files(
     totals = corpus_totals(files)
     if json:
         emit_json(
-            {
-                "rows": sum(file.rows for file in files),
-                "corpora": [{"corpus": c.corpus, "files": c.files, "rows": c.rows} for c in totals],
-                "files": [
-                    {"file": one.file, "rows": one.rows, "added": _iso(one.added) or None} for one in files
+            IndexFilesJson(
+                rows=sum(file.rows for file in files),
+                corpora=[IndexedCorpusJson(corpus=c.corpus, files=c.files, rows=c.rows) for c in totals],
+                files=[
+                    IndexedFileJson(file=one.file, rows=one.rows, added=_iso(one.added) or None)
+                    for one in files
                 ],
-            }
+            )
         )
         return
     columns = (*(("corpus", "left"), ("files", "right"), ("rows", "right")), *_DATES)
@@ -68,7 +70,7 @@ def index_remove(
         removed = remove_files(index, name, progress=progress)
     rows = sum(file.rows for file in removed)
     if json:
-        emit_json({"files": [file.file for file in removed], "rows": rows})
+        emit_json(IndexRemoveJson(files=[file.file for file in removed], rows=rows))
         return
     emit(f"{counted(rows, 'row')} of {counted(len(removed), 'file')} removed")
 

@@ -10,7 +10,8 @@ import typer
 from ...core.errors import UsageError
 from ...core.wording import counted
 from .. import options
-from ..results import counts_text
+from ..results import CountsJson, counts_text
+from .shapes import ComparedClassJson, CompareJson
 
 if TYPE_CHECKING:
     from ...workspace.workspace import Workspace
@@ -42,7 +43,7 @@ def match(
     with options.storing(workspace, {"match": size}) as changed, progress_bars() as progress:
         counts = run(changed, progress=progress)
     if json:
-        return emit_json({"counts": counts})
+        return emit_json(CountsJson(counts=counts))
     return emit(f"match: {counts_text(counts)}")
 
 
@@ -52,13 +53,10 @@ def _compare(workspace: Workspace, metrics: Path, json: bool) -> None:
 
     lines = compare(workspace, metrics)
     if json:
-        emit_json(
-            {
-                "classes": [
-                    {"id": x.id, "name": x.name, "total": x.total, "actual_freq": x.theirs} for x in lines
-                ]
-            }
-        )
+        compared = [
+            ComparedClassJson(id=x.id, name=x.name, total=x.total, actual_freq=x.theirs) for x in lines
+        ]
+        emit_json(CompareJson(classes=compared))
         return
     columns = [
         ("id", "right"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...core.errors import UsageError
 from ...core.wording import counted
+from .shapes import FormJson, FormsJson, TaxaJson
 
 if TYPE_CHECKING:
     from ...workspace.workspace import Workspace
@@ -28,7 +29,7 @@ def add_taxa(workspace: Workspace, source: Path, *, json: bool) -> None:
         some = ", ".join(f"{entry.id} {entry.name}" for entry in missing[:5])
         say(f"warning: {source} has no further name for {counted(len(missing), 'class')}: {some}")
     if json:
-        return emit_json({"added": len(names), "without": [entry.id for entry in missing]})
+        return emit_json(TaxaJson(added=len(names), without=[entry.id for entry in missing]))
     kinds = [one.kind for one in names]
     vernacular, synonym = kinds.count("vernacular"), kinds.count("synonym")
     return emit(f"{path}: {counted(vernacular, 'vernacular name')} and {counted(synonym, 'synonym')} added")
@@ -55,7 +56,7 @@ def show_forms(workspace: Workspace, forms: str, *, take: bool, json: bool) -> N
         with workspace.locked("synonyms"):
             save_classes(with_forms(load_classes(path), fresh), path)
     if json:
-        return emit_json({"forms": [asdict(one) for one in fresh], "taken": take})
+        return emit_json(FormsJson(forms=[FormJson(**asdict(one)) for one in fresh], taken=take))
     columns = [("class", "left"), ("synonym", "left"), ("form", "left"), ("rows", "right")]
     out().print(table("", columns, shown_forms(fresh)))
     outcome = "added to the class list" if take else "none of them added: --take does"

@@ -9,6 +9,7 @@ import typer
 from .. import options
 from ..enough import enough_json, enough_lines
 from ..results import StageLines, status_json
+from .shapes import RunJson, RunSampleJson
 
 app = typer.Typer()
 
@@ -43,16 +44,14 @@ def run(
         ended = pipeline.run(workspace, progress=progress, done=lines.add)
     samples = outcomes(workspace)
     if json:
-        emit_json(
-            {
-                "stages": [status_json(stage) for stage in ended],
-                "samples": [
-                    {"name": one.name, "kept": one.kept, "list": str(one.listing)} for one in samples
-                ],
-                "report": str(page_path(workspace)),
-                **enough_json(workspace),
-            }
+        answer = RunJson(
+            stages=[status_json(stage) for stage in ended],
+            samples=[RunSampleJson(name=one.name, kept=one.kept, list=str(one.listing)) for one in samples],
+            report=str(page_path(workspace)),
         )
+        if until_json := enough_json(workspace):
+            answer["until"] = until_json
+        emit_json(answer)
     else:
         for line in enough_lines(workspace):
             emit(line)

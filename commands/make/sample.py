@@ -9,6 +9,7 @@ import typer
 
 from .. import options
 from ..results import counts_text
+from .shapes import ClassKeptJson, SampleJson
 
 app = typer.Typer()
 
@@ -109,10 +110,17 @@ def sample(
         say(f"stored in captrawl.toml: [[sample]] {spec.name}")
     outcome = outcome_of(workspace, spec)
     if json:
-        named = {"sample": spec.name, "name": spec.name, "kept": outcome.kept, "n": outcome.n}
-        classes = {"classes": [asdict(entry) for entry in outcome.classes]}
-        short = {"short": [entry.id for entry in outcome.short]}
-        return emit_json({**named, **classes, **short, "counts": counts, "list": str(outcome.listing)})
+        answer = SampleJson(
+            sample=spec.name,
+            name=spec.name,
+            kept=outcome.kept,
+            n=outcome.n,
+            classes=[ClassKeptJson(**asdict(entry)) for entry in outcome.classes],
+            short=[entry.id for entry in outcome.short],
+            counts=counts,
+            list=str(outcome.listing),
+        )
+        return emit_json(answer)
     emit(f"sample {spec.name}: {counts_text(counts)}")
     if outcome.auto:
         emit(outcome.auto)

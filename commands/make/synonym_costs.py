@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...core.errors import UsageError
+from .shapes import QuestionJson, QuestionsJson
 
 if TYPE_CHECKING:
     from ...search.synonyms.llm import ModelServer
@@ -41,12 +42,12 @@ def show_questions(
     texts = [(question.class_id, question.name, question.structured[-1]["content"]) for question in batch]
     if json:
         emit_json(
-            {
-                "questions": [{"class_id": i, "name": name, "question": text} for i, name, text in texts],
-                "prompt_tokens": use.prompt_tokens,
-                "completion_tokens": use.completion_tokens,
-                "dollars": use.cost(price),
-            }
+            QuestionsJson(
+                questions=[QuestionJson(class_id=i, name=name, question=text) for i, name, text in texts],
+                prompt_tokens=use.prompt_tokens,
+                completion_tokens=use.completion_tokens,
+                dollars=use.cost(price),
+            )
         )
         return
     for class_id, name, text in texts:

@@ -12,6 +12,7 @@ from ...core.errors import InputError, LanguageModelError, MissingExtraError, Us
 from ...core.wording import counted
 from .. import options
 from .more_names import add_taxa, show_forms
+from .shapes import SynonymsJson
 from .synonym_costs import price_of, show_questions, tokens_text
 from .synonym_review import reviewed, show_review
 
@@ -218,7 +219,7 @@ def _finish(workspace: Workspace, *, drop: bool, json: bool) -> None:
     in_use = sum(synonym.kept for entry in classes for synonym in entry.synonyms)
     total = sum(len(entry.synonyms) for entry in classes)
     if json:
-        emit_json({"classes": len(classes), "kept": in_use, "removed": total - in_use})
+        emit_json(SynonymsJson(classes=len(classes), kept=in_use, removed=total - in_use))
         return
     counts = f"{counted(in_use, 'synonym')} kept, {number(total - in_use)} removed"
     emit(f"{path}: {counted(len(classes), 'class')}, {counts}")

@@ -7,4 +7,5 @@ export       a sample for other tools
 classes      class lists from one format to another
 mcp          tools for an agent
 import_swat  a workspace from what SWAT left
+shapes       what their --json prints
 """

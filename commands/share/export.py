@@ -9,6 +9,7 @@ import typer
 
 from .. import options
 from ..results import counts_text
+from .shapes import ExportJson
 
 app = typer.Typer()
 
@@ -40,7 +41,7 @@ def export(
     finished = read_export(folder) or {}
     notes: list[str] = finished.get("notes", [])
     if json:
-        return emit_json({"folder": str(folder), "counts": counts, "notes": notes})
+        return emit_json(ExportJson(folder=str(folder), counts=counts, notes=notes))
     for note in notes:
         emit(note)
     return emit(f"{folder}: {counts_text(counts)}, finished")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .. import options
-from ..results import counts_text
+from ..results import CountsJson, counts_text
 
 app = typer.Typer()
 import_app = typer.Typer(help="Make a workspace of what other tools left.", no_args_is_help=True)
@@ -49,7 +49,7 @@ def import_swat(
         counts = run(source, to, SwatChoices(classes, sampling, model, prefix, tag), progress=progress)
     options.warn_of_blank(to)
     if json:
-        return emit_json({"counts": counts})
+        return emit_json(CountsJson(counts=counts))
     emit(f"import: {counts_text(counts)}")
     emit(f"{to}: next, captrawl -C {to} status, then captrawl -C {to} run")
     return None

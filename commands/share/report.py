@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from .. import options
+from .shapes import ReportJson
 
 app = typer.Typer()
 
@@ -21,7 +22,7 @@ def report(context: typer.Context, json: options.Json = False) -> None:
     with progress_bars() as progress:
         counts = make(workspace, progress=progress)
     if json:
-        emit_json({"path": str(page_path(workspace)), "counts": counts, **read_numbers(workspace)})
+        emit_json({**ReportJson(path=str(page_path(workspace)), counts=counts), **read_numbers(workspace)})
         return
     emit(f"report: {counts_text(counts)}")
     emit(str(page_path(workspace)))

@@ -8,6 +8,7 @@ import typer
 
 from .. import options
 from ..results import counts_text, status_json
+from .shapes import ChangeJson, StatusJson
 
 if TYPE_CHECKING:
     from ...workspace.checksums import FileChange
@@ -32,9 +33,12 @@ def status(
     states = pipeline.status(workspace)
     changes = _verified(workspace) if verify else []
     if json:
-        lines = [status_json(state) for state in states]
-        changes_json = [{"stage": v.stage, "path": v.path, "change": v.change.value} for v in changes]
-        emit_json({"stages": lines, **({"changes": changes_json} if verify else {})})
+        answer = StatusJson(stages=[status_json(state) for state in states])
+        if verify:
+            answer["changes"] = [
+                ChangeJson(stage=v.stage, path=v.path, change=v.change.value) for v in changes
+            ]
+        emit_json(answer)
         raise typer.Exit(1 if changes else 0)
     cells = [(s.stage, s.state.value, counts_text(s.counts), s.reason) for s in states]
     columns = [("stage", "left"), ("state", "left"), ("counts", "left"), ("reason", "left")]

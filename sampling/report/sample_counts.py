@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +55,7 @@ class SampleCounts:
     kept: int
     images: int
     kept_of: dict[int, int]
-    reasons: tuple[tuple[str, int], ...]
+    reasons: Mapping[str, int]
     histograms: tuple[Histogram, ...]
 
     @property
@@ -66,7 +67,7 @@ class SampleCounts:
     def removed(self) -> dict[str, int]:
         """Dropped rows by reason, all that have no image together, most first."""
         whole: Counter[str] = Counter()
-        for reason, rows in self.reasons:
+        for reason, rows in self.reasons.items():
             whole[reason.partition(":")[0]] += rows
         return dict(whole.most_common())
 
@@ -96,7 +97,7 @@ def count_sample(workspace: Workspace, spec: SampleSettings) -> SampleCounts:
         kept=int(kept.sum()),
         images=len(files.unique()),
         kept_of=dict(zip(ids.tolist(), numbers.tolist(), strict=True)),
-        reasons=tuple(dropped_for(workspace, spec.name)),
+        reasons=dict(dropped_for(workspace, spec.name)),
         histograms=tuple(_histograms(table, kept, method)),
     )
 

@@ -121,7 +121,6 @@ def to_json(counts: ReportCounts) -> dict[str, Any]:
     plain = asdict(counts)
     for sample in plain["samples"]:
         sample["kept_of"] = {str(class_id): kept for class_id, kept in sample["kept_of"].items()}
-        sample["reasons"] = dict(sample["reasons"])
     return {"format": FORMAT, **plain}
 
 

@@ -1,0 +1,200 @@
+"""What --json prints of the commands that make a list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NotRequired, TypedDict
+
+from ..enough import UntilJson
+from ..results import CountsJson, StageJson, VersionedJson
+
+
+class IndexJson(TypedDict):
+    """``rows`` are all of the index now; ``swapped`` (with --swap) says whether readers see it."""
+
+    files_added: int
+    files_skipped: int
+    rows_added: int
+    rows: int
+    swapped: NotRequired[bool]
+
+
+class IndexBackJson(TypedDict):
+    """The index that readers see again, and the one that they saw."""
+
+    index: str
+    replaced: str
+    rows: int
+
+
+class IndexedCorpusJson(TypedDict):
+    """A corpus of an index."""
+
+    corpus: str
+    files: int
+    rows: int
+
+
+class IndexedFileJson(TypedDict):
+    """A file of an index, and when it came in."""
+
+    file: str
+    rows: int
+    added: str | None
+
+
+class IndexFilesJson(TypedDict):
+    """All rows of the index, its corpora and its files."""
+
+    rows: int
+    corpora: list[IndexedCorpusJson]
+    files: list[IndexedFileJson]
+
+
+class IndexRemoveJson(TypedDict):
+    """The files that were taken out, and their rows."""
+
+    files: list[str]
+    rows: int
+
+
+class ComparedClassJson(TypedDict):
+    """A class's rows here, and in SWAT's metrics."""
+
+    id: int
+    name: str
+    total: int
+    actual_freq: int | None
+
+
+class CompareJson(TypedDict):
+    """Every class of the list."""
+
+    classes: list[ComparedClassJson]
+
+
+class DownloadJson(CountsJson):
+    """What the stage counted, and with --until how each class ended."""
+
+    until: NotRequired[UntilJson]
+
+
+class PlanJson(TypedDict):
+    """The path of urls.parquet."""
+
+    plan: str
+
+
+class StageCountsJson(TypedDict):
+    """Counts by stage: ``embed`` and ``vectors``."""
+
+    counts: Mapping[str, Mapping[str, int]]
+
+
+class ClassKeptJson(TypedDict):
+    """A class and the images kept for it."""
+
+    id: int
+    name: str
+    kept: int
+
+
+class SampleJson(TypedDict):
+    """The sample by name, twice; ``short``: ids of classes below ``n``, ``list``: the list's path."""
+
+    sample: str
+    name: str
+    kept: int
+    n: int
+    classes: Sequence[ClassKeptJson]
+    short: Sequence[int]
+    counts: Mapping[str, int]
+    list: str
+
+
+class RunSampleJson(TypedDict):
+    """A sample of the run and the path of its list."""
+
+    name: str
+    kept: int
+    list: str
+
+
+class RunJson(TypedDict):
+    """The stages that ran, every sample, and the path of the report."""
+
+    stages: Sequence[StageJson]
+    samples: Sequence[RunSampleJson]
+    report: str
+    until: NotRequired[UntilJson]
+
+
+class TaxaJson(TypedDict):
+    """How many names were added, and the ids of the classes that got none."""
+
+    added: int
+    without: list[int]
+
+
+class FormJson(TypedDict):
+    """A plural or singular that the index has."""
+
+    class_id: int
+    class_name: str
+    synonym: str
+    form: str
+    kind: str
+    rows: int
+
+
+class FormsJson(TypedDict):
+    """The forms, and whether --take put them into the list."""
+
+    forms: list[FormJson]
+    taken: bool
+
+
+class QuestionJson(TypedDict):
+    """A question to the language model."""
+
+    class_id: int
+    name: str
+    question: str
+
+
+class QuestionsJson(TypedDict):
+    """What would be asked, and an estimate of what it takes; ``dollars`` where the price is known."""
+
+    questions: list[QuestionJson]
+    prompt_tokens: int
+    completion_tokens: int
+    dollars: float | None
+
+
+class SynonymsJson(TypedDict):
+    """How many classes, and synonyms in use and removed."""
+
+    classes: int
+    kept: int
+    removed: int
+
+
+OUTPUTS: Mapping[str, tuple[type | str, ...]] = {
+    "index captions": (IndexJson,),
+    "index files": (IndexFilesJson,),
+    "index remove": (IndexRemoveJson,),
+    "index back": (IndexBackJson,),
+    "synonyms": (SynonymsJson,),
+    "synonyms --dry-run": (QuestionsJson,),
+    "synonyms --forms": (FormsJson,),
+    "synonyms --taxa": (TaxaJson,),
+    "synonyms --review": (VersionedJson, "search.synonyms.review:Review"),
+    "match": (CountsJson,),
+    "match --compare": (CompareJson,),
+    "download": (DownloadJson,),
+    "download --plan-only": (PlanJson,),
+    "embed": (StageCountsJson,),
+    "sample": (SampleJson,),
+    "run": (RunJson,),
+}
+"""Command → what its --json prints: the keys of all parts, of which a text is a dataclass of the package."""
