@@ -91,7 +91,7 @@ class DownloadSettings(Section):
     sources: Annotated[list[Literal["tars", "web"]], Field(strict=False, min_length=1)] = ["tars", "web"]
     """Where a picture is looked for, in this order."""
     archives: Texts = []
-    """Tars and Parquet of pictures: files, folders, or names with {00000..00331}."""
+    """Tars and Parquet of pictures: files, folders, URLs of files, or names with {00000..00331}."""
     contact: str = ""
     until: Annotated[int, Field(ge=0)] = 0
     """Usable images a class that are enough; 0 = every match is asked for."""

@@ -29,7 +29,7 @@ from .session import DownloadSession, spooled
 
 logger = logging.getLogger(__name__)
 
-_THREADS = 4
+_THREADS = 8
 _AT_ONCE = 256
 _SPOOL_BYTES = 4_000_000_000
 
@@ -50,7 +50,7 @@ def take_from_archives(session: DownloadSession, queue: PackQueue, *, progress: 
     cut-off member) leaves its row to the next source, with ``bad_member`` for its reason meanwhile. The
     ledger notes that consent wasn't checked by us. InputError where the settings name no archive.
     """
-    archives = archives_at(session.settings.archives, session.workspace.root)
+    archives = archives_at(session.settings.archives, session.workspace.root, session.rules.agent)
     if not archives:
         return
     columns = matched_rows(session.workspace.matches_path, ["url", "uid", "file", "row"])
@@ -133,7 +133,7 @@ class _Reading:
         result = FetchResult(
             picture.id,
             reason=Reason.TOO_LARGE if came.vast else "",
-            consent=f"unchecked: from {archive.where} {picture.key}",
+            consent=f"unchecked: from {archive.name} {picture.key}",
         )
         if came.vast:
             return result
@@ -151,6 +151,6 @@ def _settle(session: DownloadSession, queue: PackQueue, taken: _Results) -> None
         ledger.pass_on([FetchResult(id_, reason=Reason.BAD_MEMBER) for id_, _ in taken.unreadable])
         problems = Counter(problem for _, problem in taken.unreadable)
         text = ", ".join(f"{number} × {problem}" for problem, number in problems.most_common(3))
-        logger.warning("%s: pictures that can't be read: %s", taken.archive.where, text)
+        logger.warning("%s: pictures that can't be read: %s", taken.archive.name, text)
     while queue.pump(rest=False) and queue.bytes > _SPOOL_BYTES:
         time.sleep(0.05)

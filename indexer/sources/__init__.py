@@ -2,6 +2,8 @@
 
 locations      what [download] archives names → the archives, in order
 blobs          a file, read by range
+http_blob      … on a server
+opening        … wherever it lies
 owners         whose picture it is, as an archive says it
 member_table   the table of an archive: which pictures, where, whose
 tables         … made once, and kept

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
-from collections.abc import Generator
 from pathlib import Path
 from typing import Protocol
 
@@ -16,8 +14,12 @@ class ArchiveError(InputError):
     """An archive can't be read, or not to its end: one line that names it."""
 
 
+class MissingArchiveError(ArchiveError):
+    """There is no such archive."""
+
+
 class Blob(Protocol):
-    """A file of known size; :meth:`read` may be called by several threads."""
+    """A file of known size, for one thread."""
 
     where: str
     size: int
@@ -67,16 +69,6 @@ class LocalBlob:
     def close(self) -> None:
         """Close the file."""
         os.close(self._handle)
-
-
-@contextlib.contextmanager
-def opened(where: str) -> Generator[Blob]:
-    """The file at ``where``; ArchiveError where it can't be opened."""
-    blob = LocalBlob(Path(where))
-    try:
-        yield blob
-    finally:
-        blob.close()
 
 
 class BlobFile(io.RawIOBase):

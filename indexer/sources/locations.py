@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ...core.errors import InputError
 
@@ -19,26 +20,54 @@ class Archive:
 
     where: str
     beside: str = ""
+    agent: str = ""
+    """What servers are told that we are."""
+
+    @property
+    def name(self) -> str:
+        """Where it is, without a URL's query, which may be a key."""
+        return self.where.partition("?")[0] if is_remote(self.where) else self.where
 
     @property
     def is_parquet(self) -> bool:
         """Whether the pictures are in a Parquet."""
-        return self.where.endswith(".parquet")
+        return self.name.endswith(".parquet")
 
 
-def archives_at(locations: Sequence[str], root: Path) -> list[Archive]:
+def archives_at(locations: Sequence[str], root: Path, agent: str = "") -> list[Archive]:
     """The archives that ``locations`` name, each once, in their order; a folder's by name.
 
-    A location is a file, a folder (with its folders), or either with ``{00000..00331}``; paths are relative
-    to ``root``. InputError where one names nothing.
+    A location is a file, a folder (with its folders), a file's http(s) URL, or one of these with
+    ``{00000..00331}``; paths are relative to ``root``. InputError where one names nothing.
     """
     archives: dict[str, Archive] = {}
     for location in locations:
         for name in _expanded(location):
-            path = root / name
-            for archive in _local(path):
+            for archive in [_remote(name, agent)] if is_remote(name) else _local(root / name):
                 archives.setdefault(archive.where, archive)
     return list(archives.values())
+
+
+def is_remote(where: str) -> bool:
+    """Whether ``where`` is a URL."""
+    return where.startswith(("http://", "https://"))
+
+
+def _remote(url: str, agent: str) -> Archive:
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.hostname) and "@" not in parts.netloc and (parts.port or 1) > 0
+    except ValueError:
+        usable, parts = False, urlsplit("")
+    if not usable or not parts.path.endswith((".tar", ".parquet")):
+        raise InputError(
+            f"[download] archives: {url.partition('?')[0].rpartition('@')[2]} must be the URL of a .tar or "
+            ".parquet, without a password; name all of them: https://host/{00000..00331}.tar"
+        )
+    if parts.path.endswith(".parquet"):
+        return Archive(url, agent=agent)
+    beside = parts._replace(path=f"{parts.path.removesuffix('.tar')}.parquet").geturl()
+    return Archive(url, beside, agent)
 
 
 def _expanded(location: str) -> Iterator[str]:

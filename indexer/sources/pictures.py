@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .blobs import ArchiveError, opened
+from .blobs import ArchiveError
 from .image_parquet import read_rows
 from .locations import Archive
+from .opening import opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def read_pictures(archive: Archive, pictures: Sequence[Picture], most: int) -> I
     if archive.is_parquet:
         yield from _of_rows(archive, pictures, most)
         return
-    with opened(archive.where) as blob:
+    with opened(archive.where, archive.agent) as blob:
         for picture in sorted(pictures, key=lambda one: one.offset):
             if picture.problem or picture.size > most:
                 vast = not picture.problem
@@ -51,7 +52,7 @@ def read_pictures(archive: Archive, pictures: Sequence[Picture], most: int) -> I
 
 def _of_rows(archive: Archive, pictures: Sequence[Picture], most: int) -> Iterator[PictureBytes]:
     by_row = {picture.offset: picture for picture in pictures}
-    with opened(archive.where) as blob:
+    with opened(archive.where, archive.agent) as blob:
         for row, data in read_rows(blob, sorted(by_row)):
             if not data:
                 yield PictureBytes(by_row[row], problem="no bytes")

@@ -76,7 +76,7 @@ class RowLookup:
         """
         ids = np.full(len(table), NOBODY, np.int64)
         if archive.is_parquet:
-            ends = (file for file in self.places if f"/{archive.where}".endswith(f"/{file}"))
+            ends = (file for file in self.places if f"/{archive.name}".endswith(f"/{file}"))
             file = max(ends, key=len, default="")
             ids = self.places[file].find(table["offset"].to_numpy()) if file else ids
         for name, lookup in (("uid", self.uids), ("url", self.urls)):  # what a URL says counts

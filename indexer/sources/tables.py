@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...core.files import atomic
-from .blobs import opened
+from .blobs import MissingArchiveError
 from .image_parquet import parquet_table
 from .locations import Archive
+from .opening import opened
 from .tar_pictures import tar_table
 
 _FORMAT = "1"
@@ -24,22 +25,23 @@ def member_table(archive: Archive, folder: Path) -> pa.Table:
     """
     name = hashlib.sha256(archive.where.encode()).hexdigest()[:24]
     path = folder / f"{name}.parquet"
-    with opened(archive.where) as blob:
-        stamp = f"{_FORMAT} {blob.stamp} {_stamp_of(archive.beside)}"
+    with opened(archive.where, archive.agent) as blob:
+        stamp = f"{_FORMAT} {blob.stamp} {archive.beside and _stamp_beside(archive)}"
         stored = _stored(path, stamp)
         if stored is not None:
             return stored
-        table = parquet_table(blob) if archive.is_parquet else tar_table(blob, archive.beside)
+        table = parquet_table(blob) if archive.is_parquet else tar_table(blob, archive)
     with atomic(path) as temporary:
         pq.write_table(table.replace_schema_metadata({"stamp": stamp}), temporary, compression="zstd")
     return table
 
 
-def _stamp_of(where: str) -> str:
-    if not where:
+def _stamp_beside(archive: Archive) -> str:
+    try:
+        with opened(archive.beside, archive.agent) as blob:
+            return blob.stamp
+    except MissingArchiveError:
         return ""
-    with opened(where) as blob:
-        return blob.stamp
 
 
 def _stored(path: Path, stamp: str) -> pa.Table | None:

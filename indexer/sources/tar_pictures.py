@@ -8,8 +8,10 @@ import re
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .blobs import ArchiveError, Blob, BlobFile, opened
+from .blobs import ArchiveError, Blob, BlobFile, MissingArchiveError
+from .locations import Archive
 from .member_table import table_of_lines
+from .opening import opened
 from .owners import NAMES, Owner, owner_of, owner_of_json
 from .tar_members import TarMember, TarMembers
 
@@ -21,13 +23,13 @@ _KEY = re.compile(r"((?:.*/)?[^/.]+)\.([^/]*)")
 """webdataset's rule: a sample is what its members' names have up to the first dot."""
 
 
-def tar_table(blob: Blob, beside: str) -> pa.Table:
-    """The pictures of the tar (MEMBER_SCHEMA); whose they are, img2dataset's Parquet ``beside`` it says.
+def tar_table(blob: Blob, archive: Archive) -> pa.Table:
+    """The pictures of the tar (MEMBER_SCHEMA); whose they are, img2dataset's Parquet beside it says.
 
     Without one, the samples' json does. A tar that is cut off gives what reads, with a warning; ArchiveError
     where nothing does.
     """
-    return _read(TarMembers(blob), _owners_beside(beside) if beside else None)
+    return _read(TarMembers(blob), _owners_beside(archive) if archive.beside else None)
 
 
 def _read(members: TarMembers, owners: dict[str, Owner] | None) -> pa.Table:
@@ -59,16 +61,21 @@ def _split(name: str) -> tuple[str, str]:
     return (parts[1], parts[2].lower()) if parts else ("", "")
 
 
-def _owners_beside(where: str) -> dict[str, Owner] | None:
+def _owners_beside(archive: Archive) -> dict[str, Owner] | None:
     """What img2dataset's Parquet says of each key; None where it isn't one."""
     try:
-        with opened(where) as blob, pq.ParquetFile(pa.PythonFile(BlobFile(blob), "r")) as file:
+        with (
+            opened(archive.beside, archive.agent) as blob,
+            pq.ParquetFile(pa.PythonFile(BlobFile(blob), "r")) as file,
+        ):
             names = set(file.schema_arrow.names)
             if "key" not in names or not names & {"url", "uid"}:
                 return None
             columns = [name for name in ("key", *NAMES) if name in names]
             batches = file.iter_batches(10_000, columns=columns, use_threads=False)
             return {str(row["key"]): owner_of(row) for batch in batches for row in batch.to_pylist()}
+    except MissingArchiveError:
+        return None
     except (OSError, pa.ArrowException, ArchiveError) as error:
-        logger.warning("%s can't be read (%s); the tar's own json is used", where, error)
+        logger.warning("%s can't be read (%s); the tar's own json is used", archive.name, error)
         return None

@@ -1,0 +1,21 @@
+"""Where an archive lies → the file, read by range."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator
+from pathlib import Path
+
+from .blobs import Blob, LocalBlob
+from .http_blob import HttpBlob
+from .locations import is_remote
+
+
+@contextlib.contextmanager
+def opened(where: str, agent: str) -> Generator[Blob]:
+    """The file at ``where``, a path or URL; ArchiveError where it can't be opened. ``agent``: for servers."""
+    blob = HttpBlob(where, agent) if is_remote(where) else LocalBlob(Path(where))
+    try:
+        yield blob
+    finally:
+        blob.close()
