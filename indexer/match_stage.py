@@ -28,6 +28,8 @@ from ..search.query import Filters
 from ..workspace.settings import Settings
 from ..workspace.stages import Stage, StageFacts
 from ..workspace.workspace import StageStatus, State, Workspace, readable
+from .fetch.blocklist import Blocklist
+from .fetch.tombstones import load_tombstones
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +102,8 @@ def match(workspace: Workspace, *, progress: Progress = silent) -> dict[str, int
         _drop_other_parts(parts)
         sweep_writes(workspace.matches_path, *(_part(parts, entry.id) for entry in task.classes))
         parts.mkdir(parents=True, exist_ok=True)
-        _write_classes(index, task, counts_of_classes, parts, progress)
+        purged = Blocklist(tombstones=load_tombstones(workspace.root))
+        _write_classes(index, task, counts_of_classes, parts, progress, purged=purged)
         rows = _join(workspace, [_part(parts, entry.id) for entry in task.classes])
         _save_frequencies(workspace, counts_of_classes)
         counts = {
@@ -190,8 +193,10 @@ def _write_classes(
     counts_of_classes: Sequence[ClassCount],
     parts: Path,
     progress: Progress,
+    *,
+    purged: Blocklist,
 ) -> None:
-    """Write every class's part that isn't there yet."""
+    """Write every class's part that isn't there yet, without the rows that were purged."""
     every = list(zip(task.classes, counts_of_classes, strict=True))
     missing = [(entry, count) for entry, count in every if not _part(parts, entry.id).exists()]
     pools = matches(index, missing, task.scope, sample=task.sample, seed=task.seed)
@@ -203,9 +208,15 @@ def _write_classes(
             pq.ParquetWriter(temporary, MATCH_SCHEMA) as writer,
         ):
             for batch in rows:
-                writer.write_batch(batch)
+                writer.write_batch(_unpurged(batch, purged) if purged.tombstones else batch)
         pa.default_memory_pool().release_unused()
         progress("match: classes", number, len(every))
+
+
+def _unpurged(batch: pa.RecordBatch, purged: Blocklist) -> pa.RecordBatch:
+    """The rows of ``batch`` that have no tombstone."""
+    rows = zip(batch.column("uid").to_pylist(), batch.column("url").to_pylist(), strict=True)
+    return batch.filter(pa.array([not purged.blocks_row(uid, url) for uid, url in rows], pa.bool_()))
 
 
 def _join(workspace: Workspace, parts: Sequence[Path]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -59,6 +59,14 @@ class CaptionIndex(Protocol):
 
     def remove(self, file: str) -> None:
         """Take a corpus file's rows out; CaptionIndexError where it isn't in."""
+        ...
+
+    def remove_rows(self, rows: Mapping[str, Collection[int]]) -> int:
+        """Take single rows out (file → numbers of rows), and return how many of them were in.
+
+        A file stays in with its fingerprint: loading it again skips it, replacing it brings the rows back.
+        Each file's rows go all or none; a killed call is taken up by the next one.
+        """
         ...
 
     def rows(self) -> int:

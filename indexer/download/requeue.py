@@ -54,9 +54,9 @@ def _block(ledger: Ledger, blocklist: Blocklist) -> None:
 def _why(blocklist: Blocklist, url: str, uid_blocked: bool, hashes: list[str | None]) -> Reason | None:
     if uid_blocked:
         return Reason.BLOCKED_UID
-    if url in blocklist.urls:
+    if blocklist.blocks_url(url):
         return Reason.BLOCKED_URL
-    if blocklist.hosts and blocklist.blocks_host(host_of(url)):
+    if (blocklist.hosts or blocklist.tombstones) and blocklist.blocks_host(host_of(url)):
         return Reason.BLOCKED_HOST
     return Reason.BLOCKED_HASH if blocklist.blocks_bytes(*hashes) else None
 

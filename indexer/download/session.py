@@ -17,6 +17,7 @@ from ...workspace.stages import StageFacts
 from ...workspace.workspace import Workspace
 from ..fetch.blocklist import Blocklist, load_blocklist
 from ..fetch.client import Rules, agent_name
+from ..fetch.tombstones import load_tombstones
 from ..ledger import Ledger
 from ..outcomes import Body, FetchResult, Reason
 from ..pack.folders import Shards
@@ -151,8 +152,9 @@ def inputs_of(workspace: Workspace, settings: DownloadSettings) -> dict[str, str
 
 
 def blocklist_of(workspace: Workspace, settings: DownloadSettings) -> Blocklist:
-    """What the settings' files block; their paths are relative to the workspace."""
-    return load_blocklist([workspace.root / path for path in settings.blocklist])
+    """What the settings' files block, whose paths are relative to the workspace, and what was purged."""
+    blocklist = load_blocklist([workspace.root / path for path in settings.blocklist])
+    return replace(blocklist, tombstones=load_tombstones(workspace.root))
 
 
 def _stamp(workspace: Workspace) -> list[int]:

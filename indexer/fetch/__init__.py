@@ -2,6 +2,7 @@
 
 urls           a corpus's URL → one that can be asked, quoted as a browser would
 blocklist      what must not be fetched or kept
+tombstones     what was purged and never comes back
 addresses      which addresses and ports may be dialled
 host_queue     whose turn it is: two requests a host, pauses that hosts ask for
 consent        opt-out headers → a verdict

@@ -10,15 +10,17 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...core.errors import InputError
 from ..outcomes import Reason
-from .urls import LinkError, parse_link
+from .tombstones import KINDS as _KINDS
+from .tombstones import tombstone
+from .urls import LinkError, host_of, parse_link
 
-_KINDS = ("url", "host", "uid", "md5", "sha1", "sha256")
 _LABELLED = re.compile(rf"({'|'.join(_KINDS)})[\s,:]+(\S.*)", re.IGNORECASE)
+_HASHES = ("md5", "sha1", "sha256")
 _SHAPES = {
     "url": re.compile(r"https?:.+", re.IGNORECASE),
     "uid": re.compile(r"-?[0-9]{1,19}"),
@@ -37,36 +39,72 @@ class Blocklist:
     hosts: frozenset[str] = frozenset()
     uids: frozenset[int] = frozenset()
     hashes: frozenset[str] = frozenset()
+    tombstones: frozenset[str] = field(default=frozenset(), repr=False)
+    """What was purged (fetch.tombstones)."""
 
     def blocks_link(self, url: str, host: str) -> Reason | None:
         """The reason not to ask ``url`` at ``host``, or None."""
-        if url in self.urls:
+        if self.blocks_url(url):
             return Reason.BLOCKED_URL
         return Reason.BLOCKED_HOST if self.blocks_host(host) else None
 
+    def blocks_url(self, url: str) -> bool:
+        """Whether ``url`` is blocked as it stands."""
+        return url in self.urls or self._is_purged("url", url)
+
+    def blocks_uid(self, uid: int) -> bool:
+        """Whether ``uid`` is blocked."""
+        return uid in self.uids or self._is_purged("uid", uid)
+
+    def blocks_row(self, uid: int, url: str | None) -> bool:
+        """Whether a corpus row is blocked by its uid, its URL as it stands or as it is asked, or its host."""
+        if self.blocks_uid(uid):
+            return True
+        return url is not None and any(self.blocks_link(form, host_of(form)) for form in url_forms(url))
+
     def blocks_host(self, host: str) -> bool:
         """Whether ``host`` or a domain above it is blocked."""
-        if not self.hosts:
+        if not self.hosts and not self.tombstones:
             return False
         labels = host.lower().rstrip(".").split(".")
-        return any(".".join(labels[start:]) in self.hosts for start in range(len(labels)))
+        above = (".".join(labels[start:]) for start in range(len(labels)))
+        return any(name in self.hosts or self._is_purged("host", name) for name in above)
 
     def blocks_bytes(self, *hashes: str | None) -> bool:
         """Whether any of ``hashes`` (of one image's bytes) is blocked."""
-        return any(value in self.hashes for value in hashes)
+        return any(
+            value in self.hashes or any(self._is_purged(kind, value) for kind in _HASHES)
+            for value in hashes
+            if value
+        )
 
     def digest(self) -> str:
         """A hash of the values: the same entries, the same digest, whatever files they came from."""
         total = hashlib.sha256()
-        for kind in (self.urls, self.hosts, map(str, self.uids), self.hashes):
+        purged = [self.tombstones] if self.tombstones else []  # so that workspaces without keep their digest
+        for kind in (self.urls, self.hosts, map(str, self.uids), self.hashes, *purged):
             for value in sorted(kind):
                 total.update(value.encode("utf-8", "surrogatepass") + b"\n")
             total.update(b"\0")
         return total.hexdigest()
 
+    def _is_purged(self, kind: str, value: object) -> bool:
+        return bool(self.tombstones) and tombstone(kind, value) in self.tombstones
+
 
 def load_blocklist(paths: Sequence[Path]) -> Blocklist:
     """Everything that the files name; InputError naming file and line where a line is none of the kinds."""
+    values = read_entries(paths)
+    return Blocklist(
+        frozenset(form for url in values["url"] for form in url_forms(url)),
+        frozenset(host.removeprefix("*.").rstrip(".").lower() for host in values["host"]),
+        frozenset(map(int, values["uid"])),
+        frozenset(value.lower() for kind in _HASHES for value in values[kind]),
+    )
+
+
+def read_entries(paths: Sequence[Path]) -> dict[str, set[str]]:
+    """What the files name, by kind, as it stands there; InputError as :func:`load_blocklist`."""
     values: dict[str, set[str]] = {kind: set() for kind in _KINDS}
     for path in paths:
         try:
@@ -74,15 +112,10 @@ def load_blocklist(paths: Sequence[Path]) -> Blocklist:
                 _read(lines, path, values)
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"blocklist {path} can't be read: {error}") from error
-    return Blocklist(
-        frozenset(form for url in values["url"] for form in _forms(url)),
-        frozenset(host.removeprefix("*.").rstrip(".").lower() for host in values["host"]),
-        frozenset(map(int, values["uid"])),
-        frozenset(value.lower() for kind in ("md5", "sha1", "sha256") for value in values[kind]),
-    )
+    return values
 
 
-def _forms(url: str) -> set[str]:
+def url_forms(url: str) -> set[str]:
     """``url`` as it stands in the list, and as it is asked."""
     try:
         return {url, parse_link(url).url}

@@ -118,7 +118,7 @@ class Fetcher:
         from yarl import URL
 
         link = parse_link(visit.job.url)
-        if visit.job.url in self._rules.blocklist.urls:
+        if self._rules.blocklist.blocks_url(visit.job.url):
             raise FetchError(Reason.BLOCKED_URL)
         seen: set[tuple[str, str]] = set()
         while True:

@@ -6,7 +6,7 @@ The questions of the caption protocol stand here; what they are put together fro
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -139,6 +139,11 @@ class ElasticCaptions:
     def remove(self, file: str) -> None:
         """Take a corpus file's rows out; CaptionIndexError where it isn't in."""
         Files(self._catalogue(self.index)).remove(file)
+
+    def remove_rows(self, rows: Mapping[str, Collection[int]]) -> int:
+        """Take rows out: their files are written anew without them, under the same fingerprint."""
+        catalogue = self._catalogue(self.index)
+        return sum(Files(catalogue).remove_rows(file, set(some)) for file, some in sorted(rows.items()))
 
     def rows(self) -> int:
         """How many rows are in."""

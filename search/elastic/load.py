@@ -19,21 +19,23 @@ import contextlib
 import hashlib
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from ...core.errors import CaptionIndexError, IndexBusyError, ServerError
+from ...core.files import digest
 from ...core.records import CorpusFile
 from .bulk import Bulk
-from .catalogue import Catalogue
+from .catalogue import Catalogue, FileRecord
 from .errors import is_lost
-from .queries import Body, in_loads, list_loads, loads_of, of_kind
+from .queries import MOST_TERMS, Body, in_loads, list_loads, loads_of, of_kind
 from .records import change_record, file_record_id, get_record
-from .scan import Snapshot
-from .schema import deletion, operations
+from .scan import Snapshot, scan
+from .schema import deletion, operations, row_id
 
 logger = logging.getLogger(__name__)
 DOOMED = ""
@@ -109,6 +111,26 @@ class Files:
 
         self._change(file, out)
         self.clean_all()
+
+    def remove_rows(self, file: str, rows: Set[int]) -> int:
+        """Take ``rows`` of a file out, and return how many were in: what else it has is a new load of it."""
+        record = self.catalogue.committed().get(file)
+        if record is None or not self._holds(record, rows):
+            return 0
+        whole = CorpusFile(file, Path(), f"without {digest(sorted(rows))}", record.fingerprint)
+        query: Body = {"bool": {"filter": [{"term": {"file": file}}, in_loads([record.load])]}}
+        removed = record.rows - self.add(whole, _without_rows(self.catalogue, record, query, rows))
+        logger.info("%d rows of %s are out of %s", removed, file, self.catalogue.server.address)
+        return removed
+
+    def _holds(self, record: FileRecord, rows: Set[int]) -> bool:
+        """Whether any of ``rows`` of a file is in."""
+        ids = [row_id(record.load, row) for row in sorted(rows)]
+        some = (ids[at : at + MOST_TERMS] for at in range(0, len(ids), MOST_TERMS))
+        bodies: Iterator[Body] = (
+            {"size": 0, "track_total_hits": True, "query": {"ids": {"values": part}}} for part in some
+        )
+        return any(self.catalogue.search(body)["hits"]["total"]["value"] for body in bodies)
 
     def _give_up(self, file: str, load: str) -> None:
         try:
@@ -222,6 +244,14 @@ class Files:
             lambda document: change(Entry.of(file, document)).document(),
         )
         return Entry.of(file, document)
+
+
+def _without_rows(
+    catalogue: Catalogue, record: FileRecord, query: Body, rows: Set[int]
+) -> Iterator[pa.RecordBatch]:
+    for batch in scan(catalogue, {record.file: record}, [query]):
+        numbers: list[Any] = batch.column("row").to_pylist()
+        yield batch.filter(pa.array([number not in rows for number in numbers], pa.bool_()))
 
 
 def _with_doomed(entry: Entry, load: str) -> Entry:

@@ -12,5 +12,6 @@ row_store    the stored values of rows, in blocks, in a file beside each sub-ind
 query        caption queries as tantivy queries
 part         one sub-index, asked
 scan         every match of many queries, streamed
+removal      rows taken out
 values       rows that were found, back as Arrow columns
 """

@@ -57,14 +57,18 @@ class Staging:
     folder: Path
     files: tuple[CorpusFile, ...]
 
+    def built(self, number: int) -> dict[str, int]:
+        """The rows of each file in part ``number``, none where it isn't built."""
+        return _finished(self.folder / part_name(number)) or {}
+
     def commit(self, *, parts: int, replace: bool = False) -> int:
         """Take the rows of parts 0 to ``parts`` - 1 in as one, and return how many they are.
 
         0 where another process was faster. CaptionIndexError where a file is in otherwise, unless
         ``replace``; CorpusError where a file gave another number of rows than its fingerprint says.
         """
-        names = [_part_name(number) for number in range(parts)]
-        counts = [_finished(self.folder / name) or {} for name in names]
+        names = [part_name(number) for number in range(parts)]
+        counts = [self.built(number) for number in range(parts)]
         files = [
             IndexedFile(f.file, f.fingerprint, sum(c.get(f.file, 0) for c in counts)) for f in self.files
         ]
@@ -119,7 +123,7 @@ def build_part(folder: Path, number: int, contents: Contents) -> int:
     ``contents`` are files of the group, each with (some of) its rows; it isn't read where the part is built.
     An error in it, or a kill, leaves no part.
     """
-    target = folder / _part_name(number)
+    target = folder / part_name(number)
     rows_of_file = _finished(target)
     if rows_of_file is None:
         ordinals: dict[str, int] = {
@@ -188,7 +192,8 @@ def _finished(part: Path) -> dict[str, int] | None:
     return json.loads(_text(mark))["files"] if mark.exists() else None
 
 
-def _part_name(number: int) -> str:
+def part_name(number: int) -> str:
+    """The folder of a part in its group's."""
     return f"part-{number:05}"
 
 

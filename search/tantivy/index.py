@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from heapq import nsmallest
@@ -23,6 +23,7 @@ from .folder import Group, check_folder, group_names, read_groups, remove_file
 from .load import load
 from .part import Hit, Part, RankedAddress
 from .query import matching, ranked
+from .removal import remove_rows
 from .scan import CORES, scans
 from .values import PartRows, read_values
 
@@ -101,6 +102,11 @@ class TantivyCaptions:
         """Take a file's rows out; CaptionIndexError where it isn't in."""
         self._check_open()
         remove_file(self._root, file)
+
+    def remove_rows(self, rows: Mapping[str, Collection[int]]) -> int:
+        """Take rows out: their groups are written anew without them."""
+        self._check_open()
+        return remove_rows(self._root, rows)
 
     def count(self, queries: Sequence[CaptionQuery]) -> list[int]:
         """How many rows match each query."""

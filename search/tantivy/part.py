@@ -51,7 +51,7 @@ class Part:
     def __init__(self, folder: Path, files: Sequence[str], *, removed: frozenset[str]) -> None:
         self._folder = folder
         self._files = files
-        self._removed = [(_NOT, _rows_of(at)) for at, file in enumerate(files) if file in removed]
+        self._removed = [(_NOT, rows_of(at)) for at, file in enumerate(files) if file in removed]
         try:
             self._searcher = _opened(folder)
             self.values = PartValues(folder, files, self._searcher)
@@ -159,6 +159,6 @@ def _opened(folder: Path) -> tantivy.Searcher:
         return tantivy.Index.open(links).searcher()
 
 
-def _rows_of(ordinal: int) -> tantivy.Query:
+def rows_of(ordinal: int) -> tantivy.Query:
     """The rows of a file, by its place in the group."""
     return between("position", position_of(Place(ordinal, 0)), position_of(Place(ordinal + 1, 0)) - 1)

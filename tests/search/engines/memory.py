@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from math import log
 from typing import Any, Self
 from unittest import mock
@@ -81,6 +81,13 @@ class MemoryCaptions:
         if file not in self._files:
             raise CaptionIndexError(f"{self._location} has no file {file}")
         del self._files[file]
+
+    def remove_rows(self, rows: Mapping[str, Collection[int]]) -> int:
+        before = self.rows()
+        for file in rows.keys() & self._files.keys():
+            mark, of_file = self._files[file]
+            self._files[file] = (mark, [row for row in of_file if row["row"] not in rows[file]])
+        return before - self.rows()
 
     def rows(self) -> int:
         return sum(len(rows) for _, rows in self._files.values())

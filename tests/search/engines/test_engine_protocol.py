@@ -206,6 +206,26 @@ def test_files_are_added_replaced_and_removed(engine, make_rows, file_of, batche
             index.remove("b")
 
 
+def test_single_rows_are_taken_out_and_stay_out(engine, make_rows, file_of, batches_of):
+    rows = make_rows(["dog", "cat", "a dog zebra", "dog"] * 4, file="a") + make_rows(["dog"] * 3, file="b")
+    query = CaptionQuery(("dog",))
+    for spread in engine.spreads:
+        with engine.filled(rows, spread) as index:
+            before = index.files()
+            assert index.remove_rows({"a": [2, 3, 99], "c": [0]}) == 2
+            assert index.remove_rows({"a": [2, 3, 99], "c": [0]}) == 0
+            left = [row for row in rows if (row["file"], row["row"]) not in {("a", 2), ("a", 3)}]
+            dogs = [row for row in left if "dog" in row["caption"]]
+            assert (index.rows(), index.count([query])) == (len(left), [len(dogs)])
+            assert index.first(query, 99, None).to_pylist() == sorted(
+                dogs, key=lambda row: (row["file"], row["row"])
+            )
+            assert index.files() == before, "a load of the corpus finds its files in"
+            assert index.remove_rows({"b": range(3)}) == 3
+            assert index.remove_rows({"a": range(16)}) == 14
+            assert (index.rows(), index.count([query]), index.files()) == (0, [0], before)
+
+
 def test_a_file_that_breaks_off_leaves_nothing(engine, make_rows, file_of, batches_of):
     def breaking_off(rows):
         yield from batches_of(rows)
