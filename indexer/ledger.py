@@ -293,6 +293,26 @@ class Ledger:
         with self._translated():
             yield from self.database.execute(sql.PACKED_IMAGES)
 
+    # Purging -------------------------------------------------------------------------------------------
+
+    def contents(self) -> Iterator[tuple[Any, ...]]:
+        """(id, url, final URL, sha256, sha1, md5) of every URL."""
+        with self._translated():
+            yield from self.database.execute(sql.CONTENTS)
+
+    def erase(self, urls: Iterable[str], sha256s: Iterable[str]) -> int:
+        """Delete URLs and images for good: no page of the file has their bytes afterwards. How many URLs."""
+        with self._translated():
+            self.database.execute("PRAGMA secure_delete = ON")
+            with self.transaction() as database:
+                before = database.total_changes
+                database.executemany(sql.ERASE_URL, [(url,) for url in urls])
+                erased = database.total_changes - before
+                database.executemany(sql.LOSE_FILE, [(sha256,) for sha256 in sha256s])
+            self.database.execute("VACUUM")
+            self.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return erased
+
     # Joining -------------------------------------------------------------------------------------------
 
     def plan(self, matches: Iterable[Iterable[tuple[Any, ...]]]) -> Iterator[list[tuple[Any, ...]]]:

@@ -130,6 +130,10 @@ SELECT u.url, f.path, f.width, f.height, u.sha256, u.sha1, u.md5, u.bytes, u.wid
     ORDER BY u.id
 """
 
+# Purging
+CONTENTS = "SELECT id, url, final_url, sha256, sha1, md5 FROM urls"
+ERASE_URL = "DELETE FROM urls WHERE url = ?"
+
 # Joining: temporary tables beside the ledger's own
 MATCHED = "CREATE TEMP TABLE matched (url TEXT NOT NULL, class INTEGER, uid INTEGER, priority INTEGER)"
 ADD_MATCHED = "INSERT INTO matched VALUES (?, ?, ?, ?)"

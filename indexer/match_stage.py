@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -215,7 +216,8 @@ def _write_classes(
 
 def _unpurged(batch: pa.RecordBatch, purged: Blocklist) -> pa.RecordBatch:
     """The rows of ``batch`` that have no tombstone."""
-    rows = zip(batch.column("uid").to_pylist(), batch.column("url").to_pylist(), strict=True)
+    uids: list[Any] = batch.column("uid").to_pylist()
+    rows = zip(uids, batch.column("url").to_pylist(), strict=True)
     return batch.filter(pa.array([not purged.blocks_row(uid, url) for uid, url in rows], pa.bool_()))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +67,21 @@ def _load(path: Path, weights: str, dimension: int) -> tuple[list[str], Vectors]
         return empty
     fits = vectors.ndim == 2 and vectors.shape == (len(keys), dimension)
     return (keys, vectors) if form == FORMAT and made_with == weights and fits else empty
+
+
+def forget(path: Path, keys: Collection[str]) -> int:
+    """Drop the vectors of ``keys`` from the file ``path``, of whatever weights; how many were there."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            weights, stored = str(file["weights"]), file["keys"]
+            rest = ~np.isin(stored, list(keys))
+            vectors: Vectors = file["vectors"][rest]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        path.unlink(missing_ok=True)  # what can't be read is made anew anyway
+        return 0
+    if not rest.all():
+        save(path, stored[rest].tolist(), vectors, weights)
+    return int((~rest).sum())
 
 
 def save(path: Path, keys: list[str], vectors: Vectors, weights: str) -> None:

@@ -30,10 +30,11 @@ MAY_IMPORT = {
     "indexer": FILLING,
     "sampling": CHOOSING,
     "swat": {*FILLING, *CHOOSING, "swat"},
+    "purge": {*FILLING, *CHOOSING, "purge"},
     "web": {*FILLING, *CHOOSING, "swat", "web"},
     "demo": {*FILLING, *CHOOSING, "swat", "demo"},
     "library": {*FILLING, *CHOOSING, "swat", "library"},
-    "commands": {*FILLING, *CHOOSING, "swat", "web", "demo", "library", "commands"},
+    "commands": {*FILLING, *CHOOSING, "swat", "web", "demo", "library", "purge", "commands"},
 }
 """What the modules of a folder may import from the package, imports inside functions counted."""
 BARE_PARTICIPLES = {"found", "asked", "held", "known", "told", "given", "made", "wanted", "shown", "listed"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -238,6 +239,28 @@ class Workspace:
     def recorded_hashes(self) -> dict[str, dict[str, str]]:
         """Stage → path → sha256 of the artefacts as the stages left them."""
         return self._read_lock()["artefacts"]
+
+    def rehash(self) -> None:
+        """Note the hashes of all recorded artefacts as they are now; those that are gone are dropped."""
+        with self._lock_file_held():
+            lock = self._read_lock()
+            for stage, hashes in lock["artefacts"].items():
+                lock["artefacts"][stage] = record_hashes(self.root, [glob.escape(path) for path in hashes])
+            sweep_writes(self.lock_path)
+            write_json(self.lock_path, lock)
+
+    def exports(self) -> list[Path]:
+        """The folders that samples were exported to, as captrawl.lock.json knows them."""
+        return [Path(folder) for folder in self._read_lock().get("exports", [])]
+
+    def note_export(self, folder: Path, *, gone: bool = False) -> None:
+        """Note in captrawl.lock.json that a sample was exported to ``folder``, or that it is ``gone``."""
+        with self._lock_file_held():
+            lock = self._read_lock()
+            others = [other for other in lock.get("exports", []) if other != str(folder)]
+            lock["exports"] = others if gone else [*others, str(folder)]
+            sweep_writes(self.lock_path)
+            write_json(self.lock_path, lock)
 
     def forget(self, stage: str) -> None:
         """Drop the record of ``stage``; nothing happens where there is none."""

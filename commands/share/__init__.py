@@ -1,6 +1,7 @@
 """Check and share: how a workspace stands, what it is worth, and its ways in and out.
 
 status       how every stage stands
+purge        rows and pictures out of everything, for good
 report       one page, its charts and its numbers
 evaluate     which sample is worth training on
 export       a sample for other tools

@@ -68,7 +68,7 @@ def build_vectors(workspace: Workspace, *, factory: str = "", progress: Progress
         stored = Embeddings.open(workspace.embeddings_folder(model.slug))
         sweep_writes(folder / "index.json", *(folder / f"{where}.faiss" for where in WHERE))
         recipe = factory or _factory_now(folder, stored)
-        if _misfit(folder, stored) or (factory and VectorsInfo.load(folder).factory != factory):
+        if misfit(folder, stored) or (factory and VectorsInfo.load(folder).factory != factory):
             _build(folder, stored, recipe, progress)
         info = VectorsInfo.load(folder)
         counts = {"rows": info.rows}
@@ -88,7 +88,7 @@ def vectors_status(workspace: Workspace) -> StageStatus:
         return VECTORS.missing()
     stored = Embeddings.open(workspace.embeddings_folder(model.slug))
     counts = {"rows": VectorsInfo.load(folder).rows}
-    reason = _misfit(folder, stored)
+    reason = misfit(folder, stored)
     if not reason:
         return StageStatus(VECTORS.name, State.DONE, counts)
     state = State.PARTIAL if _is_extension(folder, stored) else State.STALE
@@ -193,7 +193,7 @@ def _factory_now(folder: Path, stored: Embeddings) -> str:
     return choose_factory(stored.rows, stored.dimension)
 
 
-def _misfit(folder: Path, stored: Embeddings) -> str:
+def misfit(folder: Path, stored: Embeddings) -> str:
     """Why the indices of ``folder`` aren't those of ``stored``; "" where they are."""
     if not all((folder / name).is_file() for name in ("index.json", *(f"{where}.faiss" for where in WHERE))):
         return "not built yet"

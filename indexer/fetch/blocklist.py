@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,10 +57,12 @@ class Blocklist:
         return uid in self.uids or self._is_purged("uid", uid)
 
     def blocks_row(self, uid: int, url: str | None) -> bool:
-        """Whether a corpus row is blocked by its uid, its URL as it stands or as it is asked, or its host."""
-        if self.blocks_uid(uid):
-            return True
-        return url is not None and any(self.blocks_link(form, host_of(form)) for form in url_forms(url))
+        """Whether a corpus row is blocked by its uid, its URL (as it stands, as it is asked) or its host."""
+        return self.blocks_uid(uid) or (url is not None and self.blocks_forms(url))
+
+    def blocks_forms(self, url: str) -> bool:
+        """Whether ``url`` is blocked, as it stands, as it is asked, or by its host."""
+        return any(self.blocks_link(form, host_of(form)) for form in url_forms(url))
 
     def blocks_host(self, host: str) -> bool:
         """Whether ``host`` or a domain above it is blocked."""
@@ -94,7 +96,11 @@ class Blocklist:
 
 def load_blocklist(paths: Sequence[Path]) -> Blocklist:
     """Everything that the files name; InputError naming file and line where a line is none of the kinds."""
-    values = read_entries(paths)
+    return blocklist_of_entries(read_entries(paths))
+
+
+def blocklist_of_entries(values: Mapping[str, Collection[str]]) -> Blocklist:
+    """The blocklist of entries by kind."""
     return Blocklist(
         frozenset(form for url in values["url"] for form in url_forms(url)),
         frozenset(host.removeprefix("*.").rstrip(".").lower() for host in values["host"]),
@@ -126,18 +132,20 @@ def url_forms(url: str) -> set[str]:
 def _read(lines: Iterable[str], path: Path, values: dict[str, set[str]]) -> None:
     for number, line in enumerate(lines, start=1):
         text = line.strip()
-        if not text or text.startswith("#"):
-            continue
-        labelled = _LABELLED.fullmatch(text)
-        kind = (
-            labelled[1].lower()
-            if labelled
-            else next((k for k, p in _SHAPES.items() if p.fullmatch(text)), "")
+        if text and not text.startswith("#"):
+            kind, value = read_entry(text, f"{path}:{number}")
+            values[kind].add(value)
+
+
+def read_entry(text: str, where: str) -> tuple[str, str]:
+    """The kind and value of an entry; InputError, which names ``where``, where it is none of the kinds."""
+    labelled = _LABELLED.fullmatch(text)
+    kind = labelled[1].lower() if labelled else next((k for k, p in _SHAPES.items() if p.fullmatch(text)), "")
+    value = labelled[2].strip() if labelled else text
+    fits = kind == "url" or (kind and _SHAPES[kind].fullmatch(value))
+    if not fits or (kind == "uid" and not -(1 << 63) <= int(value) < 1 << 63):
+        raise InputError(
+            f"{where}: {text[:80]!r} is no URL, host, uid, md5, sha1 or sha256; "
+            "write one a line, or its kind and a blank before it"
         )
-        value = labelled[2].strip() if labelled else text
-        if not kind or (kind != "url" and not _SHAPES[kind].fullmatch(value)):
-            raise InputError(
-                f"{path}:{number}: {text[:80]!r} is no URL, host, uid, md5, sha1 or sha256; "
-                "write one a line, or its kind and a blank before it"
-            )
-        values[kind].add(value)
+    return kind, value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,6 +134,8 @@ def export(
         counts = form.writer()(sample, temporary, progress or silent)
         notes = sample.label_notes() if form.labels_by_folder else []
         write_json(temporary / EXPORTED, {**description, "counts": counts, "notes": notes})
+        with contextlib.suppress(OSError):  # a workspace that may only be read
+            workspace.note_export(folder.resolve())
     return counts
 
 

@@ -89,4 +89,4 @@ def _batches(group: Group, part: Part, file: str) -> Iterator[pa.RecordBatch]:
     query = rows_of(ordinal)
     for page in part.pages(query, part.count([query])[0]):
         batch = read_values([part.page(page)])
-        yield batch.take(pa.array(np.argsort(batch.column("row").to_numpy())))
+        yield batch.take(np.argsort(batch.column("row").to_numpy()))
