@@ -193,7 +193,7 @@ def _remains(workspace: Workspace, journal: PendingPurge) -> list[str]:
     """Where the rows may still be, in words."""
     index = workspace.settings().captions.index
     places = [
-        "the corpus's own files, archives, and what is not in this workspace: copies, backups, other workspaces"
+        "the corpus's own files, archives, and all outside this workspace: copies, backups, other workspaces"
     ]
     if index and journal.keep_index:
         places.append(f"the caption index {index}, left as it is")

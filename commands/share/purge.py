@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ...core.errors import UsageError, WorkspaceError
 from .. import options
 from ..results import counts_text
+from .shapes import PurgeJson, PurgePreviewJson
+
+if TYPE_CHECKING:
+    from ...purge.run import PurgeProof
 
 app = typer.Typer()
 
@@ -60,7 +63,9 @@ def purge(
         if request is None:
             raise UsageError("--dry-run of nothing: name a --url, --host, --uid, --md5, --sha256 or --list")
         counts = preview(workspace, request)
-        return emit_json(counts) if json else emit(f"would purge {counts_text(counts)}")
+        return (
+            emit_json(PurgePreviewJson(named=counts)) if json else emit(f"would purge {counts_text(counts)}")
+        )
     with progress_bars() as progress:
         proof = purge_now(workspace, request, keep_index=keep_index, progress=progress)
     if proof is None:
@@ -68,7 +73,7 @@ def purge(
             "nothing is named, and no purge was cut short: give a --url, --host, --uid or --list"
         )
     if json:
-        emit_json({"clean": proof.clean, **asdict(proof), "tombstones": len(proof.tombstones)})
+        emit_json(_printed(proof))
     else:
         emit(f"purged {counts_text(proof.named)}")
         emit(f"searched {proof.files:,} files: {'nothing is left' if proof.clean else 'NOT CLEAN'}")
@@ -82,6 +87,20 @@ def purge(
             "captrawl's: delete them and purge again"
         )
     return None
+
+
+def _printed(proof: PurgeProof) -> PurgeJson:
+    return PurgeJson(
+        clean=proof.clean,
+        path=proof.path,
+        time=proof.time,
+        named=proof.named,
+        removed=proof.removed,
+        tombstones=len(proof.tombstones),
+        files=proof.files,
+        residue=proof.residue,
+        remains=proof.remains,
+    )
 
 
 def _named(values: dict[str, _Values]) -> dict[str, list[str]]:

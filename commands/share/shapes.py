@@ -38,11 +38,33 @@ class ExportJson(TypedDict):
     notes: Sequence[str]
 
 
+class PurgeJson(TypedDict):
+    """The proof without its tombstones, of which there are so many; ``residue`` is file → what is left."""
+
+    clean: bool
+    path: str
+    time: str
+    named: Mapping[str, int]
+    removed: Mapping[str, int]
+    tombstones: int
+    files: int
+    residue: Mapping[str, str]
+    remains: Sequence[str]
+
+
+class PurgePreviewJson(TypedDict):
+    """How much would go."""
+
+    named: Mapping[str, int]
+
+
 OUTPUTS: Mapping[str, tuple[type | str, ...]] = {
     "status": (StatusJson,),
     "evaluate": ("sampling.evaluate:Evaluation",),
     "report": (ReportJson, VersionedJson, "sampling.report.counts:ReportCounts"),
     "export": (ExportJson,),
+    "purge": (PurgeJson,),
+    "purge --dry-run": (PurgePreviewJson,),
     "import swat": (CountsJson,),
 }
 """Command → what its --json prints: the keys of all parts, of which a text is a dataclass of the package."""
