@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from ..core.errors import ClassListError
 from ..core.text import LONGEST_RUN, tokens
-from .model import ClassEntry, ClassList, Synonym
+from .model import OWN_SCOPE, ClassEntry, ClassList, Synonym, texts_of
 from .species import scientific
 
 
@@ -51,6 +51,7 @@ def _check_entry(entry: ClassEntry, where: str) -> None:
     for text in (entry.name, entry.most_common_name, *(synonym.text for synonym in entry.synonyms)):
         if any("\ud800" <= character <= "\udfff" for character in text):
             raise ClassListError(f"{where}: {text!r} isn't valid Unicode (half a surrogate pair)")
+    _check_scope(entry, where)
     for synonym in entry.synonyms:
         if synonym.text in texts:
             raise ClassListError(f"{where}: the synonym {synonym.text!r:.60} is given twice")
@@ -62,6 +63,21 @@ def _check_entry(entry: ClassEntry, where: str) -> None:
                 f"{where}: the synonym {synonym.text!r:.60} holds no {lacking}, so no caption can match "
                 "it; remove it, or spell it out"
             )
+
+
+def _check_scope(entry: ClassEntry, where: str) -> None:
+    """What stands under OWN_SCOPE is texts, and those that captions are searched for have words."""
+    for key in OWN_SCOPE:
+        try:
+            texts = texts_of(entry.extra.get(key))
+        except ClassListError as error:
+            raise ClassListError(f"{where}: {key!r}: {error}") from error
+        for text in texts if key != "not" else ():
+            if not tokens(text):
+                raise ClassListError(
+                    f"{where}: {key!r}: {text!r:.60} has no letter or digit, so no caption can contain it; "
+                    "remove it"
+                )
 
 
 NAME_KEYS = (

@@ -10,13 +10,15 @@ import re
 import string
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from ..core.errors import ClassListError
 from ..core.text import tokens
 from .species import scientific
 
 PromptNames = Literal["synonyms", "name", "most_common_name"]
+OWN_SCOPE = ("not", "exclude", "prefix")
+"""Keys of a class, in every file that has keys: other senses, and what captions must not and must have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,21 @@ class ClassEntry:
     synonyms: tuple[Synonym, ...]
     most_common_name: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def other_senses(self) -> tuple[str, ...]:
+        """What its name means besides (``crane, a machine`` for a bird): prompts that speak against it."""
+        return texts_of(self.extra.get("not"))
+
+    @property
+    def exclude(self) -> tuple[str, ...]:
+        """Phrases that its captions must not contain, beside the task's."""
+        return texts_of(self.extra.get("exclude"))
+
+    @property
+    def prefix(self) -> str:
+        """A phrase that its captions must contain besides, in place of the task's."""
+        return " ".join(texts_of(self.extra.get("prefix")))
 
     def match_phrases(self) -> tuple[str, ...]:
         """The synonyms that captions are searched for, in the list's order; token-equal keys each stand."""
@@ -94,6 +111,14 @@ def named(
         synonyms = [*map(Synonym, parts.names), *own, *optional]
         extra = {"query_name": parts.names[0], **(extra or {})}
     return ClassEntry(class_id, texts[0], tuple(synonyms), extra=extra or {})
+
+
+def texts_of(value: Any) -> tuple[str, ...]:
+    """The texts of a list or of one text; ClassListError for another value."""
+    texts: Any = [value] if isinstance(value, str) else value or []
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise ClassListError(f"a text or a list of texts was expected, got {value!r:.80}")
+    return tuple(dict.fromkeys(text for text in map(str.strip, cast("list[str]", texts)) if text))
 
 
 def is_wnid(name: str) -> bool:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ..core.errors import ClassListError
 from ..core.files import read_json
-from .model import ClassEntry, ClassList, Synonym
+from .model import OWN_SCOPE, ClassEntry, ClassList, Synonym
 
 FORMAT = 1
 
@@ -38,6 +38,9 @@ class _Class(_Record):
     name: str
     most_common_name: str = ""
     synonyms: list[_Synonym]
+    other_senses: list[str] = Field(default_factory=list[str], alias="not")
+    exclude: list[str] = Field(default_factory=list[str])
+    prefix: str = ""
     extra: dict[str, Any] = Field(default_factory=dict[str, Any])
 
 
@@ -57,7 +60,8 @@ def to_document(classes: Iterable[ClassEntry]) -> dict[str, Any]:
             "name": entry.name,
             "most_common_name": entry.most_common_name,
             "synonyms": [asdict(synonym) for synonym in entry.synonyms],
-            "extra": dict(entry.extra),
+            **{key: entry.extra[key] for key in OWN_SCOPE if entry.extra.get(key)},
+            "extra": {key: value for key, value in entry.extra.items() if key not in OWN_SCOPE},
         }
         for entry in classes
     ]
@@ -76,10 +80,15 @@ def from_document(document: Mapping[str, Any], source: str) -> ClassList:
             record.name,
             tuple(Synonym(**dict(synonym)) for synonym in record.synonyms),
             record.most_common_name,
-            record.extra,
+            {**record.extra, **_own_scope(record)},
         )
         for record in _validated(_Document, document, source).classes
     )
+
+
+def _own_scope(record: _Class) -> dict[str, Any]:
+    values = record.model_dump(by_alias=True, include={"other_senses", "exclude", "prefix"})
+    return {key: value for key, value in values.items() if value}
 
 
 def synonym_of(value: Any, where: str) -> Synonym:

@@ -7,12 +7,13 @@ import io
 import json
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from ..core.errors import ClassListError
 from .checks import with_all_names
 from .json_lists import contiguous, parsed
 from .layouts import read_dict, read_layout
-from .model import ClassEntry, ClassList, Synonym, is_wnid, named, whole
+from .model import OWN_SCOPE, ClassEntry, ClassList, Synonym, is_wnid, named, whole
 
 COLUMNS = ("id", "name", "most_common_name", "synonym", "frequency", "match", "prompt", "reason", "extra")
 """captrawl's own table: a synonym a line, everything of the list in it."""
@@ -54,10 +55,10 @@ ID_WORDS = (
 )
 SYNONYM_WORDS = ("synonyms", "synonym", "alternates", "aliases")
 WNID_WORDS = ("wnid", "synset", "synset_id", "wordnet_id")
-HEADER_WORDS = frozenset((*NAME_WORDS, *ID_WORDS, *SYNONYM_WORDS, *WNID_WORDS))
+HEADER_WORDS = frozenset((*NAME_WORDS, *ID_WORDS, *SYNONYM_WORDS, *WNID_WORDS, *OWN_SCOPE))
 """What the first line of a table calls its columns, the surest word first; ``class`` and ``label`` are ids
 where their column holds whole numbers, else names."""
-DOUBTFUL = frozenset({"class", "label", "category", "index", "species", "id"})
+DOUBTFUL = frozenset({"class", "label", "category", "index", "species", "id", *OWN_SCOPE})
 """Words that may be a class's name too: alone they make no header beside words that aren't known."""
 
 DELIMITERS = ",\t;|"
@@ -116,7 +117,8 @@ def _header(rows: list[list[str]], source: str) -> list[str]:
     synonyms = [place for place, word in enumerate(words) if word in SYNONYM_WORDS]
     names = [words.index(word) for word in NAME_WORDS if word in words]
     names = [place for place in names if place not in {*ids[:1], *wnids}]
-    texts = [place for place in places if not numbers[place] and place not in {*wnids, *synonyms}]
+    scope = [place for place in places if words[place] in OWN_SCOPE]
+    texts = [place for place in places if not numbers[place] and place not in {*wnids, *synonyms, *scope}]
     if not names and (len(texts) == 1 or synonyms):
         names = texts
     if not names or not headed:
@@ -157,7 +159,15 @@ def _of_row(position: int, row: list[str], columns: list[str], source: str) -> C
     cells = dict(zip(columns, row, strict=False))
     class_id = whole(cells["id"], f"{source}: the id of {row}") if cells.get("id") else position
     synonyms = [cell for column, cell in zip(columns, row, strict=False) if column == "synonyms"]
-    extra = {key: cell for key, cell in cells.items() if cell and key not in {"", "id", "name", "synonyms"}}
+    extra: dict[str, Any] = {
+        key: [part for piece in re.split("[;|]", cell) if (part := piece.strip())]
+        if key in OWN_SCOPE
+        else cell
+        for key, cell in cells.items()
+        if cell and key not in {"", "id", "name", "synonyms"}
+    }
+    if "prefix" in extra:
+        extra["prefix"] = cells["prefix"].strip()
     texts = (part for cell in (*synonyms, *row[len(columns) :]) for part in _parts(cell))
     entry = named(class_id, cells.get("name", "").strip(), texts, extra)
     return entry if "synonyms" in columns or len(row) > len(columns) else with_all_names(entry)

@@ -53,10 +53,13 @@ class MatchTask:
     def inputs(self, corpus: str) -> dict[str, str]:
         """Hashes of the values read, by the name that `status` says."""
         synonyms = [[entry.id, *entry.match_phrases()] for entry in self.classes]
+        prefixes = {str(entry.id): entry.prefix for entry in self.classes if entry.prefix}
+        exclusions = {str(entry.id): list(entry.exclude) for entry in self.classes if entry.exclude}
+        prefix, exclude = self.scope.prefix, list(self.scope.exclude)
         return {
             "synonyms": digest(synonyms),
-            "prefix": digest(self.scope.prefix),
-            "exclusions": digest(list(self.scope.exclude)),
+            "prefix": digest([prefix, prefixes] if prefixes else prefix),
+            "exclusions": digest([exclude, exclusions] if exclusions else exclude),
             "filters": digest(asdict(self.scope.filters)),
             "sample": digest(self.sample),
             "seed": digest(self.seed),
@@ -96,7 +99,11 @@ def match(workspace: Workspace, *, progress: Progress = silent) -> dict[str, int
         inputs = task.inputs(corpus_digest(corpus, index.analyzer))
         progress("match: counting", 0, None)
         counts_of_classes = class_counts(index, task.classes, task.scope)
-        queries = [task.scope.query(phrases) for entry in task.classes if (phrases := entry.match_phrases())]
+        queries = [
+            task.scope.of(entry).query(phrases)
+            for entry in task.classes
+            if (phrases := entry.match_phrases())
+        ]
         matching = sum(count.total for count in counts_of_classes)
         safety = count_safety(index, queries, matching)
         parts = workspace.root / ".matches" / digest(inputs)[:16]

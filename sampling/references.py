@@ -102,6 +102,27 @@ class Shots:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Senses:
+    """Other senses of the classes' names: row i of ``vectors`` (senses, d) is one of class ``owners[i]``."""
+
+    vectors: Vectors
+    owners: NDArray[np.int64]
+
+    def beside(self, prompts: Vectors, index: int) -> Vectors:
+        """``prompts`` (classes, d), and behind them those of the class at ``index``'s other senses."""
+        own = self.vectors[self.owners == index]
+        return np.concatenate([prompts, own]) if len(own) else prompts
+
+
+def senses_of(classes: ClassList, references: References, templates: Sequence[str], dimension: int) -> Senses:
+    """The prompts of the senses that ``classes`` list under ``not``."""
+    pairs = [(index, text) for index, entry in enumerate(classes) for text in entry.other_senses]
+    vectors = references.prompts([(text,) for _, text in pairs], templates) if pairs else None
+    owners = np.array([index for index, _ in pairs], dtype=np.int64)
+    return Senses(np.zeros((0, dimension), np.float32) if vectors is None else vectors, owners)
+
+
 def shots_of(labelled: Labelled | None, references: References, dimension: int) -> Shots:
     """The vectors of ``labelled``; no shots at all for None."""
     if labelled is None:

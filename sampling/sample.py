@@ -26,7 +26,7 @@ from .orders.blends import Blend
 from .orders.task_scores import TaskReferences, TaskScorer
 from .pool import Pool, candidates_of, read_pools
 from .referee import Policy, Referee, judge
-from .references import References, Shots, shots_of
+from .references import References, Senses, Shots, senses_of, shots_of
 from .scores import ORDER, PoolScorer, Scores
 from .task import SampleTask, inputs_of, paths_of, sample_facts, task_of
 
@@ -68,6 +68,7 @@ class Drawer:
     prompts: NDArray[np.float32]
     shots: Shots
     leaks: NDArray[np.float32] | None
+    senses: Senses
     referee: Referee | None = None
     whole: TaskScorer | None = None
     """Of the scores that look at the whole task, where the method needs any."""
@@ -84,6 +85,7 @@ class Drawer:
             prompts=references.prompts(task.names, task.templates),
             shots=shots_of(task.shots, references, embeddings.dimension),
             leaks=references.images(task.leaks.paths) if task.leaks else None,
+            senses=senses_of(task.classes, references, task.templates, embeddings.dimension),
         )
         return drawer.with_referee(workspace)
 
@@ -127,7 +129,8 @@ class Drawer:
 
     def with_task_scores(self, workspace: Workspace, scores: frozenset[Score]) -> Drawer:
         """Score pools by those of ``scores`` that look at the whole task, with the shots as they are now."""
-        references = TaskReferences.of(self.prompts, self.shots, [entry.id for entry in self.task.classes])
+        ids = [entry.id for entry in self.task.classes]
+        references = TaskReferences.of(self.prompts, self.shots, ids, self.senses)
         whole = TaskScorer.of(self.embeddings, references, scores)
         if whole:
             pools = (pool.rows for pool in read_pools(workspace, self.task.classes, self.embeddings))
@@ -178,7 +181,8 @@ class Drawer:
         steps = Steps(spec.n, spec.seed, spec.tail, spec.dedup, leaks=self.leaks, keep=keep)
         steps = replace(steps, rejected=rejected, confirmed=confirmed, repeats=self.task.repeats)
         steps = replace(steps, diverse=spec.diverse)
-        return replace(steps, prompts=self.prompts, own=index) if spec.zeroshot else steps
+        prompts = self.senses.beside(self.prompts, index)
+        return replace(steps, prompts=prompts, own=index) if spec.zeroshot else steps
 
 
 def split(

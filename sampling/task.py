@@ -128,10 +128,11 @@ def inputs_of(workspace: Workspace, task: SampleTask) -> dict[str, str]:
     spec = task.spec
     ids = [entry.id for entry in task.classes]
     folder = workspace.embeddings_folder(task.model.slug)
+    senses = [[entry.id, entry.other_senses] for entry in task.classes if entry.other_senses]
     return {
         "method": digest([task.method.name, str(task.method), *_steps_of(spec, task.repeats)]),
         "seed": digest(spec.seed if task.method.order is None else 0),
-        "prompts": digest([list(zip(ids, task.names, strict=True)), task.templates]),
+        "prompts": digest([list(zip(ids, task.names, strict=True)), task.templates, *senses]),
         "shots": task.shots.fingerprint() if task.shots else "",
         "test images": task.leaks.fingerprint() if task.leaks else "",
         "marks": task.marks.fingerprint(),

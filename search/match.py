@@ -48,11 +48,16 @@ class SafetyCount:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The part of a query that all classes of a task share."""
+    """The part of a query that isn't its phrases: what all classes of a task share, or one class's own."""
 
     prefix: str = ""
     exclude: tuple[str, ...] = ()
     filters: Filters = field(default_factory=Filters)
+
+    def of(self, entry: ClassEntry) -> Scope:
+        """The scope of one class: its exclusions beside these, its prefix in place of this one."""
+        exclude = tuple(dict.fromkeys((*self.exclude, *entry.exclude)))
+        return replace(self, prefix=entry.prefix or self.prefix, exclude=exclude)
 
     def query(self, phrases: Sequence[str]) -> CaptionQuery:
         """The query of ``phrases`` within this scope; QueryError where one holds no token."""
@@ -67,10 +72,10 @@ def class_counts(index: CaptionIndex, classes: ClassList, scope: Scope) -> list[
     check_phrases(classes)
     queries: list[CaptionQuery] = []
     for entry in classes:
-        phrases = entry.match_phrases()
+        phrases, own = entry.match_phrases(), scope.of(entry)
         if len(phrases) > 1:  # else the total is the one phrase's frequency
-            queries.append(scope.query(phrases))
-        queries += [scope.query((phrase,)) for phrase in phrases]
+            queries.append(own.query(phrases))
+        queries += [own.query((phrase,)) for phrase in phrases]
     answers = iter(index.count(queries))
     counts: list[ClassCount] = []
     for entry in classes:
@@ -83,8 +88,12 @@ def class_counts(index: CaptionIndex, classes: ClassList, scope: Scope) -> list[
     return counts
 
 
-def credited_counts(index: CaptionIndex, counts: Sequence[ClassCount], scope: Scope) -> list[dict[str, int]]:
+def credited_counts(
+    index: CaptionIndex, counts: Sequence[ClassCount], scopes: Sequence[Scope]
+) -> list[dict[str, int]]:
     """For each class how many rows of the index are credited to each synonym; they add up to its total.
+
+    ``scopes`` are those that each class was counted under (:meth:`Scope.of`).
 
     A synonym's are the rows that match it or one that :class:`Credit` puts before it, less those that match
     one before it. The first of these unions is its frequency and the last the class's total.
@@ -93,7 +102,11 @@ def credited_counts(index: CaptionIndex, counts: Sequence[ClassCount], scope: Sc
         [phrase for phrase in Credit(count.synonyms, index.analyzer).phrases if count.synonyms[phrase]]
         for count in counts
     ]
-    between = [scope.query(order[:size]) for order in orders for size in range(2, len(order))]
+    between = [
+        scope.query(order[:size])
+        for scope, order in zip(scopes, orders, strict=True)
+        for size in range(2, len(order))
+    ]
     unions = iter(index.count(between) if between else ())
     credited: list[dict[str, int]] = []
     for count, order in zip(counts, orders, strict=True):
@@ -212,7 +225,7 @@ def matches(
     ``sample`` of them in priority order, or all (None), streamed.
     """
     matching = [(entry, count) for entry, count in counts_of_classes if count.total]
-    queries = [scope.query(entry.match_phrases()) for entry, _ in matching]
+    queries = [scope.of(entry).query(entry.match_phrases()) for entry, _ in matching]
     rows = index.scans(queries) if sample is None else _samples(index, queries, sample, seed)
     pools = groupby(rows, key=lambda numbered: numbered[0])
     ahead = next(pools, None)

@@ -90,7 +90,7 @@ class ClassPools:
         stored = {one.text: one.frequency for one in entry.synonyms if one.frequency is not None}
         if stored.keys() >= set(phrases) or not phrases:
             return stored
-        scope = task_of(self._explorer.workspace).scope
+        scope = task_of(self._explorer.workspace).scope.of(entry)
         return explore.frequencies(self._explorer.captions, scope.query(phrases)).synonyms
 
     def entry(self, class_id: int) -> ClassEntry:

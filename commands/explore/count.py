@@ -66,8 +66,11 @@ def count(
     with open_captions(options.index_of(context, index)) as captions:
         rows = captions.rows()
         counts = class_counts(captions, entries, scope)
-        credited = credited_counts(captions, counts, scope) if json or len(counts) == 1 else []
-        queries = [scope.query(names) for entry in entries if (names := entry.match_phrases())]
+        scopes = [scope.of(entry) for entry in entries]
+        credited = credited_counts(captions, counts, scopes) if json or len(counts) == 1 else []
+        queries = [
+            own.query(names) for own, e in zip(scopes, entries, strict=True) if (names := e.match_phrases())
+        ]
         safety = count_safety(captions, queries, sum(c.total for c in counts))
     if json:
         lines = [

@@ -5,6 +5,7 @@ index_files     list what it contains, take some of it out
 init            make a workspace
 synonyms        ask a language model, filter, review
 synonym_review  the review in the terminal
+synonym_asking  questions to a language model, and what came of them
 synonym_costs   what asking takes: questions, tokens, dollars
 more_names      names from a taxon table, plurals that the index has
 match           find the rows whose captions name a class

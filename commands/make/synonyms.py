@@ -13,7 +13,8 @@ from ...core.wording import counted
 from .. import options
 from .more_names import add_taxa, show_forms
 from .shapes import SynonymsJson
-from .synonym_costs import price_of, show_questions, tokens_text
+from .synonym_asking import ask_senses, ask_synonyms
+from .synonym_costs import price_of, show_questions
 from .synonym_review import reviewed, show_review
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ def synonyms(
     filter_only: Annotated[bool, typer.Option("--filter-only", help="Ask nothing, only filter.")] = False,
     filter_all: _FilterAll = False,
     shared: Annotated[str, typer.Option(metavar="keep|drop", help="Synonyms of several classes.")] = "keep",
+    senses: Annotated[
+        bool, typer.Option("--senses", help="Ask what else the names mean, for `not` of each class.")
+    ] = False,
     review: Annotated[bool, typer.Option("--review", help="Show what the index says of each one.")] = False,
     classes: _Classes = None,
     taxa: Annotated[
@@ -82,7 +86,11 @@ def synonyms(
     if review:
         _refuse_beside("--review", {**others, "--shared drop": shared == "drop"})
     elif filter_only:
-        _refuse_beside("--filter-only", asking)
+        _refuse_beside("--filter-only", {**asking, "--senses": senses})
+    if senses:
+        _refuse_beside(
+            "--senses", {"--review": review, "--filter-all": filter_all, "--languages": bool(languages)}
+        )
     if classes and not review:
         raise UsageError(f"--class {classes[0]} goes with --review only; without it every class is asked")
     if taxa:
@@ -104,10 +112,12 @@ def synonyms(
         "languages": languages_of(languages),
         "again": again,
     }
+    if senses:
+        return ask_senses(workspace, server, question, rate, dry_run=dry_run, json=json)
     if dry_run:
         show_questions(pending_questions(workspace, server, **question), server, rate, json=json)
         return None
-    problem = None if filter_only else _ask(workspace, server, question, rate)
+    problem = None if filter_only else ask_synonyms(workspace, server, question, rate)
     if problem and not unfiltered(workspace):
         raise problem
     if not no_filter:  # what was answered, before the exit code says that some wasn't
@@ -143,39 +153,6 @@ def _domain(workspace: Workspace) -> str:
     from ...datasets import load_dataset
 
     return load_dataset(name).domain
-
-
-def _ask(
-    workspace: Workspace, server: ModelServer, question: dict[str, Any], price: tuple[float, float] | None
-) -> LanguageModelError | None:
-    """Ask, say what came, and give what the command ends with where a class has no answer or was declined."""
-    from ...core.terminal import progress_bars, say
-    from ...search.synonyms.ask import synonyms as run
-
-    try:
-        with progress_bars() as progress:
-            outcome = run(workspace, server, **question, progress=progress)
-    except LanguageModelError as error:
-        return error
-    use = outcome.use
-    say(
-        f"{counted(use.questions, 'question')} answered, {outcome.answered:,} known before; "
-        f"{counted(outcome.added, 'synonym')} added; {tokens_text(use, price)}"
-    )
-    for class_id, refusal in outcome.refused.items():
-        say(f"class {class_id}: the model declined ({refusal[:120]}); it keeps the names it has")
-    if outcome.failed:
-        class_id, reason = next(iter(outcome.failed.items()))
-        return LanguageModelError(
-            f"no answer for {counted(len(outcome.failed), 'class')}, class {class_id} the first: {reason}; "
-            "run the command again to ask these only"
-        )
-    if outcome.declined:
-        return LanguageModelError(
-            f"{counted(outcome.declined, 'class')} declined by {server.model}; add their synonyms to "
-            "classes.json, or ask again with another --model or --again"
-        )
-    return None
 
 
 def _filter(workspace: Workspace, *, everything: bool) -> None:

@@ -13,7 +13,7 @@ from ...search.vectors.exact import rounded
 from ...search.vectors.store import Embeddings, Matrix
 from ..probe import Probe, probe_of
 from ..prompts import pooled
-from ..references import Shots
+from ..references import Senses, Shots
 from ..scores import ORDER, Scores
 from .blends import Values
 from .cleaning import Cleaning, halves_of
@@ -39,21 +39,31 @@ class TaskReferences:
     """What rows are compared with: row i of ``prompts`` and ``centroids`` (classes, d) is class i's.
 
     ``centroids`` are the normalised means of each class's shots, NaN where it has none; ``shots`` are
-    labelled by class index.
+    labelled by class index. A class's other ``senses`` are rivals of it alone.
     """
 
     prompts: Vectors
     centroids: Vectors
     shots: Shots
+    senses: Senses
+
+    def prompts_for(self, index: int) -> Vectors:
+        """The prompts that the class at ``index`` is judged by: the classes', and its other senses'."""
+        return self.senses.beside(self.prompts, index)
+
+    def centroids_for(self, index: int) -> Vectors:
+        """``centroids``, and a row of NaN for each other sense of the class at ``index``."""
+        senses = len(self.prompts_for(index)) - len(self.prompts)
+        return np.pad(self.centroids, ((0, senses), (0, 0)), constant_values=np.nan)
 
     @classmethod
-    def of(cls, prompts: Vectors, shots: Shots, class_ids: Sequence[int]) -> TaskReferences:
+    def of(cls, prompts: Vectors, shots: Shots, class_ids: Sequence[int], senses: Senses) -> TaskReferences:
         """Of the shots of the classes ``class_ids``, which label them; others are passed over."""
         place = {class_id: index for index, class_id in enumerate(class_ids)}
         labels = np.array([place.get(label, -1) for label in shots.labels.tolist()], dtype=np.int64)
         shots = Shots(shots.vectors, labels).where(labels >= 0)
         groups = [shots.of(index) for index in range(len(prompts))]
-        return cls(prompts, pooled(groups, prompts.shape[1]), shots)
+        return cls(prompts, pooled(groups, prompts.shape[1]), shots, senses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +131,9 @@ class TaskScorer:
                     columns[score][part] = VALUES[score](self, images, index)
             if Score.T2T_MARGIN in self.scores:
                 captions = self.embeddings.captions.take(rows[part])
-                fit_of = fits(captions, self.references.prompts, self.caption_mean)
-                columns[Score.T2T_MARGIN][part] = margin(fit_of, index, self.references.prompts)
+                prompts = self.references.prompts_for(index)
+                fit_of = fits(captions, prompts, self.caption_mean)
+                columns[Score.T2T_MARGIN][part] = margin(fit_of, index, prompts)
         if Score.FIT in columns:
             columns[Score.FIT] = fit(scores, columns[JOINT])
         if Score.FIT_TEXT in columns:
@@ -137,7 +148,7 @@ class TaskScorer:
 
     def prompt_margin(self, images: Vectors, index: int) -> Values:
         """T2I.margin."""
-        prompts = self.references.prompts
+        prompts = self.references.prompts_for(index)
         return margin(fits(images, prompts, self.image_mean), index, prompts)
 
     def shot_margin(self, images: Vectors, index: int) -> Values:
@@ -147,7 +158,7 @@ class TaskScorer:
 
     def joint_margin(self, images: Vectors, index: int) -> Values:
         """The margin by prompts and shots together."""
-        prompts, centroids = self.references.prompts, self.references.centroids
+        prompts, centroids = self.references.prompts_for(index), self.references.centroids_for(index)
         return joint_margins(images, prompts, centroids, self.image_mean, index)
 
     def nearest_shot(self, images: Vectors, index: int) -> Values:

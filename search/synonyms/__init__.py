@@ -7,6 +7,8 @@ In reading order:
     names        an answer's text → clean names, with a reason for each that is dropped
     languages    names in other languages, and which models read them
     journal      JSON lines: every answer is on the disk as soon as it comes
+    asking       a round of questions, several at once
+    senses       what else the names mean, asked for and merged into `not`
     ask          all questions of a workspace, and the answers merged into classes.json
     text_filter  a synonym stays where its own class's prompt is the nearest
     proposals    words that part near captions from far ones: prefixes and exclusions

@@ -78,7 +78,7 @@ def proposals(index: CaptionIndex, classes: ClassList, scope: Scope) -> list[For
         for entry in classes
         for phrase, (form, kind) in _forms_of(entry, titled=titled).items()
     ]
-    counts = index.count([scope.query((form,)) for _, _, form, _ in candidates])
+    counts = index.count([scope.of(entry).query((form,)) for entry, _, form, _ in candidates])
     return [
         FormProposal(entry.id, entry.name, phrase, form, kind, rows)
         for (entry, phrase, form, kind), rows in zip(candidates, counts, strict=True)

@@ -72,8 +72,8 @@ def questions(
                     entry.id,
                     entry.name,
                     digest(inputs if code == "en" else [*inputs, code]),
-                    _messages(f'{body} Answer with JSON: {{"synonyms": ["…", "…"]}}.'),
-                    _messages(f"{body} Give me a numbered list only. Don't give any other text."),
+                    messages(f'{body} Answer with JSON: {{"synonyms": ["…", "…"]}}.'),
+                    messages(f"{body} Give me a numbered list only. Don't give any other text."),
                     code,
                 )
             )
@@ -102,7 +102,8 @@ def _body(entry: ClassEntry, domain: str, own: Sequence[str], language: str) -> 
     return " ".join(parts)
 
 
-def _messages(text: str) -> Messages:
+def messages(text: str) -> Messages:
+    """``text`` as a user's question."""
     return [
         {"role": "system", "content": "You are a helpful and honest assistant."},
         {"role": "user", "content": text},

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...classes.model import ClassList
+from ...classes.model import ClassEntry, ClassList
 from ...core.errors import InputError
 from ...core.files import read_json, write_json
 from ...core.records import Progress, silent
@@ -71,7 +71,7 @@ class SynonymReview:
     own_share: float | None = None
     """Share of the sampled captions to which no other class's prompt is nearer."""
     other_id: int | None = None
-    """The other class that the sampled captions are nearest to, by their mean."""
+    """The other class that the sampled captions are nearest to, by their mean; None: another sense."""
     other_name: str = ""
     captions: tuple[ShownCaption, ...] = ()
 
@@ -123,27 +123,44 @@ def review(
     prompts = class_prompts(classes, encoder, plan.templates)
     places = [place for place, entry in enumerate(classes) if plan.only is None or entry.id in plan.only]
     phrases = [(place, phrase) for place in places for phrase in classes[place].match_phrases()]
-    frequencies = index.count([scope.query((phrase,)) for _, phrase in phrases])
+    scopes = [scope.of(entry) for entry in classes]
+    frequencies = index.count([scopes[place].query((phrase,)) for place, phrase in phrases])
     samples: list[list[str]] = []
-    for done, ((_, phrase), frequency) in enumerate(zip(phrases, frequencies, strict=True), start=1):
-        samples.append(_captions(index, scope.query((phrase,)), SAMPLED) if frequency else [])
+    for done, ((place, phrase), frequency) in enumerate(zip(phrases, frequencies, strict=True), start=1):
+        samples.append(_captions(index, scopes[place].query((phrase,)), SAMPLED) if frequency else [])
         progress("sample captions", done, len(phrases))
     size = max(FEWEST, min(POOL, POOLED // max(1, len(places))))
     pools = {
-        place: list(dict.fromkeys(_captions(index, scope.query(classes[place].match_phrases()), size)))
+        place: list(dict.fromkeys(_captions(index, scopes[place].query(names), size)))
         for place in places
+        if (names := classes[place].match_phrases())
     }
     texts = list(dict.fromkeys(caption for some in (*samples, *pools.values()) for caption in some))
     row = {caption: position for position, caption in enumerate(texts)}
-    scores = encoder.encode_texts(texts, progress) @ prompts.T
+    vectors = encoder.encode_texts(texts, progress)
+    scores = vectors @ prompts.T
+    senses = {place: _sense_prompts(classes[place], encoder, plan, prompts.shape[1]) for place in places}
     reviews: list[SynonymReview] = []
     for (place, phrase), frequency, captions in zip(phrases, frequencies, samples, strict=True):
         bare = SynonymReview(classes[place].id, classes[place].name, phrase, frequency)
-        rows = scores[[row[caption] for caption in captions]]
-        reviews.append(_reviewed(bare, captions, rows, place, classes) if captions else bare)
+        rows = [row[caption] for caption in captions]
+        against = np.concatenate(
+            [np.delete(scores[rows], place, axis=1), vectors[rows] @ senses[place].T], axis=1
+        )
+        rivals = [(one.id, one.name) for one in classes if one is not classes[place]]
+        rivals += [(None, sense) for sense in classes[place].other_senses]
+        reviews.append(_reviewed(bare, captions, scores[rows, place], against, rivals) if captions else bare)
     reviews.sort(key=lambda r: (r.agreement is None, r.agreement or 0.0, r.class_id, r.synonym))
     own = {place: scores[[row[caption] for caption in pool], place] for place, pool in pools.items()}
     return Review(tuple(reviews), tuple(_proposals(classes, pools, own)))
+
+
+def _sense_prompts(
+    entry: ClassEntry, encoder: TextEncoder, plan: Plan, dimension: int
+) -> NDArray[np.float32]:
+    """(senses, dimension) prompt vectors of a class's other senses."""
+    senses = tuple(replace(entry, name=sense, synonyms=()) for sense in entry.other_senses)
+    return class_prompts(senses, encoder, plan.templates) if senses else np.zeros((0, dimension), np.float32)
 
 
 def _captions(index: CaptionIndex, query: CaptionQuery, size: int) -> list[str]:
@@ -153,13 +170,11 @@ def _captions(index: CaptionIndex, query: CaptionQuery, size: int) -> list[str]:
 def _reviewed(
     bare: SynonymReview,
     captions: Sequence[str],
-    scores: NDArray[np.float32],
-    place: int,
-    classes: ClassList,
+    own: NDArray[np.float32],
+    others: NDArray[np.float32],
+    rivals: Sequence[tuple[int | None, str]],
 ) -> SynonymReview:
-    """``bare`` with what ``scores`` (captions, classes) say; the class itself is column ``place``."""
-    own = scores[:, place]
-    others = np.delete(scores, place, axis=1)
+    """``bare`` with the T2T of its captions to the class, and to its ``rivals`` (captions, rivals)."""
     examples = list(dict(zip(captions, own, strict=True)).items())[:SHOWN]
     result = replace(
         bare,
@@ -169,9 +184,8 @@ def _reviewed(
     )
     if not others.shape[1]:
         return result
-    nearest = int(np.argmax(others.mean(axis=0)))
-    other = classes[nearest + (nearest >= place)]
-    return replace(result, other_id=other.id, other_name=other.name)
+    other_id, other_name = rivals[int(np.argmax(others.mean(axis=0)))]
+    return replace(result, other_id=other_id, other_name=other_name)
 
 
 def _proposals(

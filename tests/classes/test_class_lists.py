@@ -698,3 +698,38 @@ def test_dropping_shared_synonyms() -> None:
     # both have it as their name: it goes, but never a class's last one
     assert missile.match_phrases() == ("missile",)
     assert rocket.match_phrases() == ("rocket",)
+
+
+SENSES = """name,synonyms,not,exclude,prefix
+crane,Grus;sandhill crane,"crane, a machine|crane, a paper bird",tower crane;truck,
+bat,,baseball bat,,animal
+"""
+
+
+@pytest.mark.parametrize("end", ["json", "csv", "tsv"])
+def test_a_class_has_senses_exclusions_and_a_prefix_of_its_own(tmp_path: Path, end: str) -> None:
+    classes = load_classes(put(tmp_path, "senses.csv", SENSES))
+    crane, bat = classes
+    assert crane.match_phrases() == ("crane", "Grus", "sandhill crane")
+    assert crane.other_senses == ("crane, a machine", "crane, a paper bird")
+    assert (crane.exclude, crane.prefix) == (("tower crane", "truck"), "")
+    assert (bat.other_senses, bat.exclude, bat.prefix) == (("baseball bat",), (), "animal")
+    save_classes(classes, tmp_path / "own.json")
+    assert '"not": [' in (tmp_path / "own.json").read_text()
+    assert load_classes(tmp_path / "own.json") == classes
+    write(classes, tmp_path / f"other.{end}", {"json": "metrics"}.get(end, end))
+    assert load_classes(tmp_path / f"other.{end}") == classes
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("exclude", 3, "'exclude': a text or a list of texts was expected, got 3"),
+        ("not", ["a", {}], "'not': a text or a list of texts was expected"),
+        ("prefix", "***", "'prefix': '***' has no letter or digit"),
+    ],
+)
+def test_what_a_class_excludes_is_texts(tmp_path: Path, key: str, value: Any, message: str) -> None:
+    metrics = {"0": {"name": "crane", "alternates": {"crane": 1}, key: value}}
+    with pytest.raises(ClassListError, match=re.escape(message)):
+        load_classes(put(tmp_path, "metrics.json", json.dumps(metrics)))

@@ -10,12 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from captrawl.classes.files import load_classes
+from captrawl.classes.files import load_classes, save_classes
 from captrawl.classes.model import ClassEntry, Synonym
 from captrawl.core.errors import ClassListError, WorkspaceError
 from captrawl.indexer.captions import index_captions
@@ -98,7 +99,7 @@ def test_counts_of_classes_and_synonyms(index: Path) -> None:
     assert (cat.total, dict(cat.synonyms)) == (2, {"cat": 2})
     assert (yeti.total, dict(yeti.synonyms)) == (0, {"yeti": 0, "bigfoot": 0})
     with open_captions(index) as captions:
-        assert credited_counts(captions, [dog, cat, yeti], Scope()) == [
+        assert credited_counts(captions, [dog, cat, yeti], [Scope()] * 3) == [
             {"dog": 6, "golden retriever": 1, "Dog": 0, "puppy": 0},
             {"cat": 2},
             {"yeti": 0, "bigfoot": 0},
@@ -268,3 +269,28 @@ def test_killed_matching_resumes_to_the_same_file(tmp_path: Path) -> None:
     match(killed)
     assert read_matches(killed).equals(read_matches(calm))
     assert not (killed.root / ".matches").exists()
+
+
+def test_a_class_has_a_scope_of_its_own(tmp_path: Path, index: Path) -> None:
+    dog, cat, _ = CLASSES
+    own = (
+        replace(dog, extra={"exclude": ["toy"]}),
+        replace(cat, extra={"prefix": "the dog", "exclude": ["x"]}),
+    )
+    with open_captions(index) as captions:
+        counts = class_counts(captions, own, Scope(prefix="a", exclude=("good",)))
+        assert [count.total for count in counts] == [1, 1]  # "a dog on a lawn"; "the cat and the dog"
+        scopes = [Scope().of(entry) for entry in own]
+        counts = class_counts(captions, own, Scope())
+        assert [count.total for count in counts] == [6, 1]
+        assert [sum(shares.values()) for shares in credited_counts(captions, counts, scopes)] == [6, 1]
+    workspace = make_workspace(tmp_path / "task", index, match={"sample": "all"})
+    match(workspace)
+    for classes, state in ((own, State.STALE), (CLASSES, State.DONE)):
+        save_classes(classes, workspace.classes_path())
+        assert match_status(workspace).state is state
+    save_classes(own, workspace.classes_path())
+    assert match(workspace)["matching"] == 7
+    captions = read_matches(workspace, ["caption"]).column("caption").to_pylist()
+    assert "a puppy and its dog toy" not in captions
+    assert captions.count("the cat and the dog") == 2

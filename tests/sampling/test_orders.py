@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from captrawl.core.files import digest
 from captrawl.sampling.files import SAMPLE_SCHEMA, read_sample
 from captrawl.sampling.methods import compose
 from captrawl.sampling.orders.blends import Blend
@@ -13,6 +16,8 @@ from captrawl.sampling.orders.names import PRODUCTS, Score
 from captrawl.sampling.probe import Probe
 from captrawl.sampling.sample import draw
 from captrawl.sampling.task import paths_of
+from captrawl.sampling.vector_cache import save
+from captrawl.search.vectors.models import model_of
 from captrawl.workspace.settings import SampleSettings
 
 DIMENSION = 12
@@ -86,6 +91,61 @@ def test_classes_of_one_prompt_are_not_rivals(make_workspace, make_row) -> None:
     made = make_workspace([make_row(0, number) for number in range(8)], vectors, prompts=prompts)
     values = column(made, "T2I_margin", "T2I.margin")
     assert values == pytest.approx(plain_margin(made, 0, np.delete(prompts, 1, axis=0)), abs=2e-6)
+
+
+@pytest.mark.parametrize(("score", "of"), [(Score.T2I_MARGIN, 0), (Score.T2T_MARGIN, 1)])
+def test_another_sense_of_a_name_is_a_rival_of_its_class_alone(task, senses, score, of) -> None:
+    without = plain_margin(task, of, task.prompts)
+    (machine,) = senses({1: ["a machine"]})
+    mean = np.mean([pair[of] for pair in task.vectors.values()], axis=0)
+    fits = {uid: pair[of] @ machine - mean @ machine for uid, pair in task.vectors.items()}
+    own = {uid: pair[of] @ task.prompts[1] - mean @ task.prompts[1] for uid, pair in task.vectors.items()}
+    expected = {
+        uid: min(value, own[uid] - fits[uid]) if uid // ROWS == 1 else value for uid, value in without.items()
+    }
+    assert expected != without
+    assert column(task, score.column, score) == pytest.approx(expected, abs=2e-6)
+
+
+def test_an_image_of_another_sense_doesnt_agree_with_its_class(task, senses) -> None:
+    def kept() -> set[int]:
+        draw(task.workspace, SampleSettings(name="s", method="T2T-rank", zeroshot=True, n=500))
+        return set(read_sample(paths_of(task.workspace, "s"), ["uid"], kept=True)["uid"].to_pylist())
+
+    before = kept()
+    machine = next(task.vectors[uid][0] for uid in sorted(before) if uid // ROWS == 1)
+    senses({1: ["a machine"]}, machine[None])
+    images = {uid: image for uid, (image, _) in task.vectors.items()}
+    nearer = {
+        uid for uid in before if uid // ROWS == 1 and images[uid] @ machine > images[uid] @ task.prompts[1]
+    }
+    assert nearer
+    assert kept() == before - nearer
+
+
+@pytest.fixture
+def senses(task):
+    """senses({class id: [sense]}, prompts) → the prompts, in order; the class list has the senses then."""
+
+    def note(texts: dict[int, list[str]], vectors: np.ndarray | None = None) -> np.ndarray:
+        path = task.workspace.classes_path()
+        document = json.loads(path.read_text())
+        for entry in document["classes"]:
+            entry["not"] = texts.get(entry["id"], [])
+        path.write_text(json.dumps(document))
+        every = [text for some in texts.values() for text in some]
+        vectors = units(np.random.default_rng(5), len(every)) if vectors is None else vectors
+        store = task.workspace.vectors_folder(model_of(task.workspace).slug) / "prompts.npz"
+        names = [*task.names, *every]
+        save(
+            store,
+            [digest([name, ("a photo of {}.",)]) for name in names],
+            np.concatenate([task.prompts, vectors]),
+            "made up",
+        )
+        return vectors
+
+    return note
 
 
 def test_the_nearest_of_all_shots(task) -> None:

@@ -167,7 +167,7 @@ def test_every_answer_is_the_oracles(engine, oracle, rows, asked, spread):
             ).to_pylist()
             assert credit == [oracle.credited(row, query.synonyms, frequencies) for row in scanned]
             scope = Scope(query.prefix, query.exclude, query.filters)
-            shares = credited_counts(index, [ClassCount(0, "", len(scanned), frequencies)], scope)
+            shares = credited_counts(index, [ClassCount(0, "", len(scanned), frequencies)], [scope])
             assert shares == [{phrase: credit.count(phrase) for phrase in frequencies}]
             relevant = index.relevant(query, size).to_pylist()
             assert len(relevant) == min(size, len(scanned))

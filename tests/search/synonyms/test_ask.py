@@ -494,7 +494,7 @@ def test_a_second_ctrl_c_counts_while_the_first_is_being_told(
     slow = language.reply(names("doctor fish"), delay=20)
     server = language.by_class({"tench": slow, "eel": language.reply(names("elver"))})
     workspace = task("tench", "eel")
-    monkeypatch.setattr(logging.getLogger("captrawl.search.synonyms.ask"), "warning", interrupt)
+    monkeypatch.setattr(logging.getLogger("captrawl.search.synonyms.asking"), "warning", interrupt)
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         synonyms(workspace, ModelServer("fake", server.url), domain="a fish", progress=interrupt)

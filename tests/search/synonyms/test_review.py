@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -239,3 +240,20 @@ def test_homonyms_have_the_lowest_agreement(real_task: Path, captrawl: Callable[
     assert f"{first['synonym']}  (class {first['class_id']} {first['class_name']})" in shown
     assert "the lowest agreement first" in shown
     assert Workspace.open(real_task).settings().task.prefix == ""  # proposals are never applied
+
+
+def test_another_sense_of_a_class_is_its_rival(index: CaptionIndex) -> None:
+    (crane,) = CLASSES[:1]
+    lift = replace(crane, extra={"not": ["a lift of steel"]})
+    alone = {one.synonym: one for one in review(index, (crane,), TwoSenses(), scope=Scope()).synonyms}
+    beside = {one.synonym: one for one in review(index, (lift,), TwoSenses(), scope=Scope()).synonyms}
+    assert (alone["lift"].own_share, alone["lift"].other_name) == (1.0, "")
+    assert (beside["lift"].own_share, beside["lift"].other_id) == (0.0, None)
+    assert beside["lift"].other_name == "a lift of steel"
+    assert beside["heron"].own_share == 1.0
+
+
+def test_a_class_that_matches_nothing_is_reviewed_as_nothing(index: CaptionIndex) -> None:
+    silent_class = ClassEntry(7, "kite", (Synonym("kite", match=False),))
+    found = review(index, (*CLASSES, silent_class), TwoSenses(), scope=Scope())
+    assert {one.class_id for one in found.synonyms} == {4, 9}
