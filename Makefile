@@ -1,7 +1,7 @@
 .PHONY: demo test lint types docs site bench lowest
 
 test: lint types        ## everything that CI checks
-	python -m pytest
+	python -m pytest -n 2
 
 lint:
 	ruff check .

@@ -39,6 +39,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_embedding)  # fixtures of more than one folder
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Under ``-n 2`` one process runs all that asks an Elasticsearch, so that each is started once.
+
+    Every other module stays whole.
+    """
+    for item in items:
+        asks = item.get_closest_marker("elastic") or {"elastic", "engines"} & set(item.path.parts)
+        item.add_marker(pytest.mark.xdist_group("elastic" if asks else str(item.path)))
+
+
 def pytest_report_header() -> str:
     """Where this run's Elasticsearch comes from."""
     return f"elasticsearch: {_servers.source()}"

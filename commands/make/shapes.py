@@ -179,12 +179,20 @@ class SynonymsJson(TypedDict):
     removed: int
 
 
+class SensesJson(TypedDict):
+    """How many classes, and the other senses of each one's name; class id → texts."""
+
+    classes: int
+    senses: dict[str, list[str]]
+
+
 OUTPUTS: Mapping[str, tuple[type | str, ...]] = {
     "index captions": (IndexJson,),
     "index files": (IndexFilesJson,),
     "index remove": (IndexRemoveJson,),
     "index back": (IndexBackJson,),
     "synonyms": (SynonymsJson,),
+    "synonyms --senses": (SensesJson,),
     "synonyms --dry-run": (QuestionsJson,),
     "synonyms --forms": (FormsJson,),
     "synonyms --taxa": (TaxaJson,),

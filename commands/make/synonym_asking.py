@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.errors import LanguageModelError
 from ...core.wording import counted
+from .shapes import SensesJson
 from .synonym_costs import show_questions, tokens_text
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def ask_senses(
     problem = _told(outcome, server, price, "other sense")
     classes = load_classes(workspace.classes_path())
     if json:
-        emit_json({"classes": len(classes), "senses": {str(e.id): list(e.other_senses) for e in classes}})
+        emit_json(SensesJson(classes=len(classes), senses={str(e.id): list(e.other_senses) for e in classes}))
     else:
         for entry in classes:
             if entry.other_senses:

@@ -126,6 +126,8 @@ class Node:
     folder: Path
     settings: Mapping[str, object] = field(default_factory=dict)
     heap: str = "512m"
+    short_lived: bool = True
+    """Compiled by the quick compiler alone: up in 0.6 of the time, slower under a load of minutes."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Configuration files: name → text."""
     users: Mapping[str, tuple[str, str]] = field(default_factory=dict)
@@ -237,7 +239,8 @@ class Node:
             **kept,
             "HOME": str(self.folder),
             "ES_JAVA_HOME": str(java_for(self.version)),
-            "ES_JAVA_OPTS": f"-Xms{self.heap} -Xmx{self.heap}",
+            "ES_JAVA_OPTS": f"-Xms{self.heap} -Xmx{self.heap}"
+            + (" -XX:TieredStopAtLevel=1" if self.short_lived else ""),
             "CLI_JAVA_OPTS": "-Xms16m -Xmx64m -XX:TieredStopAtLevel=1",
             "ES_PATH_CONF": str(self.folder / "config"),
             "ES_TMPDIR": str(self.folder / "tmp"),

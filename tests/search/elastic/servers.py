@@ -4,7 +4,8 @@
     a Docker engine that answers testcontainers starts one
     else                         local_server.py starts one from Maven Central
 
-CAPTRAWL_ELASTIC_VERSIONS (default both) says which versions are started. Under CI a missing server fails.
+CAPTRAWL_ELASTIC_VERSIONS says which versions are started, by default both; of the tests that start servers of
+their own, to kill them or with security, then only on the newest. Under CI a missing server fails.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from typing import NoReturn
 import pytest
 
 GIVEN = "ELASTICSEARCH_URL"
-VERSIONS = tuple(os.environ.get("CAPTRAWL_ELASTIC_VERSIONS", "9.5.0,8.19.5").split(","))
+CHOSEN = os.environ.get("CAPTRAWL_ELASTIC_VERSIONS", "")
+VERSIONS = tuple((CHOSEN or "9.5.0,8.19.5").split(","))
 SOCKET = Path("/var/run/docker.sock")
 IMAGE = "docker.elastic.co/elasticsearch/elasticsearch:{version}"
 
@@ -54,8 +56,8 @@ def versions() -> tuple[str, ...]:
 
 
 def local_versions() -> tuple[str, ...]:
-    """What servers are started for tests that kill them, whatever server is given."""
-    return VERSIONS
+    """What servers a test starts for itself, whatever server is given."""
+    return VERSIONS if CHOSEN else VERSIONS[:1]
 
 
 @dataclass
@@ -82,7 +84,7 @@ class Servers:
             return f"http://{container.get_container_host_ip()}:{container.get_exposed_port(9200)}"
         local = load("local_server")
         try:
-            return self._running.enter_context(local.running(version)).url
+            return self._running.enter_context(local.running(version, short_lived=False)).url
         except local.NoServerError as error:
             missing(error)
 
