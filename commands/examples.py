@@ -20,6 +20,7 @@ EXAMPLES: dict[str, str] = {
     "embed": "captrawl -C birds embed --model ViT-B-16 --pretrained openai",
     "sample": "captrawl -C birds sample --name near --rank T2T --keep 'T2I>=0.25' -n 100",
     "purge": "captrawl -C birds purge --host example.org --list takedowns.txt",
+    "plan": "captrawl -C birds plan",
     "run": "captrawl -C birds run",
     "status": "captrawl -C birds status --verify",
     "evaluate": "captrawl -C birds evaluate --labelled test.txt --root /data/birds",

@@ -43,6 +43,9 @@ StrictSafety = Annotated[
     bool, typer.Option("--strict-safety", help="Leave out rows without a safety value too.")
 ]
 NoSafety = Annotated[bool, typer.Option("--no-safety", help="Leave out no row for safety.")]
+AllowPrivate = Annotated[
+    bool, typer.Option("--allow-private", help="Fetch from private and loopback addresses too.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

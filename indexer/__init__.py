@@ -12,5 +12,6 @@ fetch          one URL → its bytes, politely and safely
 pack           bytes → upright JPEG files in folders (img2dataset)
 sources        pictures in tars and Parquet, read by range
 download       the stage: matches → ledger → fetch and pack → images.parquet
+forecast       what download and embed would take, before they run
 embed          the stages: images and captions → vectors → FAISS indices
 """

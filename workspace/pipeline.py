@@ -41,7 +41,7 @@ def status(workspace: Workspace) -> list[StageStatus]:
 
 def _standing(stage: Stage, workspace: Workspace) -> StageStatus:
     try:
-        return stage.status(_serving(stage, workspace))
+        return stage.status(_seen_by(stage, workspace))
     except (CaptionIndexError, ModelError, WorkspaceError) as error:
         recorded = workspace.recorded(stage.name)
         state = State.STALE if recorded else State.MISSING
@@ -74,7 +74,7 @@ def run(
 
 def _each(workspace: Workspace, progress: Progress) -> Iterator[StageStatus]:
     for stage in stages(workspace):
-        serving = _serving(stage, workspace)
+        serving = _seen_by(stage, workspace)
         state = stage.status(serving)
         if state.state is not State.DONE:
             stage.run(serving, progress)
@@ -82,10 +82,14 @@ def _each(workspace: Workspace, progress: Progress) -> Iterator[StageStatus]:
         yield state
 
 
-def _serving(stage: Stage, workspace: Workspace) -> Workspace:
-    """``workspace`` as ``stage`` sees it: a download ends at n images a class where no sample ranks any."""
+def _seen_by(stage: Stage, workspace: Workspace) -> Workspace:
+    return downloading(workspace) if stage is DOWNLOAD_STAGE else workspace
+
+
+def downloading(workspace: Workspace) -> Workspace:
+    """``workspace`` as :func:`run` downloads it: until n images a class, where no sample ranks any."""
     settings = workspace.settings()
-    if stage is not DOWNLOAD_STAGE or settings.download.until or not settings.sample:
+    if settings.download.until or not settings.sample:
         return workspace
     if not all(takes_any(workspace, spec) for spec in settings.sample):
         return workspace

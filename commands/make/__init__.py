@@ -9,6 +9,7 @@ synonym_asking  questions to a language model, and what came of them
 synonym_costs   what asking takes: questions, tokens, dollars
 more_names      names from a taxon table, plurals that the index has
 match           find the rows whose captions name a class
+plan            what a run would fetch and embed, and how long it would take
 download        fetch the matched images and pack them
 embed           vectors of images and captions, and their FAISS indices
 sample          choose the images of each class

@@ -23,9 +23,7 @@ app = typer.Typer()
 @app.command("download", short_help="Fetch the matched images and pack them into images/.")
 def download(
     context: typer.Context,
-    allow_private: Annotated[
-        bool, typer.Option("--allow-private", help="Fetch from private and loopback addresses too.")
-    ] = False,
+    allow_private: options.AllowPrivate = False,
     resize: Annotated[
         int | None, typer.Option(help="Shorter side in pixels; 0 = original size.", min=0)
     ] = None,

@@ -9,6 +9,7 @@ import typer
 from .. import options
 from ..enough import enough_json, enough_lines
 from ..results import StageLines, status_json
+from .plan import show_plan
 from .shapes import RunJson, RunSampleJson
 
 app = typer.Typer()
@@ -17,8 +18,9 @@ app = typer.Typer()
 @app.command("run", short_help="Do every stage that isn't done.")
 def run(
     context: typer.Context,
-    allow_private: Annotated[
-        bool, typer.Option("--allow-private", help="Fetch from private and loopback addresses too.")
+    allow_private: options.AllowPrivate = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what it would fetch and embed, as plan does.")
     ] = False,
     json: options.Json = False,
 ) -> None:
@@ -36,6 +38,8 @@ def run(
     workspace = options.workspace_of(context)
     if allow_private:
         workspace = allowing_private(workspace)
+    if dry_run:
+        return show_plan(workspace, json=json)
     pipeline.check(workspace)
     options.caution(workspace)
 
@@ -65,3 +69,4 @@ def run(
         say(f"warning: {name} kept nothing: {why_nothing(workspace, name)}")
     if empty and len(empty) == len(samples):
         raise typer.Exit(1)
+    return None

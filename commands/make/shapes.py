@@ -85,6 +85,51 @@ class PlanJson(TypedDict):
     plan: str
 
 
+class SlowestHostJson(TypedDict):
+    """The host with the most URLs to be asked; ``hours``: what it takes, two at once."""
+
+    host: str
+    urls: int
+    hours: float
+
+
+class SurvivalJson(TypedDict):
+    """The share of URLs that give an image, and whose count that is."""
+
+    share: float
+    source: str
+
+
+class HoursJson(TypedDict):
+    """``embed`` is null where it couldn't be measured."""
+
+    fetch: float
+    embed: float | None
+
+
+class ForecastJson(TypedDict):
+    """What a run would do.
+
+    Of ``urls``, ``ended`` need nothing and ``to_ask`` would be asked; of ``expected_images``, ``images`` are
+    there. ``refused`` URLs were refused, or are known to be: ``reasons``.
+    """
+
+    rows: int
+    urls: int
+    ended: int
+    to_ask: int
+    hosts: int
+    slowest_host: SlowestHostJson
+    survival: SurvivalJson
+    images: int
+    expected_images: int
+    gigabytes: float
+    gigabytes_free: float
+    hours: HoursJson
+    refused: int
+    reasons: Mapping[str, int]
+
+
 class StageCountsJson(TypedDict):
     """Counts by stage: ``embed`` and ``vectors``."""
 
@@ -203,6 +248,8 @@ OUTPUTS: Mapping[str, tuple[type | str, ...]] = {
     "download --plan-only": (PlanJson,),
     "embed": (StageCountsJson,),
     "sample": (SampleJson,),
+    "plan": (ForecastJson,),
     "run": (RunJson,),
+    "run --dry-run": (ForecastJson,),
 }
 """Command → what its --json prints: the keys of all parts, of which a text is a dataclass of the package."""

@@ -13,5 +13,6 @@ columns       source columns of whatever type to the canonical ones
 templates     captions that are made of several columns
 languages     a caption's language, where a corpus has no column of it
 safety        what the words and numbers of a safety column mean
+survival      how many links of a corpus gave an image when somebody counted
 fingerprints  what tells one version of a file from another
 """

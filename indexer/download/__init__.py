@@ -8,6 +8,7 @@ crawl          the loop that fetches and packs at once
 until          how many URLs a class needs next, until it has enough images
 url_plan       urls.parquet for img2dataset on another cluster
 archives       pictures in tars → the ledger and images/, before the web is asked
+outlook        what a download would do: URLs, hosts, refusals, images to expect
 adopt          img2dataset's output taken back
 link           images on this disk, or in another workspace, taken over by hard link
 """

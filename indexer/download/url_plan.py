@@ -12,6 +12,7 @@ from ...core.files import atomic
 from ...workspace.workspace import Workspace
 from ..fetch.addresses import is_public
 from ..fetch.urls import LinkError, parse_link
+from ..outcomes import Reason
 from .enqueue import matched_rows
 from .session import PLAN, open_session
 
@@ -37,7 +38,8 @@ def plan_only(workspace: Workspace) -> Path:
         batches = matched_rows(workspace.matches_path, _COLUMNS)
         with atomic(path) as temporary, pq.ParquetWriter(temporary, PLAN_SCHEMA) as writer:
             for rows in session.ledger.plan(batches):
-                allowed = [row for row in rows if _may_ask(row[0], allow_private=session.rules.allow_private)]
+                private = session.rules.allow_private
+                allowed = [row for row in rows if link_refusal(row[0], allow_private=private) is None]
                 classes = [sorted(map(int, row[3].split(","))) for row in allowed]
                 columns = [[row[0] for row in allowed], [row[1] for row in allowed], classes]
                 arrays = [
@@ -47,12 +49,13 @@ def plan_only(workspace: Workspace) -> Path:
     return path
 
 
-def _may_ask(url: str, *, allow_private: bool) -> bool:
-    """Whether nothing in ``url`` itself forbids it."""
+def link_refusal(url: str, *, allow_private: bool) -> Reason | None:
+    """Why ``url`` won't be asked, as far as it says itself; None where nothing in it forbids it."""
     try:
         link = parse_link(url)
-        return allow_private or is_public(str(ipaddress.ip_address(link.host)))
-    except LinkError:
-        return False
+        public = allow_private or is_public(str(ipaddress.ip_address(link.host)))
+    except LinkError as error:
+        return error.reason
     except ValueError:  # a name, not an address
-        return True
+        return None
+    return None if public else Reason.PRIVATE_ADDRESS

@@ -6,5 +6,6 @@ writer         rows → shards of embeddings/<model>/
 caption_text   what of a caption is embedded
 verify         imported vectors compared with their model
 faiss_index    the vectors stage: embeddings → indices
+speed          how fast this machine embeds
 recall         how well an inexact index finds what is nearest
 """

@@ -102,8 +102,28 @@ def find_weights(model: ModelId) -> str:
     Checks name, tag and activation too; loads and fetches nothing.
     """
     try:
+        from huggingface_hub import constants
+    except ImportError as error:
+        raise import_failure(error, "encoding texts and images", "cpu") from error
+    there = local_weights(model)
+    if there:
+        return there
+    if constants.HF_HUB_OFFLINE:
+        raise ModelError(f"{model}: not in the cache, and HF_HUB_OFFLINE is set; {FETCH}")
+    logger.warning("looking for %s at %s; HF_HUB_OFFLINE=1 spares that", model, constants.ENDPOINT)
+    if _reachable(constants.ENDPOINT):
+        return f"{model}: not in the cache; {constants.ENDPOINT} can be reached"
+    raise ModelError(f"{model}: not in the cache, and {constants.ENDPOINT} can't be reached; {FETCH}")
+
+
+def local_weights(model: ModelId) -> str:
+    """Where on this machine the model's weights are, in words; "" where they aren't. Asks no host.
+
+    ModelError as :func:`load_encoder` would raise it of name, tag and activation.
+    """
+    try:
         import open_clip
-        from huggingface_hub import constants, try_to_load_from_cache
+        from huggingface_hub import try_to_load_from_cache
     except ImportError as error:
         raise import_failure(error, "encoding texts and images", "cpu") from error
     if check(model):
@@ -115,12 +135,7 @@ def find_weights(model: ModelId) -> str:
         cached = try_to_load_from_cache(repository, weights) if repository else None
         if isinstance(cached, str):
             return f"{model}: in the cache ({cached})"
-    if constants.HF_HUB_OFFLINE:
-        raise ModelError(f"{model}: not in the cache, and HF_HUB_OFFLINE is set; {FETCH}")
-    logger.warning("looking for %s at %s; HF_HUB_OFFLINE=1 spares that", model, constants.ENDPOINT)
-    if _reachable(constants.ENDPOINT):
-        return f"{model}: not in the cache; {constants.ENDPOINT} can be reached"
-    raise ModelError(f"{model}: not in the cache, and {constants.ENDPOINT} can't be reached; {FETCH}")
+    return ""
 
 
 def choose_device(device: str) -> str:

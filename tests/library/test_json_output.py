@@ -106,6 +106,8 @@ def test_commands_print_what_the_page_says(copy: ct.Workspace, tmp_path: Path, t
         "sample": ["-C", copy.root, "sample", "--method", "Random", "-n", 2],
         "evaluate": ["-C", copy.root, "evaluate", "--labelled", labelled, "--root", tmp_path],
         "report": ["-C", copy.root, "report"],
+        "plan": ["-C", copy.root, "plan"],
+        "run --dry-run": ["-C", copy.root, "run", "--dry-run"],
         "run": ["-C", copy.root, "run"],
         "export": ["-C", copy.root, "export", tmp_path / "csv", "--to", "csv", "--name", "T2I4"],
         "status": ["-C", copy.root, "status", "--verify"],
