@@ -143,6 +143,16 @@ class Ledger:
             database.executemany(sql.LEASE, [(row[0],) for row in rows])
         return [FetchJob(*row) for row in rows]
 
+    def queued_page(self, after: tuple[int, int], limit: int) -> list[tuple[int, int, str, int, str | None]]:
+        """(priority, id, url, attempts, last address) of the next URLs to ask behind (priority, id)."""
+        values = (self.generation, time.time(), *after, limit)
+        return self.database.execute(sql.PAGE, values).fetchall()
+
+    def mark_leased(self, ids: Sequence[int]) -> None:
+        """Mark these as leased."""
+        with self.transaction() as database:
+            database.executemany(sql.LEASE, [(id_,) for id_ in ids])
+
     def release(self, ids: Sequence[int] | None = None, *, next_try: float = 0.0) -> None:
         """Put leased URLs (all, where ``ids`` is None) back into the queue; not before ``next_try``."""
         with self.transaction() as database:

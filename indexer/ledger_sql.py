@@ -66,6 +66,10 @@ LEASABLE = """
 SELECT id, url, attempts FROM urls WHERE state = 'queued' AND wanted = ? AND next_try <= ?
     ORDER BY priority, id LIMIT ?
 """
+PAGE = """
+SELECT priority, id, url, attempts, final_url FROM urls WHERE state = 'queued' AND wanted = ?
+    AND next_try <= ? AND (priority, id) > (?, ?) ORDER BY priority, id LIMIT ?
+"""
 LEASE = "UPDATE urls SET state = 'leased' WHERE id = ?"
 RELEASE_ALL = "UPDATE urls SET state = 'queued' WHERE state = 'leased'"
 RELEASE = "UPDATE urls SET state = 'queued', next_try = max(next_try, ?) WHERE id = ?"
@@ -77,7 +81,7 @@ SELECT id, url FROM urls WHERE wanted = ? AND (state = 'queued' OR
     (state IN ('failed', 'dropped') AND coalesce(consent, '') NOT LIKE 'unchecked: from %'))
 """
 NEXT_SOURCE = """
-UPDATE urls SET state = 'queued', reason = ?, status = ?, final_url = ?, next_try = 0
+UPDATE urls SET state = 'queued', reason = ?, status = ?, final_url = coalesce(?, final_url), next_try = 0
     WHERE id = ? AND state IN ('queued', 'leased')
 """
 NO_SOURCE = """

@@ -49,8 +49,9 @@ def tombstones(workspace: Workspace, doomed: Doomed) -> int:
 
 
 def spool(workspace: Workspace, doomed: Doomed) -> int:
-    """Bytes that wait to be packed, and what a killed packing left."""
+    """Bytes that wait to be packed, what a killed packing left, and what archives were said to have."""
     folder = workspace.images_folder / "spool"
+    shutil.rmtree(workspace.images_folder / "members", ignore_errors=True)  # made anew when needed
     shutil.rmtree(workspace.images_folder / ".tmp", ignore_errors=True)
     removed = 0
     for file in sorted(folder.iterdir()) if folder.is_dir() else ():

@@ -73,6 +73,15 @@ class MatchSettings(Section):
     filters: FilterSettings = FilterSettings()
 
 
+def _source_order(names: list[str]) -> list[str]:
+    """Sources, each once; a mirror behind the web would never be asked for what the web had."""
+    if len(set(names)) < len(names):
+        raise ValueError("name each source once")
+    if {"mirror", "web"} <= set(names) and names.index("mirror") > names.index("web"):
+        raise ValueError("put 'mirror' before 'web'")
+    return names
+
+
 class DownloadSettings(Section):
     """[download]: deadlines in seconds, sizes in bytes, image sides in pixels."""
 
@@ -88,10 +97,18 @@ class DownloadSettings(Section):
     resize: Annotated[int, Field(ge=0)] = 0
     min_side: Annotated[int, Field(ge=1)] = 85
     blocklist: Texts = []
-    sources: Annotated[list[Literal["tars", "web"]], Field(strict=False, min_length=1)] = ["tars", "web"]
+    sources: Annotated[
+        list[Literal["tars", "mirror", "web"]],
+        Field(strict=False, min_length=1),
+        AfterValidator(_source_order),
+    ] = ["tars", "mirror", "web"]
     """Where a picture is looked for, in this order."""
     archives: Texts = []
     """Tars and Parquet of pictures: files, folders, URLs of files, or names with {00000..00331}."""
+    mirrors: Texts = []
+    """Beginnings of URLs and what stands there at a mirror: 'HOST or PREFIX -> PREFIX'."""
+    mirror_owner: str = ""
+    """Who answers for the mirrors: then they may be private, and consent isn't asked for there."""
     contact: str = ""
     until: Annotated[int, Field(ge=0)] = 0
     """Usable images a class that are enough; 0 = every match is asked for."""

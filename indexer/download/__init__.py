@@ -10,5 +10,6 @@ url_plan       urls.parquet for img2dataset on another cluster
 archives       pictures in tars → the ledger and images/, before the web is asked
 outlook        what a download would do: URLs, hosts, refusals, images to expect
 adopt          img2dataset's output taken back
+mirror         copies of other hosts' pictures, asked before the hosts are
 link           images on this disk, or in another workspace, taken over by hard link
 """

@@ -10,15 +10,16 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from ...core.errors import DownloadError
 from ...core.records import Progress
 from ..fetch.fetcher import Fetcher
 from ..fetch.host_queue import HostQueue
 from ..fetch.urls import host_of
-from ..ledger import Ledger
-from ..outcomes import FetchJob, FetchResult, Reason
+from ..outcomes import FetchJob, FetchResult, Reason, SettledCounts
 from ..pack.queue import PackQueue
 from ..pack.spool import Spool
 
@@ -43,13 +44,37 @@ class Pace:
     retry_after: float
 
 
+class UrlQueue(Protocol):
+    """What a crawl asks and notes: the ledger, or a source's part of it."""
+
+    def queued(self) -> int:
+        """How many URLs wait, at most."""
+        ...
+
+    def next_due(self) -> float | None:
+        """When the next one may be asked, in seconds since 1970."""
+        ...
+
+    def lease(self, limit: int) -> list[FetchJob]:
+        """The next URLs, marked as leased."""
+        ...
+
+    def release(self, ids: Sequence[int] | None = None, *, next_try: float = 0.0) -> None:
+        """Put leased URLs back."""
+        ...
+
+    def settle(self, results: Sequence[FetchResult], *, retries: int, retry_after: float) -> SettledCounts:
+        """Note what came."""
+        ...
+
+
 class Crawl:
     """Runs over a ledger, one after another; what hosts asked for holds in all of them."""
 
     def __init__(
-        self, ledger: Ledger, spool: Spool, queue: PackQueue, *, pace: Pace, progress: Progress
+        self, urls: UrlQueue, spool: Spool, queue: PackQueue, *, pace: Pace, progress: Progress
     ) -> None:
-        self._ledger, self._spool, self._queue = ledger, spool, queue
+        self._urls, self._spool, self._queue = urls, spool, queue
         self._pace, self._progress = pace, progress
         self.hosts = HostQueue()
         self._stir = asyncio.Event()
@@ -63,7 +88,7 @@ class Crawl:
         loop = asyncio.get_running_loop()
         self._stir = asyncio.Event()  # of this loop
         self._queue.wake = lambda: loop.call_soon_threadsafe(self._stir.set)
-        self._total = self._done + self._ledger.queued()
+        self._total = self._done + self._urls.queued()
         try:
             while await self._round(fetcher):
                 pass
@@ -91,7 +116,7 @@ class Crawl:
 
     def _seconds_to_due(self) -> float | None:
         """Seconds until a queued URL may be asked; None where none may be in this run."""
-        due = self._ledger.next_due()
+        due = self._urls.next_due()
         seconds = LONGEST_PAUSE + 1 if due is None else due - time.time()
         return seconds if seconds <= LONGEST_PAUSE else None
 
@@ -104,13 +129,13 @@ class Crawl:
     def _lease(self) -> None:
         """Keep enough URLs waiting, unless the spool is full."""
         for seconds, jobs in self.hosts.drain(LONGEST_PAUSE):
-            self._ledger.release([job.id for job in jobs], next_try=time.time() + seconds)
+            self._urls.release([job.id for job in jobs], next_try=time.time() + seconds)
         size = self.hosts.size - self.hosts.silent_size
         if size > _WINDOW // 2 or self._queue.bytes > _SPOOL_BYTES:
             return
         due = self._seconds_to_due()
         if due is not None and due <= 0:
-            for job in self._ledger.lease(_WINDOW - size):
+            for job in self._urls.lease(_WINDOW - size):
                 self.hosts.add(host_of(job.url), job)
 
     def _start(self, fetcher: Fetcher) -> None:
@@ -139,7 +164,7 @@ class Crawl:
             return
         results, self._results = self._results, []
         pace = self._pace
-        settled = self._ledger.settle(results, retries=pace.retries, retry_after=pace.retry_after)
+        settled = self._urls.settle(results, retries=pace.retries, retry_after=pace.retry_after)
         self._spool.discard(settled.needless)
         for sha256, size in settled.spooled:
             self._queue.add(sha256, size)
@@ -168,7 +193,7 @@ class Crawl:
         self._tasks.clear()
         self._queue.wake = lambda: None
         self._flush(force=True)
-        self._ledger.release()
+        self._urls.release()
 
 
 def in_flight_limit(requests: int, soft_limit: int) -> int:

@@ -138,7 +138,7 @@ def inputs_of(workspace: Workspace, settings: DownloadSettings) -> dict[str, str
     else:
         urls = matches_digest(workspace.matches_path)
     values = settings.model_dump(include={"max_bytes", "min_side", "retries", "resize"})
-    elsewhere = {"sources": settings.sources, "archives": settings.archives}
+    elsewhere = settings.model_dump(include={"sources", "archives", "mirrors", "mirror_owner"})
     if any(elsewhere[name] != getattr(DownloadSettings(), name) for name in elsewhere):
         values |= elsewhere  # left out where nobody set them: earlier records go on
     blocklist = blocklist_of(workspace, settings).digest()

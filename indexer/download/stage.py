@@ -10,13 +10,14 @@ import asyncio
 import logging
 import resource
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 from ...core.records import Progress, silent
 from ...core.wording import counted
 from ...workspace.stages import Stage
 from ...workspace.workspace import StageStatus, State, Workspace
 from ..fetch.addresses import Resolver
-from ..fetch.client import open_client
+from ..fetch.client import Rules, open_client
 from ..fetch.fetcher import Fetcher
 from ..ledger import Ledger
 from ..outcomes import Reason
@@ -24,6 +25,7 @@ from ..pack.queue import PackQueue
 from .adopt import adopt
 from .archives import take_from_archives
 from .crawl import Crawl, Pace, in_flight_limit
+from .mirror import MirrorQueue, MirrorRules
 from .session import DOWNLOAD, DownloadSession, finish, inputs_of, open_session, pack_queue
 from .until import open_rounds, shortfall
 from .url_plan import plan_only
@@ -96,38 +98,57 @@ def _download(workspace: Workspace, progress: Progress, resolver: Resolver | Non
         rounds = open_rounds(session)
         with pack_queue(session) as queue:
             crawl = Crawl(session.ledger, session.spool, queue, pace=pace, progress=progress)
-            _ask_sources(session, queue, crawl, progress=progress, resolver=resolver)
+            sources = _Sources(session, queue, crawl, pace, progress, resolver)
+            sources.ask()
             while rounds and rounds.call():
-                _ask_sources(session, queue, crawl, progress=progress, resolver=resolver)
+                sources.ask()
         if rounds:
             rounds.finish()
         return finish(session)
 
 
-def _ask_sources(
-    session: DownloadSession,
-    queue: PackQueue,
-    crawl: Crawl,
-    *,
-    progress: Progress,
-    resolver: Resolver | None,
-) -> None:
-    """Get and pack what is queued, from the sources of the settings in their order."""
-    sources = session.settings.sources
-    for source in sources:
-        if source == "tars":
-            take_from_archives(session, queue, progress=progress)
-        elif session.ledger.queued():
-            asyncio.run(_crawl(crawl, session, resolver))
-    if "web" not in sources:
-        session.ledger.end_sources()
-    queue.finish(progress)
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """Where the pictures of one run come from, and what it takes to ask there."""
 
+    session: DownloadSession
+    queue: PackQueue
+    crawl: Crawl
+    pace: Pace
+    progress: Progress
+    resolver: Resolver | None
 
-async def _crawl(crawl: Crawl, session: DownloadSession, resolver: Resolver | None) -> None:
-    client, guarded = open_client(session.rules, resolver)
-    try:
-        async with client:
-            await crawl.run(Fetcher(client, crawl.hosts, session.spool, session.rules))
-    finally:
-        await guarded.close()
+    def ask(self) -> None:
+        """Get and pack what is queued, from the sources of the settings in their order."""
+        session = self.session
+        for source in session.settings.sources:
+            if source == "tars":
+                take_from_archives(session, self.queue, progress=self.progress)
+            elif source == "mirror":
+                self._ask_mirrors()
+            elif session.ledger.queued():
+                asyncio.run(self._crawl(self.crawl, session.rules))
+        if "web" not in session.settings.sources:
+            session.ledger.end_sources()
+        self.queue.finish(self.progress)
+
+    def _ask_mirrors(self) -> None:
+        session, settings = self.session, self.session.settings
+        mirrors = MirrorRules.of(settings.mirrors)
+        if not mirrors.pairs or not session.ledger.queued():
+            return
+        owner = settings.mirror_owner
+        private = session.rules.allow_private or bool(owner)
+        vouched = f"unchecked: mirror of {owner}" if owner else ""
+        rules = replace(session.rules, allow_private=private, vouched=vouched)
+        urls = MirrorQueue(session.ledger, mirrors)
+        crawl = Crawl(urls, session.spool, self.queue, pace=self.pace, progress=self.progress)
+        asyncio.run(self._crawl(crawl, rules))
+
+    async def _crawl(self, crawl: Crawl, rules: Rules) -> None:
+        client, guarded = open_client(rules, self.resolver)
+        try:
+            async with client:
+                await crawl.run(Fetcher(client, crawl.hosts, self.session.spool, rules))
+        finally:
+            await guarded.close()

@@ -32,6 +32,8 @@ class Rules:
     allow_private: bool = False
     blocklist: Blocklist = field(default_factory=Blocklist)
     agent: str = f"captrawl/{__version__}"
+    vouched: str = ""
+    """Who answers for consent in the hosts' place, as the ledger notes it; then no header is looked at."""
 
 
 @dataclass(slots=True)

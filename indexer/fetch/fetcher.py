@@ -199,6 +199,9 @@ class Fetcher:
             if wait:
                 self._hosts.pause(link.host, wait)
             raise FetchError(http_reason(status), wait=wait)
+        if self._rules.vouched:
+            visit.consent = self._rules.vouched
+            return
         verdict = judge(headers.items())
         visit.consent = verdict.evidence or "silent"
         if verdict.signal is not None:

@@ -59,6 +59,8 @@ def finished(place: Path, *, exported: tuple[str, ...] = ("imagefolder", "webdat
     shutil.copy(workspace.matches_path, workspace.root / ".matches" / "x" / "0.parquet")
     spool = workspace.images_folder / "spool"
     spool.mkdir()
+    (workspace.images_folder / "members").mkdir()
+    pq.write_table(plan, workspace.images_folder / "members" / "0.parquet")
     (spool / row["sha256"]).write_bytes(picture.read_bytes())
     (spool / f".{row['sha256']}.1.2.part").write_bytes(picture.read_bytes()[:50])
     (workspace.samples_folder / ".T2T500.parquet.99999999.tmp").write_bytes(row["url"].encode())
