@@ -4,6 +4,7 @@ In reading order:
 
     species     scientific names taken apart: what captions say of them
     model       ClassEntry and Synonym, the records; most_common_name by SWAT's rule
+    nested      phrases of one class inside another's
     checks      validated: the defects of a list; check_classes and shared_synonyms: its warnings
     native      classes.json, captrawl's own document
     metrics     SWAT's and REAL's metrics JSON, and the files on the way to it

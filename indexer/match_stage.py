@@ -20,6 +20,7 @@ from ..classes.checks import drop_shared
 from ..classes.files import load_classes, save_classes
 from ..classes.model import ClassEntry, ClassList
 from ..classes.native import is_own
+from ..classes.nested import longest
 from ..core.errors import WorkspaceError
 from ..core.files import atomic, digest, sweep_writes
 from ..core.records import MATCH_SCHEMA, Progress, silent
@@ -73,6 +74,8 @@ def task_of(workspace: Workspace) -> MatchTask:
     classes = load_classes(workspace.root / settings.task.classes)
     if settings.match.shared == "drop":
         classes = drop_shared(classes)
+    if settings.match.longest:
+        classes = longest(classes)
     sample = None if settings.match.sample == "all" else settings.match.sample
     return MatchTask(classes, scope_of(settings), sample, settings.match.seed)
 

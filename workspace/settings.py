@@ -70,6 +70,8 @@ class MatchSettings(Section):
     sample: Annotated[int, Field(ge=1)] | Literal["all"] = 2000
     seed: int = 0
     shared: Literal["keep", "drop"] = "keep"
+    longest: bool = False
+    """A caption with another class's longer phrase around this one's is the other's alone."""
     filters: FilterSettings = FilterSettings()
 
 

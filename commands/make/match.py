@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ...workspace.workspace import Workspace
 
 app = typer.Typer()
+SHOWN = 5
+"""Phrases that stand around another class's, said one by one."""
 
 
 @app.command("match", short_help="Find the rows whose captions name a class.")
@@ -24,6 +26,12 @@ def match(
     context: typer.Context,
     everything: Annotated[bool, typer.Option("--all", help="Every matching row.")] = False,
     sample: Annotated[int | None, typer.Option(help="Rows a class, uniformly.", min=1)] = None,
+    longest: Annotated[
+        bool | None,
+        typer.Option(
+            "--longest/--every", help="A caption is the class's whose phrase stands around the others'."
+        ),
+    ] = None,
     compare: Annotated[
         Path | None,
         typer.Option(metavar="METRICS.json", help="Only show our totals beside the file's actual_freq."),
@@ -39,12 +47,33 @@ def match(
         return _compare(workspace, compare, json)
     if everything and sample is not None:
         raise UsageError(f"--all and --sample {sample} contradict each other; give one of them")
-    size = {"sample": "all"} if everything else {"sample": sample} if sample is not None else {}
-    with options.storing(workspace, {"match": size}) as changed, progress_bars() as progress:
+    stored: dict[str, Any] = {"longest": longest} if longest is not None else {}
+    if everything or sample is not None:
+        stored["sample"] = "all" if everything else sample
+    with options.storing(workspace, {"match": stored}) as changed, progress_bars() as progress:
         counts = run(changed, progress=progress)
     if json:
         return emit_json(CountsJson(counts=counts))
-    return emit(f"match: {counts_text(counts)}")
+    emit(f"match: {counts_text(counts)}")
+    return None if workspace.settings().match.longest else _say_nested(workspace)
+
+
+def _say_nested(workspace: Workspace) -> None:
+    """Warn where captions of one class have a longer phrase of another's: the most frequent first."""
+    from ...classes.files import load_classes
+    from ...classes.nested import nested_phrases
+    from ...core.terminal import number, say
+
+    pairs = [pair for pair in nested_phrases(load_classes(workspace.classes_path())) if pair.rows]
+    pairs.sort(key=lambda pair: -(pair.rows or 0))
+    for pair in pairs[:SHOWN]:
+        say(
+            f"warning: {counted(pair.rows or 0, 'caption')} with {pair.outer!r} of class {pair.other.id} "
+            f"({pair.other.name}) match class {pair.entry.id} ({pair.entry.name}) too, by {pair.inner!r}"
+        )
+    if pairs:
+        rest = f"{number(len(pairs) - SHOWN)} more such phrases; " if len(pairs) > SHOWN else ""
+        say(f"{rest}captrawl match --longest gives such captions to the class of the longer phrase")
 
 
 def _compare(workspace: Workspace, metrics: Path, json: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from captrawl.classes.files import (
     write,
 )
 from captrawl.classes.model import ClassEntry, ClassList, Synonym, named
+from captrawl.classes.nested import longest, nested_phrases
 from captrawl.cli import app
 from captrawl.core.errors import ClassListError
 from hypothesis import given, settings
@@ -733,3 +735,33 @@ def test_what_a_class_excludes_is_texts(tmp_path: Path, key: str, value: Any, me
     metrics = {"0": {"name": "crane", "alternates": {"crane": 1}, key: value}}
     with pytest.raises(ClassListError, match=re.escape(message)):
         load_classes(put(tmp_path, "metrics.json", json.dumps(metrics)))
+
+
+def test_phrases_inside_other_classes_phrases() -> None:
+    def counted(entry: ClassEntry, rows: int) -> ClassEntry:
+        return replace(entry, synonyms=tuple(replace(one, frequency=rows) for one in entry.synonyms))
+
+    shirt = counted(named(0, "shirt", ["dress shirt"]), 9)
+    tee = counted(named(1, "T-Shirt", ["tee", "t shirts"]), 5)
+    rock = counted(named(2, "t", ["dress", "red dress shirt"]), 2)
+    pairs = [(p.entry.id, p.inner, p.other.id, p.outer, p.rows) for p in nested_phrases((shirt, tee, rock))]
+    assert pairs == [
+        (0, "shirt", 1, "T-Shirt", 5),
+        (0, "shirt", 2, "red dress shirt", 2),
+        (2, "dress", 0, "dress shirt", 9),
+        (2, "t", 1, "T-Shirt", 5),
+        (2, "t", 1, "t shirts", 5),
+    ]
+    alone = longest((shirt, tee, rock))
+    assert [entry.exclude for entry in alone] == [
+        ("T-Shirt", "red dress shirt"),
+        (),
+        ("T-Shirt", "dress shirt", "t shirts"),
+    ]
+    assert nested_phrases(alone) == []
+    assert longest(alone) == alone
+
+
+def test_a_class_that_has_the_longer_phrase_itself_loses_nothing() -> None:
+    both = (named(0, "shirt", ["t shirt"]), named(1, "T-shirt"))
+    assert nested_phrases(both) == []

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -294,3 +295,31 @@ def test_a_class_has_a_scope_of_its_own(tmp_path: Path, index: Path) -> None:
     captions = read_matches(workspace, ["caption"]).column("caption").to_pylist()
     assert "a puppy and its dog toy" not in captions
     assert captions.count("the cat and the dog") == 2
+
+
+def test_captions_go_to_the_class_of_the_longest_phrase(tmp_path: Path, captrawl: Any) -> None:
+    corpus = write_corpus(
+        tmp_path / "shop", ["a shirt", "a t-shirt", "t shirt on a shirt", "T-Shirt!", "dress"]
+    )
+    build(corpus, tmp_path / "index")
+    (tmp_path / "names.txt").write_text("shirt\nT-shirt\n")
+    task = tmp_path / "task"
+    captrawl("init", task, "--classes", tmp_path / "names.txt", "--index", tmp_path / "index")
+
+    def rows() -> dict[int, list[str]]:
+        table = read_matches(Workspace.open(task), ["class_id", "caption"]).to_pylist()
+        return {i: sorted(r["caption"] for r in table if r["class_id"] == i) for i in (0, 1)}
+
+    done = captrawl("-C", task, "match")
+    assert (
+        "3 captions with 'T-shirt' of class 1 (T-shirt) match class 0 (shirt) too, by 'shirt'" in done.stderr
+    )
+    assert "captrawl match --longest" in done.stderr
+    tees = ["T-Shirt!", "a t-shirt", "t shirt on a shirt"]
+    assert rows() == {0: sorted(["a shirt", *tees]), 1: tees}
+    done = captrawl("-C", task, "match", "--longest")
+    assert "warning" not in done.stderr
+    assert rows() == {0: ["a shirt"], 1: tees}
+    assert captrawl("-C", task, "status").stdout.splitlines()[1].split()[:2] == ["match", "done"]
+    captrawl("-C", task, "match", "--every")
+    assert rows() == {0: sorted(["a shirt", *tees]), 1: tees}
