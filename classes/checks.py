@@ -29,7 +29,7 @@ def validated(classes: Iterable[ClassEntry], source: str) -> ClassList:
     """
     ordered = tuple(sorted(classes, key=lambda entry: entry.id))
     if not ordered:
-        raise ClassListError(f"{source} holds no classes")
+        raise ClassListError(f"{source} contains no classes")
     for before, entry in pairwise(ordered):
         if before.id == entry.id:
             raise ClassListError(
@@ -60,7 +60,7 @@ def _check_entry(entry: ClassEntry, where: str) -> None:
             spells = any(map(str.isalnum, synonym.text))
             lacking = f"word of {LONGEST_RUN} letters or fewer" if spells else "letter or digit"
             raise ClassListError(
-                f"{where}: the synonym {synonym.text!r:.60} holds no {lacking}, so no caption can match "
+                f"{where}: the synonym {synonym.text!r:.60} contains no {lacking}, so no caption can match "
                 "it; remove it, or spell it out"
             )
 

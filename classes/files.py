@@ -167,7 +167,7 @@ def _text(path: Path) -> str:
             f"{path} isn't UTF-8 (byte {data[error.start]:#04x} at {error.start}); save it as UTF-8"
         ) from error
     if "\0" in text:
-        raise ClassListError(f"{path} holds a NUL character: it is UTF-16 or no text; save it as UTF-8")
+        raise ClassListError(f"{path} contains a NUL character: it is UTF-16 or no text; save it as UTF-8")
     if not text.strip():
         raise ClassListError(f"{path} is empty")
     return text
@@ -185,7 +185,7 @@ def _read_folder(path: Path) -> Iterable[ClassEntry]:
         entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")
     )
     if not folders:
-        raise ClassListError(f"{path} holds no folders; an ImageFolder has one a class")
+        raise ClassListError(f"{path} contains no folders; an ImageFolder has one per class")
     own = path / "classes.json"
     if own.is_file():
         classes = load_classes(own)

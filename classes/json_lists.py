@@ -37,7 +37,7 @@ def read_json(text: str, source: str) -> Iterable[ClassEntry]:
     if isinstance(value, list):
         return _read_list(cast("list[Any]", value), source)
     if not isinstance(value, dict):
-        raise ClassListError(f"{source} must hold a JSON list or object, not {value!r:.80}")
+        raise ClassListError(f"{source} must contain a JSON list or object, not {value!r:.80}")
     record = cast("dict[str, Any]", value)
     if "classes" in record and "format" in record:
         return from_document(record, source)
@@ -195,7 +195,7 @@ def distinct(classes: ClassList, what: str) -> ClassList:
     for entry in classes:
         if first.setdefault(entry.name, entry.id) != entry.id:
             raise ClassListError(
-                f"{what} can't hold two classes of one name: {first[entry.name]} and {entry.id}"
+                f"{what} can't contain two classes of one name: {first[entry.name]} and {entry.id}"
             )
     return classes
 

@@ -124,7 +124,7 @@ def _header(rows: list[list[str]], source: str) -> list[str]:
     if not names or not headed:
         raise ClassListError(
             f"{source}: the first line ({', '.join(rows[0]):.80}) may be a header, and which column "
-            "holds the names isn't clear; let the first line call it 'name' (others: 'id', 'synonyms')"
+            "contains the names isn't clear; let the first line call it 'name' (others: 'id', 'synonyms')"
         )
     for word, columns_of in (("id", ids), ("wnid", wnids), ("name", names)):
         if columns_of:

@@ -144,8 +144,8 @@ def warn_of_blank(directory: Path) -> None:
     path = directory.resolve()
     if any(character.isspace() for character in str(path)):
         say(
-            f"warning: {path} holds a blank, and readers of `path label flag` lists split at blanks: no "
-            "sample can be drawn there; move the workspace to a path without blanks"
+            f"warning: {path} contains a space, and readers of `path label flag` lists split at spaces: no "
+            "sample can be drawn there; move the workspace to a path without spaces"
         )
 
 

@@ -46,7 +46,7 @@ class ClassNames(_Table):
         for key in ("common", "coarse"):
             count = len(getattr(self, key))
             if count not in {0, len(self.names)}:
-                raise ValueError(f"classes.{key} holds {count} names, classes.names {len(self.names)}")
+                raise ValueError(f"classes.{key} contains {count} names, classes.names {len(self.names)}")
         return self
 
 
@@ -122,7 +122,7 @@ class Dataset(_Table):
         missing = [file for file, path in paths.items() if path is None]
         if missing:
             raise InputError(
-                f"{source} holds no {missing[0]}, which the data set {self.name} takes synonyms from"
+                f"{source} contains no {missing[0]}, which the data set {self.name} takes synonyms from"
             )
         matching = [load_classes(path) for file, path in paths.items() if path and file in self.lists.match]
         prompting = [load_classes(path) for file, path in paths.items() if path and file in self.lists.prompt]

@@ -140,7 +140,7 @@ from the generator that made the training captions.
 | zero-shot top-1 among {classes} classes | {top1:.3f} |
 | caption to picture, R@1 (a picture of the caption's class comes first) | {recall1:.3f} |
 | caption to picture, R@5 | {recall5:.3f} |
-| T2T: a caption that means the class beats one that only holds its phrase | {homonyms:.3f} |
+| T2T: a caption that means the class beats one that only contains its phrase | {homonyms:.3f} |
 
 | class | zero-shot top-1 |
 |---|---|

@@ -198,7 +198,7 @@ def _web_of(folder: Path, size: WebSettings | None) -> Web:
     """The web in ``folder``, or a new one; WorkspaceError where that holds something else."""
     if any(character.isspace() for character in str(folder.resolve())):
         raise WorkspaceError(
-            f"{folder.resolve()} holds a blank, which lists of paths can't; choose another folder"
+            f"{folder.resolve()} contains a space, which lists of paths can't; choose another folder"
         )
     from .server import free_port
     from .web import WebSettings, open_web, settings_of
@@ -208,7 +208,7 @@ def _web_of(folder: Path, size: WebSettings | None) -> Web:
     if current is None:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise WorkspaceError(
-                f"{folder} isn't empty and holds no demo; choose a new folder, or empty this one"
+                f"{folder} isn't empty and contains no demo; choose a new folder, or empty this one"
             )
         size = size or WebSettings()
         return open_web(place, replace(size, port=free_port(size.port)))
@@ -226,7 +226,7 @@ def _index(web: Web, location: str, progress: Progress) -> None:
         foreign = sorted(index.files().keys() - {file.file for file in files})
     if foreign:
         raise CaptionIndexError(
-            f"{location} holds other corpora too ({foreign[0]}), whose links the demo would fetch; "
+            f"{location} contains other corpora too ({foreign[0]}), whose links the demo would fetch; "
             "give the demo an index of its own"
         )
     index_captions(location, files, progress=progress)

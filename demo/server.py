@@ -181,7 +181,7 @@ def free_port(preferred: int) -> int:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
             return int(probe.getsockname()[1])
-    raise WorkspaceError("no port is free on 127.0.0.1; close some of the programs that hold them")
+    raise WorkspaceError("no port is free on 127.0.0.1; close some of the programs that use them")
 
 
 @contextlib.contextmanager

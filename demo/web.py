@@ -111,7 +111,7 @@ def _check(marker: Path, expected: dict[str, int]) -> None:
             if current.get(key) != value
         ]
         raise WorkspaceError(
-            f"{marker.parent} holds a web of {'; '.join(other)}; choose another folder, or delete it"
+            f"{marker.parent} contains a web of {'; '.join(other)}; choose another folder, or delete it"
         )
 
 

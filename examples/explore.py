@@ -15,7 +15,9 @@ def explore_captions(location: str) -> None:
     """What would I get? Counts, captions, a filtered question, a class list."""
     with captrawl.open_captions(location) as index:
         counted = captrawl.count(index, ["flag", "banner"])
-        print(f"{counted.total:,} rows of {index.rows():,} hold a flag or a banner: {dict(counted.synonyms)}")
+        print(
+            f"{counted.total:,} rows of {index.rows():,} contain a flag or a banner: {dict(counted.synonyms)}"
+        )
 
         table = captrawl.query(index, ["flag", "banner"], size=5, order="random", seed=1)
         print(

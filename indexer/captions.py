@@ -113,7 +113,7 @@ def _missing_files(
     for file in files:
         if not replace and fingerprints.get(file.file, file.fingerprint) != file.fingerprint:
             raise CaptionIndexError(
-                f"{location} holds another version of {file.file} than {file.path}; "
+                f"{location} contains another version of {file.file} than {file.path}; "
                 "index the new one with --replace, or give it another --corpus name"
             )
     return [file for file in files if fingerprints.get(file.file) != file.fingerprint]

@@ -157,7 +157,7 @@ def read_matches(workspace: Workspace, columns: Sequence[str] | None = None) -> 
     """matches.parquet as a table; WorkspaceError where it isn't there."""
     if not workspace.matches_path.exists():
         raise WorkspaceError(
-            f"{workspace.root} holds no matches.parquet; run captrawl -C {workspace.root} match first"
+            f"{workspace.root} contains no matches.parquet; run captrawl -C {workspace.root} match first"
         )
     with readable(workspace.matches_path, MATCH.name):
         return pq.read_table(workspace.matches_path, columns=list(columns) if columns else None)

@@ -10,9 +10,9 @@ from ..workspace.settings import Changes, edit_settings
 from ..workspace.workspace import Workspace
 
 CAUTION = (
-    "note: web corpora hold links to harmful and illegal images, child abuse material (CSAM) among them, and "
-    "no filter of theirs, such as the NSFW tag, is reliable. Prefer Re-LAION, set [download] blocklist and "
-    "contact, and see that the law and your institution let you keep what comes."
+    "note: web corpora contain links to harmful and illegal images, child abuse material (CSAM) among them, "
+    "and no filter of theirs, such as the NSFW tag, is reliable. Prefer Re-LAION, set [download] blocklist "
+    "and contact, and see that the law and your institution let you keep what comes."
 )
 """What is said before a workspace's first download, and of images that come from elsewhere."""
 

@@ -200,7 +200,7 @@ def _remains(workspace: Workspace, journal: PendingPurge) -> list[str]:
     elif index:
         places.append(f"rows of the caption index {index} that this workspace never matched")
         if "://" in index:
-            places.append("segments of Elasticsearch that hold deleted rows until they are merged")
+            places.append("segments of Elasticsearch that contain deleted rows until they are merged")
     if workspace.settings().download.blocklist:
         places.append("your own blocklists")
     return places

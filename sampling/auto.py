@@ -113,7 +113,7 @@ class Contest:
         folds = folds_of(shots, seed)
         if not (folds >= 0).any():
             raise InputError(
-                "method auto holds shots out to compare methods, and no class has two; name a method"
+                "method auto leaves shots out to compare methods, and no class has two; name a method"
             )
         place = {class_id: index for index, class_id in enumerate(class_ids)}
         truth = np.array([place[label] for label in shots.labels.tolist()], dtype=np.int64)

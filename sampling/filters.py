@@ -46,7 +46,7 @@ MEANINGS: Mapping[str, str] = {
     DropReason.NO_IMAGE: "no usable image; see Download",
     DropReason.NOT_EMBEDDED: "its image has no vectors",
     DropReason.NO_SCORE: "the score is missing",
-    DropReason.BLANK_IN_PATH: "the path holds a blank",
+    DropReason.BLANK_IN_PATH: "the path contains a space",
     DropReason.LEAK: "too near to a test image",
     DropReason.ZEROSHOT: "another class's prompt is nearer",
     DropReason.OTHER_CLASS: "of several classes' pools; the referee gave it to another or to none",

@@ -102,7 +102,7 @@ def _read_folder(folder: Path, classes: ClassList | None) -> Labelled:
         others += [path for path in files if not is_image(path)]
     _report_others(folder, others, guard=classes is None)
     if not pairs:
-        raise InputError(f"{folder} holds no images in class folders, such as {folder}/sparrow/1.jpg")
+        raise InputError(f"{folder} contains no images in class folders, such as {folder}/sparrow/1.jpg")
     pairs.sort(key=lambda pair: pair[0])
     return Labelled(tuple(path for _, path in pairs), np.array([label for label, _ in pairs], dtype=np.int64))
 

@@ -74,8 +74,8 @@ def task_of(workspace: Workspace, spec: SampleSettings) -> SampleTask:
         )
     if any(character.isspace() for character in str(workspace.root)):
         raise WorkspaceError(
-            f"{workspace.root} holds a blank, and readers of `path label flag` lists split at blanks; move "
-            "the workspace to a path without blanks"
+            f"{workspace.root} contains a space, and readers of `path label flag` lists split at spaces; "
+            "move the workspace to a path without spaces"
         )
     for suffix in ("_sampled_list", "_filtered_list"):
         if spec.name.endswith(suffix):

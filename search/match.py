@@ -157,7 +157,7 @@ def check_phrases(classes: ClassList) -> None:
         for phrase in entry.match_phrases():
             if not tokens(phrase):
                 raise ClassListError(
-                    f"class {entry.id} ({entry.name!r}): the synonym {phrase!r} holds no letter or digit, "
+                    f"class {entry.id} ({entry.name!r}): the synonym {phrase!r} contains no letter or digit, "
                     "so no caption can match it; remove it from the class list"
                 )
 

@@ -106,7 +106,7 @@ class Filters:
         _within("the largest punsafe", self.max_punsafe, 0, 1)
         _within("the smallest similarity", self.min_similarity, -1, 1)
         if any(filter_key(tag) is None for tag in self.nsfw):
-            raise QueryError(f"the allowed NSFW tags {list(self.nsfw)} hold an empty one; leave it out")
+            raise QueryError(f"the allowed NSFW tags {list(self.nsfw)} contain an empty one; leave it out")
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Filters:
@@ -175,7 +175,7 @@ class CaptionQuery:
         for phrase, phrase_tokens in self._tokens.items():
             if not phrase_tokens:
                 raise QueryError(
-                    f"the phrase {phrase!r} holds no letter and no digit: no caption can match it"
+                    f"the phrase {phrase!r} contains no letter and no digit: no caption can match it"
                 )
 
     def under(self, analyzer: int) -> CaptionQuery:

@@ -63,7 +63,7 @@ def load_features(path: Path) -> Features:
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"{path} isn't read: it is cut off, or holds more than tensors ({first:.200})"
+            f"{path} isn't read: it is cut off, or contains more than tensors ({first:.200})"
         ) from error
     names = {"image_features", "caption_features", "labels", "filepath"}
     if not isinstance(content, dict) or not names <= set(cast("dict[Any, Any]", content)):
@@ -75,7 +75,7 @@ def load_features(path: Path) -> Features:
     keys = [_key(path, text) for text in cast("list[str]", files)]
     if not len(images) == len(captions) == len(keys) or images.shape != captions.shape:
         raise InputError(
-            f"{path} holds {images.shape} image and {captions.shape} caption vectors of {len(keys)} files"
+            f"{path} contains {images.shape} image and {captions.shape} caption vectors of {len(keys)} files"
         )
     return Features(images, captions, keys)
 
@@ -128,9 +128,9 @@ def _vectors(path: Path, value: Any) -> NDArray[np.float32]:
     try:
         vectors: NDArray[np.float32] = np.asarray(value.float().numpy(), np.float32)
     except (AttributeError, TypeError, RuntimeError) as error:
-        raise InputError(f"{path} holds {type(value).__name__} where vectors belong") from error
+        raise InputError(f"{path} contains {type(value).__name__} where vectors belong") from error
     if vectors.ndim != 2 or not np.isfinite(vectors).all():
-        raise InputError(f"{path} holds vectors of shape {vectors.shape}, or not-a-numbers")
+        raise InputError(f"{path} contains vectors of shape {vectors.shape}, or not-a-numbers")
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 

@@ -87,7 +87,7 @@ def find(source: Path, *, sampling: str = "", prefix: str | None = None, tag: st
     rows = [one for one in files if one.kind in ROW_KINDS]
     if not rows:
         raise InputError(
-            f"{source} holds none of SWAT's files, such as NAME_mined_captions-LAION400M.pkl or "
+            f"{source} contains none of SWAT's files, such as NAME_mined_captions-LAION400M.pkl or "
             "NAME_metadata-random-0.0-LAION400M.meta; name its $RETRIEVED/NAME folder"
         )
     dataset = _only({one.parts["dataset"] for one in rows}, source, "data sets", "name one data set's folder")
@@ -100,7 +100,7 @@ def find(source: Path, *, sampling: str = "", prefix: str | None = None, tag: st
     }
     one_sampling = sampling or _only(samplings or {""}, source, "samplings", "choose with --sampling")
     if sampling and samplings and sampling not in samplings:
-        raise InputError(f"{source} holds {', '.join(sorted(samplings))}, not --sampling {sampling}")
+        raise InputError(f"{source} contains {', '.join(sorted(samplings))}, not --sampling {sampling}")
     ends = {one.parts["prefix"] for one in rows if one.kind == "mined"}
     end, one_prefix = _prefix(source, dataset, ends, prefix, tag)
     choices = {"sampling": ("", one_sampling), "prefix": (end,), "tag": (tag,) if tag else None}
@@ -109,7 +109,7 @@ def find(source: Path, *, sampling: str = "", prefix: str | None = None, tag: st
     for one in fitting:
         if by_kind[one.kind] != one.path:
             names = f"{one.path.name} and {by_kind[one.kind].name}"
-            raise InputError(f"{source} holds {names}; move one of them away")
+            raise InputError(f"{source} contains {names}; move one of them away")
     for one in sorted((one for one in files if one.kind in ("metrics", "database")), key=_preference):
         by_kind.setdefault(one.kind, one.path)
     stem = f"{dataset}_"
@@ -125,7 +125,7 @@ def _prefix(source: Path, dataset: str, ends: set[str], prefix: str | None, tag:
     """
     tagged = {end for end in ends if f"{end}-".startswith(f"{tag}-")} if tag else ends
     if ends and not tagged:
-        raise InputError(f"{source} holds no matched captions of --tag {tag}")
+        raise InputError(f"{source} contains no matched captions of --tag {tag}")
     prefixes = {end.removeprefix(tag).removeprefix("-"): end for end in tagged}
     if prefix is None and len(prefixes) > 1:
         name = OLD_NAMES.get(dataset, dataset)
@@ -135,7 +135,7 @@ def _prefix(source: Path, dataset: str, ends: set[str], prefix: str | None, tag:
     if prefix is None or (prefixes and prefix not in prefixes):
         there = ", ".join(repr(one) for one in sorted(prefixes))
         raise InputError(
-            f"{source} holds captions matched with the prefixes {there}; choose with --prefix "
+            f"{source} contains captions matched with the prefixes {there}; choose with --prefix "
             "('' is the one without)"
         )
     return prefixes.get(prefix, ""), prefix
@@ -171,6 +171,6 @@ def _known(path: Path) -> _Found | None:
 def _only(names: set[str], source: Path, what: str, remedy: str) -> str:
     if len(names) > 1:
         raise InputError(
-            f"{source} holds files of {len(names)} {what} ({', '.join(sorted(names))}); {remedy}"
+            f"{source} contains files of {len(names)} {what} ({', '.join(sorted(names))}); {remedy}"
         )
     return next(iter(names))

@@ -148,14 +148,15 @@ def _own_list(folder: SwatFolder, choice: Path | None) -> Path:
         if (single := folder.get("metrics")) is not None:
             return single
         raise InputError(
-            f"{folder.root} holds no metrics JSON and {folder.dataset!r} is no data set of captrawl's; give "
-            "the class list with --classes"
+            f"{folder.root} contains no metrics JSON and {folder.dataset!r} is no data set of captrawl's; "
+            "give the class list with --classes"
         )
     there = metrics_files(choice, folder.dataset) if choice.is_dir() else []
     own = [path for path in there if path.name.startswith(f"{folder.dataset}_metrics-")]
     if len(own) > 1 or (not own and choice.is_dir() and metrics_files(choice)):
         raise InputError(
-            f"{choice} holds {len(own)} metrics files of {folder.dataset}; name the one JSON with --classes"
+            f"{choice} contains {len(own)} metrics files of {folder.dataset}; "
+            "name the one JSON with --classes"
         )
     return own[0] if own else choice
 

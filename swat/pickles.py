@@ -26,10 +26,10 @@ _REFUSED = {
     "PERSID": "refers to something outside ({0})",
     "BINPERSID": "refers to something outside ({2})",
     "NEXT_BUFFER": "refers to a buffer outside",
-    "FROZENSET": "holds a frozenset",
-    "BYTEARRAY8": "holds a bytearray",
-    **dict.fromkeys(("STRING", "BINSTRING", "SHORT_BINSTRING"), "holds bytes"),
-    **dict.fromkeys(("BINBYTES", "SHORT_BINBYTES", "BINBYTES8"), "holds bytes"),
+    "FROZENSET": "contains a frozenset",
+    "BYTEARRAY8": "contains a bytearray",
+    **dict.fromkeys(("STRING", "BINSTRING", "SHORT_BINSTRING"), "contains bytes"),
+    **dict.fromkeys(("BINBYTES", "SHORT_BINBYTES", "BINBYTES8"), "contains bytes"),
 }
 """What is said of an opcode that isn't one of data: {0} its argument, {1} and {2} the last of the stack."""
 
@@ -93,7 +93,7 @@ def load_pickle(path: Path) -> Any:
         return value
     except _NotData as refusal:
         raise InputError(
-            f"{path} {refusal}: not plain data but a program, so it isn't read; a pickle of SWAT's holds "
+            f"{path} {refusal}: not plain data but a program, so it isn't read; a pickle of SWAT's contains "
             "only lists, tuples, sets, dicts, texts and numbers"
         ) from refusal
     except OSError as error:
@@ -190,7 +190,7 @@ class _Data:
                 type(item) is tuple
                 and all(type(value) in _SCALARS for value in cast("tuple[Any, ...]", item))
             ):
-                raise _NotData("holds a set of more than scalars and flat tuples")
+                raise _NotData("contains a set of more than scalars and flat tuples")
         self.top(set).update(items)
 
     def set_items(self, items: list[Any]) -> None:

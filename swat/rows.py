@@ -117,13 +117,13 @@ def _by_class(path: Path) -> dict[int, _Entries]:
     """A pickle of class (as text) → list or set of tuples."""
     value = load_pickle(path)
     if not isinstance(value, dict):
-        raise InputError(f"{path} holds a {type(value).__name__}, not a dict of classes")
+        raise InputError(f"{path} contains a {type(value).__name__}, not a dict of classes")
     rows: dict[int, _Entries] = {}
     for key, entries in cast("dict[Any, Any]", value).items():
         if not isinstance(entries, list | set) or not all(
             isinstance(entry, tuple | list) for entry in cast("list[Any]", entries)
         ):
-            raise InputError(f"{path}: class {short(key)} doesn't hold a list or set of tuples")
+            raise InputError(f"{path}: class {short(key)} doesn't contain a list or set of tuples")
         rows[_class_id(path, key)] = (
             entries if isinstance(entries, set) else [tuple(entry) for entry in cast("list[Any]", entries)]
         )

@@ -29,6 +29,13 @@ PRIVATE = (
     r"\bLAYOUT\.md\b",
 )
 """Phrases that only their author understands."""
+WORDS = {
+    r"\bholds?\b": "contain",
+    r"\bblanks?\b": "space",
+    r"\btold\b(?! apart)": "say, report",
+    r"\b(?:images|rows|matches|shots|bytes|templates|lists) a (?:class|row|line|shard)\b": "per class",
+}
+"""Words of docs, help and messages that have a plainer one, and that one."""
 NOT_OURS = {"tests", "benchmarks", "build", ".venv"}
 
 
@@ -123,6 +130,31 @@ def test_no_private_words() -> None:
         for name, text in texts
         for pattern in PRIVATE
         if (found := re.search(pattern, text, re.IGNORECASE))
+    ] == []
+
+
+def messages() -> Iterator[tuple[str, str]]:
+    """(file, text) of every string of the package that is no docstring."""
+    for path in sources():
+        if path.relative_to(ROOT).parts[0] != "docs" and path.name != "ledger_sql.py":
+            tree = ast.parse(path.read_text())
+            docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+            for node in ast.walk(tree):
+                if (
+                    isinstance(node, ast.Constant)
+                    and isinstance(node.value, str)
+                    and id(node) not in docstrings
+                ):
+                    yield path.relative_to(ROOT).as_posix(), node.value
+
+
+def test_docs_help_and_messages_use_the_plain_word() -> None:
+    texts = [(page.name, page.read_text()) for page in [*PAGES, ROOT / "CHANGELOG.md", ROOT / "SECURITY.md"]]
+    assert [
+        f"{name}: {found[0]!r} is {plain!r}: {text[max(found.start() - 30, 0) : found.end() + 30]!r}"
+        for name, text in [*texts, *messages()]
+        for pattern, plain in WORDS.items()
+        if (found := re.search(pattern, text, re.IGNORECASE)) and text != "about:blank"
     ] == []
 
 

@@ -31,7 +31,7 @@ class CaptionRoutes:
             summary="A page of captions, and how many there are",
         )
         router.add_api_route(
-            "/count", self.count, response_model=Counts, summary="How many captions hold the phrases"
+            "/count", self.count, response_model=Counts, summary="How many captions contain the phrases"
         )
         router.add_api_route(
             "/export",

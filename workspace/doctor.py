@@ -141,7 +141,7 @@ def _device() -> Finding:
         return Finding("device", Verdict.GOOD, card)
     if torch.backends.mps.is_available():
         return Finding("device", Verdict.GOOD, "mps")
-    text = f"cpu with {torch.get_num_threads()} threads: embedding runs, at tens of images a second"
+    text = f"cpu with {torch.get_num_threads()} threads: embedding runs, at tens of images per second"
     return Finding("device", Verdict.GOOD, text)
 
 
@@ -190,7 +190,7 @@ def _index(location: str) -> Finding:
                     "index",
                     Verdict.WARNING,
                     f"{text}, with analyzer {captions.analyzer} of {ANALYZER_VERSION}: accents beyond Latin, "
-                    "markup and scripts without blanks match less; a new index has the new rules",
+                    "markup and scripts without spaces match less; a new index has the new rules",
                 )
             return Finding("index", Verdict.GOOD, text)
     except CaptrawlError as error:

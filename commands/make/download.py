@@ -30,7 +30,7 @@ def download(
     until: Annotated[
         int | None,
         typer.Option(
-            metavar="N", help="Usable images a class that are enough; 0 = ask for every match.", min=0
+            metavar="N", help="Usable images per class that are enough; 0 = ask for every match.", min=0
         ),
     ] = None,
     plan_only: Annotated[

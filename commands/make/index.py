@@ -110,7 +110,8 @@ def index_captions(
         return
     emit(
         f"{counted(counts.rows_added, 'row')} added from {counted(counts.files_added, 'file')}, "
-        f"{counted(counts.files_skipped, 'file')} already in; the index holds {counted(counts.rows, 'row')}"
+        f"{counted(counts.files_skipped, 'file')} already in; "
+        f"the index contains {counted(counts.rows, 'row')}"
     )
     if build:
         waiting = ", ".join(map(str, build.missing))

@@ -25,7 +25,7 @@ SHOWN = 5
 def match(
     context: typer.Context,
     everything: Annotated[bool, typer.Option("--all", help="Every matching row.")] = False,
-    sample: Annotated[int | None, typer.Option(help="Rows a class, uniformly.", min=1)] = None,
+    sample: Annotated[int | None, typer.Option(help="Rows per class, uniformly.", min=1)] = None,
     longest: Annotated[
         bool | None,
         typer.Option(

@@ -65,7 +65,7 @@ def _lines(ahead: Forecast) -> Iterator[tuple[str, str]]:
         yield "embed", f"not measured: {ahead.unmeasured}"
     else:
         rate = 1 / ahead.speed.seconds_a_row
-        yield "embed", f"{_time(ahead.embed_seconds)} ({rate:,.1f} rows a second on {ahead.speed.device})"
+        yield "embed", f"{_time(ahead.embed_seconds)} ({rate:,.1f} rows per second on {ahead.speed.device})"
 
 
 def _plain(ahead: Forecast) -> ForecastJson:

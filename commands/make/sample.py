@@ -40,7 +40,7 @@ def sample(
             autocompletion=options.methods,
         ),
     ] = "",
-    n: Annotated[int, typer.Option("-n", help="Images a class.", min=1)] = 500,
+    n: Annotated[int, typer.Option("-n", help="Images per class.", min=1)] = 500,
     rank: Annotated[
         str, typer.Option(help="The score to order by, or several: 'T2I+I2I', 'rrf(T2T,T2I)'.")
     ] = "",

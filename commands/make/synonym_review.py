@@ -65,7 +65,7 @@ def show_review(result: Review, limit: int, min_rows: int) -> None:
     if cells:
         emit(
             "Proposals, none of them applied (prefix and exclude are in captrawl.toml); in brackets the "
-            "captions near : far from the class prompt that hold the word"
+            "captions near : far from the class prompt that contain the word"
         )
         columns = [("class", "left"), ("prefix", "left"), ("exclude", "left")]
         out().print(table("", columns, cells))

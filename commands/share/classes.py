@@ -42,7 +42,7 @@ def convert(
         str, typer.Option(metavar="relaxed|strict", help="Set each most common name by SWAT's rule.")
     ] = "",
 ) -> None:
-    """Write a class list in another format, saying what that can't hold."""
+    """Write a class list in another format, saying what is lost."""
     from ...classes import files as class_formats
     from ...classes.files import load_classes
     from ...classes.model import with_common_names
@@ -63,4 +63,4 @@ def convert(
         typer.echo(class_formats.render(classes, to), nl=False)
         return
     for loss in class_formats.convert(classes, output, to):
-        say(f"warning: {output} doesn't hold the {loss}")
+        say(f"warning: {output} doesn't contain the {loss}")

@@ -30,11 +30,12 @@ def import_swat(
         Path | None, typer.Option(help="The metrics JSON, or their folder, where it lies elsewhere.")
     ] = None,
     sampling: Annotated[
-        str, typer.Option(metavar="all|random|few|ranked", help="Which, where the folder holds several.")
+        str, typer.Option(metavar="all|random|few|ranked", help="Which, where the folder contains several.")
     ] = "",
     model: Annotated[str, typer.Option(help="The model of a _mined.pth that isn't one of SWAT's four.")] = "",
     prefix: Annotated[
-        str | None, typer.Option(help="Which matched captions, where the folder holds several; '' is none.")
+        str | None,
+        typer.Option(help="Which matched captions, where the folder contains several; '' is none."),
     ] = None,
     tag: Annotated[str, typer.Option(help="The tag that SWAT's --tag put into its files' names.")] = "",
     json: options.Json = False,

@@ -177,7 +177,7 @@ def _files_of(argument: str, corpus: str) -> list[tuple[str, Path]]:
     if path.is_dir():
         pairs = [(_identity(corpus or path.name, path, file), file) for file in _below(path)]
         if not pairs:
-            raise CorpusError(f"{argument} holds no corpus files ({_TAKEN}; name others themselves)")
+            raise CorpusError(f"{argument} contains no corpus files ({_TAKEN}; name others themselves)")
         return pairs
     if not path.is_file():
         raise CorpusError(

@@ -37,7 +37,7 @@ def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
     except ValueError as error:
         raise CorpusError(f"{path}: line {number} isn't JSON ({error})") from error
     if not isinstance(value, dict):
-        raise CorpusError(f"{path}: line {number} isn't a JSON object: one a line is read")
+        raise CorpusError(f"{path}: line {number} isn't a JSON object: one per line is read")
     return value
 
 

@@ -28,7 +28,7 @@ def lines(path: Path) -> Iterator[bytes]:
                 raise CorpusError(f"{path} is in UTF-16: convert it first (iconv -f UTF-16 -t UTF-8)")
             start, block = False, block.removeprefix(_BOM)  # noqa: PLW2901
         if b"\0" in block:
-            raise CorpusError(f"{path} holds NUL bytes: it is no UTF-8 text")
+            raise CorpusError(f"{path} contains NUL bytes: it is no UTF-8 text")
         whole = (rest + block).split(b"\n")
         rest = whole.pop()
         if len(rest) > LONGEST:

@@ -126,7 +126,7 @@ def _preset_of(path: Path, head: Sequence[Sequence[bytes]], width: int) -> str:
     if captions and all(map(_NO_CAPTION.fullmatch, captions)):
         example = captions[0][:20].decode(errors="replace")
         raise CorpusError(
-            f"{path} has no captions beside its URLs: its other column holds numbers or hashes "
+            f"{path} has no captions beside its URLs: its other column contains numbers or hashes "
             f"({example!r}…); leave it out"
         )
     return "cc12m" if caption else "cc3m"

@@ -68,7 +68,7 @@ def adopt(workspace: Workspace, folder: Path, *, progress: Progress = silent) ->
         return share(workspace, Workspace.open(folder), progress=progress)
     tables = sorted(path for path in folder.glob("*.parquet") if path.stem.isdigit())
     if not tables:
-        raise InputError(f"{folder} holds no 00000.parquet of img2dataset's; name the folder it wrote to")
+        raise InputError(f"{folder} contains no 00000.parquet of img2dataset's; name the folder it wrote to")
     with open_session(workspace) as session, pack_queue(session) as queue:
         join = _Join(session)
         for number, table in enumerate(tables):

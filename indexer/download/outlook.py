@@ -69,7 +69,7 @@ def outlook(workspace: Workspace) -> Outlook:
     path = workspace.matches_path
     if not path.is_file():
         raise WorkspaceError(
-            f"{workspace.root} holds no matches.parquet; run captrawl -C {workspace.root} match first"
+            f"{workspace.root} contains no matches.parquet; run captrawl -C {workspace.root} match first"
         )
     with readable(path, "match"), pq.ParquetFile(path) as file:
         rows = file.metadata.num_rows

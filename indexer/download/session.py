@@ -60,7 +60,7 @@ def open_session(workspace: Workspace) -> Generator[DownloadSession]:
     _check_extras()
     if not workspace.matches_path.is_file():
         raise WorkspaceError(
-            f"{workspace.root} holds no matches.parquet; run captrawl -C {workspace.root} match first"
+            f"{workspace.root} contains no matches.parquet; run captrawl -C {workspace.root} match first"
         )
     with workspace.locked(DOWNLOAD.name), Ledger(workspace.ledger_path) as ledger:
         settings = workspace.settings().download

@@ -128,8 +128,8 @@ def shortfall(record: StageRecord, n: int) -> str:
     done = sufficiency_of(record)
     if done is None or 0 < n <= done.n:
         return ""
-    target = f"{n:,} images a class" if n else "every URL"
-    return f"fetched until {done.n:,} images a class, the settings ask for {target}"
+    target = f"{n:,} images per class" if n else "every URL"
+    return f"fetched until {done.n:,} images per class, the settings ask for {target}"
 
 
 def _places(session: DownloadSession) -> Iterator[Iterator[tuple[int, int, str]]]:

@@ -201,7 +201,7 @@ def misfit(folder: Path, stored: Embeddings) -> str:
     if (info.name, info.pretrained, info.weights) != (source.name, source.pretrained, source.weights):
         return f"built from {info.name} ({info.weights[:12]}…), the embeddings are of {source.name}"
     if (info.dimension, info.precision) != (source.dimension, source.precision):
-        return f"built from {info.precision} vectors, the embeddings hold {source.precision}"
+        return f"built from {info.precision} vectors, the embeddings contain {source.precision}"
     if info.rows != stored.rows:
         return f"{counted(info.rows, 'row')} indexed, {stored.rows:,} embedded"
     return "" if info.content == content_of(stored, stored.rows) else "other rows are embedded"

@@ -69,12 +69,14 @@ class EmbeddingTarget:
         model = ModelId(info.name, info.pretrained)
         same_weights = bool(self.weights) and info.weights == self.weights
         if model != self.model and not same_weights:
-            return f"{folder} holds vectors of {model}, the settings ask for {self.model}"
+            return f"{folder} contains vectors of {model}, the settings ask for {self.model}"
         if info.precision != self.precision:
-            return f"{folder} holds {info.precision} vectors, the settings ask for {self.precision}"
+            return f"{folder} contains {info.precision} vectors, the settings ask for {self.precision}"
         if info.caption_text != self.caption_text:
             was = info.caption_text
-            return f"{folder} holds vectors of {was} captions, the settings ask for {self.caption_text} ones"
+            return (
+                f"{folder} contains vectors of {was} captions, the settings ask for {self.caption_text} ones"
+            )
         if self.weights and info.weights and info.weights != self.weights:
             was, now = info.weights[:12], self.weights[:12]
             return f"{folder} was made with weights {was}…, {self.model} has {now}… now"

@@ -36,7 +36,7 @@ def confirm_imported(workspace: Workspace, folder: Path, encoder: Encoder) -> No
         return
     if stored.info.dimension != encoder.dimension:
         raise ModelError(
-            f"{folder} holds imported {stored.info.dimension}-d vectors, {encoder.model} gives "
+            f"{folder} contains imported {stored.info.dimension}-d vectors, {encoder.model} gives "
             f"{encoder.dimension}-d; delete it to embed anew"
         )
     for what, cosine in _cosines(workspace, stored, encoder).items():

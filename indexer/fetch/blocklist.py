@@ -146,6 +146,6 @@ def read_entry(text: str, where: str) -> tuple[str, str]:
     if not fits or (kind == "uid" and not -(1 << 63) <= int(value) < 1 << 63):
         raise InputError(
             f"{where}: {text[:80]!r} is no URL, host, uid, md5, sha1 or sha256; "
-            "write one a line, or its kind and a blank before it"
+            "write one per line, or its kind and a space before it"
         )
     return kind, value

@@ -128,7 +128,8 @@ def export(
     stray = set(sample.class_ids) - {entry.id for entry in classes}
     if stray:
         raise WorkspaceError(
-            f"sample {name} holds class {min(stray)}, which isn't in the class list any more; draw it again"
+            f"sample {name} contains class {min(stray)}, which isn't in the class list any more; "
+            "draw it again"
         )
     with new_folder(folder) as temporary:
         counts = form.writer()(sample, temporary, progress or silent)

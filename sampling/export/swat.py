@@ -71,7 +71,9 @@ def write_swat(sample: Sample, folder: Path, progress: Progress) -> dict[str, in
         raise MissingExtraError("writing SWAT's _mined.pth", "cpu")
     final = sample.target
     if any(character.isspace() for character in str(final)):
-        raise InputError(f"{final} holds a blank, at which SWAT's reader splits its lists; export elsewhere")
+        raise InputError(
+            f"{final} contains a space, at which SWAT's reader splits its lists; export elsewhere"
+        )
     settings = sample.workspace.settings()
     task_name = settings.task.name or sample.workspace.root.name
     dataset = plain(
@@ -236,7 +238,7 @@ class ExportedPaths:
             return self.numbers[class_id, path]
         except KeyError:
             raise WorkspaceError(
-                f"sample {self.sample} holds {path} of class {class_id}, which isn't among its matches "
+                f"sample {self.sample} contains {path} of class {class_id}, which isn't among its matches "
                 f"any more; draw it again with captrawl run"
             ) from None
 

@@ -28,7 +28,7 @@ DESCRIPTIONS = {
     "rank": ("sc:Integer", "The place within the class, from 1."),
     "licence": ("sc:Text", "The licence that the corpus gives for the image; missing where it gives none."),
     "caption": ("sc:Text", "The caption that the class was matched in."),
-    "synonym": ("sc:Text", "The phrase of the class that the caption holds."),
+    "synonym": ("sc:Text", "The phrase of the class that the caption contains."),
     "uid": ("sc:Text", "LAION's join key, a signed 64-bit number as text."),
     "sha256": ("sc:Text", "Of the image file when it was drawn, upright and perhaps resized."),
     **{score.column: ("sc:Float", f"The score {score}.") for score in Score},
@@ -76,7 +76,7 @@ def croissant(sample: Sample, digest: str) -> dict[str, Any]:
         "name": name,
         "description": (
             f"{sample.rows.num_rows} image URLs of {len(sample.classes)} classes, chosen from web captions "
-            f"by captrawl {__version__}. The images belong to their owners; the column licence holds what "
+            f"by captrawl {__version__}. The images belong to their owners; the column licence contains what "
             "the corpus says of each."
         ),
         "license": "Each image has its own, see the column licence.",

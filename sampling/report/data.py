@@ -65,7 +65,7 @@ def facts_of(workspace: Workspace) -> tuple[tuple[str, str], ...]:
 def _match_text(settings: Settings) -> str:
     """Prefix, exclusions, filters and sample of the match, in a line."""
     filters = settings.match.filters.model_dump(exclude_defaults=True)
-    parts = [f"{settings.match.sample} rows a class, seed {settings.match.seed}"]
+    parts = [f"{settings.match.sample} rows per class, seed {settings.match.seed}"]
     parts += [f"prefix {settings.task.prefix!r}"] if settings.task.prefix else []
     parts += [f"without {phrase!r}" for phrase in settings.task.exclude]
     parts += [f"{name} {value}" for name, value in filters.items()]

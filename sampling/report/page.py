@@ -152,7 +152,7 @@ def _classes_chart(counts: ReportCounts) -> Markup:
         title = f"{entry.name}: matched {entry.matched:,}, with image {entry.downloaded:,}"
         titles[f"class-{entry.id}"] = f"{title}; {kept}" if kept else title
     names = {f"name-{entry.id}": short(entry.name, 24) for entry in counts.classes}
-    label = "Rows a class: matched, with an image, kept by each sample; the table below has them"
+    label = "Rows per class: matched, with an image, kept by each sample; the table below has them"
     with charts.looks():
         return _inline(charts.classes_chart(counts), "rows", label, titles, names)
 

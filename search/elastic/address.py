@@ -94,7 +94,7 @@ def parse_address(location: str) -> Address:
     parts = urlsplit(location)
     if "@" in parts.netloc:
         raise CaptionIndexError(
-            "an index's address must not hold credentials; set ELASTICSEARCH_API_KEY, or "
+            "an index's address must not contain credentials; set ELASTICSEARCH_API_KEY, or "
             "ELASTICSEARCH_USERNAME and ELASTICSEARCH_PASSWORD, and leave them out of it"
         )
     prefix, _, name = parts.path.rstrip("/").rpartition("/")
@@ -102,7 +102,7 @@ def parse_address(location: str) -> Address:
         raise CaptionIndexError(f"{location} names no index; give http(s)://host:9200/name")
     if _BAD_NAME.search(name) or len(name.encode()) > 200:
         raise CaptionIndexError(
-            f"{name!r} can't be an index's name: lower case, no blank and none of \\ / * ? \" < > | , # : "
+            f"{name!r} can't be an index's name: lower case, no space and none of \\ / * ? \" < > | , # : "
             "in it, none of - _ + . in front"
         )
     hosts = tuple(_host(parts.scheme, host, prefix, location) for host in parts.netloc.split(","))
@@ -125,8 +125,8 @@ def credentials(environment: Mapping[str, str] | None = None) -> Credentials:
     )
     if not re.fullmatch(r"[!-~]*", who.api_key):
         raise ServerError(
-            "ELASTICSEARCH_API_KEY holds a blank, a line break or a letter that no key has; set it to what "
-            "the server gave as the key's `encoded` form"
+            "ELASTICSEARCH_API_KEY contains a space, a line break or a letter that no key has; set it to "
+            "what the server gave as the key's `encoded` form"
         )
     if not who.api_key and bool(who.user) != bool(who.password):
         missing = "ELASTICSEARCH_PASSWORD" if who.user else "ELASTICSEARCH_USERNAME"

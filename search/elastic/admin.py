@@ -78,8 +78,8 @@ def make(server: Server, *, rows: int | None = None, **extra: str) -> str:
     if is_new and not is_ours(answer[name]["mappings"]):
         server.ask(lambda es: es.indices.delete(index=name))
         raise CaptionIndexError(
-            f"an index template of the cluster changes what {server.address} would hold; give another name, "
-            f"or leave {name} out of the template's index_patterns (GET _index_template shows them)"
+            f"an index template of the cluster changes what {server.address} would contain; give another "
+            f"name, or leave {name} out of the template's index_patterns (GET _index_template shows them)"
         )
     change_control(Catalogue(server, name), lambda detail: {**detail, **meta, **extra})
     if is_new and rows is not None:
@@ -105,7 +105,7 @@ def warn_crowded(server: Server, rows: int, shards: int) -> None:
     """Say so where ``rows`` rows are more than ``shards`` shards should hold."""
     if rows > CROWDED * shards:
         logger.warning(
-            "%s would have %s rows a shard, which takes at most 2.1 billion: build an index of %d "
+            "%s would have %s rows per shard, which takes at most 2.1 billion: build an index of %d "
             "shards (?shards=%d, with --swap where this one is in use)",
             server.address, f"{rows // shards:,}", shards_for(rows), shards_for(rows),
         )  # fmt: skip

@@ -202,7 +202,7 @@ class Catalogue:
         records = self.committed()
         if view is not None and view.strays < 0 and view.pending == 0 and self.view() == view:
             raise CaptionIndexError(
-                f"{self.server.address} holds {view.rows + view.strays} rows where its files account for "
+                f"{self.server.address} contains {view.rows + view.strays} rows where its files account for "
                 f"{view.rows}: rows are lost; build it anew with captrawl index captions FILES --to … --swap"
             )
         return frozenset(record.load for record in records.values())

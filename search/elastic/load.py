@@ -105,7 +105,7 @@ class Files:
             if not entry.load:
                 if loads:  # the first try did it, and its answer was lost
                     return entry
-                raise CaptionIndexError(f"{self.catalogue.server.address} doesn't hold {file}")
+                raise CaptionIndexError(f"{self.catalogue.server.address} doesn't contain {file}")
             loads.append(entry.load)
             return Entry(file, pending={**entry.pending, entry.load: DOOMED})
 
@@ -209,7 +209,7 @@ class Files:
         in_index, now = self._rows_of([load]), self.catalogue.server_time()
         if in_index != rows:
             raise CaptionIndexError(
-                f"{file.file}: {rows} rows were written, but {self.catalogue.server.address} holds "
+                f"{file.file}: {rows} rows were written, but {self.catalogue.server.address} contains "
                 f"{in_index}; run the same command again"
             )
 

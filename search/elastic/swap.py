@@ -116,7 +116,7 @@ def _check_others(server: Server, current: str, files: Collection[str], options:
     if others and not options.drop_others:
         corpora = ", ".join(map(str, corpus_totals(others)[:10]))
         raise CaptionIndexError(
-            f"{server.address} holds what the new index would not: {corpora}; give these files too, "
+            f"{server.address} contains what the new index would not: {corpora}; give these files too, "
             "or --drop-others if they are to go"
         )
 

@@ -237,7 +237,8 @@ def _client(server: ModelServer) -> openai.OpenAI:
         )
     if not key.isascii() or not key.isprintable() or " " in key:
         raise LanguageModelError(
-            "OPENAI_API_KEY holds a blank, a line break or a letter beyond ASCII, as no key does; set it anew"
+            "OPENAI_API_KEY contains a space, a line break or a letter beyond ASCII, as no key does; "
+            "set it anew"
         )
     server.check_address()
     return openai.OpenAI(api_key=key or "none", base_url=own or None, timeout=server.timeout, max_retries=0)

@@ -131,7 +131,9 @@ def commit_group(
             if len(same) == len(new):
                 return False
             already_in = next(iter(replaces.values()))[0]
-            raise CaptionIndexError(f"{root} holds {already_in} already; put the new one in with --replace")
+            raise CaptionIndexError(
+                f"{root} contains {already_in} already; put the new one in with --replace"
+            )
         identity = uuid.uuid4().hex
         manifest = {
             "format": FORMAT,
@@ -156,7 +158,7 @@ def remove_file(root: Path, file: str) -> None:
                 _note_removed(replace(group, removed=group.removed | {file}))
                 _settled(root)
                 return
-    raise CaptionIndexError(f"{root} holds no file {file}")
+    raise CaptionIndexError(f"{root} contains no file {file}")
 
 
 @contextlib.contextmanager
@@ -278,7 +280,7 @@ def _no_index(root: Path, *, create: bool) -> str:
     if not root.exists():
         return f"no caption index at {root}; build one with captrawl index captions FILES --to {root}"
     if create:
-        return f"{root} holds other things and no caption index; name a new or an empty folder"
+        return f"{root} contains other things and no caption index; name a new or an empty folder"
     return f"{root} isn't a caption index (no captions.json); build one with captrawl index captions"
 
 

@@ -203,7 +203,7 @@ class TantivyCaptions:
             rows_noted = sum(member.rows for member in group.files)
             if rows_on_disk != rows_noted:
                 raise CaptionIndexError(
-                    f"{group.folder} is damaged: it holds {rows_on_disk} rows instead of {rows_noted}; "
+                    f"{group.folder} is damaged: it contains {rows_on_disk} rows instead of {rows_noted}; "
                     "delete it, and index its files again"
                 )
         return _Snapshot(names, tuple(groups), tuple(parts))

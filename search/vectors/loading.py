@@ -27,7 +27,7 @@ HUB_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
 FETCH = (
     "connect once so that it lands in the cache, copy another machine's cache (HF_HOME), or name a folder "
-    "that holds it: local-dir:PATH"
+    "that contains it: local-dir:PATH"
 )
 
 

@@ -192,7 +192,9 @@ def _checkpoint(folder: Path) -> Path:
         key=lambda path: (path.suffix != ".safetensors", str(path)),
     )
     if not checkpoints:
-        raise ModelError(f"{folder} holds no weights (.safetensors, .bin or .pth); copy them beside {CONFIG}")
+        raise ModelError(
+            f"{folder} contains no weights (.safetensors, .bin or .pth); copy them beside {CONFIG}"
+        )
     return checkpoints[0]
 
 

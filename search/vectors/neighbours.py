@@ -72,7 +72,7 @@ class VectorsInfo:
                 raise WorkspaceError(f"{path} has format {number}, this captrawl reads {FORMAT}")
             return cls(**data.pop("model"), **data)
         except FileNotFoundError as error:
-            raise WorkspaceError(f"{folder} holds no vectors; build them with captrawl embed") from error
+            raise WorkspaceError(f"{folder} contains no vectors; build them with captrawl embed") from error
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise WorkspaceError(
                 f"{path} isn't readable ({error!s:.100}); run captrawl embed again"
@@ -126,8 +126,8 @@ class NeighbourIndex:
             raise WorkspaceError(f"can't read {path}; run captrawl embed again") from error
         if not index.ntotal == info.rows == embeddings.rows or index.d != info.dimension:
             raise WorkspaceError(
-                f"{path} holds {index.ntotal} rows of {index.d} dimensions, the embeddings {embeddings.rows} "
-                f"of {info.dimension}; run captrawl embed"
+                f"{path} contains {index.ntotal} rows of {index.d} dimensions, the embeddings "
+                f"{embeddings.rows} of {info.dimension}; run captrawl embed"
             )
         return cls(index, info, embeddings, where)
 
@@ -217,6 +217,6 @@ class NeighbourIndex:
     def _check(self, queries: Vectors) -> None:
         if queries.ndim != 2 or queries.shape[1] != self.info.dimension:
             raise ModelError(
-                f"the index holds {self.info.dimension}-d vectors, the queries have shape {queries.shape}; "
-                f"encode them with {self.info.name}, or embed again with the other model"
+                f"the index contains {self.info.dimension}-d vectors, the queries have shape "
+                f"{queries.shape}; encode them with {self.info.name}, or embed again with the other model"
             )

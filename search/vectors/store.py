@@ -67,7 +67,7 @@ class EmbeddingsInfo:
                 raise WorkspaceError(f"{path} has format {number}, this captrawl reads {FORMAT}")
             return cls(**data)
         except FileNotFoundError as error:
-            raise WorkspaceError(f"{folder} holds no embeddings; make them with captrawl embed") from error
+            raise WorkspaceError(f"{folder} contains no embeddings; make them with captrawl embed") from error
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise WorkspaceError(
                 f"{path} isn't readable ({error!s:.100}); delete {folder}, embed again"
@@ -77,7 +77,7 @@ class EmbeddingsInfo:
 def shard_rows(shard: int) -> int:
     """How many rows shard number ``shard`` (from 0) takes before failures: 256, doubled every six shards."""
     if shard >= SHARDS:
-        raise WorkspaceError(f"one model's embeddings hold {SHARDS} shards and all are full")
+        raise WorkspaceError(f"one model's embeddings contain {SHARDS} shards and all are full")
     return min(_FIRST_SHARD << (shard // 6), _LARGEST_SHARD)
 
 
@@ -138,7 +138,7 @@ class Embeddings:
         self.captions = Matrix([self._vectors(shard, 1) for shard in range(shards)], info.dimension)
         if not len(self.images) == len(self.captions) == self.rows:
             raise WorkspaceError(
-                f"{folder} holds {len(self.images)} image and {len(self.captions)} caption vectors for "
+                f"{folder} contains {len(self.images)} image and {len(self.captions)} caption vectors for "
                 f"{self.rows} rows; delete it and run captrawl embed"
             )
 
@@ -186,7 +186,7 @@ class Embeddings:
             raise WorkspaceError(f"can't read {path} ({error}); delete {self.folder}, embed again") from error
         if vectors.ndim != 2 or vectors.shape[1] != self.dimension or vectors.dtype != self.info.precision:
             raise ModelError(
-                f"{path} holds {vectors.dtype} vectors of shape {vectors.shape}, {INFO} says "
+                f"{path} contains {vectors.dtype} vectors of shape {vectors.shape}, {INFO} says "
                 f"{self.info.precision} of {self.dimension} dimensions; delete {self.folder} and embed again"
             )
         return vectors

@@ -244,17 +244,21 @@ def test_metrics_keep_counts_and_other_keys(tmp_path: Path) -> None:
 BAD = {
     "missing": ("", None, "no such file"),
     "empty": ("a.txt", "", "is empty"),
-    "only blanks": ("a.txt", " \n\n", "is empty"),
+    "only spaces": ("a.txt", " \n\n", "is empty"),
     "latin-1": ("a.txt", b"caf\xe9\n", "isn't UTF-8 (byte 0xe9 at 3)"),
     "utf-16": ("a.txt", "tench".encode("utf-16"), "isn't UTF-8"),
     "utf-16 without a mark": ("a.txt", "tench".encode("utf-16-le"), "NUL"),
     "a line between": ("a.txt", "tench\n\ncat\n", "line 2 is empty"),
-    "only emoji": ("a.txt", "tench\n🐟🐟\n", "class 1 ('🐟🐟'): the synonym '🐟🐟' holds no letter or digit"),
+    "only emoji": (
+        "a.txt",
+        "tench\n🐟🐟\n",
+        "class 1 ('🐟🐟'): the synonym '🐟🐟' contains no letter or digit",
+    ),
     "emoji synonym": ("a.json", '{"0": {"name": "tench", "alternates": {"***": 1}}}', "'***'"),
     "not JSON": ("a.json", "{", "isn't valid JSON"),
     "a number": ("a.json", "5", "list or object"),
-    "no classes": ("a.json", "[]", "holds no classes"),
-    "no classes in own": ("a.json", '{"format": 1, "classes": []}', "holds no classes"),
+    "no classes": ("a.json", "[]", "contains no classes"),
+    "no classes in own": ("a.json", '{"format": 1, "classes": []}', "contains no classes"),
     "another format": ("a.json", '{"format": 2, "classes": []}', "format 2"),
     "a repeated key": ("a.json", '{"0": {"name": "a", "alternates": {"x": 1, "x": 2}}}', "'x' stands twice"),
     "a repeated id": (
@@ -340,7 +344,7 @@ BAD = {
     "a long name without a word": (
         "a.txt",
         "n" * 300,
-        "holds no word of 100 letters or fewer, so no caption can match it",
+        "contains no word of 100 letters or fewer, so no caption can match it",
     ),
     "an own table with two names": ("a.csv", "id,name,synonym\n0,a,a\n0,b,b\n", "named 'a' and 'b'"),
     "an own table's flag": ("a.csv", "id,name,synonym,match\n0,a,a,maybe\n", "'maybe'"),
@@ -387,7 +391,7 @@ def test_an_image_folder_is_numbered_as_torchvision_does(tmp_path: Path) -> None
 
 
 def test_an_image_folder_without_folders_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ClassListError, match="holds no folders"):
+    with pytest.raises(ClassListError, match="contains no folders"):
         load_classes(tmp_path)
 
 
@@ -500,7 +504,7 @@ def test_convert_writes_no_file_that_is_read_as_another_format(
 
 def test_convert_writes_nothing_that_is_no_list(tmp_path: Path) -> None:
     source = put(tmp_path, "a.json", '{"0": {"name": "..", "alternates": {"dots": 1}}}')
-    with pytest.raises(ClassListError, match="holds no letter or digit"):
+    with pytest.raises(ClassListError, match="contains no letter or digit"):
         convert(load_classes(source), tmp_path / "names.txt", "txt")
     assert not (tmp_path / "names.txt").exists()
 

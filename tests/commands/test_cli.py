@@ -54,7 +54,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "pets").mkdir()
     pq.write_table(pa.table(columns), folder / "pets" / "part-0.parquet")
     done = run("index", "captions", folder / "pets", "--to", folder / "index", "--workers", 1)
-    assert done.stdout == "5 rows added from 1 file, 0 files already in; the index holds 5 rows\n"
+    assert done.stdout == "5 rows added from 1 file, 0 files already in; the index contains 5 rows\n"
     again = run("index", "captions", folder / "pets", "--to", folder / "index", "--json")
     assert json.loads(again.stdout) == {"files_added": 0, "files_skipped": 1, "rows_added": 0, "rows": 5}
     return folder / "index"
@@ -316,7 +316,7 @@ def test_doctor_names_what_is_wrong(index: Path, tmp_path: Path) -> None:
     place = shutil.copytree(golden, tmp_path / "old")
     old = {f.check: f for f in examine(tmp_path, index=str(place))}["index"]
     assert old.verdict is Verdict.WARNING
-    assert "analyzer 1 of 2: accents beyond Latin, markup and scripts without blanks match less" in old.text
+    assert "analyzer 1 of 2: accents beyond Latin, markup and scripts without spaces match less" in old.text
     bad = {f.check: f for f in examine(tmp_path, index=str(tmp_path / "none"))}["index"]
     assert bad.verdict is Verdict.BAD
     assert "none" in bad.text

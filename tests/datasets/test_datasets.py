@@ -137,7 +137,7 @@ def test_a_lone_file_is_taken_as_it_is(data_folder: Path) -> None:
 
 def test_a_folder_that_lacks_one_of_two_lists(tmp_path: Path) -> None:
     (tmp_path / "semi-aves_metrics-LAION400M.json").write_text('{"0": {"name": "a", "alternates": {"a": 1}}}')
-    with pytest.raises(InputError, match=r"holds no semi-aves_metrics-LAION400M_query\.json"):
+    with pytest.raises(InputError, match=r"contains no semi-aves_metrics-LAION400M_query\.json"):
         load_dataset("semi-aves").classes_from(tmp_path)
 
 
@@ -187,7 +187,7 @@ BAD = {
     "too few common names": (
         "x.toml",
         '[classes]\nnames = ["a", "b"]\ncommon = ["c"]\n',
-        "holds 1 names, classes.names 2",
+        "contains 1 names, classes.names 2",
     ),
     "a template without a place": (
         "x.toml",
@@ -226,7 +226,11 @@ WRONG_TASKS = {
         (),
         "no method 'T2T-rnk'; did you mean 'T2T-rank'?",
     ),
-    "a prefix without a word": ('names = ["a"]\n', ("--prefix", "***"), "the phrase '***' holds no letter"),
+    "a prefix without a word": (
+        'names = ["a"]\n',
+        ("--prefix", "***"),
+        "the phrase '***' contains no letter",
+    ),
 }
 
 

@@ -97,13 +97,13 @@ def test_another_size_in_the_same_folder_is_refused(demo: DemoResult) -> None:
 
 def test_a_folder_with_other_things_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("dear")
-    with pytest.raises(WorkspaceError, match="holds no demo"):
+    with pytest.raises(WorkspaceError, match="contains no demo"):
         run_demo(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_a_folder_with_a_blank_is_refused_before_anything_is_drawn(tmp_path: Path) -> None:
-    with pytest.raises(WorkspaceError, match="blank"):
+    with pytest.raises(WorkspaceError, match="space"):
         run_demo(tmp_path / "my demo")
     assert not (tmp_path / "my demo").exists()
 

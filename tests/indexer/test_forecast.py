@@ -130,5 +130,5 @@ def test_the_commands_say_the_plan_and_fetch_nothing(web, make_workspace) -> Non
 def test_a_plan_needs_matches(tmp_path, make_workspace) -> None:
     workspace = make_workspace(["http://h.invalid/"])
     workspace.matches_path.unlink()
-    with pytest.raises(WorkspaceError, match="holds no matches"):
+    with pytest.raises(WorkspaceError, match="contains no matches"):
         forecast(workspace)

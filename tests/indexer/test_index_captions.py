@@ -153,7 +153,7 @@ def test_another_version_is_refused_before_anything_is_written(corpus: Path, ind
     before = held(index)
     write(corpus / "part-3.parquet", 33, salt="new")
     write(corpus / "part-6.parquet", 6)
-    message = r"holds another version of web/part-3\.parquet than .*part-3\.parquet; .* --replace"
+    message = r"contains another version of web/part-3\.parquet than .*part-3\.parquet; .* --replace"
     with pytest.raises(CaptionIndexError, match=message):
         index_captions(index, find_files([corpus]))
     assert held(index) == before

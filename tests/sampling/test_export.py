@@ -435,7 +435,7 @@ def test_clear_errors(drawn, tmp_path) -> None:
         export(drawn, "T2T500", "zip", tmp_path / "out")
     with pytest.raises(WorkspaceError, match=r"no sample 'other'.*captrawl sample --name other"):
         export(drawn, "other", "urls", tmp_path / "out")
-    with pytest.raises(InputError, match="holds a blank"):
+    with pytest.raises(InputError, match="contains a space"):
         export(drawn, "T2T500", "swat", tmp_path / "my out")
     (drawn.root / kept(drawn)[0]["path"]).unlink()
     for to in ("imagefolder", "swat"):

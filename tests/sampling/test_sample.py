@@ -366,7 +366,7 @@ def test_no_match_at_all_is_fine(make_workspace) -> None:
 
 def test_a_blank_in_a_path_is_refused_with_the_reason(make_workspace, make_row) -> None:
     made = make_workspace([make_row(0, 1)], {1: (E[0], E[0])}, prompts=E[:1], folder="my birds")
-    with pytest.raises(WorkspaceError, match=r"my birds holds a blank.*move the workspace"):
+    with pytest.raises(WorkspaceError, match=r"my birds contains a space.*move the workspace"):
         draw(made.workspace, SampleSettings())
     made = make_workspace([make_row(0, 1), make_row(0, 2)], {1: (E[0], E[0]), 2: (E[0], E[0])}, prompts=E[:1])
     images = pq.read_table(made.workspace.images_path).to_pylist()

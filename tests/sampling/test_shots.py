@@ -76,7 +76,7 @@ def test_class_folders_of_an_export_are_read_whatever_the_list_has_grown_to(tmp_
     [
         ("crane/1.jpg", ["classes 3, 4 have this name", "by its id"]),
         ("heron/1.jpg", ["heron isn't named after a class"]),
-        ("4/notes.txt", ["holds no images"]),
+        ("4/notes.txt", ["contains no images"]),
     ],
 )
 def test_folders_that_are_no_class(tmp_path, file, words) -> None:

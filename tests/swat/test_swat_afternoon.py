@@ -63,7 +63,7 @@ def test_counts_as_json_and_the_warning_of_a_blank(captrawl, make_swat, tmp_path
     swat = make_swat(features=False)
     done = captrawl("import", "swat", swat.root, "--to", tmp_path / "a b", "--json")
     assert json.loads(done.stdout) == {"counts": {"classes": 3, "matches": 9, "without_url": 0, "images": 7}}
-    assert re.search(r"warning: .*/a b holds a blank, .* no\s+sample can be drawn", done.stderr, re.DOTALL)
+    assert re.search(r"warning: .*/a b contains a space, .* no\s+sample can be drawn", done.stderr, re.DOTALL)
 
 
 def test_the_caution_comes_before_anything_is_fetched(captrawl, make_swat, tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_a_pth_that_holds_more_than_tensors_is_refused(make_swat, tmp_path: Path
     path = next(swat.root.glob("*.pth"))
     torch.save({"image_features": Path("x")}, path)
     with pytest.raises(
-        InputError, match=r"_mined\.pth isn't read: it is cut off, or holds more than tensors"
+        InputError, match=r"_mined\.pth isn't read: it is cut off, or contains more than tensors"
     ):
         import_swat(swat.root, tmp_path / "w", SwatChoices(model=swat.model))
     assert not (tmp_path / "w").exists()
@@ -369,7 +369,9 @@ def test_swats_data_folder_is_no_folder_of_classes(make_swat, tmp_path: Path) ->
     for name in ("shapes", "other"):
         (lists / name).mkdir(parents=True)
     shutil.copy(choices.classes, lists / "other" / "other_metrics-LAION400M.json")
-    with pytest.raises(InputError, match="holds 0 metrics files of shapes; name the one JSON with --classes"):
+    with pytest.raises(
+        InputError, match="contains 0 metrics files of shapes; name the one JSON with --classes"
+    ):
         import_swat(folder, tmp_path / "w", SwatChoices(classes=lists))
     shutil.copy(choices.classes, lists / "shapes" / "shapes_metrics-LAION400M.json")
     for place in (lists, lists.parent, lists / "shapes"):
@@ -562,10 +564,10 @@ META = "shapes_metadata-random-0.0-LAION400M.meta"
     ("change", "said"),
     [
         (hostile, r"\.meta names builtins\.print|\.meta names __builtin__\.print"),
-        (rewrite(META, [1]), "holds a list, not a dict of classes"),
+        (rewrite(META, [1]), "contains a list, not a dict of classes"),
         (rewrite(META, {"x": []}), "'x' isn't a class number"),
         (rewrite(META, {"0": [(1, 2)]}), r"\(1, 2\) isn't \(\[synonym,\] shard, rowid, caption"),
-        (rewrite(META, {"0": 7}), "class '0' doesn't hold a list or set of tuples"),
+        (rewrite(META, {"0": 7}), "class '0' doesn't contain a list or set of tuples"),
         (rewrite(META, {"9": [("p", 1, "c", "u", None)]}), "rows of class 9, which the class list"),
         (rewrite("shapes_metadata-random-0.0-LAION400M.map", {"0": 3}), "isn't a dict of classes to dicts"),
         (lambda swat: (swat.root / META).write_bytes(b"\x80"), "cut off, or no pickle"),
@@ -587,7 +589,7 @@ def test_other_mistakes(make_swat, tmp_path: Path) -> None:
         import_swat(tmp_path / "gone", tmp_path / "w")
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(InputError, match="holds none of SWAT's files"):
+    with pytest.raises(InputError, match="contains none of SWAT's files"):
         import_swat(empty, tmp_path / "w")
     swat = make_swat(features=False)
     full = tmp_path / "full"
@@ -596,7 +598,7 @@ def test_other_mistakes(make_swat, tmp_path: Path) -> None:
     with pytest.raises(WorkspaceError, match="isn't empty; import into a new folder"):
         import_swat(swat.root, full)
     (swat.root / "shapes_metrics-LAION400M.json").unlink()
-    with pytest.raises(InputError, match="holds no metrics JSON and 'shapes' is no data set"):
+    with pytest.raises(InputError, match="contains no metrics JSON and 'shapes' is no data set"):
         import_swat(swat.root, tmp_path / "w")
 
 

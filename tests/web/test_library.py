@@ -50,7 +50,7 @@ def test_questions_give_tables(site: Any) -> None:
             {"class_id": 5, "name": "dog", "synonym": "dog", "frequency": 0, "total": 0},
         ]
         assert captrawl.count_classes(index, ()).num_rows == 0
-        with pytest.raises(captrawl.CaptrawlError, match="holds no letter"):
+        with pytest.raises(captrawl.CaptrawlError, match="contains no letter"):
             captrawl.query(index, "***")
 
 
@@ -63,7 +63,7 @@ def test_the_example_runs(site: Any) -> None:
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "0 rows of 118 hold a flag or a banner: {'flag': 0, 'banner': 0}" in done.stdout
+    assert "0 rows of 118 contain a flag or a banner: {'flag': 0, 'banner': 0}" in done.stdout
     assert "tabby cat" in done.stdout
     assert "images/00000/" in done.stdout
     missing = subprocess.run([*command[:2], "nowhere"], capture_output=True, text=True, check=False)

@@ -179,7 +179,7 @@ def test_counts_and_downloads_are_the_librarys(
     [
         ("query", 422, "phrase: Field required"),
         ("query?phrase=", 422, "phrase.0"),
-        ("query?phrase=***", 422, "'***' holds no letter"),
+        ("query?phrase=***", 422, "'***' contains no letter"),
         ("query?phrase=cat&colour=red", 422, "colour"),
         ("query?phrase=cat&limit=0", 422, "limit"),
         ("query?phrase=cat&limit=101", 422, "limit"),

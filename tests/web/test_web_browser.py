@@ -650,7 +650,7 @@ def test_states_of_nothing_waiting_and_failing(watch: Callable[..., Any]) -> Non
     page.get_by_label("Phrases").fill("nothing has this")
     expect(page.get_by_text("No caption contains these words")).to_be_visible()
     page.get_by_label("Phrases").fill("***")
-    expect(page.get_by_role("alert")).to_contain_text("'***' holds no letter")
+    expect(page.get_by_role("alert")).to_contain_text("'***' contains no letter")
     page.route("**/api/query*", lambda route: route.abort())
     page.get_by_label("Phrases").fill("tabby cat")
     expect(page.get_by_role("alert")).to_contain_text("Is captrawl serve still running?")

@@ -45,5 +45,5 @@ def test_the_index_is_projected_from_the_measured_bytes(row: list[str]) -> None:
 
 def test_the_bytes_are_those_measured() -> None:
     text = (Path(__file__).resolve().parents[3] / "docs" / "development.md").read_text()
-    assert f"| bytes a row, the rows' values included | {MEASURED} |" in text
-    assert f"{MEASURED} bytes a row" in PAGE
+    assert f"| bytes per row, the rows' values included | {MEASURED} |" in text
+    assert f"{MEASURED} bytes per row" in PAGE

@@ -296,7 +296,7 @@ REFUSED: dict[str, tuple[str, Callable[[Path], Any], str]] = {
         typed(url=URLS, caption=pa.array([b"a", b"caf\xe9"])),
         "isn't UTF-8: row 1, caption",
     ),
-    "binary": ("p.tsv", content(b"http://a\t\0\1\2\n"), "holds NUL bytes"),
+    "binary": ("p.tsv", content(b"http://a\t\0\1\2\n"), "contains NUL bytes"),
     "no tab": ("p.tsv", content(b"http://a\nhttp://b\n"), "has no tab in its first lines"),
     "no url in the text": ("p.tsv", content(b"a\tb\nc\td\n"), "no http(s) URL in the first two columns"),
     "numbers beside URLs": (
@@ -307,7 +307,7 @@ REFUSED: dict[str, tuple[str, Callable[[Path], Any], str]] = {
     "hashes before URLs": (
         "p.tsv",
         content(b"%s\thttp://a\n" % (b"0123456789abcdef" * 2)),
-        "holds numbers or hashes ('0123456789abcdef0123'…)",
+        "contains numbers or hashes ('0123456789abcdef0123'…)",
     ),
     "three columns and no header": (
         "p.tsv",
@@ -378,7 +378,7 @@ ARGUMENTS: dict[str, tuple[str, dict[str, Any], str]] = {
     "empty folder": (
         "empty",
         {},
-        "empty holds no corpus files (.parquet, .tsv, .csv, .jsonl, .ndjson, and those with .gz",
+        "empty contains no corpus files (.parquet, .tsv, .csv, .jsonl, .ndjson, and those with .gz",
     ),
     "glob without a match": ("*.csv", {}, "*.csv matches no corpus files"),
     "unknown preset": (

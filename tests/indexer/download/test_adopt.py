@@ -146,7 +146,7 @@ def test_what_a_kill_left_behind_is_passed_over(web, make_workspace, tools, tmp_
 
 def test_a_folder_of_something_else_is_named(make_workspace, tmp_path) -> None:
     workspace = make_workspace(["http://a.example/"])
-    with pytest.raises(InputError, match=r"holds no 00000\.parquet"):
+    with pytest.raises(InputError, match=r"contains no 00000\.parquet"):
         adopt(workspace, tmp_path / "nowhere")
     (tmp_path / "other").mkdir()
     pq.write_table(pa.table({"x": [1]}), tmp_path / "other" / "00000.parquet")

@@ -163,7 +163,7 @@ def test_more_is_asked_when_more_is_wanted(web, make_workspace, tools) -> None:
     make_workspace(urls, until=5)
     status = download_status(workspace)
     assert (status.state, status.reason) == (
-        State.PARTIAL, "fetched until 2 images a class, the settings ask for 5 images a class",
+        State.PARTIAL, "fetched until 2 images per class, the settings ask for 5 images per class",
     )  # fmt: skip
     assert download(workspace) == {"packed": 5, "not_asked": 7}
     make_workspace(urls, until=3)

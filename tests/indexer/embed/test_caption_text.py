@@ -48,7 +48,7 @@ def test_the_swat_text_is_embedded_and_never_mixed(make_workspace: Any) -> None:
     with_text(workspace, "swat")
     status = embed_status(workspace)
     assert status.state is State.STALE
-    assert "holds vectors of raw captions, the settings ask for swat ones" in status.reason
+    assert "contains vectors of raw captions, the settings ask for swat ones" in status.reason
     with pytest.raises(ModelError, match="vectors of raw captions"):
         embed(workspace)
     embed(workspace, replace=True)

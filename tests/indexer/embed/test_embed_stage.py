@@ -301,7 +301,7 @@ class TestAnotherModel:
         text = workspace.settings_path.read_text().replace("float16", "float32")
         workspace.settings_path.write_text(text)
         assert "float16" in embed_status(workspace).reason
-        with pytest.raises(ModelError, match="holds float16 vectors, the settings ask for float32"):
+        with pytest.raises(ModelError, match="contains float16 vectors, the settings ask for float32"):
             embed(workspace)
 
 

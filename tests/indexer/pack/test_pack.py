@@ -24,7 +24,7 @@ from PIL import Image
 
 @pytest.fixture(scope="module")
 def packing(tmp_path_factory) -> Iterator[tuple[PackPool, Spool]]:
-    root = tmp_path_factory.mktemp("a folder, with é::#?%20 blanks")
+    root = tmp_path_factory.mktemp("a folder, with é::#?%20 spaces")
     spool = Spool(root / "spool")
     made = PackPool(root / "tmp", spool.folder, PackSettings(image_seconds=20))
     yield made, spool

@@ -151,7 +151,7 @@ def test_errors_are_two_lines_at_most_and_exit_1(elastic_url, captrawl, tmp_path
     for index, said, environment in (
         (f"{elastic_url}/captrawl-nowhere", "there is no caption index", None),
         ("http://127.0.0.1:1/x", "is it running", None),
-        ("http://u:hunter2@127.0.0.1:9200/x", "must not hold credentials", None),
+        ("http://u:hunter2@127.0.0.1:9200/x", "must not contain credentials", None),
         (f"{elastic_url}/x", "ELASTICSEARCH_PASSWORD isn't set", password),
     ):
         done = captrawl("count", "dog", "--index", index, check=False, env=environment or dict(os.environ))

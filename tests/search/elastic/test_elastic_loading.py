@@ -249,5 +249,5 @@ def test_lost_rows_are_noticed(place, corpus):
             "hits"
         ]
         index.server.client.delete(index=index.index, id=found[0]["_id"], refresh=True)
-        with pytest.raises(CaptionIndexError, match="holds 19 rows where its files account for 20"):
+        with pytest.raises(CaptionIndexError, match="contains 19 rows where its files account for 20"):
             index.count([DOGS])

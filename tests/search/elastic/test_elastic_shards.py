@@ -65,7 +65,7 @@ def test_a_new_index_behind_an_alias_too(place, caplog):
 
 
 def test_a_crowded_shard_is_warned_of_when_it_is_made_and_when_it_is_filled(place, corpus, caplog):
-    said = "rows a shard, which takes at most 2.1 billion: build an index of 64 shards (?shards=64"
+    said = "rows per shard, which takes at most 2.1 billion: build an index of 64 shards (?shards=64"
     with ElasticCaptions.open(f"{place}?shards=2", create=True, rows=3_200_000_000) as index:
         assert f"would have 1,600,000,000 {said}" in caplog.text
         caplog.clear()

@@ -296,7 +296,7 @@ def test_a_scan_outlives_what_is_added_meanwhile(engine, make_rows, file_of, bat
 
 
 QUERIES = [
-    (("***",), {}, r"'\*\*\*' holds no letter"),
+    (("***",), {}, r"'\*\*\*' contains no letter"),
     (("dog", "👍"), {}, "👍"),
     ((), {}, "at least one phrase"),
     (("dog",), {"prefix": "…"}, "…"),

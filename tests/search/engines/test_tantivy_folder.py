@@ -134,7 +134,7 @@ def test_what_is_in_is_not_put_in_twice(index_folder, rows, file_of, batches_of)
     mixed = [file_of("b", 3, "other"), file_of("c", 3)]
     with staged(index_folder, mixed) as staging:
         build_part(staging.folder, 0, [(f, batches_of(rows[f.file])) for f in mixed])
-        with pytest.raises(CaptionIndexError, match="holds b already; put the new one in with --replace"):
+        with pytest.raises(CaptionIndexError, match="contains b already; put the new one in with --replace"):
             staging.commit(parts=1)
         assert staging.commit(parts=1, replace=True) == 6
     with open_captions(index_folder) as index:
@@ -258,7 +258,7 @@ def test_a_folder_that_is_no_index_is_refused_untouched(tmp_path):
     (tmp_path / "photos" / "dog.jpg").write_bytes(b"x")
     with pytest.raises(CaptionIndexError, match="isn't a caption index"):
         open_captions(tmp_path / "photos")
-    with pytest.raises(CaptionIndexError, match="holds other things"):
+    with pytest.raises(CaptionIndexError, match="contains other things"):
         open_captions(tmp_path / "photos", create=True)
     with pytest.raises(CaptionIndexError, match=r"dog\.jpg"):
         open_captions(tmp_path / "photos" / "dog.jpg", create=True)
@@ -333,7 +333,7 @@ def test_rows_that_are_missing_are_noticed(index_folder):
     told = json.loads(manifest.read_text(encoding="utf-8"))
     told["files"][0]["counted"] += 1
     manifest.write_text(json.dumps(told), encoding="utf-8")
-    with pytest.raises(CaptionIndexError, match="is damaged: it holds 6 rows instead of 7"):
+    with pytest.raises(CaptionIndexError, match="is damaged: it contains 6 rows instead of 7"):
         open_captions(index_folder)
 
 

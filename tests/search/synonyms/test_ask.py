@@ -359,7 +359,7 @@ def test_a_key_that_is_none_is_told_and_not_shown(
     key: str, task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", key)
-    with pytest.raises(LanguageModelError, match="OPENAI_API_KEY holds a blank") as raised:
+    with pytest.raises(LanguageModelError, match="OPENAI_API_KEY contains a space") as raised:
         ask(task("tench"), "http://127.0.0.1:9/v1")
     assert key.strip() not in str(raised.value)
 

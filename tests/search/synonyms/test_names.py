@@ -32,7 +32,7 @@ PARSED = {
     "a refusal in words": ("I'm sorry, but I can't help with that.", []),
     "a question": ("Which fish do you mean?", []),
     "nothing": ("", []),
-    "blanks": ("  \n\n ", []),
+    "spaces": ("  \n\n ", []),
 }
 
 
