@@ -84,6 +84,7 @@ class HostFailures:
 class DownloadCounts:
     """Unique URLs asked for, those packed, the distinct image files, and why the others gave none.
 
+    ``unneeded`` URLs come beside them: no class needed them, and they weren't asked ([download] until).
     ``failures`` by URLs, then name; ``hosts``: those with the most failures, at most MOST_HOSTS.
     """
 
@@ -93,6 +94,7 @@ class DownloadCounts:
     images: int
     failures: tuple[Failure, ...]
     hosts: tuple[HostFailures, ...]
+    unneeded: int = 0
 
 
 MOST_HOSTS = 20
@@ -124,10 +126,12 @@ def count(workspace: Workspace, classes: ClassList, samples: Sequence[SampleCoun
         with readable(workspace.images_path, "download"):
             images = pq.read_table(workspace.images_path, columns=["url", "state", "reason", "sha256"])
     counted, no_url, languages = _count_matches(workspace, images)
+    record = workspace.recorded("download")
+    unneeded = record.counts.get("not_asked", 0) if record else 0
     counts = tuple(_class_counts(entry, counted.get(entry.id, {}), samples) for entry in classes)
     matched = sum(one.matched for one in counts)
     by_language = tuple(sorted(languages.items(), key=lambda item: (-item[1], item[0])))
-    return ReportCounts(matched, no_url, counts, downloads(images), tuple(samples), by_language)
+    return ReportCounts(matched, no_url, counts, downloads(images, unneeded), tuple(samples), by_language)
 
 
 Credit = dict[str, tuple[int, int]]
@@ -179,8 +183,11 @@ def _class_counts(entry: Any, credit: Credit, samples: Sequence[SampleCounts]) -
     )
 
 
-def downloads(images: pa.Table) -> DownloadCounts:
-    """What became of the URLs of ``images`` (IMAGE_SCHEMA's url, state, reason and sha256)."""
+def downloads(images: pa.Table, unneeded: int = 0) -> DownloadCounts:
+    """What became of the URLs of ``images`` (IMAGE_SCHEMA's url, state, reason and sha256).
+
+    ``unneeded``: how many of those that wait weren't asked because every class had enough.
+    """
     packed = pc.equal(images.column("state"), UrlState.PACKED)
     waiting = pc.is_in(images.column("state"), value_set=pa.array(sorted(WAITING)))
     lost = images.filter(pc.invert(pc.or_(packed, waiting)))
@@ -188,10 +195,13 @@ def downloads(images: pa.Table) -> DownloadCounts:
     pairs = _pairs(lost.column("state"), reasons)
     failures = [Failure(state, reason, urls) for state, reason, urls in pairs]
     kept = images.filter(packed)
+    waiting_urls = int(np.count_nonzero(waiting.to_numpy()))
+    unneeded = min(unneeded, waiting_urls)
     return DownloadCounts(
-        urls=images.num_rows,
+        urls=images.num_rows - unneeded,
         packed=kept.num_rows,
-        waiting=int(np.count_nonzero(waiting.to_numpy())),
+        waiting=waiting_urls - unneeded,
+        unneeded=unneeded,
         images=pc.count_distinct(kept.column("sha256")).as_py(),
         failures=tuple(sorted(failures, key=lambda f: (-f.urls, f.state, f.reason))),
         hosts=_hosts(images, lost.column("url"), reasons),

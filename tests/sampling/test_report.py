@@ -375,6 +375,14 @@ def test_hosts(url: str, host: str) -> None:
     assert hosts_of(pa.array([url])).to_pylist() == [host]
 
 
+def test_urls_that_no_class_needed_are_not_among_those_asked() -> None:
+    states = ["packed", "packed", "failed", *["queued"] * 5]
+    lines = [{"url": f"http://h.example/{n}", "state": s, "attempts": 0} for n, s in enumerate(states)]
+    table = pa.Table.from_pylist(lines, IMAGE_SCHEMA)
+    counts = [downloads(table, unneeded) for unneeded in (0, 4, 9)]
+    assert [(one.urls, one.waiting, one.unneeded) for one in counts] == [(8, 5, 0), (4, 1, 4), (3, 0, 5)]
+
+
 def test_hosts_are_those_that_fail_most() -> None:
     lines = [
         {"url": f"http://h{host}.example/{n}", "state": "failed" if n < host else "packed", "attempts": 1}
