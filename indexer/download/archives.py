@@ -8,6 +8,7 @@ that the first archive that has a picture gives it.
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -16,14 +17,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...core.files import digest
 from ...core.records import Progress, silent
 from ..outcomes import FetchResult, Reason
 from ..pack.queue import PackQueue
 from ..sources.blobs import ArchiveError
-from ..sources.locations import Archive, archives_at
+from ..sources.locations import Archive, archives_at, is_remote
 from ..sources.pictures import Picture, PictureBytes, read_pictures
 from ..sources.row_lookup import NOBODY, RowLookup
-from ..sources.tables import member_table
+from ..sources.tables import MemberTables
 from .enqueue import matched_rows
 from .session import DownloadSession, spooled
 
@@ -43,7 +45,9 @@ class _Results:
     unreadable: list[tuple[int, str]]
 
 
-def take_from_archives(session: DownloadSession, queue: PackQueue, *, progress: Progress = silent) -> None:
+def take_from_archives(
+    session: DownloadSession, queue: PackQueue, tables: MemberTables, *, progress: Progress = silent
+) -> None:
     """Take what ``[download] archives`` have of the URLs that have no image; no host of theirs is asked.
 
     Bytes that came settle a row, picture or not. A picture whose bytes can't be read (a link, a sparse or
@@ -51,28 +55,43 @@ def take_from_archives(session: DownloadSession, queue: PackQueue, *, progress: 
     ledger notes that consent wasn't checked by us. InputError where the settings name no archive.
     """
     archives = archives_at(session.settings.archives, session.workspace.root, session.rules.agent)
-    if not archives:
+    looked_at = _archives_digest(session, archives)
+    if not archives or (not session.ledger.queued() and session.ledger.meta("archives") == looked_at):
         return
     columns = matched_rows(session.workspace.matches_path, ["url", "uid", "file", "row"])
     lookup = RowLookup.of(session.ledger.candidates(), columns)
-    if not len(lookup.urls.ids):
-        return
     with ThreadPoolExecutor(_THREADS, "archives") as threads:
-        reading = _Reading(session, lookup, threads)
-        for number, archive in enumerate(archives):
+        reading = _Reading(session, lookup, tables, threads)
+        for number, archive in enumerate(archives if len(lookup.urls.ids) else ()):
             for results in reading.read(archive, archives[number + 1 : number + _THREADS]):
                 _settle(session, queue, results)
             progress("archives", number + 1, len(archives))
+    if not reading.failures:
+        session.ledger.note(archives=looked_at)
+
+
+def _archives_digest(session: DownloadSession, archives: list[Archive]) -> str:
+    """Another one when there are other archives, or other rows, to look at; servers aren't asked."""
+    local = (archive.where for archive in archives if not is_remote(archive.where))
+    stamps = [[status.st_size, status.st_mtime_ns] for status in map(os.stat, local)]
+    return digest([[archive.where for archive in archives], stamps, session.ledger.meta("taken_in")])
 
 
 class _Reading:
     """Archives read in order, the next few tables ahead."""
 
-    def __init__(self, session: DownloadSession, lookup: RowLookup, threads: ThreadPoolExecutor) -> None:
-        self._session, self._lookup, self._threads = session, lookup, threads
-        self._folder = session.workspace.images_folder / "members"
+    def __init__(
+        self,
+        session: DownloadSession,
+        lookup: RowLookup,
+        tables: MemberTables,
+        threads: ThreadPoolExecutor,
+    ) -> None:
+        self._session, self._lookup, self._tables, self._threads = session, lookup, tables, threads
         self._planned: dict[Archive, Future[list[Picture]]] = {}
         self._done: set[int] = set()
+        self.failures = 0
+        """Archives that couldn't be read: another time they may be."""
 
     def read(self, archive: Archive, ahead: list[Archive]) -> Iterator[_Results]:
         """What comes of the pictures of ``archive``; one that can't be read is passed over with a warning."""
@@ -83,6 +102,7 @@ class _Reading:
             pictures = self._planned.pop(archive).result()
         except ArchiveError as error:
             logger.warning("%s; it is passed over", error)
+            self.failures += 1
             return
         pictures = [picture for picture in pictures if picture.id not in self._done]
         running: deque[Future[_Results]] = deque()
@@ -101,7 +121,7 @@ class _Reading:
 
     def _plan(self, archive: Archive) -> list[Picture]:
         """The pictures of ``archive`` that a row waits for, one a row, in their order."""
-        table = member_table(archive, self._folder)
+        table = self._tables.of(archive)
         ids = self._lookup.of_table(table, archive)
         lines = np.flatnonzero(ids != NOBODY)
         columns = table.select(["key", "offset", "size", "original", "problem"]).take(lines).to_pylist()

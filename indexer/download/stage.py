@@ -22,6 +22,7 @@ from ..fetch.fetcher import Fetcher
 from ..ledger import Ledger
 from ..outcomes import Reason
 from ..pack.queue import PackQueue
+from ..sources.tables import MemberTables
 from .adopt import adopt
 from .archives import take_from_archives
 from .crawl import Crawl, Pace, in_flight_limit
@@ -98,7 +99,8 @@ def _download(workspace: Workspace, progress: Progress, resolver: Resolver | Non
         rounds = open_rounds(session)
         with pack_queue(session) as queue:
             crawl = Crawl(session.ledger, session.spool, queue, pace=pace, progress=progress)
-            sources = _Sources(session, queue, crawl, pace, progress, resolver)
+            tables = MemberTables(workspace.images_folder / "members")
+            sources = _Sources(session, queue, tables, crawl, pace, progress, resolver)
             sources.ask()
             while rounds and rounds.call():
                 sources.ask()
@@ -113,6 +115,7 @@ class _Sources:
 
     session: DownloadSession
     queue: PackQueue
+    tables: MemberTables
     crawl: Crawl
     pace: Pace
     progress: Progress
@@ -123,7 +126,7 @@ class _Sources:
         session = self.session
         for source in session.settings.sources:
             if source == "tars":
-                take_from_archives(session, self.queue, progress=self.progress)
+                take_from_archives(session, self.queue, self.tables, progress=self.progress)
             elif source == "mirror":
                 self._ask_mirrors()
             elif session.ledger.queued():

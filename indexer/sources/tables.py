@@ -18,22 +18,28 @@ from .tar_pictures import tar_table
 _FORMAT = "1"
 
 
-def member_table(archive: Archive, folder: Path) -> pa.Table:
-    """The pictures of ``archive`` (MEMBER_SCHEMA), from ``folder`` where they were read before.
+class MemberTables:
+    """The member tables that are kept in ``folder``; whether an archive changed is looked at once."""
 
-    ArchiveError where the archive can't be read.
-    """
-    name = hashlib.sha256(archive.where.encode()).hexdigest()[:24]
-    path = folder / f"{name}.parquet"
-    with opened(archive.where, archive.agent) as blob:
-        stamp = f"{_FORMAT} {blob.stamp} {archive.beside and _stamp_beside(archive)}"
-        stored = _stored(path, stamp)
-        if stored is not None:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._current: set[str] = set()
+
+    def of(self, archive: Archive) -> pa.Table:
+        """The pictures of ``archive`` (MEMBER_SCHEMA); ArchiveError where it can't be read."""
+        path = self._folder / f"{hashlib.sha256(archive.where.encode()).hexdigest()[:24]}.parquet"
+        stored = _stored(path)
+        if stored is not None and archive.where in self._current:
             return stored
-        table = parquet_table(blob) if archive.is_parquet else tar_table(blob, archive)
-    with atomic(path) as temporary:
-        pq.write_table(table.replace_schema_metadata({"stamp": stamp}), temporary, compression="zstd")
-    return table
+        with opened(archive.where, archive.agent) as blob:
+            stamp = f"{_FORMAT} {blob.stamp} {archive.beside and _stamp_beside(archive)}".encode()
+            if stored is None or (stored.schema.metadata or {}).get(b"stamp") != stamp:
+                stored = parquet_table(blob) if archive.is_parquet else tar_table(blob, archive)
+                with atomic(path) as temporary:
+                    table = stored.replace_schema_metadata({b"stamp": stamp})
+                    pq.write_table(table, temporary, compression="zstd")
+        self._current.add(archive.where)
+        return stored
 
 
 def _stamp_beside(archive: Archive) -> str:
@@ -44,10 +50,8 @@ def _stamp_beside(archive: Archive) -> str:
         return ""
 
 
-def _stored(path: Path, stamp: str) -> pa.Table | None:
+def _stored(path: Path) -> pa.Table | None:
     try:
-        table = pq.read_table(path)
+        return pq.read_table(path)
     except (OSError, pa.ArrowException):
         return None
-    metadata = table.schema.metadata or {}
-    return table if metadata.get(b"stamp") == stamp.encode() else None

@@ -25,7 +25,7 @@ from captrawl.indexer.download.stage import download, download_status
 from captrawl.indexer.ledger import Ledger
 from captrawl.indexer.sources import blobs
 from captrawl.indexer.sources.locations import archives_at
-from captrawl.indexer.sources.tables import member_table
+from captrawl.indexer.sources.tables import MemberTables
 from captrawl.workspace.workspace import State
 
 URL = "http://rotten.invalid/{}.jpg"
@@ -108,7 +108,7 @@ def test_one_row_in_a_hundred_costs_its_bytes_and_the_headers(
     some = random.Random(1).sample(rows, 10)
     workspace = make_workspace(matched(some), archives=[str(tmp_path / "tars")])
     for archive in archives_at([str(tmp_path / "tars")], tmp_path):
-        member_table(archive, workspace.images_folder / "members")
+        MemberTables(workspace.images_folder / "members").of(archive)
     headers = sum(read_bytes)
     read_bytes.clear()
     assert download(workspace) == {"packed": 10}
@@ -210,7 +210,7 @@ def test_parquet_with_pictures_is_read_by_row_group(make_workspace, tools, tmp_p
             row |= {"file": "data/placed.parquet", "row": number - 300}
     workspace = make_workspace(asked, archives=["../hub"], sources=["tars"])
     for archive in archives_at(["../hub/data/structs.parquet", "../hub/data/plain.parquet"], workspace.root):
-        member_table(archive, workspace.images_folder / "members")
+        MemberTables(workspace.images_folder / "members").of(archive)
     read_bytes.clear()
     assert download(workspace) == {"packed": 5, "failed": 2, "failed:bad_member": 2}
     images = tools.images_of(workspace)

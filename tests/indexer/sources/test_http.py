@@ -113,6 +113,24 @@ def test_one_row_in_a_hundred_costs_its_bytes(make_workspace, web, tools, tmp_pa
     images = tools.images_of(workspace)
     for row in some:
         assert images[row["url"]]["sha256"] == hashlib.sha256(row["data"]).hexdigest()
+    before = len(web.hits)
+    download(
+        make_workspace(
+            [*(row["url"] for row in some), "http://rotten.invalid/none"],
+            archives=locations,
+            sources=["tars", "web"],
+            retries=0,
+        ),
+        resolver=tools.Names(),
+    )
+    assert len(web.hits) - before == 10  # is each still what it was? 4 tars, their Parquet, 2 others
+    urls = [row["url"] for row in [*some, rows[9]]]
+    workspace = make_workspace([*urls, web.url("/gone.jpg")], archives=locations[:1])
+    counts = {"packed": 6, "failed": 1, "failed:http_404": 1}
+    assert download(workspace) == counts
+    before = len(web.hits)
+    assert download(workspace) == counts
+    assert len(web.hits) == before  # nothing is queued, nothing changed
     assert {hit.headers["user-agent"].partition("/")[0] for hit in web.hits} == {"captrawl"}
     with workspace.ledger_path.open("rb") as ledger:
         assert b"secret" not in ledger.read()
