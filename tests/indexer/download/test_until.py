@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -209,6 +211,25 @@ def test_a_class_that_waits_for_a_host_says_so_and_goes_on_later(web, make_works
     done = sufficiency_of(workspace.recorded("download"))
     assert done is not None
     assert done.classes[0].end is PoolEnd.ENOUGH
+
+
+def test_a_round_looks_into_archives_first(web, make_workspace, tools, tmp_path: Path) -> None:
+    urls = [web.url(f"/{n}") for n in range(20)]
+    with tarfile.open(tmp_path / "00000.tar", "w") as archive:
+        for n in range(0, 20, 2):
+            for name, data in (
+                (f"{n}.jpg", tools.jpeg(n)),
+                (f"{n}.json", json.dumps({"url": urls[n]}).encode()),
+            ):
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))
+    for n in range(3, 20, 4):
+        web.give(f"/{n}", tools.jpeg(n))
+    workspace = make_workspace(urls, until=6, archives=[str(tmp_path / "00000.tar")])
+    assert download(workspace) == {"packed": 7, "failed": 2, "failed:http_404": 2, "not_asked": 11}
+    # Six first: three of the tar, one of the web, two dead; then three for the two that are missing.
+    assert sorted(hit.target for hit in web.hits) == ["/1", "/3", "/5", "/7"]
 
 
 RUN = (
