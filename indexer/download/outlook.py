@@ -20,7 +20,7 @@ from ..fetch.host_queue import PER_HOST
 from ..fetch.urls import host_of
 from ..ledger import Ledger
 from ..outcomes import Reason, UrlState
-from .enqueue import matched_rows
+from .enqueue import matched_batches, matched_rows
 from .session import blocklist_of
 from .url_plan import link_refusal
 
@@ -65,7 +65,10 @@ class Outlook:
 
 
 def outlook(workspace: Workspace) -> Outlook:
-    """What `download` would do with the matches and settings as they are; WorkspaceError without matches."""
+    """What `download` would do with the matches and settings as they are; WorkspaceError without matches.
+
+    Takes some 100 bytes of memory a URL.
+    """
     path = workspace.matches_path
     if not path.is_file():
         raise WorkspaceError(
@@ -78,19 +81,24 @@ def outlook(workspace: Workspace) -> Outlook:
         ledger = None
         if workspace.ledger_path.is_file():
             ledger = stack.enter_context(Ledger(workspace.ledger_path, read_only=True))
-        survey = _Survey(ledger, settings, blocklist_of(workspace, settings))
-        survey.fill(workspace)
+        counts = ledger.counts() if ledger else {}
         images, size = _images(workspace, ledger)
-        survival = survey.survival(images)
-        asked_urls = survey.until_enough(settings.until, survival) if settings.until else survey.waiting
-    hosts = Counter(map(host_of, asked_urls))
+        survival = _survival(workspace, counts)
+        survey = _Survey(ledger, settings, blocklist_of(workspace, settings), survival)
+        survey.fill(workspace)
+    for name, urls in counts.items():
+        state, _, reason = name.partition(":")
+        if state == UrlState.REFUSED and reason:
+            survey.refusals[reason] += urls
+    hosts = survey.hosts()
+    asked_urls = hosts.total()
     slowest_host, slowest_urls = max(hosts.items(), key=lambda pair: (pair[1], pair[0]), default=("", 0))
-    new_images = round(len(asked_urls) * survival.share)
+    new_images = round(asked_urls * survival.share)
     return Outlook(
         rows=rows,
         urls=len(survey.states),
         ended=survey.ended,
-        asked_urls=len(asked_urls),
+        asked_urls=asked_urls,
         hosts=len(hosts),
         slowest_host=slowest_host,
         slowest_urls=slowest_urls,
@@ -100,11 +108,25 @@ def outlook(workspace: Workspace) -> Outlook:
         new_images=new_images,
         bytes_an_image=size,
         fetch_seconds=max(
-            len(asked_urls) * SECONDS_A_REQUEST / settings.threads,
+            asked_urls * SECONDS_A_REQUEST / settings.threads,
             new_images / PACKED_A_SECOND / (settings.processes or cores()),
             _host_seconds(slowest_urls),
         ),
     )
+
+
+@dataclass(slots=True)
+class _ClassOrder:
+    """A class's images that are there, and its first URLs to be asked: (place, URL's hash, host)."""
+
+    images: set[int] = field(default_factory=set[int])
+    urls: list[tuple[int, int, str]] = field(default_factory=list[tuple[int, int, str]])
+
+    def first(self, number: int) -> list[tuple[int, int, str]]:
+        """The first ``number`` URLs, each once."""
+        places = {key: (place, key, host) for place, key, host in sorted(self.urls, reverse=True)}
+        self.urls = sorted(places.values())[:number]
+        return self.urls
 
 
 @dataclass(slots=True)
@@ -114,71 +136,79 @@ class _Survey:
     ledger: Ledger | None
     settings: DownloadSettings
     blocklist: Blocklist
-    states: dict[str, UrlState | None] = field(default_factory=dict[str, "UrlState | None"])
-    """URL → how it ended; None where it is still to be asked."""
-    waiting: set[str] = field(default_factory=set[str])
+    survival: Survival
+    states: dict[int, UrlState] = field(default_factory=dict[int, UrlState])
+    """A URL's hash → how it ended; queued where it is to be asked."""
+    ended: int = 0
     refusals: Counter[str] = field(default_factory=Counter[str])
-    corpora: set[str] = field(default_factory=set[str])
-    orders: defaultdict[int, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
-    """Class → URL → its place."""
+    waiting: Counter[str] = field(default_factory=Counter[str])
+    """Host → URLs to be asked, if all are."""
+    orders: defaultdict[int, _ClassOrder] = field(default_factory=lambda: defaultdict(_ClassOrder))
 
     def fill(self, workspace: Workspace) -> None:
-        """Take in the matches, and what the ledger refused."""
+        """Take in the matches."""
         in_order = workspace.settings().match.sample != "all"
-        columns = ["url", "uid", "file", "class_id", "priority"]
-        for number, batch in enumerate(matched_rows(workspace.matches_path, columns)):
-            for at, (url, uid, file, class_id, priority) in enumerate(batch):
-                self._add(url, uid, file)
-                if self.settings.until:
-                    order, place = self.orders[class_id], number << 32 | at if in_order else priority
-                    order[url] = min(place, order.get(url, place))
-        for name, urls in (self.ledger.counts() if self.ledger else {}).items():
-            state, _, reason = name.partition(":")
-            if state == UrlState.REFUSED and reason:
-                self.refusals[reason] += urls
+        blocked = self._of_blocked_uids(workspace)
+        most = 4 * self._needed(0)
+        for number, batch in enumerate(matched_rows(workspace.matches_path, ["url", "class_id", "priority"])):
+            for at, (url, class_id, priority) in enumerate(batch):
+                key, host = hash(url), host_of(url)
+                if key not in self.states:
+                    self.states[key] = self._judged(url, host, uid_blocked=key in blocked)
+                if not self.settings.until:
+                    continue
+                order = self.orders[class_id]
+                if self.states[key] is UrlState.PACKED:
+                    order.images.add(key)
+                elif self.states[key] is UrlState.QUEUED:
+                    order.urls.append((number << 32 | at if in_order else priority, key, host))
+                    if len(order.urls) > most:
+                        order.first(self._needed(0))
 
-    def _add(self, url: str, uid: int, file: str) -> None:
-        self.corpora.add(file.partition("/")[0])
-        if url not in self.states:
-            entry = self.ledger.find(url) if self.ledger else None
-            self.states[url] = entry[1] if entry and entry[1] in _ENDED else None
-            refusal = self._refusal(url) if self.states[url] is None else None
-            if refusal:
-                self.refusals[refusal] += 1
-            elif self.states[url] is None:
-                self.waiting.add(url)
-        if uid in self.blocklist.uids and url in self.waiting:
-            self.waiting.discard(url)
-            self.refusals[Reason.BLOCKED_UID] += 1
+    def hosts(self) -> Counter[str]:
+        """Host → URLs that would be asked: all that may be, or the first of each class that are needed."""
+        if not self.settings.until:
+            return self.waiting
+        orders = self.orders.values()
+        chosen = {
+            key: host for order in orders for _, key, host in order.first(self._needed(len(order.images)))
+        }
+        return Counter(chosen.values())
 
-    @property
-    def ended(self) -> int:
-        """URLs that need not be asked again."""
-        return sum(state is not None for state in self.states.values())
+    def _needed(self, images: int) -> int:
+        """URLs that a class asks for, which has so many images."""
+        missing = max(0, self.settings.until - images)
+        return math.ceil(missing / max(self.survival.share, 0.01))
 
-    def survival(self, images: int) -> Survival:
-        """The ledger's own, where enough has ended; else the corpus's."""
-        ended = self.ended
-        if ended >= _ENOUGH_ENDED:
-            return Survival(images / ended, f"this workspace, {ended:,} URLs")
-        return survival_of(self.corpora)
+    def _of_blocked_uids(self, workspace: Workspace) -> set[int]:
+        """The hashes of the URLs that have a blocked uid in any of their rows."""
+        if not (self.blocklist.uids or self.blocklist.tombstones):
+            return set()
+        batches = matched_rows(workspace.matches_path, ["url", "uid"])
+        return {hash(url) for batch in batches for url, uid in batch if self.blocklist.blocks_uid(uid)}
 
-    def until_enough(self, n: int, survival: Survival) -> set[str]:
-        """The URLs that a download until ``n`` would ask, if they survive as expected."""
-        chosen: set[str] = set()
-        for order in self.orders.values():
-            there = sum(self.states[url] is UrlState.PACKED for url in order)
-            missing = max(0, n - there)
-            number = math.ceil(missing / survival.share) if survival.share else len(order)
-            chosen.update(sorted(self.waiting.intersection(order), key=order.__getitem__)[:number])
-        return chosen
+    def _judged(self, url: str, host: str, *, uid_blocked: bool) -> UrlState:
+        entry = self.ledger.find(url) if self.ledger else None
+        if entry and entry[1] in _ENDED:
+            self.ended += 1
+            return entry[1]
+        refusal = Reason.BLOCKED_UID if uid_blocked else self.blocklist.blocks_link(url, host)
+        refusal = refusal or link_refusal(url, allow_private=self.settings.allow_private)
+        if refusal:
+            self.refusals[refusal] += 1
+            return UrlState.REFUSED
+        self.waiting[host] += 1
+        return UrlState.QUEUED
 
-    def _refusal(self, url: str) -> Reason | None:
-        if url in self.blocklist.urls:
-            return Reason.BLOCKED_URL
-        if self.blocklist.hosts and self.blocklist.blocks_host(host_of(url)):
-            return Reason.BLOCKED_HOST
-        return link_refusal(url, allow_private=self.settings.allow_private)
+
+def _survival(workspace: Workspace, counts: Mapping[str, int]) -> Survival:
+    """The ledger's own, where enough has ended; else the corpus's."""
+    ended = sum(counts.get(state, 0) for state in _ENDED)
+    if ended >= _ENOUGH_ENDED:
+        return Survival(counts.get(UrlState.PACKED, 0) / ended, f"this workspace, {ended:,} URLs")
+    batches = matched_batches(workspace.matches_path, ["file"])
+    files = {str(name) for batch in batches for name in batch.column(0).unique().to_pylist()}
+    return survival_of({name.partition("/")[0] for name in files})
 
 
 def _images(workspace: Workspace, ledger: Ledger | None) -> tuple[int, int]:

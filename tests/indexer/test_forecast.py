@@ -75,6 +75,13 @@ def test_a_plan_until_enough_asks_for_the_first_of_each_class(make_workspace) ->
     look = outlook(workspace)  # ceil(7 / 0.637) = 11 of each class; the third has ten of the first's eleven
     assert (look.asked_urls, look.hosts) == (22, 12)
     assert look.new_images == round(22 * 0.637)
+    one = workspace.overriding({"download": {"until": 1}})
+    assert (outlook(one).asked_urls, outlook(one).hosts) == (4, 3)  # the first two of the first and the third
+    last = [{**row, "priority": -place} for place, row in enumerate(rows_of_three_classes()[:110])]
+    backward = make_workspace(last, name="backward", until=1)
+    edit_settings(backward.settings_path, {"match": {"sample": "all"}})
+    look = outlook(backward)  # by priority: the last two of each class, none of them shared
+    assert (look.asked_urls, look.hosts) == (6, 3)
 
 
 def test_a_plan_goes_on_from_what_the_ledger_has(web, make_workspace, tools) -> None:
