@@ -30,6 +30,7 @@ from .outcomes import (
     PackedFile,
     Reason,
     SettledCounts,
+    SiteRecord,
     UrlState,
     is_transient,
     state_of,
@@ -303,6 +304,19 @@ class Ledger:
         with self._translated():
             yield from self.database.execute(sql.PACKED_IMAGES)
 
+    # Sites ---------------------------------------------------------------------------------------------
+
+    def site(self, site: str) -> SiteRecord | None:
+        """What ``site`` said of itself last; None where it wasn't asked."""
+        row = self.database.execute(sql.SITE, (site,)).fetchone()
+        return None if row is None else SiteRecord(*row)
+
+    def note_site(self, record: SiteRecord) -> None:
+        """Keep what a site says, in the place of what it said before."""
+        values = (record.site, record.time, record.status, record.robots, record.tdmrep)
+        with self.transaction() as database:
+            database.execute(sql.NOTE_SITE, values)
+
     # Purging -------------------------------------------------------------------------------------------
 
     def contents(self) -> Iterator[tuple[Any, ...]]:
@@ -310,8 +324,8 @@ class Ledger:
         with self._translated():
             yield from self.database.execute(sql.CONTENTS)
 
-    def erase(self, urls: Iterable[str], sha256s: Iterable[str]) -> int:
-        """Delete URLs and images for good: no page of the file has their bytes afterwards. How many URLs."""
+    def erase(self, urls: Iterable[str], sha256s: Iterable[str], sites: Iterable[str] = ()) -> int:
+        """Delete URLs, images and what sites said for good: no page of the file has them. How many URLs."""
         with self._translated():
             self.database.execute("PRAGMA secure_delete = ON")
             with self.transaction() as database:
@@ -319,6 +333,7 @@ class Ledger:
                 database.executemany(sql.ERASE_URL, [(url,) for url in urls])
                 erased = database.total_changes - before
                 database.executemany(sql.LOSE_FILE, [(sha256,) for sha256 in sha256s])
+                database.executemany(sql.ERASE_SITE, [(site,) for site in sites])
             self.database.execute("VACUUM")
             self.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return erased

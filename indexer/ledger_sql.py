@@ -36,7 +36,17 @@ CREATE TABLE IF NOT EXISTS files (
     height INTEGER,
     bytes INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sites (
+    site TEXT PRIMARY KEY,                  -- scheme://host:port
+    time REAL NOT NULL,                     -- seconds since 1970
+    status INTEGER NOT NULL,                -- of robots.txt
+    robots TEXT NOT NULL,
+    tdmrep TEXT NOT NULL
+) WITHOUT ROWID;
 """
+
+SITE = "SELECT site, time, status, robots, tdmrep FROM sites WHERE site = ?"
+NOTE_SITE = "INSERT OR REPLACE INTO sites VALUES (?, ?, ?, ?, ?)"
 
 HAS_TABLES = "SELECT count(*) FROM sqlite_master WHERE name = 'files'"
 
@@ -136,6 +146,7 @@ SELECT u.url, f.path, f.width, f.height, u.sha256, u.sha1, u.md5, u.bytes, u.wid
 
 # Purging
 CONTENTS = "SELECT id, url, final_url, sha256, sha1, md5 FROM urls"
+ERASE_SITE = "DELETE FROM sites WHERE site = ?"
 ERASE_URL = "DELETE FROM urls WHERE url = ?"
 
 # Joining: temporary tables beside the ledger's own

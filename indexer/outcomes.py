@@ -37,6 +37,11 @@ class Reason(StrEnum):
     PRIVATE_ADDRESS = "private_address"
     PORT = "port"
     SCHEME = "scheme"
+    ROBOTS_TXT = "robots_txt"
+    ROBOTS_UNREACHABLE = (
+        "robots_unreachable"  # 5xx or 429 instead of robots.txt: RFC 9309 has that forbid all
+    )
+    CONTENT_SIGNAL = "content_signal"
     X_ROBOTS_TAG = "x_robots_tag"
     TDM_RESERVATION = "tdm_reservation"
     CONTENT_USAGE = "content_usage"
@@ -71,6 +76,9 @@ STATES: dict[Reason, UrlState] = {
     Reason.PRIVATE_ADDRESS: UrlState.REFUSED,
     Reason.PORT: UrlState.REFUSED,
     Reason.SCHEME: UrlState.REFUSED,
+    Reason.ROBOTS_TXT: UrlState.REFUSED,
+    Reason.ROBOTS_UNREACHABLE: UrlState.FAILED,
+    Reason.CONTENT_SIGNAL: UrlState.REFUSED,
     Reason.X_ROBOTS_TAG: UrlState.REFUSED,
     Reason.TDM_RESERVATION: UrlState.REFUSED,
     Reason.CONTENT_USAGE: UrlState.REFUSED,
@@ -111,7 +119,7 @@ def is_transient(reason: str) -> bool:
     """Whether asking again later may help; refusals, 404s and unusable bytes never are."""
     if reason.startswith("http_"):
         return int(reason.removeprefix("http_")) in _TRANSIENT_STATUSES
-    return Reason(reason) in _SILENCES
+    return Reason(reason) in {*_SILENCES, Reason.ROBOTS_UNREACHABLE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,3 +182,20 @@ class SettledCounts:
     spooled: list[tuple[str, int]]
     needless: list[str]
     again: int
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRecord:
+    """What a site (scheme, host and port) answered, and when, in seconds since 1970."""
+
+    site: str
+    time: float
+    status: int
+    """Of robots.txt; 0 for too many redirects."""
+    robots: str
+    tdmrep: str
+
+    @property
+    def unreachable(self) -> bool:
+        """Whether robots.txt was refused to us for now."""
+        return self.status >= 500 or self.status == 429

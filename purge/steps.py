@@ -18,6 +18,7 @@ from ..core.errors import WorkspaceError
 from ..core.files import atomic, digest, read_json, sweep, write_json
 from ..indexer.download.session import PLAN
 from ..indexer.embed.faiss_index import misfit
+from ..indexer.fetch.sites import site_of
 from ..indexer.fetch.tombstones import add_tombstones
 from ..indexer.ledger import Ledger
 from ..indexer.match_stage import index_location
@@ -82,7 +83,7 @@ def ledger(workspace: Workspace, doomed: Doomed) -> int:
     if not workspace.ledger_path.is_file():
         return 0
     with Ledger(workspace.ledger_path) as opened:
-        removed = opened.erase(doomed.urls, doomed.hashes)
+        removed = opened.erase(doomed.urls, doomed.hashes, set(map(site_of, doomed.urls)))
         if workspace.images_path.is_file():
             opened.export(workspace.images_path)
     return removed

@@ -84,6 +84,10 @@ def _source_order(names: list[str]) -> list[str]:
     return names
 
 
+ConsentSignal = Literal["robots-txt", "content-signal", "content-usage", "tdm-reservation", "x-robots-tag"]
+"""The signals of indexer.fetch.consent.Signal."""
+
+
 class DownloadSettings(Section):
     """[download]: deadlines in seconds, sizes in bytes, image sides in pixels."""
 
@@ -111,6 +115,8 @@ class DownloadSettings(Section):
     """Beginnings of URLs and what stands there at a mirror: 'HOST or PREFIX -> PREFIX'."""
     mirror_owner: str = ""
     """Who answers for the mirrors: then they may be private, and consent isn't asked for there."""
+    honour: Annotated[list[ConsentSignal], Field(strict=False)] = list(get_args(ConsentSignal))
+    """The ways in which sites say no that are listened to."""
     contact: str = ""
     until: Annotated[int, Field(ge=0)] = 0
     """Usable images a class that are enough; 0 = every match is asked for."""

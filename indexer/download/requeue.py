@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..fetch.blocklist import Blocklist
 from ..fetch.client import Rules
+from ..fetch.consent import REFUSALS, Signal
 from ..fetch.urls import host_of
 from ..ledger import Ledger
 from ..outcomes import Reason
@@ -28,6 +29,8 @@ def apply_settings(ledger: Ledger, rules: Rules, *, retries: int, root: Path) ->
         ledger.requeue(Reason.TOO_SMALL, min_side=rules.min_side)
         if rules.max_bytes > int(ledger.meta("max_bytes", str(rules.max_bytes))):
             ledger.requeue(Reason.TOO_LARGE)
+        for signal in set(Signal) - rules.honoured:
+            ledger.requeue(REFUSALS[signal])
         ledger.requeue_transient(retries)
         _block(ledger, rules.blocklist)
         ledger.note(max_bytes=str(rules.max_bytes), blocklist=rules.blocklist.digest())

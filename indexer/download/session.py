@@ -17,6 +17,7 @@ from ...workspace.stages import StageFacts
 from ...workspace.workspace import Workspace
 from ..fetch.blocklist import Blocklist, load_blocklist
 from ..fetch.client import Rules, agent_name
+from ..fetch.consent import Signal
 from ..fetch.tombstones import load_tombstones
 from ..ledger import Ledger
 from ..outcomes import Body, FetchResult, Reason
@@ -72,6 +73,7 @@ def open_session(workspace: Workspace) -> Generator[DownloadSession]:
             allow_private=settings.allow_private,
             blocklist=blocklist,
             agent=agent_name(settings.contact),
+            honoured=frozenset(map(Signal, settings.honour)),
         )
         _check_resize(ledger, settings.resize)
         spool, shards = Spool(workspace.images_folder / "spool"), Shards(workspace.images_folder)

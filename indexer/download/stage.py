@@ -19,6 +19,7 @@ from ...workspace.workspace import StageStatus, State, Workspace
 from ..fetch.addresses import Resolver
 from ..fetch.client import Rules, open_client
 from ..fetch.fetcher import Fetcher
+from ..fetch.sites import Sites
 from ..ledger import Ledger
 from ..outcomes import Reason
 from ..pack.queue import PackQueue
@@ -152,6 +153,11 @@ class _Sources:
         client, guarded = open_client(rules, self.resolver)
         try:
             async with client:
-                await crawl.run(Fetcher(client, crawl.hosts, self.session.spool, rules))
+                sites = None if rules.vouched else Sites(client, rules, self.session.ledger)
+                try:
+                    await crawl.run(Fetcher(client, crawl.hosts, self.session.spool, rules, sites=sites))
+                finally:
+                    if sites is not None:
+                        await sites.close()
         finally:
             await guarded.close()

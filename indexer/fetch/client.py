@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ...core.version import __version__
 from .addresses import GuardedResolver, Resolver, guarded_sockets
 from .blocklist import Blocklist
+from .consent import Signal
 from .errors import FetchError, reason_of
 from .host_queue import PER_HOST
 
@@ -34,6 +35,8 @@ class Rules:
     agent: str = f"captrawl/{__version__}"
     vouched: str = ""
     """Who answers for consent in the hosts' place, as the ledger notes it; then no header is looked at."""
+    honoured: frozenset[Signal] = frozenset(Signal)
+    """The ways of saying no that are listened to."""
 
 
 @dataclass(slots=True)

@@ -16,14 +16,18 @@ from ..outcomes import Reason
 
 
 class Signal(StrEnum):
-    """A way in which a site speaks about machine learning."""
+    """A way in which a site speaks about machine learning, by headers or in robots.txt and tdmrep.json."""
 
+    ROBOTS_TXT = "robots-txt"
+    CONTENT_SIGNAL = "content-signal"
     X_ROBOTS_TAG = "x-robots-tag"
     TDM_RESERVATION = "tdm-reservation"
     CONTENT_USAGE = "content-usage"
 
 
 REFUSALS: dict[Signal, Reason] = {
+    Signal.ROBOTS_TXT: Reason.ROBOTS_TXT,
+    Signal.CONTENT_SIGNAL: Reason.CONTENT_SIGNAL,
     Signal.X_ROBOTS_TAG: Reason.X_ROBOTS_TAG,
     Signal.TDM_RESERVATION: Reason.TDM_RESERVATION,
     Signal.CONTENT_USAGE: Reason.CONTENT_USAGE,
@@ -78,7 +82,7 @@ def judge(
 
     The evidence is the refusing line, or every consent line seen, cut to 500 characters; "" for silence.
     """
-    lines: dict[Signal, list[str]] = {signal: [] for signal in Signal if signal in honoured}
+    lines: dict[Signal, list[str]] = {signal: [] for signal in _REFUSED_BY if signal in honoured}
     for name, value in headers:
         signal = _BY_NAME.get(name.strip().lower())
         if signal is not None and signal in lines:
@@ -138,9 +142,9 @@ def _line(signal: Signal, value: str) -> str:
     return f"{signal}: {value}"[:_EVIDENCE_LENGTH]
 
 
-_BY_NAME: Mapping[str, Signal] = {signal.value: signal for signal in Signal}
 _REFUSED_BY: Mapping[Signal, Callable[[Sequence[str]], str | None]] = {
     Signal.X_ROBOTS_TAG: robots_refusal,
     Signal.TDM_RESERVATION: tdm_refusal,
     Signal.CONTENT_USAGE: usage_refusal,
 }
+_BY_NAME: Mapping[str, Signal] = {signal.value: signal for signal in _REFUSED_BY}

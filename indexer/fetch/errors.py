@@ -13,6 +13,10 @@ from .addresses import ForbiddenAddressError, NoSuchHostError
 _SPENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
+HOSTILE = (OSError, ValueError, LookupError, EOFError, AssertionError)
+"""Beside aiohttp's own errors: what its parsers and the sockets below let through on hostile input."""
+
+
 class FetchError(Exception):
     """Asking a URL ended without an image; ``wait`` is what the server asked for, in seconds."""
 

@@ -1,8 +1,8 @@
 """URLs → bytes, with deadlines, limits and consent (aiohttp).
 
-A row passes, in order: blocklist, scheme and port, the address dialled, the status, the opt-out headers
-(before the body is read), the size caps, the picture's own header, the hash lists. Only then do its bytes
-touch the disk.
+A row passes, in order: blocklist, scheme and port, what its site says as a whole, the address dialled, the
+status, the opt-out headers (before the body is read), the size caps, the picture's own header, the hash
+lists. Only then do its bytes touch the disk.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from ..pack.spool import Spool
 from .body import MemoryBudget, MemoryShare, read_body
 from .client import ConnectionUse, Rules, asking_once
 from .consent import REFUSALS, judge
-from .errors import FetchError, reason_of
+from .errors import HOSTILE, FetchError, reason_of
 from .host_queue import HostQueue
+from .sites import Sites
 from .urls import Link, LinkError, parse_link
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PAUSING = frozenset({429, 503})
 _LONGEST_COOKIES = 16_384
-# Beside aiohttp's own errors: what its parsers and the sockets below let through on hostile input.
-_HOSTILE = (OSError, ValueError, LookupError, EOFError, AssertionError)
 
 
 @dataclass(slots=True)
@@ -72,8 +71,17 @@ class _Visit:
 class Fetcher:
     """Asks URLs, each once; what to ask, when, and again, is the caller's."""
 
-    def __init__(self, session: aiohttp.ClientSession, hosts: HostQueue, spool: Spool, rules: Rules) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        hosts: HostQueue,
+        spool: Spool,
+        rules: Rules,
+        *,
+        sites: Sites | None = None,
+    ) -> None:
         self._session = session
+        self._sites = sites
         self._hosts = hosts
         self._spool = spool
         self._rules = rules
@@ -98,7 +106,7 @@ class Fetcher:
             reason = error.reason
         except TimeoutError:
             reason = Reason.TIMEOUT
-        except _HOSTILE as error:
+        except HOSTILE as error:
             reason = reason_of(error)
         except aiohttp.ClientError as error:
             reason = reason_of(error)
@@ -129,12 +137,27 @@ class Fetcher:
             if step in seen or len(seen) > MAX_REDIRECTS:
                 raise FetchError(Reason.REDIRECTS)
             seen.add(step)
+            await self._ask_site(visit, link)
             outcome = await self._hop(visit, link)
             if not isinstance(outcome, Link):
                 return outcome
             link = outcome
             if link.host != visit.host:
                 await self._move(visit, link.host)
+
+    async def _ask_site(self, visit: _Visit, link: Link) -> None:
+        """Raise FetchError where the site as a whole says no; its answer's time is no part of the visit's."""
+        if self._sites is None:
+            return
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        left = (visit.clock.when() or started) - started
+        visit.clock.reschedule(None)  # the request has a deadline of its own
+        verdict = await self._sites.judge(link)
+        visit.clock.reschedule(loop.time() + left)
+        if verdict.signal is not None:
+            visit.consent, visit.final_url = verdict.evidence, link.url
+            raise FetchError(REFUSALS[verdict.signal])
 
     async def _move(self, visit: _Visit, host: str) -> None:
         """Give back the slot held, of a host that answered, and wait for one of ``host``, uncounted."""
@@ -202,7 +225,7 @@ class Fetcher:
         if self._rules.vouched:
             visit.consent = self._rules.vouched
             return
-        verdict = judge(headers.items())
+        verdict = judge(headers.items(), honoured=self._rules.honoured)
         visit.consent = verdict.evidence or "silent"
         if verdict.signal is not None:
             raise FetchError(REFUSALS[verdict.signal])
