@@ -24,6 +24,9 @@ from PIL import Image
 Handler = Callable[[asyncio.StreamWriter, dict[str, str]], Awaitable[None]]
 
 
+SITE_FILES = ("/robots.txt", "/.well-known/tdmrep.json")
+
+
 @dataclass
 class Hit:
     """One request that came."""
@@ -39,6 +42,8 @@ class Web:
 
     port: int = 0
     hits: list[Hit] = field(default_factory=list)
+    site_hits: list[Hit] = field(default_factory=list)
+    """Requests for what the site says as a whole, which every download makes once."""
     most_at_once: int = 0
     connected: int = 0
     handlers: dict[str, list[Handler]] = field(default_factory=dict)
@@ -48,7 +53,7 @@ class Web:
         return f"http://{host}:{self.port}{path}"
 
     def count(self, path: str) -> int:
-        return sum(hit.target == path for hit in self.hits)
+        return sum(hit.target == path for hit in [*self.hits, *self.site_hits])
 
     def handle(self, path: str, *handlers: Handler) -> str:
         """Answer the first requests of ``path`` by the handlers in turn, later ones by the last."""
@@ -72,7 +77,8 @@ class Web:
                 while (row := (await reader.readline()).strip()) != b"":
                     name, _, value = row.decode("latin-1").partition(":")
                     headers[name.lower()] = value.strip()
-                self.hits.append(Hit(target, headers, time.time()))
+                hits = self.site_hits if target in SITE_FILES else self.hits
+                hits.append(Hit(target, headers, time.time()))
                 if self.delay:
                     await asyncio.sleep(self.delay)
                 queue = self.handlers.get(target) or [whole(b"", 404)]

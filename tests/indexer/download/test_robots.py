@@ -99,4 +99,4 @@ def test_nothing_is_asked_of_a_site_whose_word_is_not_honoured(
 ) -> None:
     workspace = make_workspace([web.give("/a.jpg", tools.jpeg())], honour=["x-robots-tag"])
     assert download(workspace)["packed"] == 1
-    assert [hit.target for hit in web.hits] == ["/a.jpg"]
+    assert ([hit.target for hit in web.hits], web.site_hits) == (["/a.jpg"], [])
