@@ -382,7 +382,7 @@ class Ledger:
 
     def _damaged(self, reason: object) -> WorkspaceError:
         return WorkspaceError(
-            f"the ledger {self.path} is damaged ({reason}); put a copy of it back, or delete it: captrawl "
+            f"the ledger {self.path} is damaged ({' '.join(str(reason).split())[:200]}); put a copy of it back, or delete it: captrawl "
             "download then asks every URL again, and packed images stay"
         )
 
