@@ -381,8 +381,9 @@ class Ledger:
         )
 
     def _damaged(self, reason: object) -> WorkspaceError:
+        words = " ".join(str(reason).split())[:200]  # SQLite quotes whole statements
         return WorkspaceError(
-            f"the ledger {self.path} is damaged ({' '.join(str(reason).split())[:200]}); put a copy of it back, or delete it: captrawl "
+            f"the ledger {self.path} is damaged ({words}); put a copy of it back, or delete it: captrawl "
             "download then asks every URL again, and packed images stay"
         )
 

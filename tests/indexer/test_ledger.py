@@ -237,6 +237,7 @@ def test_statuses_that_stay(status: int) -> None:
 def test_reasons_that_may_pass() -> None:
     assert {reason for reason in Reason if is_transient(reason)} == {
         Reason.DNS_BUSY, Reason.CONNECT, Reason.TIMEOUT, Reason.CONNECTION_LOST, Reason.SILENT_HOST,
+        Reason.ROBOTS_UNREACHABLE,
     }  # fmt: skip
 
 
