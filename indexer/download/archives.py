@@ -7,11 +7,12 @@ that the first archive that has a picture gives it.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -60,7 +61,7 @@ def take_from_archives(
         return
     columns = matched_rows(session.workspace.matches_path, ["url", "uid", "file", "row"])
     lookup = RowLookup.of(session.ledger.candidates(), columns)
-    with ThreadPoolExecutor(_THREADS, "archives") as threads:
+    with _threads() as threads:
         reading = _Reading(session, lookup, tables, threads)
         for number, archive in enumerate(archives if len(lookup.urls.ids) else ()):
             for results in reading.read(archive, archives[number + 1 : number + _THREADS]):
@@ -68,6 +69,20 @@ def take_from_archives(
             progress("archives", number + 1, len(archives))
     if not reading.failures:
         session.ledger.note(archives=looked_at)
+
+
+@contextlib.contextmanager
+def _threads() -> Generator[ThreadPoolExecutor]:
+    """The reading threads; Ctrl-C doesn't wait for what a slow server still has to say."""
+    threads = ThreadPoolExecutor(_THREADS, "archives")
+    wait = True
+    try:
+        yield threads
+    except KeyboardInterrupt:
+        wait = False
+        raise
+    finally:
+        threads.shutdown(wait=wait, cancel_futures=True)
 
 
 def _archives_digest(session: DownloadSession, archives: list[Archive]) -> str:

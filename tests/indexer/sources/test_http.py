@@ -8,7 +8,12 @@ import io
 import json
 import random
 import re
+import signal
+import subprocess
+import sys
 import tarfile
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -134,6 +139,23 @@ def test_one_row_in_a_hundred_costs_its_bytes(make_workspace, web, tools, tmp_pa
     assert {hit.headers["user-agent"].partition("/")[0] for hit in web.hits} == {"captrawl"}
     with workspace.ledger_path.open("rb") as ledger:
         assert b"secret" not in ledger.read()
+
+
+def test_ctrl_c_does_not_wait_for_a_slow_server(make_workspace, web) -> None:
+    async def asleep(_: asyncio.StreamWriter, __: dict[str, str]) -> None:
+        await asyncio.sleep(60)
+
+    workspace = make_workspace(["http://rotten.invalid/x"], archives=[web.handle("/0.tar", asleep)])
+    command = [sys.executable, "-m", "captrawl", "-C", str(workspace.root), "download"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        end = time.monotonic() + 60
+        while not web.hits and time.monotonic() < end:
+            assert process.poll() is None
+            threading.Event().wait(0.05)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert b"interrupted" in output
 
 
 def test_a_failure_in_passing_is_asked_again(web, blobs, no_waiting) -> None:
