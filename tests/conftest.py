@@ -45,7 +45,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Every other module stays whole.
     """
     for item in items:
-        asks = item.get_closest_marker("elastic") or {"elastic", "engines"} & set(item.path.parts)
+        asks = {"elastic", "engines"} & set(item.path.parts) or "elastic_servers" in getattr(
+            item, "fixturenames", ()
+        )
         item.add_marker(pytest.mark.xdist_group("elastic" if asks else str(item.path)))
 
 

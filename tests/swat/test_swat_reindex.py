@@ -330,7 +330,7 @@ def test_two_part_processes_killed_and_restarted(web: Web, corpus: Path, tmp_pat
     chooser = random.Random(7)
     parts = [(*indexing, two.parent / "captions", "--part", part) for part in ("1/2", "2/2")]
     side_by_side(parts, kills=2, longest=whole / 4, chooser=chooser)
-    side_by_side([("-C", two, "run")] * 2, kills=5, longest=0.6 * whole, chooser=chooser)
+    side_by_side([("-C", two, "run")] * 2, kills=2, longest=0.6 * whole, chooser=chooser)
     for task in (one, two):
         assert "verified" in captrawl("-C", task, "status", "--verify").stdout
     expected, found = artefacts(one), artefacts(two)
