@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from ..core.errors import WorkspaceError
 from ..core.files import sha256_file
 from ..indexer.fetch.blocklist import Blocklist, blocklist_of_entries, url_forms
 from ..indexer.fetch.tombstones import tombstone
@@ -86,6 +87,7 @@ def resolve(workspace: Workspace, request: PurgeRequest) -> Doomed:
         uids, urls = uids | more_uids, urls | more_urls
     urls, hashes = _with_pictures(inventory.ledger, urls)
     paths = {path for sha256, path in inventory.packed.items() if sha256 in hashes}
+    _check_inside(workspace, paths)
     packed = {sha256_file(file) for path in paths if (file := workspace.root / path).is_file()}
     rows: dict[str, set[int]] = defaultdict(set)
     for uid, url, file, row in inventory.rows:
@@ -102,6 +104,16 @@ def resolve(workspace: Workspace, request: PurgeRequest) -> Doomed:
         rows={file: sorted(numbers) for file, numbers in sorted(rows.items())},
         here=bool(urls or uids),
     )
+
+
+def _check_inside(workspace: Workspace, paths: Iterable[str]) -> None:
+    """WorkspaceError where a packed picture isn't said to lie in images/: nothing else is deleted."""
+    for path in paths:
+        if not (workspace.root / path).resolve().is_relative_to(workspace.images_folder.resolve()):
+            raise WorkspaceError(
+                f"{workspace.ledger_path} says that a picture lies at {path!r:.200}, outside "
+                f"{workspace.images_folder}; captrawl writes none there, and purge deletes none"
+            )
 
 
 def _named(request: PurgeRequest) -> Blocklist:

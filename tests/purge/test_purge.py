@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,20 @@ def test_nothing_of_a_row_is_left_in_any_artefact(tmp_path: Path, tools: Any) ->
     assert pipeline.verify(place.workspace) == [], "the lock file knows the artefacts as they are now"
     document = json.loads((root / proof.path).read_text())
     assert (document["clean"], document["named"]["pictures"], document["removed"]["matches"]) == (True, 1, 1)
+
+
+def test_nothing_outside_is_deleted_whatever_the_ledger_says(place: Any, tmp_path: Path) -> None:
+    outside = tmp_path / "precious.jpg"
+    outside.write_bytes(b"not captrawl's")
+    with sqlite3.connect(place.workspace.ledger_path) as ledger:
+        changed = ledger.execute(
+            "update files set path = '../precious.jpg' where path = ?", [place.row["path"]]
+        )
+    assert changed.rowcount == 1
+    with pytest.raises(WorkspaceError, match=r"outside .*purge deletes none"):
+        purge(place.workspace, of("url", place.row["url"]))
+    assert outside.read_bytes() == b"not captrawl's"
+    assert place.row["url"] in urls_of(place.root)
 
 
 def test_the_vectors_that_stay_are_those_of_their_rows(place: Any) -> None:
