@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import shutil
 from dataclasses import dataclass
 
 from ..core.errors import CaptrawlError
 from ..search.vectors.models import model_of
 from ..search.vectors.store import Embeddings
+from ..workspace.plan_record import PlanRecord
 from ..workspace.workspace import Workspace
 from .download.outlook import Outlook, outlook
 from .embed.speed import EmbeddingSpeed, measure
@@ -39,6 +41,19 @@ class Forecast:
         if self.speed is None:
             return None
         return max(0, self.expected_images - self.embedded) * self.speed.seconds_a_row
+
+
+def plan_record(ahead: Forecast) -> PlanRecord:
+    """``ahead`` as plan.json keeps it."""
+    look, embed = ahead.outlook, ahead.embed_seconds
+    return PlanRecord(
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        ended_urls=look.ended + look.asked_urls + look.refused_unasked,
+        images=ahead.expected_images,
+        refused=sum(look.refusals.values()),
+        fetch_hours=look.fetch_seconds / 3600,
+        embed_hours=None if embed is None else embed / 3600,
+    )
 
 
 def forecast(workspace: Workspace) -> Forecast:

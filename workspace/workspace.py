@@ -84,7 +84,7 @@ class StageStatus:
     reason: str = ""
 
 
-_SHARED = frozenset({"captrawl.toml", "classes.json", "marks.json"})
+_SHARED = frozenset({"captrawl.toml", "classes.json", "marks.json", "plan.json"})
 """What every stage may write, in an instant; other files are one stage's own, which may run elsewhere."""
 
 

@@ -34,16 +34,17 @@ def plan(
 
 
 def show_plan(workspace: Workspace, *, json: bool) -> None:
-    """Print the plan of a run of ``workspace``."""
+    """Print the plan of a run of ``workspace``, and keep it for the report."""
     from ...core.terminal import emit_json, out, table
-    from ...indexer.forecast import forecast
+    from ...indexer.forecast import forecast, plan_record
     from ...workspace import pipeline
 
     ahead = forecast(pipeline.downloading(workspace))
     if json:
-        return emit_json(_plain(ahead))
-    out().print(table("", [("", "left"), ("", "left")], list(_lines(ahead))))
-    return None
+        emit_json(_plain(ahead))
+    else:
+        out().print(table("", [("", "left"), ("", "left")], list(_lines(ahead))))
+    plan_record(ahead).save(workspace)
 
 
 def _lines(ahead: Forecast) -> Iterator[tuple[str, str]]:

@@ -41,7 +41,8 @@ class Outlook:
     """What a download would do from here.
 
     ``asked_urls`` are those that would be asked, ``images`` the distinct ones that are there, ``new_images``
-    those to expect, ``refusals`` URLs by the reason for which they are or would be refused unasked.
+    those to expect, ``refusals`` URLs by the reason for which they were refused or, ``refused_unasked`` of
+    them, would be without being asked.
     """
 
     rows: int
@@ -52,6 +53,7 @@ class Outlook:
     slowest_host: str
     slowest_urls: int
     refusals: Mapping[str, int]
+    refused_unasked: int
     survival: Survival
     images: int
     new_images: int
@@ -86,6 +88,7 @@ def outlook(workspace: Workspace) -> Outlook:
         survival = _survival(workspace, counts)
         survey = _Survey(ledger, settings, blocklist_of(workspace, settings), survival)
         survey.fill(workspace)
+    refused_unasked = survey.refusals.total()
     for name, urls in counts.items():
         state, _, reason = name.partition(":")
         if state == UrlState.REFUSED and reason:
@@ -103,6 +106,7 @@ def outlook(workspace: Workspace) -> Outlook:
         slowest_host=slowest_host,
         slowest_urls=slowest_urls,
         refusals=dict(survey.refusals),
+        refused_unasked=refused_unasked,
         survival=survival,
         images=images,
         new_images=new_images,

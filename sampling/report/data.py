@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ...core.version import __version__
 from ...search.synonyms.review import NAME as REVIEW
 from ...search.synonyms.review import Review, load_review
+from ...workspace.plan_record import PlanRecord, load_plan
 from ...workspace.settings import Settings
 from ...workspace.workspace import Workspace
 from ..evaluate import Evaluation, read_evaluation
@@ -26,6 +27,8 @@ class ReportData:
     examples: tuple[Examples, ...]
     evaluation: Evaluation | None
     review: Review | None
+    plan: PlanRecord | None = None
+    """What the last `captrawl plan` expected."""
 
 
 def gather(workspace: Workspace, counts: ReportCounts, examples: tuple[Examples, ...]) -> ReportData:
@@ -37,6 +40,7 @@ def gather(workspace: Workspace, counts: ReportCounts, examples: tuple[Examples,
         examples=examples,
         evaluation=read_evaluation(workspace),
         review=load_review(workspace.root / REVIEW),
+        plan=load_plan(workspace),
     )
 
 

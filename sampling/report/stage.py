@@ -11,6 +11,7 @@ from ...core.errors import WorkspaceError
 from ...core.files import atomic, digest, sweep, write_json
 from ...core.records import Progress, silent
 from ...search.synonyms.review import NAME as REVIEW
+from ...workspace.plan_record import NAME as PLAN
 from ...workspace.stages import Stage, StageFacts
 from ...workspace.workspace import StageStatus, Workspace, read_document
 from ..evaluate import evaluation_path
@@ -105,7 +106,9 @@ def inputs_of(workspace: Workspace) -> dict[str, str]:
     """Hashes of what the report shows, by the name that `status` says."""
     settings = workspace.settings()
     tables = {spec.name: file_digest(paths_of(workspace, spec.name).table) for spec in settings.sample}
+    plan = file_digest(workspace.root / PLAN)
     return {
+        **({"plan": plan} if plan else {}),
         "task name": digest(settings.task.name),
         "classes": file_digest(workspace.classes_path()),
         "matches": file_digest(workspace.matches_path),

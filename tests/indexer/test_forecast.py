@@ -14,6 +14,7 @@ from captrawl.indexer.corpora.survival import ANY, SURVIVALS, survival_of
 from captrawl.indexer.download.outlook import BYTES_AN_IMAGE, outlook
 from captrawl.indexer.download.stage import download
 from captrawl.indexer.forecast import forecast
+from captrawl.workspace.plan_record import load_plan
 from captrawl.workspace.settings import edit_settings
 from typer.testing import CliRunner
 
@@ -132,6 +133,9 @@ def test_the_commands_say_the_plan_and_fetch_nothing(web, make_workspace) -> Non
     assert said["hours"]["embed"] > 0
     assert not web.hits
     assert not workspace.images_folder.exists()
+    kept = load_plan(workspace)
+    assert kept is not None
+    assert (kept.ended_urls, kept.images, kept.refused, kept.fetch_hours * 3600) == (10, 6, 0, 5.0)
 
 
 def test_a_plan_needs_matches(tmp_path, make_workspace) -> None:

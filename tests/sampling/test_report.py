@@ -46,6 +46,7 @@ from captrawl.search.synonyms.review import (
     SynonymReview,
     save_review,
 )
+from captrawl.workspace.plan_record import PlanRecord
 from captrawl.workspace.settings import parse_settings, save_settings
 from captrawl.workspace.workspace import State, Workspace
 from PIL import Image
@@ -206,6 +207,21 @@ def test_the_page_holds_no_script_no_address_and_hostile_text_as_text(made) -> N
     assert len(ids) == len(set(ids))
     assert {a["href"][1:] for _, a in tags.found if "href" in a} <= set(ids)
     assert {"class-0", "class-1", "class-2"} <= set(ids)
+
+
+def test_the_page_sets_a_plan_beside_what_happened(made) -> None:
+    workspace = made.workspace
+    report(workspace)
+    assert "planned" not in page_path(workspace).read_text()
+    PlanRecord("2026-11-01", 60, 45, 2, 0.5, None).save(workspace)
+    assert report_status(workspace).state is State.STALE
+    report(workspace)
+    assert report_status(workspace).state is State.DONE
+    download = read_numbers(workspace)["download"]
+    ended = download["urls"] - download["waiting"]
+    text = re.sub(r"\s+", "", "".join(Tags(page_path(workspace).read_text()).text))
+    assert "plannedon2026-11-01happened" in text
+    assert f"URLsthatended60{ended}distinctimages45{download['images']}imagesoftheURLs75.0" in text
 
 
 def test_the_page_shows_the_review_of_synonyms(made) -> None:
