@@ -3,6 +3,7 @@
 locations      what [download] archives names → the archives, in order
 blobs          a file, read by range
 http_blob      … on a server
+store_blob     … in an object store
 opening        … wherever it lies
 owners         whose picture it is, as an archive says it
 member_table   the table of an archive: which pictures, where, whose

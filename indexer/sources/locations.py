@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from ...core.errors import InputError
 
 _BRACES = re.compile(r"\{([0-9]+)\.\.([0-9]+)\}")
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
 _MOST = 100_000
 
 
@@ -37,7 +38,7 @@ class Archive:
 def archives_at(locations: Sequence[str], root: Path, agent: str = "") -> list[Archive]:
     """The archives that ``locations`` name, each once, in their order; a folder's by name.
 
-    A location is a file, a folder (with its folders), a file's http(s) URL, or one of these with
+    A location is a file, a folder (with its folders), a file's URL, or one of these with
     ``{00000..00331}``; paths are relative to ``root``. InputError where one names nothing.
     """
     archives: dict[str, Archive] = {}
@@ -50,7 +51,7 @@ def archives_at(locations: Sequence[str], root: Path, agent: str = "") -> list[A
 
 def is_remote(where: str) -> bool:
     """Whether ``where`` is a URL."""
-    return where.startswith(("http://", "https://"))
+    return bool(_SCHEME.match(where))
 
 
 def _remote(url: str, agent: str) -> Archive:

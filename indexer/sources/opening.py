@@ -9,13 +9,20 @@ from pathlib import Path
 from .blobs import Blob, LocalBlob
 from .http_blob import HttpBlob
 from .locations import is_remote
+from .store_blob import StoreBlob
 
 
 @contextlib.contextmanager
 def opened(where: str, agent: str) -> Generator[Blob]:
     """The file at ``where``, a path or URL; ArchiveError where it can't be opened. ``agent``: for servers."""
-    blob = HttpBlob(where, agent) if is_remote(where) else LocalBlob(Path(where))
+    blob = _blob(where, agent)
     try:
         yield blob
     finally:
         blob.close()
+
+
+def _blob(where: str, agent: str) -> Blob:
+    if where.startswith(("http://", "https://")):
+        return HttpBlob(where, agent)
+    return StoreBlob(where) if is_remote(where) else LocalBlob(Path(where))
