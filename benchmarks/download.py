@@ -81,8 +81,11 @@ def serve(bodies: list[bytes], told: multiprocessing.Queue) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
-                n = int(head.split(b" ", 2)[1][1:])
-                writer.write(heads[n] + bodies[n])
+                name = head.split(b" ", 2)[1][1:]
+                if name.isdigit():
+                    writer.write(heads[int(name)] + bodies[int(name)])
+                else:  # robots.txt
+                    writer.write(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")
                 if b"Connection: close" in head:
                     break
         except (asyncio.IncompleteReadError, ConnectionError):

@@ -43,6 +43,8 @@ def web(data_folder: Path) -> Iterator[Web]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            if self.path in ("/robots.txt", "/.well-known/tdmrep.json"):
+                return self.answer(404, b"no rules")
             asked[self.path] += 1
             kind, _, rest = self.path.lstrip("/").partition("/")
             if kind == "photos":
@@ -60,6 +62,7 @@ def web(data_folder: Path) -> Iterator[Web]:
                 self.answer(200, b"<html><body>parked</body></html>", "text/html")
             else:
                 self.answer(200, truncated, "image/jpeg")
+            return None
 
         def answer(self, status: int, body: bytes, kind: str = "text/plain", location: str = "") -> None:
             self.send_response(status)

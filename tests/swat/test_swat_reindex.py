@@ -63,6 +63,8 @@ def web(data_folder: Path) -> Iterator[Web]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            if not self.path.endswith(".jpg"):  # robots.txt
+                return self.send_error(404)
             made.asked.append(f"http://127.0.0.1:{made.port}{self.path}")
             body = (photos / self.path.lstrip("/")).read_bytes()
             self.send_response(200)
@@ -70,6 +72,7 @@ def web(data_folder: Path) -> Iterator[Web]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+            return None
 
         def log_message(self, *arguments: object) -> None:
             pass

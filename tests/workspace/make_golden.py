@@ -29,7 +29,10 @@ NAMES = ("dog", "puppy", "cat", "kitten", "bus", "coach", "tower")
 
 class Pictures(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        number = int(self.path.strip("/").removesuffix(".jpg"))
+        name = self.path.strip("/").removesuffix(".jpg")
+        if not name.isdecimal():  # robots.txt
+            return self.send_error(404)
+        number = int(name)
         blocks = np.random.default_rng(number).integers(0, 256, (4, 5, 3), dtype=np.uint8)
         body = io.BytesIO()
         Image.fromarray(blocks).resize((120, 100), Image.Resampling.NEAREST).save(body, "JPEG")
@@ -37,6 +40,7 @@ class Pictures(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Type", "image/jpeg")
         self.end_headers()
         self.wfile.write(body.getvalue())
+        return None
 
     def log_message(self, *arguments: object) -> None:
         pass
