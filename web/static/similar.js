@@ -20,7 +20,7 @@ export async function similarView(main, query) {
   const text = el("input", { type: "search", name: "text", maxlength: "1000", value: query.get("text") || "", placeholder: session.examples[0] ? `a photo of a ${session.examples[0]}` : "what you look for", "aria-label": "What to look for, in words", autocomplete: "off" });
   const where = choice("where", [["images", "images"], ["captions", "captions"]], query.get("where") || "images");
   const within = choice("class_id", [["", "all classes"]], "");
-  const file = el("input", { type: "file", accept: "image/*", class: "sr", id: "file", tabindex: "-1" });
+  const file = el("input", { type: "file", accept: "image/*", class: "sr", id: "file", tabindex: "-1", "aria-label": "An image to compare with" });
   const preview = el("div");
   const drop = el("div", { class: "drop" }, preview,
     el("p", {}, "Drop or paste an image, or ", el("button", { type: "button", onclick: () => file.click() }, "choose one")), file);
