@@ -152,6 +152,20 @@ def test_the_order_is_the_settings(make_workspace, web, tools, tmp_path) -> None
     assert len(web.hits) == hits == 3
 
 
+def test_until_enough_counts_what_a_tar_has(make_workspace, web, tools, tmp_path) -> None:
+    rows = pictures(16, tools)
+    rows = [{**row, "url": web.give(f"/{row['key']}.jpg", row["data"])} for row in rows]
+    for row in rows[6:8]:
+        web.give(f"/{row['key']}.jpg", status=404)
+    write_tar(tmp_path / "a" / "0.tar", rows[:6], "plain")
+    asked = [{**row, "class_id": number % 2} for number, row in enumerate(matched(rows))]
+    workspace = make_workspace(asked, archives=["../a"], until=4)
+    counts = download(workspace)
+    assert counts["packed"] == 10  # of 4 asked a class 3 came, so 2 more were
+    assert counts["failed:http_404"] == 2
+    assert sorted(hit.target for hit in web.hits) == [f"/{row['key']}.jpg" for row in rows[6:12]]
+
+
 def test_without_the_web_a_row_that_no_source_has_says_so(make_workspace, web, tools, tmp_path) -> None:
     rows = pictures(2, tools)
     rows[1]["url"] = web.give("/x.jpg", rows[1]["data"])
