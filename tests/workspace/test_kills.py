@@ -53,6 +53,7 @@ STEPS = {
     "index": Step("index captions ../web/corpus --to captions --workers 2", "new", quick=True),
     "match": Step("-C w match --all", "index", quick=True),
     "download": Step("-C w download", "match"),
+    "until": Step("-C w download --until 5", "match"),
     "pack": Step("-C w download", "spooled"),
     "adopt": Step("-C other download --adopt w", "matched again"),
     "embed": Step("-C w embed", "download"),
