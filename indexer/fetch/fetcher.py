@@ -153,7 +153,12 @@ class Fetcher:
         started = loop.time()
         left = (visit.clock.when() or started) - started
         visit.clock.reschedule(None)  # the request has a deadline of its own
-        verdict = await self._sites.judge(link)
+        try:
+            verdict = await self._sites.judge(link)
+        except FetchError as error:
+            if error.wait:
+                self._hosts.pause(link.host, error.wait)
+            raise
         visit.clock.reschedule(loop.time() + left)
         if verdict.signal is not None:
             visit.consent, visit.final_url = verdict.evidence, link.url

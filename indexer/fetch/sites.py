@@ -13,6 +13,7 @@ import zlib
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Protocol
 
+from ...core.retry_after import retry_after
 from ..outcomes import Reason, SiteRecord
 from .client import ConnectionUse, Rules, asking_once
 from .consent import ConsentVerdict, Signal
@@ -31,6 +32,7 @@ UNREACHABLE_FOR = 60.0
 MAX_REDIRECTS = 5
 _IN_ROBOTS = frozenset({Signal.ROBOTS_TXT, Signal.CONTENT_USAGE, Signal.CONTENT_SIGNAL})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PAUSING = frozenset({429, 503})
 _SITES_AT_ONCE = 4096
 
 
@@ -53,6 +55,8 @@ class Sites:
         self._session, self._rules, self._store = session, rules, store
         self._sites: OrderedDict[str, tuple[SiteRecord, RobotsRules]] = OrderedDict()
         self._requests: dict[str, asyncio.Task[SiteRecord]] = {}
+        self._waits: dict[str, float] = {}
+        """Site → seconds for which it asked to be left alone, in the place of robots.txt."""
 
     async def judge(self, link: Link) -> ConsentVerdict:
         """What the site of ``link`` says of it; FetchError where it can't be asked now."""
@@ -64,7 +68,7 @@ class Sites:
         if _is_old(record):
             record, robots = await self._learn(site)
         if record.unreachable and Signal.ROBOTS_TXT in honoured:
-            raise FetchError(Reason.ROBOTS_UNREACHABLE)
+            raise FetchError(Reason.ROBOTS_UNREACHABLE, wait=self._waits.pop(site, 0.0))
         verdict = robots.judge(path, honoured=honoured)
         if verdict.allowed and Signal.TDM_RESERVATION in honoured:
             return judge_tdmrep(record.tdmrep, path)
@@ -103,7 +107,7 @@ class Sites:
             async with asyncio.timeout(self._rules.deadline):
                 status, robots, tdmrep = 404, b"", b""
                 if self._rules.honoured & _IN_ROBOTS:
-                    status, robots = await self._get(f"{site}/robots.txt")
+                    status, robots = await self._get(f"{site}/robots.txt", asking_for=site)
                 if Signal.TDM_RESERVATION in self._rules.honoured:
                     answer, tdmrep = await self._get(f"{site}/.well-known/tdmrep.json")
                     tdmrep = tdmrep if answer == 200 else b""
@@ -116,7 +120,7 @@ class Sites:
         self._store.note_site(record)
         return record
 
-    async def _get(self, url: str) -> tuple[int, bytes]:
+    async def _get(self, url: str, *, asking_for: str = "") -> tuple[int, bytes]:
         """(status, at most LONGEST bytes and one) of ``url``, redirects followed; (0, none) beyond five.
 
         The same where one leads nowhere that may be asked: there is no such file then.
@@ -135,6 +139,8 @@ class Sites:
                 trace_request_ctx=connection,
             ) as response:
                 try:
+                    if asking_for and response.status in _PAUSING:
+                        self._waits[asking_for] = retry_after(response.headers) or 0.0
                     if response.status not in _REDIRECTS or "Location" not in response.headers:
                         whole = 200 <= response.status < 300
                         return response.status, await _start(response) if whole else b""

@@ -55,6 +55,16 @@ def test_a_robots_that_is_not_there(
     assert rows(workspace)[url][1] == reason
 
 
+def test_a_site_that_asks_for_a_pause_in_place_of_robots_gets_it(
+    web: Any, make_workspace: Any, tools: Any
+) -> None:
+    web.give("/robots.txt", status=503, Retry_After="7200")
+    urls = [web.give(f"/{n}.jpg", tools.jpeg(n)) for n in range(8)]
+    workspace = make_workspace(urls, retries=1)
+    assert download(workspace) == {"queued": 8}, "longer than a run waits"
+    assert (web.count("/robots.txt"), web.hits) == (1, [])
+
+
 @pytest.mark.parametrize(("hops", "packed"), [(5, 0), (6, 1)])
 def test_redirects_of_robots_are_followed_five_times(
     web: Any, make_workspace: Any, tools: Any, hops: int, packed: int
