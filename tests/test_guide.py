@@ -36,6 +36,12 @@ WORDS = {
     r"\b(?:images|rows|matches|shots|bytes|templates|lists) a (?:class|row|line|shard)\b": "per class",
 }
 """Words of docs, help and messages that have a plainer one, and that one."""
+SCREENS = [
+    *sorted((ROOT / "web" / "static").glob("*.js")),
+    *sorted((ROOT / "web" / "static").glob("*.html")),
+    *sorted((ROOT / "sampling" / "report" / "templates").glob("*.html")),
+]
+"""What the page and the report say."""
 NOT_OURS = {"tests", "benchmarks", "build", ".venv"}
 
 
@@ -124,7 +130,7 @@ def test_no_private_words() -> None:
     texts = [
         (page.name, page.read_text()) for page in [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
     ]
-    texts += [(path.relative_to(ROOT).as_posix(), path.read_text()) for path in sources()]
+    texts += [(path.relative_to(ROOT).as_posix(), path.read_text()) for path in [*sources(), *SCREENS]]
     assert [
         f"{name}: {found[0]}"
         for name, text in texts
@@ -152,7 +158,7 @@ def test_docs_help_and_messages_use_the_plain_word() -> None:
     texts = [(page.name, page.read_text()) for page in [*PAGES, ROOT / "CHANGELOG.md", ROOT / "SECURITY.md"]]
     assert [
         f"{name}: {found[0]!r} is {plain!r}: {text[max(found.start() - 30, 0) : found.end() + 30]!r}"
-        for name, text in [*texts, *messages()]
+        for name, text in [*texts, *messages(), *((path.name, path.read_text()) for path in SCREENS)]
         for pattern, plain in WORDS.items()
         if (found := re.search(pattern, text, re.IGNORECASE)) and text != "about:blank"
     ] == []

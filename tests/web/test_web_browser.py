@@ -213,8 +213,8 @@ def test_sliders_show_what_would_stay(watch: Callable[..., Any], site: Any) -> N
     page.get_by_label("Filter the classes").fill("tabby")
     page.get_by_role("link", name=re.compile("tabby cat")).click()
     expect(page.locator(".synonyms tbody .num")).to_have_text(["45", "45", "39"])
-    page.get_by_label("Through the sample").select_option("T2I5")
-    expect(page.get_by_text("--rank T2I --keep 'T2I>=0'")).to_be_visible()
+    page.get_by_label("By the scores of").select_option("T2I5")
+    expect(page.get_by_text("--rank T2I --keep 'T2I>=0'", exact=True)).to_be_visible()
     rows = pq.read_table(site.workspace.samples_folder / "T2I5.parquet").to_pylist()
     values = [row["T2I"] for row in rows if row["class_id"] == 1 and row["sha256"]]
     expect(page.locator(".total")).to_have_text(f"5 of {len(values)} images stay")
@@ -712,7 +712,7 @@ def test_the_class_list_is_one_stop_and_the_focus_goes_on(watch: Callable[..., A
     expect(page.get_by_label("Filter the classes")).to_have_value("r")
     page.keyboard.press("Shift+Tab")
     expect(page.locator(".list [aria-current]")).to_be_focused()
-    page.get_by_label("Through the sample").select_option("T2I5")
+    page.get_by_label("By the scores of").select_option("T2I5")
     page.wait_for_url("**/#classes/0?sample=T2I5&filter=r")
     expect(page.locator(".list a")).to_have_count(2)
 

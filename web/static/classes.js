@@ -56,7 +56,7 @@ async function showClass(detail, id, query) {
     el("div", {}, el("h2", { class: "title" }, el("bdi", {}, page.name)),
       el("p", { class: "soft" }, `${number(page.pool)} ${page.pool === 1 ? "row matches" : "rows match"}, with ${number(page.images)} ${page.images === 1 ? "image" : "images"}`)),
     el("details", { open: true }, el("summary", {}, "Synonyms"), synonymTable(page.synonyms.filter((one) => one.match)), unmatched(page.synonyms)),
-    page.samples.length ? el("div", { class: "through" }, field("Through the sample", through), el("code", { class: "soft" }, pool.method))
+    page.samples.length ? el("div", { class: "through" }, field("By the scores of", through), el("code", { class: "soft" }, pool.method))
       : el("p", { class: "notice" }, "No sample was drawn yet, so there are no scores: ", el("code", {}, commandLine("sample"))));
   if (!pool.rows.length) { detail.append(state(el("p", {}, "No caption matched this class."))); return; }
   return gallery(detail, { id, sample, pool, page });
