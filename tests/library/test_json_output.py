@@ -20,8 +20,8 @@ from typer.testing import CliRunner
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_RUN = {
-    "demo", "index back", "synonyms", "synonyms --review", "synonyms --taxa", "match --compare",
-    "import swat",
+    "demo", "index back", "synonyms", "synonyms --senses", "synonyms --review", "synonyms --taxa",
+    "match --compare", "import swat",
 }  # fmt: skip
 """Commands that need minutes, a server or SWAT's files: pyright holds them to their types."""
 
@@ -111,6 +111,8 @@ def test_commands_print_what_the_page_says(copy: ct.Workspace, tmp_path: Path, t
         "run": ["-C", copy.root, "run"],
         "export": ["-C", copy.root, "export", tmp_path / "csv", "--to", "csv", "--name", "T2I4"],
         "status": ["-C", copy.root, "status", "--verify"],
+        "purge --dry-run": ["-C", copy.root, "purge", "--host", "nowhere.test", "--dry-run"],
+        "purge": ["-C", copy.root, "purge", "--host", "nowhere.test"],
     }
     assert set(calls) | NOT_RUN == set(PAGE.OUTPUTS)
     for command, arguments in calls.items():

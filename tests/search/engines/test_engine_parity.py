@@ -1,6 +1,6 @@
 """Every engine against the plain-Python oracle, over generated corpora and queries.
 
-CAPTRAWL_ENGINE_CASES sets how many queries are asked (default 400; the long run asks 20,000).
+CAPTRAWL_ENGINE_CASES sets how many queries are asked (default 240; the long run asks 20,000).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 QUERIES_PER_CORPUS = 20
-CASES = int(os.environ.get("CAPTRAWL_ENGINE_CASES", "400"))
+CASES = int(os.environ.get("CAPTRAWL_ENGINE_CASES", "240"))
 
 WORDS = [
     "dog",

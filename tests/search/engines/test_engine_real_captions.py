@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from types import ModuleType
 
@@ -32,27 +33,29 @@ def groups(data_folder: Path) -> list[Group]:
 
 
 @pytest.fixture(scope="session")
-def expected(data_folder: Path, groups: list[Group], oracle: ModuleType) -> list[int]:
-    """By the oracle, which takes a minute: once for all engines."""
-    texts = (
-        text
-        for file in find_files([data_folder / "data" / "captions"])
-        for text in pq.read_table(file.path, columns=["TEXT"])["TEXT"].to_pylist()
-    )
-    return oracle.count_groups(texts, groups)
+def expected(data_folder: Path, groups: list[Group], oracle: ModuleType) -> list[list[int]]:
+    """The counts of each file's captions, by the oracle, which takes a minute: once for all engines."""
+    files = find_files([data_folder / "data" / "captions"])
+    texts = (pq.read_table(file.path, columns=["TEXT"])["TEXT"].to_pylist() for file in files)
+    return [oracle.count_groups(captions, groups) for captions in texts]
 
 
 @pytest.mark.data
 @pytest.mark.timeout(1200)
 def test_nine_class_lists_count_as_the_oracle(store, data_folder, groups, expected):
+    """All captions on Tantivy; a server loads one file of four, or all with CAPTRAWL_EVERY_ROW."""
     place = store.place()
-    counts = index_captions(place, find_files([data_folder / "data" / "captions"]))
-    assert (counts.files_added, counts.rows) == (4, 1_470_858)
+    files = find_files([data_folder / "data" / "captions"])
+    if store.name == "elastic" and not os.environ.get("CAPTRAWL_EVERY_ROW"):
+        files, expected = files[:1], expected[:1]
+    counts = index_captions(place, files)
+    assert counts.rows == (1_470_858 if len(files) == 4 else 367_715)
     with open_captions(place) as index:
         unfiltered = Filters(safety=Safety.OFF)
         counted = index.count([CaptionQuery(p, prefix=prefix, filters=unfiltered) for p, prefix in groups])
+    wanted = [sum(of_files) for of_files in zip(*expected, strict=True)]
     differing = {
-        group: (got, want) for group, got, want in zip(groups, counted, expected, strict=True) if got != want
+        group: (got, want) for group, got, want in zip(groups, counted, wanted, strict=True) if got != want
     }
     assert differing == {}
-    assert sum(expected) == 367_270
+    assert sum(wanted) == (367_270 if len(files) == 4 else 207_819)
