@@ -6,6 +6,7 @@ embedded       … the Tantivy side of it: several sub-indexes at once
 match_stage    class list + caption index → matches.parquet
 outcomes       results, states and reasons that fetching and packing tell the ledger
 ledger         images/ledger.sqlite: every URL, what came of it, where its image is
+ledger_file    … the file itself: opened, its transactions, its errors in words
 ledger_sql     … its tables and statements
 ledger_pools   … its URLs by class: what a class has, and what is asked for it next
 fetch          one URL → its bytes, politely and safely
