@@ -14,7 +14,8 @@ from ..sampling.files import SamplePaths, read_sample
 from ..sampling.recipes import check_name, method_of, name_of
 from ..sampling.sample import draw
 from ..sampling.task import paths_of
-from ..workspace.settings import SampleSettings, put_sample, sample_settings
+from ..workspace.settings import SampleSettings, sample_settings
+from ..workspace.settings_edits import put_sample
 from ..workspace.workspace import Workspace
 from .tables import ArrowTable
 

@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import Generator
 from dataclasses import dataclass, field
 
-from ..workspace.settings import Changes, edit_settings
+from ..workspace.settings import Changes
+from ..workspace.settings_edits import edit_settings
 from ..workspace.workspace import Workspace
 
 CAUTION = (

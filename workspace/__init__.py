@@ -2,6 +2,7 @@
 
 workspace   the folder: paths, locks, captrawl.lock.json
 settings    captrawl.toml: every setting, its type, default and bounds
+settings_edits  … changed where a person's comments stay
 checksums   the hash of every artefact, and what changed since
 plan_record plan.json: what the last plan expected
 stages      what a stage is: its files, what it reads, how it stands, how it is run

@@ -15,7 +15,7 @@ from captrawl.indexer.download.outlook import BYTES_AN_IMAGE, outlook
 from captrawl.indexer.download.stage import download
 from captrawl.indexer.forecast import forecast
 from captrawl.workspace.plan_record import load_plan
-from captrawl.workspace.settings import edit_settings
+from captrawl.workspace.settings_edits import edit_settings
 from typer.testing import CliRunner
 
 SMALL = f"local-dir:{Path(captrawl.__file__).parent / 'demo' / 'model'}"

@@ -32,7 +32,7 @@ from captrawl.demo.words import CLASSES
 from captrawl.indexer.ledger import Ledger
 from captrawl.search.captions import open_captions
 from captrawl.search.query import CaptionQuery, Filters, Safety
-from captrawl.workspace.settings import edit_settings
+from captrawl.workspace.settings_edits import edit_settings
 from captrawl.workspace.workspace import Workspace
 
 KILLS = int(os.environ.get("CAPTRAWL_KILLS", "0"))

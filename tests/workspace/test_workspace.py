@@ -23,13 +23,12 @@ from captrawl.workspace.doctor import Verdict, examine
 from captrawl.workspace.settings import (
     SampleSettings,
     Settings,
-    edit_settings,
     load_settings,
     parse_settings,
-    put_sample,
     sample_settings,
     save_settings,
 )
+from captrawl.workspace.settings_edits import edit_settings, put_sample
 from captrawl.workspace.workspace import StageRecord, Workspace
 
 CLASSES = (ClassEntry(0, "dog", (Synonym("dog"), Synonym("puppy"))),)

@@ -25,7 +25,8 @@ from captrawl.indexer.ledger import Ledger
 from captrawl.indexer.ledger_pools import ClassPool
 from captrawl.indexer.outcomes import Body, FetchResult, PackedFile
 from captrawl.workspace import pipeline
-from captrawl.workspace.settings import edit_settings, sample_settings, save_settings
+from captrawl.workspace.settings import sample_settings, save_settings
+from captrawl.workspace.settings_edits import edit_settings
 from captrawl.workspace.workspace import State, Workspace
 from typer.testing import CliRunner
 
