@@ -104,7 +104,7 @@ class Drawer:
         contest = Contest.of(self.shots, ids, n=spec.n, seed=spec.seed)
         drawers: dict[int, Drawer] = {}
         for fold, methods in contest.asked_in().items():
-            drawer = replace(self, shots=self.shots.where(contest.folds != fold))
+            drawer = self.outside(contest.folds == fold)
             scores = frozenset[Score]().union(*(method.scores for method in methods))
             drawers[fold] = drawer.with_task_scores(workspace, scores)
             progress("score pools", len(drawers), len(contest.fold_numbers))
@@ -117,6 +117,10 @@ class Drawer:
         chosen.save(paths_of(workspace, spec.name).auto)
         task = replace(self.task, method=chosen.method, spec=spec.model_copy(update={"n": chosen.n}))
         return replace(self, task=task)
+
+    def outside(self, fold: NDArray[np.bool_]) -> Drawer:
+        """One without the shots of a fold; what the user confirmed by hand counts in every fold."""
+        return replace(self, shots=self.shots.where(~fold)).with_confirmed()
 
     def with_confirmed(self) -> Drawer:
         """Count the images that the user confirmed by hand among their classes' shots."""

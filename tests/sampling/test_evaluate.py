@@ -17,11 +17,12 @@ from captrawl.sampling.evaluate import (
     sample_vectors,
 )
 from captrawl.sampling.files import read_list, read_sample
+from captrawl.sampling.marks import Mark, set_marks
 from captrawl.sampling.outcome import outcome_of
 from captrawl.sampling.probe import Probe, evenly, resampled, wilson
 from captrawl.sampling.references import Shots
-from captrawl.sampling.sample import draw
-from captrawl.sampling.task import paths_of
+from captrawl.sampling.sample import Drawer, draw
+from captrawl.sampling.task import paths_of, task_of
 from captrawl.search.vectors.models import model_of
 from captrawl.search.vectors.store import Embeddings
 from captrawl.workspace.settings import SampleSettings, parse_settings, save_settings
@@ -128,6 +129,19 @@ def test_auto_chooses_what_the_shots_like_and_shows_why(polluted) -> None:
     outcome = outcome_of(workspace, spec)
     assert outcome.n == table["n"]
     assert outcome.auto.startswith(f"auto: {table['method']}, {table['n']} a class; ")
+
+
+def test_what_was_confirmed_by_hand_is_a_shot_in_every_fold_of_auto(polluted) -> None:
+    workspace = polluted.workspace
+    set_marks(workspace, 1, {100: Mark.CONFIRMED, 103: Mark.CONFIRMED, 104: Mark.REJECTED})
+    drawer = Drawer.of(workspace, task_of(workspace, workspace.settings().sample[1]))
+    fold = np.arange(12) % 4 == 0  # one shot of each class
+    shots = drawer.outside(fold).shots
+    assert shots.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 1, 1]
+    confirmed = [polluted.vectors[uid][0] for uid in (100, 103)]
+    assert np.allclose(shots.vectors[-2:], confirmed, atol=1e-3)
+    draw(workspace, workspace.settings().sample[1])
+    assert {100, 103} <= set(read_sample(paths_of(workspace, "auto"), ["uid"], kept=True)["uid"].to_pylist())
 
 
 def lines_of(*rights: list[str]) -> np.ndarray:
