@@ -49,7 +49,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         asks = {"elastic", "engines"} & set(item.path.parts) or "elastic_servers" in getattr(
             item, "fixturenames", ()
         )
-        item.add_marker(pytest.mark.xdist_group("elastic" if asks else str(item.path)))
+        item.add_marker(
+            pytest.mark.xdist_group("elastic" if asks else f"{item.path.parent.name}-{item.path.stem}")
+        )
 
 
 def pytest_report_header() -> str:
