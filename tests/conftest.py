@@ -39,21 +39,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_embedding)  # fixtures of more than one folder
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Under ``-n 2`` one process runs all that asks an Elasticsearch, so that each is started once.
-
-    Every other module stays whole.
-    """
-    for item in items:
-        asks = {"elastic", "engines"} & set(item.path.parts) or "elastic_servers" in getattr(
-            item, "fixturenames", ()
-        )
-        item.add_marker(
-            pytest.mark.xdist_group("elastic" if asks else f"{item.path.parent.name}-{item.path.stem}")
-        )
-
-
 def pytest_report_header() -> str:
     """Where this run's Elasticsearch comes from."""
     return f"elasticsearch: {_servers.source()}"
