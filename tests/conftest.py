@@ -36,6 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # by nohup, whose children would ignore it too
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    for name in ("COLUMNS", "LINES"):  # of the terminal that the tests run in, or of a test process
+        os.environ.pop(name, None)
     config.pluginmanager.register(_embedding)  # fixtures of more than one folder
 
 
