@@ -54,6 +54,8 @@ class TaskReferences:
     def centroids_for(self, index: int) -> Vectors:
         """``centroids``, and a row of NaN for each other sense of the class at ``index``."""
         senses = len(self.prompts_for(index)) - len(self.prompts)
+        if not senses:
+            return self.centroids
         return np.pad(self.centroids, ((0, senses), (0, 0)), constant_values=np.nan)
 
     @classmethod

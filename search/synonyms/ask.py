@@ -13,11 +13,10 @@ from typing import Any
 from ...classes.files import load_classes, save_classes
 from ...classes.model import ClassEntry, ClassList, Synonym
 from ...classes.native import check_own
-from ...core.errors import LanguageModelError
 from ...core.records import Progress, silent
 from ...workspace.workspace import Workspace
 from ..vectors.models import model_of
-from .asking import ANSWERED, Outcome, ask_all, use_of, with_use
+from .asking import ANSWERED, Outcome, ask_round, unanswered
 from .journal import Journal
 from .languages import ENGLISH, LANGUAGES, is_multilingual
 from .llm import ModelServer
@@ -50,23 +49,10 @@ def synonyms(
     with workspace.locked("synonyms"):
         check_own(workspace.classes_path())  # before anything is paid for
         journal = Journal(workspace.root / JOURNAL)
-        earlier = journal.records()
-        pending = pending_questions(workspace, server, domain, again=again, languages=languages)
-        classes = load_classes(workspace.classes_path())
-        failed: dict[int, str] = {}
-        stopped: LanguageModelError | None = None
-        try:
-            ask_all(pending, server, journal, failed, progress)
-        except LanguageModelError as error:
-            stopped = error
-        fresh = journal.records()[len(earlier) :]
-        use = use_of(fresh)
-        added, refused = merge(workspace, journal)
-        if stopped:
-            raise with_use(stopped, use) from stopped
-        declined = sum(record["kind"] == ANSWERED and bool(record["refusal"]) for record in fresh)
-        answered = len(classes) * len(languages) - len(pending)
-        return Outcome(use, answered, added, refused, dict(sorted(failed.items())), declined)
+        every = _every_question(workspace, server, domain, languages)
+        return ask_round(
+            server, journal, every, again=again, merge=lambda: merge(workspace, journal), progress=progress
+        )
 
 
 def pending_questions(
@@ -78,12 +64,16 @@ def pending_questions(
     languages: Sequence[str] = (ENGLISH,),
 ) -> list[SynonymQuestion]:
     """The questions of the classes that have no answer in the journal, or of all (``again``)."""
-    records = Journal(workspace.root / JOURNAL).records()
-    keys = {record["key"] for record in records if record["kind"] == ANSWERED}
-    classes = load_classes(workspace.classes_path())
+    every = _every_question(workspace, server, domain, languages)
+    return unanswered(Journal(workspace.root / JOURNAL), every, again=again)
+
+
+def _every_question(
+    workspace: Workspace, server: ModelServer, domain: str, languages: Sequence[str]
+) -> list[SynonymQuestion]:
+    brought = brought_names(Journal(workspace.root / JOURNAL).records())
     names = {code: LANGUAGES[code] for code in languages}
-    every = questions(classes, server, domain, brought_names(records), names)
-    return [question for question in every if again or question.key not in keys]
+    return questions(load_classes(workspace.classes_path()), server, domain, brought, names)
 
 
 # Merging ------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -40,14 +40,55 @@ class Outcome:
     """Classes that the model refused in this run."""
 
 
-def use_of(records: Iterable[Mapping[str, Any]]) -> Use:
+Merge = Callable[[], tuple[int, dict[int, str]]]
+"""Puts what the journal has into classes.json: (texts added, class id → refusal)."""
+
+
+def unanswered(journal: Journal, every: Sequence[SynonymQuestion], *, again: bool) -> list[SynonymQuestion]:
+    """Those of ``every`` question that have no answer in the journal, or all of them (``again``)."""
+    keys = {record["key"] for record in journal.records() if record["kind"] == ANSWERED}
+    return [question for question in every if again or question.key not in keys]
+
+
+def ask_round(
+    server: ModelServer,
+    journal: Journal,
+    every: Sequence[SynonymQuestion],
+    *,
+    again: bool,
+    merge: Merge,
+    progress: Progress,
+) -> Outcome:
+    """Ask what is unanswered of ``every`` question, and merge all that the journal has.
+
+    LanguageModelError where the server can't be used at all; what was answered before that is merged.
+    """
+    earlier = len(journal.records())
+    pending = unanswered(journal, every, again=again)
+    failed: dict[int, str] = {}
+    stopped: LanguageModelError | None = None
+    try:
+        _ask_all(pending, server, journal, failed, progress)
+    except LanguageModelError as error:
+        stopped = error
+    fresh = journal.records()[earlier:]
+    use = _use(fresh)
+    added, refused = merge()
+    if stopped:
+        raise _with_use(stopped, use) from stopped
+    declined = sum(record["kind"] == ANSWERED and bool(record["refusal"]) for record in fresh)
+    answered = len(every) - len(pending)
+    return Outcome(use, answered, added, refused, dict(sorted(failed.items())), declined)
+
+
+def _use(records: Iterable[Mapping[str, Any]]) -> Use:
     """What the answers among ``records`` took, those without names too."""
     replies = [record for record in records if record["kind"] in {ANSWERED, UNNAMED}]
     sums = [sum(int(record[key]) for record in replies) for key in ("prompt_tokens", "completion_tokens")]
     return Use(len(replies), *sums)
 
 
-def with_use(stopped: LanguageModelError, use: Use) -> LanguageModelError:
+def _with_use(stopped: LanguageModelError, use: Use) -> LanguageModelError:
     """``stopped``, saying what was answered, and paid for, before."""
     if not use.questions:
         return stopped
@@ -57,7 +98,7 @@ def with_use(stopped: LanguageModelError, use: Use) -> LanguageModelError:
     )
 
 
-def ask_all(
+def _ask_all(
     pending: Sequence[SynonymQuestion],
     server: ModelServer,
     journal: Journal,

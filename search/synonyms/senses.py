@@ -12,11 +12,10 @@ from dataclasses import replace
 from ...classes.files import load_classes, save_classes
 from ...classes.model import ClassEntry
 from ...classes.native import check_own
-from ...core.errors import LanguageModelError
 from ...core.files import digest
 from ...core.records import Progress, silent
 from ...workspace.workspace import Workspace
-from .asking import ANSWERED, Outcome, ask_all, use_of, with_use
+from .asking import ANSWERED, Outcome, ask_round, unanswered
 from .journal import Journal
 from .llm import ModelServer
 from .questions import SynonymQuestion, messages, spelt
@@ -42,32 +41,27 @@ def senses(
     with workspace.locked("synonyms"):
         check_own(workspace.classes_path())
         journal = Journal(workspace.root / JOURNAL)
-        earlier = journal.records()
-        pending = pending_senses(workspace, server, domain, again=again)
-        failed: dict[int, str] = {}
-        stopped: LanguageModelError | None = None
-        try:
-            ask_all(pending, server, journal, failed, progress)
-        except LanguageModelError as error:
-            stopped = error
-        fresh = journal.records()[len(earlier) :]
-        added, refused = merge_senses(workspace, journal)
-        if stopped:
-            raise with_use(stopped, use_of(fresh)) from stopped
-        declined = sum(record["kind"] == ANSWERED and bool(record["refusal"]) for record in fresh)
-        answered = len(load_classes(workspace.classes_path())) - len(pending)
-        return Outcome(use_of(fresh), answered, added, refused, dict(sorted(failed.items())), declined)
+        every = _every_question(workspace, server, domain)
+        return ask_round(
+            server,
+            journal,
+            every,
+            again=again,
+            merge=lambda: merge_senses(workspace, journal),
+            progress=progress,
+        )
 
 
 def pending_senses(
     workspace: Workspace, server: ModelServer, domain: str, *, again: bool = False
 ) -> list[SynonymQuestion]:
     """The questions of the classes that have no answer in the journal, or of all (``again``)."""
-    keys = {
-        record["key"] for record in Journal(workspace.root / JOURNAL).records() if record["kind"] == ANSWERED
-    }
-    every = [_question(entry, server, domain) for entry in load_classes(workspace.classes_path())]
-    return [question for question in every if again or question.key not in keys]
+    every = _every_question(workspace, server, domain)
+    return unanswered(Journal(workspace.root / JOURNAL), every, again=again)
+
+
+def _every_question(workspace: Workspace, server: ModelServer, domain: str) -> list[SynonymQuestion]:
+    return [_question(entry, server, domain) for entry in load_classes(workspace.classes_path())]
 
 
 def _question(entry: ClassEntry, server: ModelServer, domain: str) -> SynonymQuestion:
