@@ -5,7 +5,7 @@ A caption with the longer phrase has the shorter one too, so it matches both cla
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from ..core.text import tokens
@@ -37,11 +37,12 @@ def nested_phrases(classes: ClassList) -> list[Nested]:
         own[entry.id] = {tuple(tokens(text)) for text in (*entry.match_phrases(), *entry.exclude)}
         for phrase in entry.match_phrases():
             spelled.setdefault(tuple(tokens(phrase)), []).append((entry, phrase))
+    sizes = {len(words) for words in spelled}
     pairs: dict[tuple[int, tuple[str, ...]], Nested] = {}
     for other in classes:
         for synonym in (one for one in other.synonyms if one.match):
             outer = tuple(tokens(synonym.text))
-            for run in _runs(outer):
+            for run in _runs(outer, sizes):
                 for entry, inner in spelled.get(run, ()):
                     if outer not in own[entry.id]:
                         pair = Nested(entry, inner, other, synonym.text, synonym.frequency)
@@ -49,9 +50,9 @@ def nested_phrases(classes: ClassList) -> list[Nested]:
     return sorted(pairs.values(), key=lambda pair: (pair.entry.id, -(pair.rows or 0)))
 
 
-def _runs(words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Every shorter run of tokens in ``words``."""
-    for size in range(1, len(words)):
+def _runs(words: tuple[str, ...], sizes: Iterable[int]) -> Iterator[tuple[str, ...]]:
+    """Every run of so many tokens in ``words`` that is shorter than these."""
+    for size in (size for size in sorted(sizes) if size < len(words)):
         for start in range(len(words) - size + 1):
             yield words[start : start + size]
 
