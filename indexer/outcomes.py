@@ -45,6 +45,8 @@ class Reason(StrEnum):
     X_ROBOTS_TAG = "x_robots_tag"
     TDM_RESERVATION = "tdm_reservation"
     CONTENT_USAGE = "content_usage"
+    DATA_MINING = "data_mining"  # the picture's own XMP
+    C2PA_TRAINING = "c2pa_training"  # the picture's own C2PA manifest
     NOT_AN_IMAGE = "not_an_image"
     TOO_SMALL = "too_small"
     TOO_MANY_PIXELS = "too_many_pixels"
@@ -82,6 +84,8 @@ STATES: dict[Reason, UrlState] = {
     Reason.X_ROBOTS_TAG: UrlState.REFUSED,
     Reason.TDM_RESERVATION: UrlState.REFUSED,
     Reason.CONTENT_USAGE: UrlState.REFUSED,
+    Reason.DATA_MINING: UrlState.REFUSED,
+    Reason.C2PA_TRAINING: UrlState.REFUSED,
     Reason.NOT_AN_IMAGE: UrlState.DROPPED,
     Reason.TOO_SMALL: UrlState.DROPPED,
     Reason.TOO_MANY_PIXELS: UrlState.DROPPED,

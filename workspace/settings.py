@@ -83,7 +83,15 @@ def _source_order(names: list[str]) -> list[str]:
     return names
 
 
-ConsentSignal = Literal["robots-txt", "content-signal", "content-usage", "tdm-reservation", "x-robots-tag"]
+ConsentSignal = Literal[
+    "robots-txt",
+    "content-signal",
+    "content-usage",
+    "tdm-reservation",
+    "x-robots-tag",
+    "data-mining",
+    "c2pa-training",
+]
 """The signals of indexer.fetch.consent.Signal."""
 
 
@@ -115,7 +123,7 @@ class DownloadSettings(Section):
     mirror_owner: str = ""
     """Who answers for the mirrors: then they may be private, and consent isn't asked for there."""
     honour: Annotated[list[ConsentSignal], Field(strict=False)] = list(get_args(ConsentSignal))
-    """The ways in which sites say no that are listened to."""
+    """The ways in which sites and pictures say no that are listened to."""
     contact: str = ""
     until: Annotated[int, Field(ge=0)] = 0
     """Usable images a class that are enough; 0 = every match is asked for."""

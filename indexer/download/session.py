@@ -17,7 +17,8 @@ from ...workspace.stages import StageFacts
 from ...workspace.workspace import Workspace
 from ..fetch.blocklist import Blocklist, load_blocklist
 from ..fetch.client import Rules, agent_name
-from ..fetch.consent import Signal
+from ..fetch.consent import REFUSALS, Signal
+from ..fetch.picture_consent import judge_picture
 from ..fetch.tombstones import load_tombstones
 from ..ledger import Ledger
 from ..outcomes import Body, FetchResult, Reason
@@ -110,13 +111,17 @@ def spooled(
 ) -> FetchResult:
     """``result`` with ``data`` for its body, in the spool where it is a picture that may be kept.
 
-    ``originals`` are hashes of the bytes that ``data`` was made of; the blocklist looks at them too.
+    ``originals`` are hashes of the bytes that ``data`` was made of; the blocklist looks at them too. What the
+    picture says of itself counts, whoever gave it.
     """
     rules = session.rules
     header = sniff(data, min_side=rules.min_side)
     body = Body.of(data, header.width, header.height)
     blocked = rules.blocklist.blocks_bytes(body.sha256, body.sha1, body.md5, *originals)
-    reason = Reason.BLOCKED_HASH if blocked else header.reason
+    verdict = judge_picture(data, honoured=rules.honoured)
+    if verdict.signal is not None:
+        result = replace(result, consent=f"{verdict.evidence}; {result.consent}")
+    reason = Reason.BLOCKED_HASH if blocked else REFUSALS[verdict.signal] if verdict.signal else header.reason
     if reason is None:
         session.spool.write(body.sha256, data)
     return replace(result, reason=reason or "", body=body)
@@ -127,7 +132,10 @@ def finish(session: DownloadSession) -> dict[str, int]:
     workspace, counts = session.workspace, session.ledger.counts()
     session.ledger.export(workspace.images_path)
     until = session.ledger.meta(UNTIL_NOTE)
-    details = {"matches": _stamp(workspace), **({UNTIL_NOTE: json.loads(until)} if until else {})}
+    ignored = sorted(set(Signal) - session.rules.honoured)
+    opt_outs = {"honoured": sorted(session.rules.honoured), "turned off": ignored}
+    details = {"matches": _stamp(workspace), "opt-outs": opt_outs}
+    details |= {UNTIL_NOTE: json.loads(until)} if until else {}
     DOWNLOAD.record(workspace, session.inputs, counts, details)
     return counts
 

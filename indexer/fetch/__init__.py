@@ -6,6 +6,7 @@ tombstones     what was purged and never comes back
 addresses      which addresses and ports may be dialled
 host_queue     whose turn it is: two requests a host, pauses that hosts ask for
 consent        opt-out headers → a verdict
+picture_consent  a picture's own XMP and C2PA manifest → a verdict
 robots         robots.txt → what it says of a path
 tdmrep         tdmrep.json → whether a path is reserved
 sites          both asked once a day and site, and kept as evidence

@@ -16,13 +16,15 @@ from ..outcomes import Reason
 
 
 class Signal(StrEnum):
-    """A way in which a site speaks about machine learning, by headers or in robots.txt and tdmrep.json."""
+    """A way in which a site or a picture speaks about machine learning: headers, files, metadata."""
 
     ROBOTS_TXT = "robots-txt"
     CONTENT_SIGNAL = "content-signal"
     X_ROBOTS_TAG = "x-robots-tag"
     TDM_RESERVATION = "tdm-reservation"
     CONTENT_USAGE = "content-usage"
+    DATA_MINING = "data-mining"
+    C2PA_TRAINING = "c2pa-training"
 
 
 REFUSALS: dict[Signal, Reason] = {
@@ -31,6 +33,8 @@ REFUSALS: dict[Signal, Reason] = {
     Signal.X_ROBOTS_TAG: Reason.X_ROBOTS_TAG,
     Signal.TDM_RESERVATION: Reason.TDM_RESERVATION,
     Signal.CONTENT_USAGE: Reason.CONTENT_USAGE,
+    Signal.DATA_MINING: Reason.DATA_MINING,
+    Signal.C2PA_TRAINING: Reason.C2PA_TRAINING,
 }
 """The ledger's reason for a refusal by each signal."""
 
@@ -68,7 +72,7 @@ _EVIDENCE_LENGTH = 500
 
 @dataclass(frozen=True, slots=True)
 class ConsentVerdict:
-    """Whether we may use a response, by which signal not, and the header lines it was judged by."""
+    """Whether we may use a response or a picture, by which signal not, and the words it was judged by."""
 
     allowed: bool
     signal: Signal | None

@@ -2,7 +2,7 @@
 
 A row passes, in order: blocklist, scheme and port, what its site says as a whole, the address dialled, the
 status, the opt-out headers (before the body is read), the size caps, the picture's own header, the hash
-lists. Only then do its bytes touch the disk.
+lists, what the picture says of itself. Only then do its bytes touch the disk.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from .client import ConnectionUse, Rules, asking_once
 from .consent import REFUSALS, judge
 from .errors import HOSTILE, FetchError, reason_of
 from .host_queue import HostQueue
+from .picture_consent import judge_picture
 from .sites import Sites
 from .urls import Link, LinkError, parse_link
 
@@ -211,7 +212,7 @@ class Fetcher:
                 try:
                     limit = self._rules.max_bytes
                     data = await read_body(response, share, limit=limit, credit=visit.credit)
-                    return await self._accept(data)
+                    return await self._accept(visit, data)
                 finally:
                     share.close()
             finally:
@@ -235,12 +236,16 @@ class Fetcher:
         if verdict.signal is not None:
             raise FetchError(REFUSALS[verdict.signal])
 
-    async def _accept(self, data: bytes) -> tuple[Body, str]:
+    async def _accept(self, visit: _Visit, data: bytes) -> tuple[Body, str]:
         """Hash ``data``, read its header and spool it; a reason where it isn't spooled."""
         header = sniff(data, min_side=self._rules.min_side)
         body = await asyncio.to_thread(Body.of, data, header.width, header.height)
         if self._rules.blocklist.blocks_bytes(body.sha256, body.sha1, body.md5):
             return body, Reason.BLOCKED_HASH
+        verdict = await asyncio.to_thread(judge_picture, data, honoured=self._rules.honoured)
+        if verdict.signal is not None:
+            visit.consent = verdict.evidence
+            return body, REFUSALS[verdict.signal]
         if header.reason is None:
             await asyncio.to_thread(self._spool.write, body.sha256, data)
         return body, header.reason or ""

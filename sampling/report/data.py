@@ -57,6 +57,7 @@ def facts_of(workspace: Workspace) -> tuple[tuple[str, str], ...]:
         ("caption index", settings.captions.index),
         ("corpus files", f"{len(corpus):,}: {', '.join(list(corpus)[:6])}" if corpus else ""),
         ("match", _match_text(settings)),
+        ("opt-outs", _opt_outs_text(workspace)),
         ("model", f"{settings.model.name} {settings.model.pretrained}".strip()),
         ("prompts", f"by {settings.model.names}"),
         ("samples", ", ".join(f"{spec.name} (n {spec.n}, seed {spec.seed})" for spec in settings.sample)),
@@ -64,6 +65,13 @@ def facts_of(workspace: Workspace) -> tuple[tuple[str, str], ...]:
         ("date", datetime.datetime.now(datetime.UTC).date().isoformat()),
     ]
     return tuple((name, value) for name, value in facts if value)
+
+
+def _opt_outs_text(workspace: Workspace) -> str:
+    """The signals that the last download listened to, and those that its settings turned off."""
+    record = workspace.recorded("download")
+    signals: Mapping[str, list[str]] = record.details.get("opt-outs", {}) if record else {}
+    return "; ".join(f"{name}: {', '.join(signals[name])}" for name in signals if signals[name])
 
 
 def _match_text(settings: Settings) -> str:
