@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import pyarrow as pa
 import tantivy
 
 from . import text, text_1
 from .errors import CaptionIndexError
-
-Column: TypeAlias = "pa.Array[Any] | pa.ChunkedArray[Any]"
+from .row_captions import Column, bordered, bordered_column
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,12 @@ ANALYZERS = {
         _each(text_1.prepared),
         _each(lambda caption: " ".join(text_1.tokens(caption))),
     ),
-    text.ANALYZER_VERSION: Analyzer(text.tokens, text.TOKENIZER, text.word_column, text.token_column),
+    text.ANALYZER_VERSION: Analyzer(
+        bordered(text.tokens),
+        text.TOKENIZER,
+        bordered_column(text.word_column, text.tokens),
+        bordered_column(text.token_column, text.tokens),
+    ),
 }
 
 

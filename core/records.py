@@ -130,6 +130,8 @@ class CorpusFile:
     preset: str
     fingerprint: Fingerprint
     columns: Mapping[str, str] = field(default_factory=dict[str, str])
+    more_captions: tuple[str, ...] = ()
+    """Further caption columns (or templates): a row is matched by any of its captions (core.row_captions)."""
     detect_language: bool = False
     """Whether captions get a detected language where there is no column of it."""
 

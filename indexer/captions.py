@@ -15,7 +15,7 @@ from ..core.errors import CaptionIndexError, InputError
 from ..core.parallel import cores
 from ..core.records import CorpusFile, Fingerprint, InventoryFile, LoadJob, Progress, silent
 from ..search.captions import open_captions
-from ..search.inventory import below, corpus_totals
+from ..search.inventory import below, corpus_totals, double_rows
 from .corpora.files import expected_rows, read_batches
 from .corpora.readers import row_group_rows
 
@@ -50,12 +50,20 @@ def index_captions(
     share = files_of_part(files, part)
     with open_captions(location, create=True, rows=expected_rows(files)) as index:
         missing = _missing_files(share, index.files(), replace=replace, location=str(location))
+        if index.analyzer < 2 and any(file.more_captions for file in missing):
+            raise CaptionIndexError(
+                f"{location} has analyzer {index.analyzer}, which knows no rows with several captions; "
+                "index them into a new index, or one caption column alone"
+            )
     with open_captions(location, patient=True) as index:
         names = frozenset(file.file for file in missing)
         on_rows = _RowProgress(progress, expected_rows(missing))
         rows = index.load(
             LoadJob(share, names, read_batches, row_group_rows, workers or cores(), replace, on_rows)
         )
+        for file in double_rows(index.files()):
+            if file in {f"{one.file}/{column}" for one in missing for column in one.more_captions}:
+                index.remove(file)
         return IndexedCounts(len(missing), len(share) - len(missing), rows, index.rows())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from ..sampling.marks import Marks, set_marks
 from ..sampling.shots import PIXELS_VERSION
 from ..sampling.vector_cache import forget
 from ..search.captions import open_captions
+from ..search.match import file_of_row
 from ..search.vectors.store import Embeddings, count_shards, shard_paths
 from ..workspace.workspace import Workspace
 from .residue import Residue
@@ -212,7 +213,10 @@ def captions(workspace: Workspace, doomed: Doomed) -> int:
     if not doomed.rows or not workspace.settings().captions.index:
         return 0
     with open_captions(index_location(workspace)) as index:
-        return index.remove_rows(doomed.rows)
+        files, rows = index.files(), defaultdict[str, set[int]](set)
+        for file, numbers in doomed.rows.items():  # a row may be named by each of its captions
+            rows[file_of_row(file, files)].update(numbers)
+        return index.remove_rows(rows)
 
 
 def hashes(workspace: Workspace, _: Doomed) -> int:

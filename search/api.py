@@ -21,7 +21,7 @@ import pyarrow as pa
 from ..core.errors import InputError, UsageError
 from ..core.records import ROW_SCHEMA, Progress, RowId, silent
 from .captions import CaptionIndex
-from .match import SafetyCount, Scope, class_counts, count_safety, crediting
+from .match import SafetyCount, Scope, class_counts, count_safety, crediting, file_of_row
 from .query import CaptionQuery
 
 if TYPE_CHECKING:
@@ -147,17 +147,18 @@ def rows_of_page(index: CaptionIndex, query: CaptionQuery, counts: Frequencies, 
     elif page.order is Order.RANDOM:
         rows = index.sample(query, page.size, page.seed)
     else:
-        rows = index.first(query, page.size, page.after)
-    credit = crediting(counts.synonyms, index.analyzer)(rows.column("caption"))
-    return pa.Table.from_arrays([credit, *rows.columns], schema=CREDITED_SCHEMA)
+        after = page.after and RowId(file_of_row(page.after.file, index.files()), page.after.row)
+        rows = index.first(query, page.size, after)
+    credit = crediting(counts.synonyms, index.analyzer)
+    batches = [pa.RecordBatch.from_arrays(credit(one), schema=CREDITED_SCHEMA) for one in rows.to_batches()]
+    return pa.Table.from_batches(batches, CREDITED_SCHEMA)
 
 
 def all_rows(index: CaptionIndex, query: CaptionQuery, counts: Frequencies) -> Iterator[pa.RecordBatch]:
     """Every matching row once (CREDITED_SCHEMA), streamed."""
     credit = crediting(counts.synonyms, index.analyzer)
     for batch in index.scan(query):
-        columns = [credit(batch.column("caption")), *batch.columns]
-        yield pa.RecordBatch.from_arrays(columns, schema=CREDITED_SCHEMA)
+        yield pa.RecordBatch.from_arrays(credit(batch), schema=CREDITED_SCHEMA)
 
 
 def save_rows(

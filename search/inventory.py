@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -43,3 +43,11 @@ def _total(corpus: str, files: list[InventoryFile]) -> CorpusTotal:
     dates = [file.added for file in files if file.added]
     rows = sum(file.rows for file in files)
     return CorpusTotal(corpus, len(files), rows, min(dates, default=None), max(dates, default=None))
+
+
+def double_rows(files: Collection[str]) -> list[str]:
+    """Those of ``files`` that are another file's rows by a further caption, as FILE/COLUMN.
+
+    So were tables with several captions before their rows had them all.
+    """
+    return [file for file in files if file.rpartition("/")[0] in files]

@@ -6,7 +6,7 @@ caption through the index's analyzer, so that every engine gives the same matche
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from ..core.analyzers import ANALYZERS
 from ..core.errors import ClassListError
 from ..core.records import MATCH_SCHEMA
+from ..core.row_captions import have_several, matching
 from ..core.text import ANALYZER_VERSION, tokens
 from .captions import CaptionIndex
 from .query import CaptionQuery, Filters, Safety
@@ -200,16 +201,45 @@ class Credit:
         return next((phrase for tokens_joined, phrase in self._order if f" {tokens_joined} " in padded), None)
 
 
-def crediting(frequencies: Mapping[str, int], analyzer: int) -> Callable[[Any], pa.Array[Any]]:
-    """The credited synonym of each caption of a column of matching rows; see :class:`Credit`.
+CreditRows = Callable[[pa.RecordBatch], "list[pa.Array[Any]]"]
 
-    Where there is only one to credit, no caption is looked at.
+
+def crediting(frequencies: Mapping[str, int], analyzer: int) -> CreditRows:
+    """Gives the columns of matching rows behind their credited synonym; see :class:`Credit`.
+
+    Where there is only one to credit, no caption is looked at. Of a row with several captions that with the
+    credited synonym is left, and its file is FILE/COLUMN where it isn't the first.
     """
     credit = Credit(frequencies, analyzer)
-    if len(credit.phrases) != 1:
-        return credit
-    only = pa.scalar(credit.phrases[0])
-    return lambda captions: pa.repeat(only, len(captions))
+    only = pa.scalar(credit.phrases[0]) if len(credit.phrases) == 1 else None
+
+    def credited(rows: pa.RecordBatch) -> list[pa.Array[Any]]:
+        captions = rows.column("caption")
+        synonym = credit(captions) if only is None else pa.repeat(only, rows.num_rows)
+        return [synonym, *(_by_credited_caption(rows, synonym, analyzer).columns)]
+
+    return credited
+
+
+def _by_credited_caption(rows: pa.RecordBatch, synonym: pa.Array[Any], analyzer: int) -> pa.RecordBatch:
+    if not have_several(rows.column("caption")):
+        return rows
+    tokens = ANALYZERS[analyzer].tokens
+    captions, files = rows.column("caption").to_pylist(), rows.column("file").to_pylist()
+    for at, phrase in enumerate(synonym.to_pylist()):
+        column, text = matching(captions[at], tokens(phrase or ""), tokens)
+        captions[at] = text if captions[at] is not None else None
+        files[at] = f"{files[at]}/{column}" if column else files[at]
+    rows = rows.set_column(rows.schema.get_field_index("caption"), "caption", pa.array(captions, pa.string()))
+    return rows.set_column(rows.schema.get_field_index("file"), rows.schema.field("file"), pa.array(files))
+
+
+def file_of_row(file: str, files: Collection[str]) -> str:
+    """Of a credited row's FILE or FILE/COLUMN the one that is among ``files``; as it is where none is."""
+    name = file
+    while name and name not in files:
+        name = name.rpartition("/")[0]
+    return name or file
 
 
 def matches(
@@ -246,7 +276,6 @@ def _samples(
         yield from ((number, batch) for batch in index.sample(query, size, seed).to_batches())
 
 
-def _credited(batch: pa.RecordBatch, class_id: int, credit: Callable[[Any], pa.Array[Any]]) -> pa.RecordBatch:
-    synonym = credit(batch.column("caption"))
-    columns = [pa.repeat(pa.scalar(class_id, pa.int64()), batch.num_rows), synonym, *batch.columns]
+def _credited(batch: pa.RecordBatch, class_id: int, credit: CreditRows) -> pa.RecordBatch:
+    columns = [pa.repeat(pa.scalar(class_id, pa.int64()), batch.num_rows), *credit(batch)]
     return pa.RecordBatch.from_arrays(columns, schema=MATCH_SCHEMA)

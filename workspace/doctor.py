@@ -179,12 +179,20 @@ def _model(workspace: Workspace, name: str) -> Finding:
 def _index(location: str) -> Finding:
     from ..core.text import ANALYZER_VERSION
     from ..search.captions import open_captions
+    from ..search.inventory import double_rows
 
     try:
         with open_captions(location) as captions:
             text = (
                 f"{location}: {counted(captions.rows(), 'row')} of {counted(len(captions.files()), 'file')}"
             )
+            if double := double_rows(captions.files()):
+                return Finding(
+                    "index",
+                    Verdict.WARNING,
+                    f"{text}; rows of {double[0].rpartition('/')[0]} that match by two captions count twice: "
+                    "index it again with --replace and each --caption-column, and they count once",
+                )
             if captions.analyzer < ANALYZER_VERSION:
                 return Finding(
                     "index",

@@ -15,6 +15,7 @@ import pyarrow as pa
 from ...core.arrow import pc
 from ...core.errors import CorpusError
 from ...core.records import ROW_SCHEMA, CorpusFile
+from ...core.row_captions import joined
 from ...core.row_ids import priorities, uids
 from .languages import languages
 from .readers import SourceBatch
@@ -70,6 +71,17 @@ def canonical(file: CorpusFile, batch: SourceBatch, unknown_tags: Counter[str]) 
     arrays["file"] = pa.repeat(pa.scalar(file.file, pa.string()), rows)
     arrays["row"] = pa.array(number)
     return pa.RecordBatch.from_arrays([arrays[name] for name in ROW_SCHEMA.names], schema=ROW_SCHEMA)
+
+
+def with_more_captions(rows: pa.RecordBatch, others: Mapping[str, pa.RecordBatch]) -> pa.RecordBatch:
+    """``rows``, whose captions are joined with those of ``others``, the same rows read by another column.
+
+    Their identity is that of the first caption; a detected language is that of the first that has one.
+    """
+    captions = joined(rows.column("caption"), {name: one.column("caption") for name, one in others.items()})
+    language = pc.coalesce(rows.column("language"), *(one.column("language") for one in others.values()))
+    columns = {**dict(zip(rows.schema.names, rows.columns, strict=True)), "caption": captions}
+    return pa.RecordBatch.from_arrays(list({**columns, "language": language}.values()), schema=ROW_SCHEMA)
 
 
 class _TypeError(Exception):

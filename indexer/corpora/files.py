@@ -9,11 +9,13 @@ The presets are in presets.py, the formats in readers.py and texts.py, the types
 from __future__ import annotations
 
 import glob
+import hashlib
 import logging
 import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -22,7 +24,7 @@ import pyarrow as pa
 from ...core.errors import CorpusError
 from ...core.records import CorpusFile
 from ...core.wording import counted
-from .columns import canonical
+from .columns import canonical, with_more_captions
 from .fingerprints import UNKNOWN_ROWS, fingerprint
 from .presets import SQLITE, check_choice, detect, sources
 from .readers import (
@@ -90,23 +92,24 @@ def find_files(
 def with_captions(
     files: Sequence[CorpusFile], columns: Sequence[str], *, max_row_group: int = MAX_ROW_GROUP
 ) -> list[CorpusFile]:
-    """``files``, and each once more for every further caption column (or template), as FILE/COLUMN.
+    """``files``, whose rows are matched by the further caption columns (or templates) too.
 
-    So a row is matched by any of its captions, and the identity says by which. CorpusError: no such column,
-    or one with a row group that unpacks to more than ``max_row_group`` bytes.
+    CorpusError: no such column, or one with a row group that unpacks to more than ``max_row_group`` bytes.
     """
-    others = [
-        _corpus_file(
-            f"{file.file}/{column}",
-            file.path,
-            file.preset,
-            {**file.columns, "caption": column},
-            max_row_group=max_row_group,
-        )
-        for file in files
-        for column in columns
-    ]
-    return sorted([*files, *others], key=lambda file: file.file.encode())
+    if not columns:
+        return list(files)
+    for file in files:
+        for column in columns:
+            named = {**file.columns, "caption": column}
+            _corpus_file(file.file, file.path, file.preset, named, max_row_group=max_row_group)
+    return [_with_captions(file, tuple(columns)) for file in files]
+
+
+def _with_captions(file: CorpusFile, columns: tuple[str, ...]) -> CorpusFile:
+    """Of another fingerprint: an index that has the file by its first caption has another version of it."""
+    mark = file.fingerprint
+    digest = hashlib.sha256(repr((mark.digest, columns)).encode()).hexdigest()
+    return replace(file, more_captions=columns, fingerprint=replace(mark, digest=digest))
 
 
 def read_batches(file: CorpusFile, *, row_groups: range | None = None) -> Iterator[pa.RecordBatch]:
@@ -116,8 +119,15 @@ def read_batches(file: CorpusFile, *, row_groups: range | None = None) -> Iterat
     keep their numbers in the whole file. CorpusError names the file, and what of it can't be read.
     """
     unknown_tags: Counter[str] = Counter()
-    for batch in _source_batches(file, row_groups):
-        yield canonical(file, batch, unknown_tags)
+    others = [
+        _source_batches(replace(file, columns={**file.columns, "caption": column}), row_groups)
+        for column in file.more_captions
+    ]
+    for first, *more in zip(_source_batches(file, row_groups), *others, strict=True):
+        rows = canonical(file, first, unknown_tags)
+        by_others = [canonical(file, one, Counter()) for one in more]
+        others_of = dict(zip(file.more_captions, by_others, strict=True))
+        yield with_more_captions(rows, others_of) if others_of else rows
     if unknown_tags:
         words = ", ".join(f"{word!r:.40} ({count:,})" for word, count in unknown_tags.most_common(5))
         logger.warning(

@@ -18,6 +18,7 @@ from ...classes.model import ClassEntry, ClassList
 from ...core.errors import InputError
 from ...core.files import read_json, write_json
 from ...core.records import Progress, silent
+from ...core.row_captions import apart
 from ...core.text import tokens
 from ..captions import CaptionIndex
 from ..match import Scope
@@ -164,7 +165,8 @@ def _sense_prompts(
 
 
 def _captions(index: CaptionIndex, query: CaptionQuery, size: int) -> list[str]:
-    return [caption or "" for caption in index.sample(query, size, 0).column("caption").to_pylist()]
+    captions = index.sample(query, size, 0).column("caption").to_pylist()
+    return [" / ".join(text for _, text in apart(caption or "")) for caption in captions]
 
 
 def _reviewed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from captrawl.core.errors import CorpusError
+from captrawl.indexer.captions import index_captions
 from captrawl.indexer.corpora.files import find_files, read_batches, with_captions
+from captrawl.search.api import query
 from captrawl.search.captions import open_captions
 from captrawl.search.query import CaptionQuery, Filters
 
@@ -59,17 +62,34 @@ def test_a_row_is_matched_by_either_caption_and_says_by_which(tmp_path: Path, ca
     columns = ("re_caption", "org_caption", "re_caption")  # the same again is one
     captions = [word for column in columns for word in ("--caption-column", column)]
     said = captrawl("index", "captions", path, "--corpus", "recap", "--to", tmp_path / "idx", *captions)
-    assert "6 rows added from 2 files" in said.stdout
+    assert "3 rows added from 1 file" in said.stdout
     with open_captions(tmp_path / "idx") as captions_index:
-        rows = captions_index.first(CaptionQuery(("dog",)), 9, None)
+        rows = query(captions_index, "dog", order="corpus")
     assert list(zip(rows["file"].to_pylist(), rows["row"].to_pylist(), strict=True)) == [
         ("recap/train-0.parquet", 0),
         ("recap/train-0.parquet/org_caption", 2),
     ]
     again = captrawl("index", "captions", path, "--corpus", "recap", "--to", tmp_path / "idx", *captions)
-    assert "0 rows added from 0 files, 2 files already in" in again.stdout
+    assert "0 rows added from 0 files, 1 file already in" in again.stdout
+    alone = captrawl("index", "captions", path, "--corpus", "recap", "--to", tmp_path / "idx", check=False)
+    assert "contains another version of recap/train-0.parquet" in alone.stderr
     captrawl("index", "remove", "recap/train-0.parquet", "--from", tmp_path / "idx")
     assert "0 files" in captrawl("doctor", *index, check=False).stdout
+
+
+def test_an_index_with_a_file_for_each_caption_is_mended_by_replacing(tmp_path: Path, captrawl: Any) -> None:
+    path, idx = written(tmp_path / "a.parquet", RECAP), tmp_path / "idx"
+    [first] = find_files([path], corpus="recap")
+    second = replace(first, file=f"{first.file}/org_caption", columns={"caption": "org_caption"})
+    index_captions(idx, [first, second], workers=1)
+    found = captrawl("doctor", "--index", idx, check=False).stdout
+    assert "recap/a.parquet that match by two captions count twice" in " ".join(found.split())
+    columns = ("--caption-column", "re_caption", "--caption-column", "org_caption")
+    captrawl("index", "captions", path, "--corpus", "recap", "--to", idx, *columns, "--replace")
+    assert "count twice" not in captrawl("doctor", "--index", idx, check=False).stdout
+    with open_captions(idx) as index:
+        assert list(index.files()) == ["recap/a.parquet"]
+        assert index.rows() == 3
 
 
 def test_a_second_column_that_isnt_there_is_named(tmp_path: Path) -> None:
