@@ -7,6 +7,7 @@ text        the analyzer of new indices: a text's tokens, for captions and phras
 folding     its characters other than ASCII: accents, case, scripts without blanks
 text_1      the analyzer before, of indexes that were made with it
 analyzers   every analyzer by its number
+row_captions rows with several captions: one text in an index
 row_ids     what identifies a corpus row: uid and priority
 arrow       Arrow's compute kernels
 files       files that are there whole or not at all; hashes, links
