@@ -10,6 +10,7 @@ from typing import TypedDict
 import pyarrow as pa
 
 from ..core.records import Progress, silent
+from ..sampling.auto.offer import offered
 from ..sampling.files import SamplePaths, read_sample
 from ..sampling.recipes import check_name, method_of, name_of
 from ..sampling.sample import draw
@@ -76,6 +77,17 @@ def draw_choice(
     if stored:  # only what could be drawn: run and status go by the settings
         put_sample(workspace.settings_path, spec)
     return Drawing(spec, counts, stored)
+
+
+def store_auto(workspace: Workspace) -> str:
+    """Put the sample that auto draws into captrawl.toml where shots allow it and no other is asked for.
+
+    Its name, "" where there is none to store.
+    """
+    spec = offered(workspace)
+    if spec:
+        put_sample(workspace.settings_path, spec)
+    return spec.name if spec else ""
 
 
 class SampleTable(ArrowTable):

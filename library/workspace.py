@@ -24,7 +24,7 @@ from ..workspace import pipeline
 from ..workspace.settings import Settings, parse_settings
 from ..workspace.workspace import StageStatus, Workspace, readable
 from .markup import pairs_html
-from .samples import DrawnSamples, SampleChoice, SampleTable, draw_choice
+from .samples import DrawnSamples, SampleChoice, SampleTable, draw_choice, store_auto
 from .stored import allowing_private, caution_of, storing
 from .tables import ArrowTable
 
@@ -127,6 +127,7 @@ class TaskWorkspace(Workspace):
         base = allowing_private(self) if allow_private else self
         pipeline.check(base)
         self._caution()
+        store_auto(base)
         with progress_bars() as progress:
             return pipeline.run(base, progress=progress)
 

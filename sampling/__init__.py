@@ -2,7 +2,7 @@
 
 task          what one sample is made from, checked before any work and hashed
 methods       orders and conditions as values; SWAT's methods by name
-auto          the method that cross-validation on the shots likes best
+auto          a folder: order and n by cross-validation on the shots
 prompts       prompt embeddings: names × templates
 shots         the user's labelled images, found and embedded
 references    prompts, shots and test images of one task as vectors

@@ -96,7 +96,7 @@ class Method:
 
     @property
     def needs_shots(self) -> bool:
-        return self.name == AUTO or any(score.needs_shots for score in self.scores)
+        return any(score.needs_shots for score in self.scores)
 
     def __str__(self) -> str:
         order = f"'{self.order}'" if isinstance(self.order, Blend) else self.order or "Random"

@@ -6,19 +6,18 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 
 from ..classes.files import load_classes
 from ..core.arrow import pc
-from ..core.files import read_json
 from ..core.wording import counted
 from ..workspace.settings import SampleSettings
 from ..workspace.workspace import Workspace, read_document
-from .files import SamplePaths, sample_readable
+from .auto.trials import AutoRecord, read_auto
+from .files import sample_readable
 from .methods import AUTO
-from .task import drawn, paths_of
+from .task import drawn, paths_of, sample_facts
 
 REMEDIES = {
     "private_address": "the images lie on private or loopback addresses: --allow-private fetches them",
@@ -29,6 +28,9 @@ REMEDIES = {
 }
 """What to do where a sample kept nothing, by the reason of most of its rows."""
 REASONS_SHOWN = 3
+FAR = 0.5
+NAMED, NEAR_NAMED = 100, 6
+"""Classes that a line names: of those far from n, and at least of those short of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class ClassOutcome:
     id: int
     name: str
     kept: int
+    n: int
+    """Images that were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,39 +63,31 @@ class SampleOutcome:
 
     @property
     def short(self) -> tuple[ClassOutcome, ...]:
-        """The classes with fewer than n rows, those with none included."""
-        return tuple(entry for entry in self.classes if entry.kept < self.n)
+        """The classes with fewer than their n rows, those with none included."""
+        return tuple(entry for entry in self.classes if entry.kept < entry.n)
 
 
 def outcome_of(workspace: Workspace, spec: SampleSettings) -> SampleOutcome:
     """What the sample ``spec``, which is drawn, kept of each class."""
     paths = paths_of(workspace, spec.name)
-    chosen = _chosen(paths) if spec.method == AUTO else {}
+    auto = auto_of(workspace, spec)
     kept = read_document(paths.counts, f"sample --name {spec.name}", dict[str, int])
     classes = load_classes(workspace.classes_path())
-    outcomes = (ClassOutcome(entry.id, entry.name, kept.get(str(entry.id), 0)) for entry in classes)
-    return SampleOutcome(
-        spec.name, paths.listing, chosen.get("n", spec.n), tuple(outcomes), _auto_text(chosen)
+    outcomes = tuple(
+        ClassOutcome(
+            entry.id, entry.name, kept.get(str(entry.id), 0), auto.number(entry.id) if auto else spec.n
+        )
+        for entry in classes
     )
+    line = auto.line({entry.id: entry.name for entry in classes}) if auto else ""
+    return SampleOutcome(spec.name, paths.listing, auto.n if auto else spec.n, outcomes, line)
 
 
-def _chosen(paths: SamplePaths) -> dict[str, Any]:
-    """What auto chose, as NAME_auto.json has it; nothing where an older captrawl wrote it, or it is gone."""
-    try:
-        data: dict[str, Any] = read_json(paths.auto)
-    except (OSError, ValueError):
-        return {}
-    return data if "n" in data else {}
-
-
-def _auto_text(chosen: dict[str, Any]) -> str:
-    if not chosen:
-        return ""
-    accuracy, alone = (f"{100 * chosen[name]:.1f} %" for name in ("accuracy", "alone"))
-    if not chosen["n"]:
-        return f"auto: none, no sample is better than the shots alone ({alone} of held-out shots are right)"
-    what = f"auto: {chosen['method']}, {chosen['n']:,} a class"
-    return f"{what}; {accuracy} of held-out shots are right, by the shots alone {alone}"
+def auto_of(workspace: Workspace, spec: SampleSettings) -> AutoRecord | None:
+    """What auto chose for the list that stands, and the trials behind it."""
+    if spec.method != AUTO:
+        return None
+    return read_auto(paths_of(workspace, spec.name).auto, workspace.recorded(sample_facts(spec.name).name))
 
 
 def outcomes(workspace: Workspace) -> list[SampleOutcome]:
@@ -99,11 +95,16 @@ def outcomes(workspace: Workspace) -> list[SampleOutcome]:
     return [outcome_of(workspace, spec) for spec in drawn(workspace)]
 
 
-def short_text(outcome: SampleOutcome, most: int = 6) -> str:
-    """Which classes are short of n, the emptiest first, in a line; "" where none is."""
+def short_text(outcome: SampleOutcome) -> str:
+    """Which classes are short of n, the emptiest first, in a line; "" where none is.
+
+    Every class without an image and every one with less than FAR of its n is named, up to NAMED of them.
+    """
     short = sorted(outcome.short, key=lambda entry: (entry.kept, entry.id))
     if not short:
         return ""
+    far = sum(entry.kept < FAR * entry.n for entry in short)
+    most = min(max(far, NEAR_NAMED), NAMED)
     some = ", ".join(f"{entry.name} {entry.kept:,}" for entry in short[:most])
     more = f" and {len(short) - most:,} more" if len(short) > most else ""
     return (

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,9 @@ from ..search.vectors.store import Embeddings
 from ..workspace.settings import SampleSettings
 from ..workspace.stages import Stage
 from ..workspace.workspace import StageStatus, State, Workspace
-from .auto import Contest
+from .auto.contest import Contest
+from .auto.trials import DETAIL, Chosen
+from .auto.unshot import without_shots
 from .files import SAMPLE_SCHEMA, writing
 from .filters import Candidates, Choice, Steps, choose
 from .marks import Mark
@@ -28,7 +30,7 @@ from .pool import Pool, candidates_of, read_pools
 from .referee import Policy, Referee, judge
 from .references import References, Senses, Shots, senses_of, shots_of
 from .scores import ORDER, PoolScorer, Scores
-from .task import SampleTask, inputs_of, paths_of, sample_facts, task_of
+from .task import SampleTask, file_digest, inputs_of, paths_of, sample_facts, task_of
 
 
 def draw(workspace: Workspace, spec: SampleSettings, *, progress: Progress = silent) -> dict[str, int]:
@@ -47,14 +49,20 @@ def draw(workspace: Workspace, spec: SampleSettings, *, progress: Progress = sil
         drawer = drawer.with_confirmed().with_task_scores(workspace, drawer.task.method.scores)
         tally: Counter[str] = Counter(classes=len(task.classes), without_pool=0, pool=0, embedded=0, kept=0)
         method = drawer.task.method
-        with writing(paths_of(workspace, spec.name), root=workspace.root, method=method) as writer:
+        paths = paths_of(workspace, spec.name)
+        with writing(paths, root=workspace.root, method=method) as writer:
             for index, pool in enumerate(read_pools(workspace, task.classes, embeddings)):
                 kept, dropped = drawer.draw(pool, index)
                 writer.add(pool.class_id, kept, dropped)
                 _tally(tally, pool, kept, dropped)
                 progress(f"sample {spec.name}", index + 1, len(task.classes))
         counts = dict(tally)
-        facts.record(workspace, inputs, counts, {"method": str(method), "sample": spec.model_dump()})
+        details = {"method": str(method), "sample": spec.model_dump()}
+        if task.method.name == AUTO:
+            details[DETAIL] = file_digest(paths.auto)
+        else:
+            paths.auto.unlink(missing_ok=True)  # of another choice that had this name
+        facts.record(workspace, inputs, counts, details)
     return counts
 
 
@@ -72,6 +80,8 @@ class Drawer:
     referee: Referee | None = None
     whole: TaskScorer | None = None
     """Of the scores that look at the whole task, where the method needs any."""
+    numbers: Mapping[int, int] = field(default_factory=dict[int, int])
+    """The n of classes, by id, that have one of their own."""
 
     @classmethod
     def of(cls, workspace: Workspace, task: SampleTask, progress: Progress = silent) -> Drawer:
@@ -100,6 +110,16 @@ class Drawer:
     def with_best_method(self, workspace: Workspace, progress: Progress) -> Drawer:
         """Choose method and n by cross-validation on the shots; the table goes to NAME_auto.json."""
         spec = self.task.spec
+        if len(self.shots.labels):
+            chosen = self._contest(workspace, progress)
+        else:
+            chosen = without_shots(spec.n, confirmed=self.task.marks.any_confirmed)
+        chosen.save(paths_of(workspace, spec.name).auto)
+        task = replace(self.task, method=chosen.method, spec=spec.model_copy(update={"n": chosen.n}))
+        return replace(self, task=task, numbers=chosen.numbers)
+
+    def _contest(self, workspace: Workspace, progress: Progress) -> Chosen:
+        spec = self.task.spec
         ids = [entry.id for entry in self.task.classes]
         contest = Contest.of(self.shots, ids, n=spec.n, seed=spec.seed)
         drawers: dict[int, Drawer] = {}
@@ -108,15 +128,11 @@ class Drawer:
             scores = frozenset[Score]().union(*(method.scores for method in methods))
             drawers[fold] = drawer.with_task_scores(workspace, scores)
             progress("score pools", len(drawers), len(contest.fold_numbers))
-        pools = read_pools(workspace, self.task.classes, self.embeddings)
-        chosen = contest.run(
-            pools,
+        return contest.run(
+            lambda: read_pools(workspace, self.task.classes, self.embeddings),
             lambda pool, index, fold, methods: drawers[fold].images_kept(pool, index, methods),
             progress,
         )
-        chosen.save(paths_of(workspace, spec.name).auto)
-        task = replace(self.task, method=chosen.method, spec=spec.model_copy(update={"n": chosen.n}))
-        return replace(self, task=task)
 
     def outside(self, fold: NDArray[np.bool_]) -> Drawer:
         """One without the shots of a fold; what the user confirmed by hand counts in every fold."""
@@ -182,7 +198,8 @@ class Drawer:
             np.isin(self.embeddings.uids[rows], self.task.marks.uids(self.task.classes[index].id, mark))
             for mark in (Mark.REJECTED, Mark.CONFIRMED)
         )
-        steps = Steps(spec.n, spec.seed, spec.tail, spec.dedup, leaks=self.leaks, keep=keep)
+        n = self.numbers.get(self.task.classes[index].id, spec.n)
+        steps = Steps(n, spec.seed, spec.tail, spec.dedup, leaks=self.leaks, keep=keep)
         steps = replace(steps, rejected=rejected, confirmed=confirmed, repeats=self.task.repeats)
         steps = replace(steps, diverse=spec.diverse)
         prompts = self.senses.beside(self.prompts, index)

@@ -24,6 +24,9 @@ from .prompts import class_names, templates_of
 from .references import read_shots
 from .shots import Labelled, read_labelled
 
+RULE = 2
+"""Counts the versions of how auto chooses."""
+
 
 @dataclass(frozen=True, slots=True)
 class SampleTask:
@@ -66,8 +69,7 @@ def task_of(workspace: Workspace, spec: SampleSettings) -> SampleTask:
     settings = workspace.settings()
     method = resolve(spec, thresholds_of(settings.task.dataset))
     marks = Marks.load(workspace)
-    confirmed = marks.any_confirmed and method.name != AUTO  # auto is judged by shots from elsewhere
-    if method.needs_shots and not settings.task.shots and not confirmed:
+    if method.needs_shots and not settings.task.shots and not marks.any_confirmed:
         raise InputError(
             f"sample {spec.name!r}: {method.name} needs few shots and the task has none; set shots (a `path "
             "label flag` list or a folder of class folders) and root in [task] of captrawl.toml"
@@ -130,7 +132,7 @@ def inputs_of(workspace: Workspace, task: SampleTask) -> dict[str, str]:
     folder = workspace.embeddings_folder(task.model.slug)
     senses = [[entry.id, entry.other_senses] for entry in task.classes if entry.other_senses]
     return {
-        "method": digest([task.method.name, str(task.method), *_steps_of(spec, task.repeats)]),
+        "method": digest([_rule(task.method), str(task.method), *_steps_of(spec, task.repeats)]),
         "seed": digest(spec.seed if task.method.order is None else 0),
         "prompts": digest([list(zip(ids, task.names, strict=True)), task.templates, *senses]),
         "shots": task.shots.fingerprint() if task.shots else "",
@@ -143,6 +145,11 @@ def inputs_of(workspace: Workspace, task: SampleTask) -> dict[str, str]:
         "images": file_digest(workspace.images_path),
         "embeddings": _embeddings_digest(folder),
     }
+
+
+def _rule(method: Method) -> str:
+    """The name of a method; auto's with the number of its rule, since another may choose another sample."""
+    return f"{AUTO}, rule {RULE}" if method.name == AUTO else method.name
 
 
 def _steps_of(spec: SampleSettings, repeats: bool) -> list[Any]:

@@ -19,6 +19,7 @@ from ..sampling.files import SAMPLE_SCHEMA, read_sample
 from ..sampling.filters import MEANINGS
 from ..sampling.marks import Mark, Marks
 from ..sampling.methods import Method, Score
+from ..sampling.outcome import auto_of
 from ..sampling.recipes import method_of
 from ..sampling.task import drawn, paths_of, sample_facts
 from ..search import api as explore
@@ -137,14 +138,14 @@ class ClassPools:
         if not sample:
             return PoolPage(total=table.num_rows, rows=rows, method="", rank="", keep=[], n=0, stale=False)
         spec = next(spec for spec in workspace.settings().sample if spec.name == sample)
-        method = _method(workspace, spec)
+        method, auto = _method(workspace, spec), auto_of(workspace, spec)
         return PoolPage(
             total=table.num_rows,
             rows=rows,
             method=str(method) if method else spec.method,
             rank=str(method.order or "Random") if method else "T2T",
             keep=[str(condition) for condition in method.conditions] if method else [],
-            n=spec.n,
+            n=auto.number(class_id) if auto else spec.n,
             stale=self.is_stale(sample, Marks.load(workspace)),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from ..enough import enough_json, enough_lines
 from ..results import StageLines, status_json
 from .plan import show_plan
 from .shapes import RunJson, RunSampleJson
+
+if TYPE_CHECKING:
+    from ...sampling.outcome import SampleOutcome
 
 app = typer.Typer()
 
@@ -30,6 +33,7 @@ def run(
     the lists, the report and the classes short of n; the exit code is 1 where no sample kept an image.
     """
     from ...core.terminal import emit, emit_json, progress_bars, say
+    from ...library.samples import store_auto
     from ...library.stored import allowing_private
     from ...sampling.outcome import outcomes, short_text, why_nothing
     from ...sampling.report.stage import page_path
@@ -42,6 +46,8 @@ def run(
         return show_plan(workspace, json=json)
     pipeline.check(workspace)
     options.caution(workspace)
+    if auto := store_auto(workspace):
+        say(f"stored in captrawl.toml: [[sample]] {auto}, chosen by the shots, beside the default one")
 
     lines = StageLines(emit if not json else None)
     with progress_bars() as progress:
@@ -50,7 +56,7 @@ def run(
     if json:
         answer = RunJson(
             stages=[status_json(stage) for stage in ended],
-            samples=[RunSampleJson(name=one.name, kept=one.kept, list=str(one.listing)) for one in samples],
+            samples=[_sample_json(one) for one in samples],
             report=str(page_path(workspace)),
         )
         if until_json := enough_json(workspace):
@@ -70,3 +76,8 @@ def run(
     if empty and len(empty) == len(samples):
         raise typer.Exit(1)
     return None
+
+
+def _sample_json(sample: SampleOutcome) -> RunSampleJson:
+    short = [entry.id for entry in sample.short]
+    return RunSampleJson(name=sample.name, kept=sample.kept, short=short, list=str(sample.listing))

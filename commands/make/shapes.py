@@ -137,11 +137,12 @@ class StageCountsJson(TypedDict):
 
 
 class ClassKeptJson(TypedDict):
-    """A class and the images kept for it."""
+    """A class, the images kept for it and those asked for."""
 
     id: int
     name: str
     kept: int
+    n: int
 
 
 class SampleJson(TypedDict):
@@ -158,10 +159,11 @@ class SampleJson(TypedDict):
 
 
 class RunSampleJson(TypedDict):
-    """A sample of the run and the path of its list."""
+    """A sample of the run, the ids of classes below its n, and the path of its list."""
 
     name: str
     kept: int
+    short: Sequence[int]
     list: str
 
 

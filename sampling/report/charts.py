@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.errors import import_failure
 from ...core.files import atomic
+from ..auto.trials import ALONE, AutoRecord
 from .counts import ClassCounts, ReportCounts
 from .sample_counts import Histogram, SampleCounts
 
@@ -68,6 +69,8 @@ def _charts(counts: ReportCounts) -> Iterator[tuple[str, Callable[[], Figure]]]:
     if counts.download.failures:
         yield "failures", lambda: failures_chart(counts)
     for place, sample in enumerate(counts.samples):
+        if sample.auto and sample.auto.trials:
+            yield f"auto-{sample.name}", lambda r=sample.auto: trials_chart(r)
         if sample.histograms:
             yield f"scores-{sample.name}", lambda s=sample, p=place: scores_chart(s, p)
 
@@ -256,3 +259,29 @@ def _draw_histogram(axes: Any, histogram: Histogram, place: int) -> None:
     for condition in histogram.thresholds:
         if histogram.shows(condition):
             axes.axvline(condition.value, color=THRESHOLD, linestyle="--", linewidth=1.2)
+
+
+def trials_chart(record: AutoRecord) -> Figure:
+    """Accuracy against n of the best orders, with 95 % bands, and that by the shots alone."""
+    figure = _figure(7, 3.6)
+    axes = _plain(figure.subplots())
+    for place, order in enumerate(record.best):
+        trials = sorted((one for one in record.trials if one.method == order), key=lambda one: one.n)
+        numbers = [one.n for one in trials]
+        colour = SERIES[place % len(SERIES)]
+        bands = ([100 * one.low for one in trials], [100 * one.high for one in trials])
+        axes.fill_between(numbers, *bands, color=colour, alpha=0.12, linewidth=0)
+        label = plain_text(order.removeprefix("--rank "))
+        axes.plot(
+            numbers, [100 * one.accuracy for one in trials], "o-", color=colour, markersize=3, label=label
+        )
+    if record.alone is not None:
+        axes.axhline(100 * record.alone, color=THRESHOLD, linestyle="--", linewidth=1.2, label=ALONE)
+    axes.set_xscale("log")
+    numbers = sorted({one.n for one in record.trials if one.n})
+    axes.set_xticks(numbers, [f"{n:,}" for n in numbers])
+    axes.minorticks_off()
+    axes.set_xlabel("images per class")
+    axes.set_ylabel("held-out shots right (%)")
+    axes.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
+    return figure

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ...core.errors import import_failure
 from ...search.synonyms.proposals import listed
 from ...search.synonyms.review import FEW_ROWS, Review, SynonymReview
+from ..auto.trials import AutoRecord
 from ..filters import MEANINGS, DropReason
 from . import charts
 from .counts import ClassCounts, ReportCounts
@@ -127,7 +128,8 @@ def _of_samples(data: ReportData, thumbnails: Thumbnails) -> dict[str, Any]:
 
     def filled(sample: SampleCounts) -> tuple[int, int, int]:
         kept = [sample.kept_of.get(entry.id, 0) for entry in data.counts.classes]
-        full, empty = sum(number >= sample.n for number in kept), kept.count(0)
+        asked_for = [sample.number(entry.id) for entry in data.counts.classes]
+        full, empty = sum(k >= n for k, n in zip(kept, asked_for, strict=True)), kept.count(0)
         return full, len(kept) - full - empty, empty
 
     def histogram_chart(sample: int, place: int) -> Any:
@@ -136,13 +138,22 @@ def _of_samples(data: ReportData, thumbnails: Thumbnails) -> dict[str, Any]:
     def short_classes(sample: SampleCounts) -> list[tuple[ClassCounts, int]]:
         """Those with fewer than n, the emptiest first."""
         kept = [(entry, sample.kept_of.get(entry.id, 0)) for entry in data.counts.classes]
-        return sorted((pair for pair in kept if pair[1] < sample.n), key=lambda pair: (pair[1], pair[0].id))
+        short = [pair for pair in kept if pair[1] < sample.number(pair[0].id)]
+        return sorted(short, key=lambda pair: (pair[1], pair[0].id))
+
+    names = {entry.id: entry.name for entry in data.counts.classes}
 
     return {
         "short_classes": short_classes,
         "samples_with_examples": list(zip(data.counts.samples, data.examples, strict=True)),
         "filled": filled,
         "histogram_chart": histogram_chart,
+        "autos": [
+            (place, sample, sample.auto.line(names))
+            for place, sample in enumerate(data.counts.samples)
+            if sample.auto
+        ],
+        "trials_chart": _trials_chart,
         "picture": thumbnails.uri,
     }
 
@@ -165,6 +176,12 @@ def _histogram(sample: SampleCounts, number: int, place: int) -> Markup:
     label = f"Histogram of {histogram.score}: {rows:,} rows, {kept:,} kept"
     with charts.looks():
         return _inline(charts.histogram_chart(histogram, number), f"scores-{number}-{place}", label)
+
+
+def _trials_chart(record: AutoRecord, number: int) -> Markup:
+    label = f"Accuracy against n of the {len(record.best)} best orders that auto tried; the table has all"
+    with charts.looks():
+        return _inline(charts.trials_chart(record), f"auto-{number}", label)
 
 
 def _inline(

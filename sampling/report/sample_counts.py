@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from ...workspace.settings import SampleSettings, sample_settings
 from ...workspace.workspace import Workspace
+from ..auto.trials import AutoRecord
 from ..files import read_sample
 from ..methods import Condition, Method, Order, Score
-from ..outcome import dropped_for
+from ..outcome import auto_of, dropped_for
 from ..recipes import describe, method_of
 from ..task import drawn, paths_of, sample_facts
 
@@ -57,6 +58,12 @@ class SampleCounts:
     kept_of: dict[int, int]
     reasons: Mapping[str, int]
     histograms: tuple[Histogram, ...]
+    auto: AutoRecord | None = None
+    """What was tried, where auto chose it."""
+
+    def number(self, class_id: int) -> int:
+        """The images that were asked for of a class."""
+        return self.auto.number(class_id) if self.auto else self.n
 
     @property
     def certainty(self) -> Order:
@@ -83,6 +90,7 @@ def count_sample(workspace: Workspace, spec: SampleSettings) -> SampleCounts:
     if record and "sample" in record.details:
         spec = sample_settings(**record.details["sample"])
     method = method_of(workspace, spec, record)
+    auto = auto_of(workspace, spec)
     paths = paths_of(workspace, spec.name)
     table: Any = read_sample(paths, ["class_id", "kept", *(score.column for score in Score)])
     files: Any = read_sample(paths, ["sha256"], kept=True).column("sha256")
@@ -92,13 +100,14 @@ def count_sample(workspace: Workspace, spec: SampleSettings) -> SampleCounts:
         name=spec.name,
         title=describe(spec, method),
         order=method.order,
-        n=spec.n,
+        n=auto.n if auto else spec.n,
         pool=table.num_rows,
         kept=int(kept.sum()),
         images=len(files.unique()),
         kept_of=dict(zip(ids.tolist(), numbers.tolist(), strict=True)),
         reasons=dict(dropped_for(workspace, spec.name)),
         histograms=tuple(_histograms(table, kept, method)),
+        auto=auto,
     )
 
 

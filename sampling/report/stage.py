@@ -124,6 +124,9 @@ def to_json(counts: ReportCounts) -> dict[str, Any]:
     plain = asdict(counts)
     for sample in plain["samples"]:
         sample["kept_of"] = {str(class_id): kept for class_id, kept in sample["kept_of"].items()}
+        if sample["auto"]:
+            numbers = sample["auto"]["numbers"]
+            sample["auto"]["numbers"] = {str(class_id): n for class_id, n in numbers.items()}
     return {"format": FORMAT, **plain}
 
 

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from captrawl.cli import app
 from captrawl.core.errors import InputError, QueryError, WorkspaceError
-from captrawl.sampling.auto import chosen_of, folds_of, nested
+from captrawl.core.files import digest
+from captrawl.sampling.auto.choice import ShotVerdicts, chosen_of
+from captrawl.sampling.auto.contest import folds_of
 from captrawl.sampling.evaluate import (
     AccuracyLine,
     evaluate,
@@ -21,11 +23,12 @@ from captrawl.sampling.marks import Mark, set_marks
 from captrawl.sampling.outcome import outcome_of
 from captrawl.sampling.probe import Probe, evenly, resampled, wilson
 from captrawl.sampling.references import Shots
-from captrawl.sampling.sample import Drawer, draw
+from captrawl.sampling.sample import Drawer, draw, sample_status
 from captrawl.sampling.task import paths_of, task_of
 from captrawl.search.vectors.models import model_of
 from captrawl.search.vectors.store import Embeddings
 from captrawl.workspace.settings import SampleSettings, parse_settings, save_settings
+from captrawl.workspace.workspace import State
 from typer.testing import CliRunner
 
 
@@ -114,6 +117,12 @@ def test_auto_chooses_what_the_shots_like_and_shows_why(polluted) -> None:
     assert purity(workspace, "auto") > 0.95
     table = json.loads(paths_of(workspace, "auto").auto.read_text())
     assert table["method"] in ("--rank clean", "--rank fit")  # by images alone: all prompts are the same here
+    assert table["format"] == 2
+    assert len(table["best"]) == 5
+    assert table["best"][0] == next(
+        one["method"] for one in table["trials"] if one["method"] != "shots alone"
+    )
+    assert all(trial["low"] <= trial["accuracy"] <= trial["high"] for trial in table["trials"])
     trials = {(trial["method"], trial["n"]): trial for trial in table["trials"]}
     accuracies = [trial["accuracy"] for trial in table["trials"]]
     assert accuracies == sorted(accuracies, reverse=True)
@@ -170,12 +179,38 @@ def test_none_is_chosen_where_the_shots_alone_are_clearly_better() -> None:
     assert chosen_of(lines_of(["1" * 14 + "00"]), alone) == (0, 0)
 
 
+def verdicts_of(correct: np.ndarray, folds: np.ndarray, *, alone: str = "", shots: int = 1) -> ShotVerdicts:
+    """ShotVerdicts where each class has ``shots`` in a row."""
+    size = correct.shape[2]
+    right = np.array([sign == "1" for sign in alone or "0" * size])
+    numbers = (10, 100)[: correct.shape[1]]
+    return ShotVerdicts(correct, right, np.arange(size) // shots, folds, numbers)
+
+
 def test_the_accuracy_is_of_what_the_other_folds_choose() -> None:
     folds = np.array([0] * 6 + [1] * 6)
     # each order is right in one fold only: what the other fold likes is wrong here
     correct = lines_of(["111111000000"], ["000000111111"])
-    assert nested(correct, np.array([False] * 12), folds) == 0.0
-    assert nested(correct[:1] | True, np.array([False] * 12), folds) == 1.0
+    for lines, accuracy in ((correct, 0.0), (correct[:1] | True, 1.0)):
+        verdicts = verdicts_of(lines, folds)
+        right = [verdicts.right(fold, choice) for fold, choice in verdicts.choices().items()]
+        assert np.concatenate(right).mean() == accuracy
+
+
+def test_a_class_whose_shots_clearly_like_another_n_gets_one_between_its_own_and_the_tasks() -> None:
+    folds = np.arange(48) % 5
+    good, bad = "1" * 16, "0" * 16
+    choice = verdicts_of(lines_of([bad + good + good, good + bad + good]), folds, shots=16).choice()
+    assert (choice.order, choice.n) == (0, 100)  # two classes of three as good either way: the larger n
+    # 16 shots weigh as much as the task: the middle of 10 and 100 on the scale of log(1 + n)
+    assert choice.numbers == {1: round(np.sqrt(11 * 101) - 1)}
+    assert [choice.number(index) for index in (0, 1, 2)] == [100, 32, 100]
+    seven = lines_of(["0" * 7 + "1" * 7, "1" * 7 + "0" * 7])
+    assert verdicts_of(seven, folds[:14], shots=7).choice().numbers == {}, "7 shots can't tell"
+    near = lines_of(["0" * 6 + "1" * 10 + good, "0" * 8 + "1" * 8 + good])
+    assert verdicts_of(near, folds[:32], shots=16).choice().numbers == {}, "two shots of 16 are chance"
+    misled = verdicts_of(lines_of([good + bad]), folds[:32], alone=bad + good, shots=16)
+    assert misled.choice().numbers == {1: round(np.sqrt(11) - 1)}, "its own shots alone are better"
 
 
 def test_none_is_a_sample_of_nothing_said_in_one_line(make_workspace, make_row) -> None:
@@ -197,13 +232,62 @@ def test_none_is_a_sample_of_nothing_said_in_one_line(make_workspace, make_row) 
     assert paths_of(made.workspace, "auto30").listing.read_text() == ""
 
 
-def test_auto_needs_shots_to_hold_out(make_workspace, make_row) -> None:
-    axes = np.eye(2, dtype=np.float32)
-    made = make_workspace([make_row(0, 1)], {1: (axes[0], axes[0])}, prompts=axes)
-    with pytest.raises(InputError, match="auto needs few shots"):
-        draw(made.workspace, SampleSettings(method="auto"))
+def test_auto_without_shots_takes_what_the_mixture_lets_pass_and_says_that_nothing_measured_it(
+    make_workspace, make_row
+) -> None:
+    generator = np.random.default_rng(5)
+    centres = np.eye(8)[:3]
+    rows, vectors = [], {}
+    for c in range(3):
+        for number in range(60):
+            right = number < 15 * (c + 1)
+            image = unit(centres[c if right else (c + 1) % 3] + 0.15 * generator.standard_normal(8))
+            vectors[100 * c + number] = (image, unit(generator.standard_normal(8)))
+            rows.append(make_row(c, 100 * c + number))
+    made = make_workspace(rows, vectors, prompts=unit(centres))
+    root = str(made.workspace.root)
+    done = CliRunner().invoke(app, ["-C", root, "sample", "--method", "auto", "-n", "50"])
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.output.split())
+    assert "auto: no shots to compare by, so --rank clean-text --keep 'clean-text>=mix'" in said
+    assert "nothing measured how good that is" in said
+    table = read_sample(paths_of(made.workspace, "auto50"), kept=True).to_pylist()
+    right = [[row["uid"] % 100 < 15 * (c + 1) for row in table if row["class_id"] == c] for c in range(3)]
+    assert [len(rows) for rows in right] == pytest.approx([15, 30, 45], abs=4)
+    assert all(np.mean(rows) > 0.9 for rows in right)
     with pytest.raises(QueryError, match="auto chooses its threshold"):
         draw(made.workspace, SampleSettings(method="auto", threshold=0.3))
+
+
+def test_a_table_of_another_list_or_captrawl_isnt_shown(polluted) -> None:
+    workspace = polluted.workspace
+    spec = workspace.settings().sample[1]
+    draw(workspace, spec)
+    path = paths_of(workspace, "auto").auto
+    table = json.loads(path.read_text())
+    assert outcome_of(workspace, spec).n == table["n"]
+    path.write_text(json.dumps({**table, "n": 7}))  # a later draw that was killed before its list
+    stale = outcome_of(workspace, spec)
+    assert (stale.n, stale.auto) == (20, "")
+    plain = SampleSettings(name="auto", method="Random", n=20)
+    draw(workspace, plain)
+    assert not path.exists()
+    assert outcome_of(workspace, plain).auto == ""
+
+
+def test_a_list_of_the_rule_before_is_stale(polluted) -> None:
+    workspace = polluted.workspace
+    spec = workspace.settings().sample[1]
+    draw(workspace, spec)
+    assert sample_status(workspace, spec).state == State.DONE
+    lock = workspace.root / "captrawl.lock.json"
+    document = json.loads(lock.read_text())
+    record = document["stages"]["sample:auto"]
+    record["inputs"]["method"] = digest(["auto", "--rank Random", 20, None, False, "", False])
+    del record["details"]["auto"]
+    lock.write_text(json.dumps(document))
+    assert sample_status(workspace, spec).state == State.STALE
+    assert outcome_of(workspace, spec).auto == ""
 
 
 def test_auto_with_single_shots_says_so(make_workspace, make_row) -> None:
