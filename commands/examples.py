@@ -9,6 +9,7 @@ EXAMPLES: dict[str, str] = {
     "serve": "captrawl -C birds serve --port 8000",
     "demo": "captrawl demo demo",
     "doctor": "captrawl -C birds doctor",
+    "index vectors": "captrawl index vectors /data/laion --model ViT-B-32-quickgelu/openai --index captions",
     "index captions": "captrawl index captions /data/laion400m --to captions --workers 8",
     "index files": "captrawl index files captions",
     "index remove": "captrawl index remove coyo700m --from captions",

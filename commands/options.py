@@ -14,6 +14,7 @@ from ..core.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from ..search.query import Filters
+    from ..search.vectors.models import ModelId
     from ..workspace.settings import Changes
     from ..workspace.workspace import Workspace
 
@@ -135,6 +136,20 @@ def model_values(name: str, pretrained: str) -> dict[str, Any]:
         return {}
     model = resolve(name, pretrained)
     return {"name": model.name, "pretrained": model.pretrained}
+
+
+def model_named(name: str, pretrained: str) -> ModelId:
+    """--model NAME/TAG, or NAME with --pretrained TAG; UsageError without a tag where one is needed."""
+    from ..search.vectors.models import HUB, LOCAL, MODELS, resolve
+
+    if pretrained or name in MODELS or name.startswith((LOCAL, HUB)):
+        return resolve(name, pretrained)
+    model, slash, tag = name.rpartition("/")
+    if not slash:
+        raise UsageError(
+            f"--model {name} lacks the weights; write NAME/TAG, such as ViT-B-32-quickgelu/openai"
+        )
+    return resolve(model.strip(), tag.strip())
 
 
 def warn_of_blank(directory: Path) -> None:

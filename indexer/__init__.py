@@ -12,6 +12,7 @@ ledger_pools   … its URLs by class: what a class has, and what is asked for it
 fetch          one URL → its bytes, politely and safely
 pack           bytes → upright JPEG files in folders (img2dataset)
 sources        pictures in tars and Parquet, read by range
+published      published vectors: registered, read row by row, pools ranked by them
 download       the stage: matches → ledger → fetch and pack → images.parquet
 forecast       what download and embed would take, before they run
 embed          the stages: images and captions → vectors → FAISS indices

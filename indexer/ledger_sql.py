@@ -57,7 +57,8 @@ NOTE = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 # Filling the queue
 ENQUEUE = """
 INSERT INTO urls (url, priority, wanted, blocked) VALUES (?, ?, ?, ?) ON CONFLICT (url) DO UPDATE SET
-    priority = min(priority, excluded.priority), wanted = excluded.wanted,
+    priority = iif(abs(wanted) = excluded.wanted, min(priority, excluded.priority), excluded.priority),
+    wanted = excluded.wanted,
     blocked = max(blocked, excluded.blocked)
 """
 REQUEUE = """

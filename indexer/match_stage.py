@@ -28,10 +28,11 @@ from ..search.captions import CaptionIndex, absolute_location, open_captions
 from ..search.match import ClassCount, Scope, class_counts, count_safety, matches
 from ..search.query import Filters
 from ..workspace.settings import Settings
-from ..workspace.stages import Stage, StageFacts
+from ..workspace.stages import StageFacts
 from ..workspace.workspace import StageStatus, State, Workspace, readable
 from .fetch.blocklist import Blocklist
 from .fetch.tombstones import load_tombstones
+from .published.rank import PoolFiles, Ranking
 
 logger = logging.getLogger(__name__)
 
@@ -90,16 +91,19 @@ def filters_of(settings: Settings) -> Filters:
     return Filters.of(settings.match.filters.model_dump())
 
 
-def match(workspace: Workspace, *, progress: Progress = silent) -> dict[str, int]:
+def match(
+    workspace: Workspace, *, ranking: Ranking | None = None, progress: Progress = silent
+) -> dict[str, int]:
     """Fill matches.parquet and the frequencies in classes.json; return the counts.
 
+    ``ranking`` puts each class's rows in rank order and keeps the first; None: as they were sampled.
     Raises CaptionIndexError when the index can't be asked, WorkspaceError when another process matches.
     """
     task = task_of(workspace)
     settings = workspace.settings()
     with workspace.locked("match"), open_captions(index_location(workspace)) as index:
         corpus = corpus_of(index)
-        inputs = task.inputs(corpus_digest(corpus, index.analyzer))
+        inputs = _inputs(task, corpus_digest(corpus, index.analyzer), ranking)
         progress("match: counting", 0, None)
         counts_of_classes = class_counts(index, task.classes, task.scope)
         queries = [
@@ -111,11 +115,15 @@ def match(workspace: Workspace, *, progress: Progress = silent) -> dict[str, int
         safety = count_safety(index, queries, matching)
         parts = workspace.root / ".matches" / digest(inputs)[:16]
         _drop_other_parts(parts)
-        sweep_writes(workspace.matches_path, *(_part(parts, entry.id) for entry in task.classes))
-        parts.mkdir(parents=True, exist_ok=True)
+        pools = parts / "pools" if ranking else parts
+        pools.mkdir(parents=True, exist_ok=True)
+        files = [PoolFiles(one.id, _part(pools, one.id), _part(parts, one.id)) for one in task.classes]
+        sweep_writes(workspace.matches_path, *(path for one in files for path in (one.pool, one.ranked)))
         purged = Blocklist(tombstones=load_tombstones(workspace.root))
-        _write_classes(index, task, counts_of_classes, parts, progress, purged=purged)
-        rows = _join(workspace, [_part(parts, entry.id) for entry in task.classes])
+        _write_classes(index, task, counts_of_classes, pools, progress, purged=purged)
+        if ranking:
+            ranking.rank([one for one in files if not one.ranked.exists()], corpus, progress)
+        rows = _join(workspace, [one.ranked for one in files])
         _save_frequencies(workspace, counts_of_classes)
         counts = {
             "classes": len(task.classes),
@@ -130,13 +138,18 @@ def match(workspace: Workspace, *, progress: Progress = silent) -> dict[str, int
             "corpus": corpus,
             "sample": task.sample,
             "seed": task.seed,
+            **({"rank": ranking.score, "top": ranking.top} if ranking else {}),
         }
         MATCH.record(workspace, inputs, counts, details)
         shutil.rmtree(parts.parent)
     return counts
 
 
-def match_status(workspace: Workspace) -> StageStatus:
+def _inputs(task: MatchTask, corpus: str, ranking: Ranking | None) -> dict[str, str]:
+    return {**task.inputs(corpus), **(ranking.inputs() if ranking else {})}
+
+
+def match_status(workspace: Workspace, ranking: Ranking | None = None) -> StageStatus:
     """Whether matches.parquet is what the settings, the class list and the index would give now."""
     record = workspace.recorded(MATCH.name)
     if record is None or not workspace.matches_path.exists():
@@ -147,10 +160,10 @@ def match_status(workspace: Workspace) -> StageStatus:
             corpus = corpus_digest(corpus_of(index), index.analyzer)
     else:  # imported matches: there is no index to compare them with
         corpus = record.inputs["corpus"]
-    return MATCH.compare(record, task_of(workspace).inputs(corpus))
-
-
-MATCH_STAGE = Stage(MATCH, match_status, lambda workspace, progress: match(workspace, progress=progress))
+    inputs = _inputs(task_of(workspace), corpus, ranking)
+    if not ranking and "rank" in record.inputs:
+        inputs["rank"] = ""
+    return MATCH.compare(record, inputs)
 
 
 def read_matches(workspace: Workspace, columns: Sequence[str] | None = None) -> pa.Table:

@@ -16,7 +16,7 @@ from ..classes.model import ClassList
 from ..core.errors import CaptrawlError, WorkspaceError
 from ..core.terminal import progress_bars
 from ..indexer.download import stage as downloading
-from ..indexer.match_stage import index_location, match
+from ..indexer.match_stage import index_location
 from ..sampling.report.stage import page_path, report
 from ..search.captions import CaptionIndex, absolute_location, open_captions
 from ..search.vectors.models import model_of, resolve
@@ -77,14 +77,22 @@ class TaskWorkspace(Workspace):
 
     # Stages ------------------------------------------------------------------------------------
 
-    def match(self, sample: int | Literal["all"] | None = None) -> Mapping[str, int]:
+    def match(
+        self,
+        sample: int | Literal["all"] | None = None,
+        *,
+        rank: Literal["", "T2T", "T2I", "I2I"] | None = None,
+        top: int | None = None,
+    ) -> Mapping[str, int]:
         """Find the rows whose captions contain a class's synonyms; the counts.
 
-        ``sample`` is how many rows per class, uniformly, or "all".
+        ``sample`` is how many rows per class, uniformly, or "all"; ``rank`` orders them by that score, before
+        any image is fetched, and ``top`` keeps the first of each class.
         """
-        changes = {"match": {} if sample is None else {"sample": sample}}
+        values = {"sample": sample, "rank": rank, "top": top}
+        changes = {"match": {name: value for name, value in values.items() if value is not None}}
         with storing(self, changes) as stored, progress_bars() as progress:
-            return match(stored.workspace, progress=progress)
+            return pipeline.match(stored.workspace, progress=progress)
 
     def download(
         self, *, resize: int | None = None, until: int | None = None, allow_private: bool = False

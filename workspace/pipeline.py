@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterator
 
 from ..core.errors import CaptionIndexError, ModelError, WorkspaceError
 from ..core.records import Progress, silent
+from ..indexer import match_stage
 from ..indexer.download.stage import DOWNLOAD_STAGE
 from ..indexer.embed.faiss_index import VECTORS_STAGE
 from ..indexer.embed.stage import EMBED_STAGE
-from ..indexer.match_stage import MATCH_STAGE
+from ..indexer.published.rank import Ranking
+from ..indexer.published.register import vectors_root
+from ..sampling.rank_queries import RankQueries
 from ..sampling.report.stage import REPORT_STAGE
 from ..sampling.sample import sample_stage
 from ..sampling.task import sample_facts, takes_any, task_of
@@ -19,6 +22,28 @@ from . import checksums
 from .checksums import FileChange
 from .stages import Counts, Stage
 from .workspace import StageStatus, State, Workspace
+
+
+def match(workspace: Workspace, *, progress: Progress = silent) -> dict[str, int]:
+    """Fill matches.parquet, in rank order where [match] rank says so; see indexer.match_stage.match."""
+    return match_stage.match(workspace, ranking=ranking_of(workspace), progress=progress)
+
+
+def ranking_of(workspace: Workspace) -> Ranking | None:
+    """How [match] ranks pools before any image is fetched; None where it doesn't."""
+    settings = workspace.settings().match
+    if not settings.rank:
+        return None
+    to = str(workspace.root / settings.vectors) if settings.vectors else ""
+    root = vectors_root(match_stage.index_location(workspace), to)
+    return Ranking(settings.rank, settings.top, RankQueries(workspace, settings.rank), root)
+
+
+MATCH_STAGE = Stage(
+    match_stage.MATCH,
+    lambda workspace: match_stage.match_status(workspace, ranking_of(workspace)),
+    lambda workspace, progress: match(workspace, progress=progress),
+)
 
 STAGES = {stage.name: stage for stage in (MATCH_STAGE, DOWNLOAD_STAGE, EMBED_STAGE, VECTORS_STAGE)}
 """The stages that every workspace has before its samples, in the order they need one another."""

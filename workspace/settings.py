@@ -71,6 +71,12 @@ class MatchSettings(Section):
     shared: Literal["keep", "drop"] = "keep"
     longest: bool = False
     """A caption with another class's longer phrase around this one's is the other's alone."""
+    rank: Literal["", "T2T", "T2I", "I2I"] = ""
+    """The score that orders each class's rows before any image is fetched."""
+    top: Annotated[int, Field(ge=0)] = 0
+    """So many rows a class, the first in rank order; 0 = all."""
+    vectors: str = ""
+    """Where `index vectors --to` registered published vectors; empty: in the index's folder."""
     filters: FilterSettings = FilterSettings()
 
 

@@ -9,13 +9,14 @@ import typer
 
 from ...core.wording import counted
 from .. import options
-from . import index_files
+from . import index_files, index_vectors
 from .shapes import IndexBackJson, IndexJson
 
 app = typer.Typer()
 index_app = typer.Typer(help="Fill an index, list it, take some of it out.", no_args_is_help=True)
 app.add_typer(index_app, name="index")
 index_app.add_typer(index_files.app)
+index_app.add_typer(index_vectors.app)
 
 
 @index_app.callback()

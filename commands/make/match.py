@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ...workspace.workspace import Workspace
 
 app = typer.Typer()
+RANKS = ("T2T", "T2I", "I2I", "none")
 SHOWN = 5
 """Phrases that stand around another class's, said one by one."""
 
@@ -32,6 +33,16 @@ def match(
             "--longest/--every", help="A caption is the class's whose phrase stands around the others'."
         ),
     ] = None,
+    rank: Annotated[
+        str,
+        typer.Option(
+            help="Order each class's rows before any image is fetched: T2T, T2I or I2I; none: don't.",
+            autocompletion=lambda: [*RANKS],
+        ),
+    ] = "",
+    top: Annotated[
+        int | None, typer.Option(help="With --rank: rows per class that stay; 0 = all.", min=0)
+    ] = None,
     compare: Annotated[
         Path | None,
         typer.Option(metavar="METRICS.json", help="Only show our totals beside the file's actual_freq."),
@@ -40,7 +51,7 @@ def match(
 ) -> None:
     """Find the rows whose captions contain a class's synonyms → matches.parquet."""
     from ...core.terminal import emit, emit_json, progress_bars
-    from ...indexer.match_stage import match as run
+    from ...workspace.pipeline import match as run
 
     workspace = options.workspace_of(context)
     if compare:
@@ -50,6 +61,11 @@ def match(
     stored: dict[str, Any] = {"longest": longest} if longest is not None else {}
     if everything or sample is not None:
         stored["sample"] = "all" if everything else sample
+    if rank:
+        options.check_choice("--rank", rank, RANKS)
+        stored["rank"] = "" if rank == "none" else rank
+    if top is not None:
+        stored["top"] = top
     with options.storing(workspace, {"match": stored}) as changed, progress_bars() as progress:
         counts = run(changed, progress=progress)
     if json:

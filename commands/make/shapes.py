@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from ..enough import UntilJson
 from ..results import CountsJson, StageJson, VersionedJson
@@ -25,6 +25,16 @@ class IndexBackJson(TypedDict):
     index: str
     replaced: str
     rows: int
+
+
+class IndexVectorsJson(TypedDict):
+    """Files and rows with vectors; ``unindexed`` files aren't in the index. Rows are found by ``address``."""
+
+    files: int
+    rows: int
+    unindexed: int
+    address: Literal["row", "uid"]
+    folder: str
 
 
 class IndexedCorpusJson(TypedDict):

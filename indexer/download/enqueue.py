@@ -1,8 +1,13 @@
-"""matches.parquet → the ledger's rows: each URL once, in the smallest priority of its rows."""
+"""matches.parquet → the ledger's rows: each URL once, in the smallest priority of its rows.
+
+Of ranked matches, a row's priority is its place in its class: the first of every class are asked first.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,7 +46,9 @@ def matches_digest(matches: Path) -> str:
     return total.hexdigest()
 
 
-def enqueue_matches(ledger: Ledger, matches: Path, *, digest: str, blocked_uids: frozenset[int]) -> None:
+def enqueue_matches(
+    ledger: Ledger, matches: Path, *, digest: str, blocked_uids: frozenset[int], ranked: bool = False
+) -> None:
     """Make the URLs of ``matches`` the wanted ones; nothing happens where ``digest`` was taken in last.
 
     ``digest`` must change with the matches and with ``blocked_uids``. A URL one of whose rows has a blocked
@@ -53,14 +60,17 @@ def enqueue_matches(ledger: Ledger, matches: Path, *, digest: str, blocked_uids:
     generation = ledger.generation + 1
     without: set[tuple[str, int]] = set()
     uids = pa.array(sorted(blocked_uids), pa.int64())
-    for batch in matched_batches(matches, ["url", "uid", "priority", "file", "row"]):
+    places: defaultdict[int, itertools.count[int]] = defaultdict(itertools.count)
+    for batch in matched_batches(matches, ["url", "uid", "priority", "file", "row", "class_id"]):
         missing = batch.filter(batch.column("url").is_null())
         without.update((row["file"], row["row"]) for row in missing.select(["file", "row"]).to_pylist())
         rows = batch.filter(batch.column("url").is_valid())
         blocked = np.isin(rows["uid"].to_numpy(), uids.to_numpy()) if len(uids) else np.zeros(len(rows), bool)
         values = zip(
             rows["url"].to_pylist(),
-            rows["priority"].to_pylist(),
+            [next(places[id_]) for id_ in rows["class_id"].to_pylist()]
+            if ranked
+            else rows["priority"].to_pylist(),
             [generation] * len(rows),
             (blocked * generation).tolist(),
             strict=True,

@@ -151,7 +151,8 @@ class _Survey:
 
     def fill(self, workspace: Workspace) -> None:
         """Take in the matches."""
-        in_order = workspace.settings().match.sample != "all"
+        match = workspace.settings().match
+        in_order = match.sample != "all" or bool(match.rank)
         blocked = self._of_blocked_uids(workspace)
         most = 4 * self._needed(0)
         for number, batch in enumerate(matched_rows(workspace.matches_path, ["url", "class_id", "priority"])):

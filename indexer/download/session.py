@@ -79,12 +79,15 @@ def open_session(workspace: Workspace) -> Generator[DownloadSession]:
         _check_resize(ledger, settings.resize)
         spool, shards = Spool(workspace.images_folder / "spool"), Shards(workspace.images_folder)
         inputs = inputs_of(workspace, settings)
-        contents = digest([inputs["urls"], sorted(blocklist.uids)])
+        ranked = bool(workspace.settings().match.rank)
+        contents = digest([inputs["urls"], sorted(blocklist.uids), *(["ranked"] if ranked else [])])
         sweep_writes(workspace.images_path, workspace.root / PLAN)
         workspace.check_images(path for _, path in ledger.paths())
         ledger.release()
         ledger.follow_clock()
-        enqueue_matches(ledger, workspace.matches_path, digest=contents, blocked_uids=blocklist.uids)
+        enqueue_matches(
+            ledger, workspace.matches_path, digest=contents, blocked_uids=blocklist.uids, ranked=ranked
+        )
         shards.tidy(ledger, spool)
         apply_settings(ledger, rules, retries=settings.retries, root=workspace.root)
         yield DownloadSession(workspace, settings, rules, ledger, spool, shards, inputs)

@@ -133,9 +133,10 @@ def shortfall(record: StageRecord, n: int) -> str:
 
 
 def _places(session: DownloadSession) -> Iterator[Iterator[tuple[int, int, str]]]:
-    """(class id, place, url) of the matches: in their order, or by priority where all rows were taken."""
+    """(class id, place, url) of the matches: in their order, or by priority where it is the files'."""
     path = session.workspace.matches_path
-    if session.workspace.settings().match.sample == "all":  # in the order of the corpus's files
+    match = session.workspace.settings().match
+    if match.sample == "all" and not match.rank:  # in the order of the corpus's files
         yield from matched_rows(path, ["class_id", "priority", "url"])
         return
     place = 0

@@ -13,6 +13,23 @@ from .blobs import ArchiveError, MissingArchiveError
 _STAMPS = ("ETag", "etag", "blob_id", "LastModified", "mtime", "created")
 
 
+def store_of(url: str) -> tuple[Any, str]:
+    """The file system of ``url`` as fsspec has it, and the path in it.
+
+    MissingExtraError where its library isn't installed, ArchiveError where it can't be reached.
+    """
+    scheme = url.partition(":")[0]
+    try:
+        from fsspec.core import url_to_fs  # pyright: ignore
+
+        pair: Any = url_to_fs(url)
+    except ImportError as error:
+        raise MissingExtraError(f"reading {scheme}:// files", "remote") from error
+    except Exception as error:  # whatever the store's library raises; its texts quote signed URLs
+        raise ArchiveError(f"{url.partition('?')[0]} can't be read ({type(error).__name__})") from error
+    return pair
+
+
 class StoreBlob:
     """A file behind a URL of fsspec's."""
 
@@ -20,17 +37,11 @@ class StoreBlob:
 
     def __init__(self, url: str) -> None:
         self.where = url.partition("?")[0]
+        store, path = store_of(url)
         try:
-            from fsspec.core import url_to_fs  # pyright: ignore
-
-            pair: Any = url_to_fs(url)
-            store, path = pair
             facts: Any = store.info(path)
             # cat_file reads ahead by megabytes where a store has no ranges of its own
             self._file: Any = store.open(path, "rb", cache_type="none")
-        except ImportError as error:
-            what = f"reading {self.where.partition(':')[0]}:// archives"
-            raise MissingExtraError(what, "remote") from error
         except FileNotFoundError as error:
             raise MissingArchiveError(f"{self.where} isn't there") from error
         except Exception as error:  # whatever the store's library raises
