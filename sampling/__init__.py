@@ -7,6 +7,7 @@ prompts       prompt embeddings: names × templates
 shots         the user's labelled images, found and embedded
 references    prompts, shots and test images of one task as vectors
 vector_cache  keeps such vectors by content
+rank_queries  prompts or shots that pools are ranked by before any image is fetched
 pool          a class's matches joined with their images and vectors
 scores        the six products of a pool's rows
 orders        a folder: scores of the whole task, blends, cuts

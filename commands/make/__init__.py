@@ -2,6 +2,7 @@
 
 index           fill a caption index, go back to the one before
 index_files     list what it contains, take some of it out
+index_vectors   vectors that were published beside a corpus
 init            make a workspace
 synonyms        ask a language model, filter, review
 synonym_review  the review in the terminal

@@ -246,6 +246,7 @@ class SensesJson(TypedDict):
 OUTPUTS: Mapping[str, tuple[type | str, ...]] = {
     "index captions": (IndexJson,),
     "index files": (IndexFilesJson,),
+    "index vectors": (IndexVectorsJson,),
     "index remove": (IndexRemoveJson,),
     "index back": (IndexBackJson,),
     "synonyms": (SynonymsJson,),

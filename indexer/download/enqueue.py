@@ -68,7 +68,7 @@ def enqueue_matches(
         blocked = np.isin(rows["uid"].to_numpy(), uids.to_numpy()) if len(uids) else np.zeros(len(rows), bool)
         values = zip(
             rows["url"].to_pylist(),
-            [next(places[id_]) for id_ in rows["class_id"].to_pylist()]
+            [next(places[id_]) for id_ in rows["class_id"].to_numpy().tolist()]
             if ranked
             else rows["priority"].to_pylist(),
             [generation] * len(rows),

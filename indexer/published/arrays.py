@@ -82,7 +82,8 @@ def parquet_array(where: str, column: str) -> VectorArray:
         rows = file.metadata.num_rows
         batches = file.iter_batches(64, columns=[column], use_threads=False)
         vectors = next((batch.column(0).drop_null() for batch in batches if batch.num_rows), pa.array([]))
-        lengths = {len(value) for value in vectors.to_pylist()}
+        values: list[Any] = vectors.to_pylist()
+        lengths = {len(value) for value in values}
         if len(lengths) != 1:
             text = ", ".join(map(str, sorted(lengths))) or "no"
             raise InputError(f"{where}: the vectors in column {column} have {text} lengths; one is needed")
@@ -128,5 +129,7 @@ def _parquet(blob: Blob) -> pq.ParquetFile:
 
 
 def _is_vector(kind: pa.DataType) -> bool:
-    lists: Any = (pa.ListType, pa.LargeListType, pa.FixedSizeListType)
-    return isinstance(kind, lists) and pa.types.is_floating(kind.value_type)
+    if not isinstance(kind, pa.ListType | pa.LargeListType | pa.FixedSizeListType):
+        return False
+    values: pa.DataType = kind.value_type
+    return pa.types.is_floating(values)

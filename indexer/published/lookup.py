@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -57,23 +57,24 @@ class PublishedLookup:
         cuts = [0, *(np.flatnonzero(np.diff(files)) + 1).tolist(), len(places)]
         spans = [
             np.arange(first, min(first + BLOCK, end))
-            for start, end in pairwise(cuts)
+            for start, end in itertools.pairwise(cuts)
             for first in range(start, end, BLOCK)
         ]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             for first in range(0, len(spans), _AT_ONCE):
-                for some in pool.map(
-                    lambda span: list(self._of_file(places, span)), spans[first : first + _AT_ONCE]
-                ):
-                    yield from some
+                window = spans[first : first + _AT_ONCE]
+                for blocks in pool.map(self._of_file, itertools.repeat(places), window):
+                    yield from blocks
 
     def _of_file(
         self, places: NDArray[np.int64], span: NDArray[np.int64]
-    ) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
+    ) -> list[tuple[NDArray[np.int64], Vectors]]:
         array = self.published.files[int(places[span[0]] >> ROW_BITS)].arrays[self.kind]
         rows = places[span] & ((1 << ROW_BITS) - 1)
-        for block, vectors in read_rows(array, rows):
-            yield span[block], self._unit(vectors, array.where, rows[block])
+        return [
+            (span[block], self._unit(vectors, array.where, rows[block]))
+            for block, vectors in read_rows(array, rows)
+        ]
 
     def _unit(self, vectors: Vectors, where: str, rows: NDArray[np.int64]) -> Vectors:
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -169,7 +169,11 @@ class _Scorer:
             raise InputError(
                 f"class {missing[0]} has nothing to rank its pool by: no shots, or no name to prompt with"
             )
-        queries = np.stack([self.queries[id_] for id_ in ids.tolist()]) if len(ids) else np.zeros((0, 1))
+        queries = (
+            np.stack([self.queries[id_] for id_ in ids.tolist()])
+            if len(ids)
+            else np.zeros((0, 1), np.float32)
+        )
         scores = np.full(len(owners), np.nan)
         if self.lookup:
             places = self.lookup.places(rows)
@@ -185,7 +189,7 @@ class _Scorer:
     def _captions(self, captions: pa.Array[Any]) -> _Blocks:
         encoder = self.reference.encoder()
         for first in range(0, len(captions), BLOCK):
-            texts: list[str] = captions.slice(first, BLOCK).to_pylist()
+            texts: Any = captions.slice(first, BLOCK).to_pylist()
             yield np.arange(first, first + len(texts)), encoder.encode_texts(texts)
 
 
@@ -232,8 +236,8 @@ def _write_ranked(files: PoolFiles, order: NDArray[np.int64]) -> None:
         schema = file.schema_arrow
         for batch in file.iter_batches(1 << 15):
             some = ascending[slice(*np.searchsorted(ascending, [first, first + batch.num_rows]))]
-            tables.append(pa.Table.from_batches([batch.take(pa.array(some - first))]))
+            tables.append(pa.Table.from_batches([batch.take(some - first)]))
             first += batch.num_rows
     rows = pa.concat_tables(tables) if tables else schema.empty_table()
     with atomic(files.ranked) as temporary:
-        pq.write_table(rows.take(pa.array(np.searchsorted(ascending, order))), temporary)
+        pq.write_table(rows.take(np.searchsorted(ascending, order)), temporary)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -94,13 +95,13 @@ def _group_blocks(
         end = int(np.searchsorted(rows, first + batch.num_rows))
         some = rows[done:end] - first
         if len(some):
-            yield slice(place + done, place + end), _vectors(batch.column(0).take(pa.array(some)), array)
+            yield slice(place + done, place + end), _vectors(batch.column(0).take(some), array)
         first, done = first + batch.num_rows, end
         if done == len(rows):
             return
 
 
-def _vectors(values: pa.Array, array: VectorArray) -> Vectors:  # pyright: ignore[reportMissingTypeArgument]
+def _vectors(values: Any, array: VectorArray) -> Vectors:
     vectors = np.full((len(values), array.dimension), np.nan, np.float32)
     valid = values.is_valid().to_numpy(zero_copy_only=False)
     flat = values.drop_null().flatten().to_numpy(zero_copy_only=False)

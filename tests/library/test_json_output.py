@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -14,6 +15,8 @@ from types import ModuleType, UnionType
 from typing import Any, Literal, NotRequired, Union, get_args, get_origin
 
 import captrawl as ct
+import numpy as np
+import pyarrow.parquet as pq
 from captrawl.cli import app
 from captrawl.demo.drawings.catalogue import draw
 from typer.testing import CliRunner
@@ -82,12 +85,22 @@ def test_every_command_with_json_is_on_the_page() -> None:
     assert {name.partition(" --")[0] for name in PAGE.OUTPUTS} == commands
 
 
+def published(folder: Path, corpus: Path) -> Path:
+    """Vectors of the rows of ``corpus``, in a folder."""
+    (folder / "vectors").mkdir()
+    shutil.copy(corpus, folder / "vectors" / "rows.parquet")
+    rows = pq.read_metadata(corpus).num_rows
+    np.save(folder / "vectors" / "rows.npy", np.full((rows, 4), 0.5, np.float32))
+    return folder / "vectors"
+
+
 def test_commands_print_what_the_page_says(copy: ct.Workspace, tmp_path: Path, task: Any) -> None:
     labelled = tmp_path / "labelled.txt"
     for label, name in enumerate(("stop sign", "anchor", "palm tree")):
         draw(name, 900_000).save(tmp_path / f"{label}.png")
     labelled.write_text("".join(f"{label}.png {label} 0\n" for label in range(3)))
     corpus = task.folder / "corpus" / "a.parquet"
+    vectors = published(tmp_path, corpus)
     calls: dict[str, list[object]] = {
         "query": ["query", "anchor", "--index", task.index],
         "query --output": ["query", "anchor", "--index", task.index, "--output", tmp_path / "rows.csv"],
@@ -95,6 +108,15 @@ def test_commands_print_what_the_page_says(copy: ct.Workspace, tmp_path: Path, t
         "doctor": ["-C", copy.root, "doctor"],
         "similar": ["-C", copy.root, "similar", "an anchor"],
         "index captions": ["index", "captions", corpus, "--to", tmp_path / "index"],
+        "index vectors": [
+            "index",
+            "vectors",
+            published(tmp_path, corpus),
+            "--model",
+            "a/b",
+            "--index",
+            task.index,
+        ],
         "index files": ["index", "files", tmp_path / "index"],
         "index remove": ["index", "remove", "corpus/a.parquet", "--from", tmp_path / "index"],
         "synonyms --dry-run": ["-C", copy.root, "synonyms", "--dry-run"],

@@ -55,5 +55,5 @@ def test_what_a_store_cannot_give_is_one_line(store) -> None:
 
 @pytest.mark.skipif(importlib.util.find_spec("s3fs") is not None, reason="s3fs is installed")
 def test_a_store_whose_library_is_not_there_names_the_extra() -> None:
-    with pytest.raises(MissingExtraError, match=r"s3:// archives needs captrawl\[remote\]"):
+    with pytest.raises(MissingExtraError, match=r"s3:// files needs captrawl\[remote\]"):
         StoreBlob("s3://bucket/a.tar")
