@@ -17,6 +17,8 @@ from .schemas import (
     Classes,
     ClassId,
     ClassPage,
+    Doubtful,
+    DoubtParameters,
     MarkCounts,
     MarkRequest,
     MarksCounts,
@@ -48,6 +50,9 @@ class ClassRoutes:
             "/{class_id}/preview", self.preview, summary="What a sample with other thresholds would keep"
         )
         router.add_api_route(
+            "/{class_id}/doubtful", self.doubtful, summary="The rows whose mark would teach most"
+        )
+        router.add_api_route(
             "/{class_id}/marks", self.marks, methods=["PUT"], summary="Reject or confirm several images"
         )
         router.add_api_route(
@@ -76,6 +81,14 @@ class ClassRoutes:
             return self._preview.of(self._pools.entry(int(class_id)).id, question)
 
         return await self._executor.run(preview, model=True)
+
+    async def doubtful(self, class_id: Id, question: Annotated[DoubtParameters, Query()]) -> Doubtful:
+        """The rows that the probe on shots and marks knows least of, without those like a marked one."""
+
+        def doubtful() -> Doubtful:
+            return self._preview.doubtful(self._pools.entry(int(class_id)).id, question)
+
+        return await self._executor.run(doubtful, model=True)
 
     async def mark(self, class_id: Id, uid: Annotated[Uid, Path()], request: MarkRequest) -> MarkCounts:
         """Store what the user says of an image in this class; `captrawl sample` honours it."""

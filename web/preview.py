@@ -11,6 +11,7 @@ import numpy as np
 
 from ..sampling.filters import Candidates, choose
 from ..sampling.marks import Mark, Marks
+from ..sampling.orders.doubt import DOUBTING, certainty, most_doubtful
 from ..sampling.pool import Pool, read_pool
 from ..sampling.recipes import method_of
 from ..sampling.sample import Drawer
@@ -20,7 +21,7 @@ from ..workspace.settings import SampleSettings
 from ..workspace.workspace import Workspace
 from .explorer import Explorer, Fresh
 from .files import NotServedError
-from .schemas import Preview, PreviewParameters
+from .schemas import Doubtful, DoubtParameters, Preview, PreviewParameters
 
 OPTIONS = {"names": "--prompt-name"}
 """The options of `captrawl sample` that aren't called as their settings are."""
@@ -40,11 +41,8 @@ class SamplePreview:
     def of(self, class_id: int, question: PreviewParameters) -> Preview:
         """The uids that the command of ``question`` keeps of the class, by rank."""
         workspace = self._explorer.workspace
-        samples = {spec.name: spec for spec in workspace.settings().sample}
-        if question.sample not in samples:
-            raise NotServedError(f"there is no sample {question.sample!r}")
         changes = {"method": "", "threshold": None, "rank": question.rank, "keep": list(question.keep)}
-        spec = samples[question.sample].model_copy(update={**changes, "n": question.n})
+        spec = self._spec(question.sample).model_copy(update={**changes, "n": question.n})
         method = method_of(workspace, spec)
         with self._lock:
             drawer = self._drawer(workspace, spec)
@@ -59,6 +57,25 @@ class SamplePreview:
             command=command(workspace, spec),
         )
 
+    def doubtful(self, class_id: int, question: DoubtParameters) -> Doubtful:
+        """The uids of the rows that shots and marks, as they are now, leave most in doubt."""
+        workspace, spec = self._explorer.workspace, self._spec(question.sample)
+        with self._lock:
+            drawer = self._drawer(workspace, spec).with_task_scores(workspace, DOUBTING)
+            index = [entry.id for entry in drawer.task.classes].index(class_id)
+            pool, candidates = self._pool(drawer, index, spec.name)
+        uids = drawer.embeddings.uids[pool.rows]
+        settled = np.isin(uids, list(drawer.task.marks.of(class_id)))
+        images = drawer.embeddings.images.take(pool.rows)
+        places = most_doubtful(certainty(candidates.scores), images, settled=settled, count=question.limit)
+        return Doubtful(uids=[str(uid) for uid in uids[places].tolist()])
+
+    def _spec(self, name: str) -> SampleSettings:
+        for spec in self._explorer.workspace.settings().sample:
+            if spec.name == name:
+                return spec
+        raise NotServedError(f"there is no sample {name!r}")
+
     def _files(self) -> list[Path]:
         workspace = self._explorer.workspace
         vectors = workspace.vectors_folder(model_of(workspace).slug) / "index.json"
@@ -69,7 +86,7 @@ class SamplePreview:
         """What draws ``spec``, with the marks as they are now."""
         drawers = self._drawers.get()
         if spec.name not in drawers:
-            plain = spec.model_copy(update={"rank": "T2T", "keep": []})
+            plain = spec.model_copy(update={"method": "", "threshold": None, "rank": "T2T", "keep": []})
             drawers[spec.name] = Drawer.of(workspace, task_of(workspace, plain))
         drawer = drawers[spec.name]
         return replace(drawer, task=replace(drawer.task, marks=Marks.load(workspace))).with_confirmed()
@@ -77,9 +94,10 @@ class SamplePreview:
     def _pool(self, drawer: Drawer, index: int, sample: str) -> tuple[Pool, Candidates]:
         """The pool of the class at ``index``, scored."""
         class_id = drawer.task.classes[index].id
-        confirmed = tuple(drawer.task.marks.uids(class_id, Mark.CONFIRMED))
+        marks = drawer.task.marks
+        shots = marks.fingerprint() if drawer.whole else tuple(marks.uids(class_id, Mark.CONFIRMED))
         pools = self._pools.get()
-        key = (sample, class_id, confirmed, drawer.whole.scores if drawer.whole else None)
+        key = (sample, class_id, shots, drawer.whole.scores if drawer.whole else None)
         if key not in pools:
             if len(pools) >= POOLS:
                 pools.pop(next(iter(pools)))

@@ -101,6 +101,13 @@ class PreviewParameters(Parameters):
     n: Annotated[int, Field(ge=1, le=10**9)] = 500
 
 
+class DoubtParameters(Parameters):
+    """Whose probe is in doubt, and how many pictures to name."""
+
+    sample: SampleName
+    limit: Annotated[int, Field(ge=1, le=200)] = 24
+
+
 class Problem(BaseModel):
     """Why there is no answer: one or two lines, with what to do."""
 
@@ -247,6 +254,12 @@ class Preview(BaseModel):
     kept: list[Uid]
     images: int
     command: str
+
+
+class Doubtful(BaseModel):
+    """Rows whose mark would teach most, the most doubtful first; no two of them look alike."""
+
+    uids: list[Uid]
 
 
 MarkValue = Literal["rejected", "confirmed"] | None

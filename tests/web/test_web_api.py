@@ -408,6 +408,31 @@ def test_a_preview_is_what_its_command_keeps(
     assert again == preview
 
 
+def test_the_rows_in_doubt_are_distinct_and_follow_every_mark(own_client: TestClient, own_site: Any) -> None:
+    def doubtful() -> list[str]:
+        return told(own_client, "classes/0/doubtful", sample="T2I5", limit=10)["uids"]
+
+    rows = {row["uid"]: row for row in told(own_client, "classes/0/pool", sample="T2I5")["rows"]}
+    first = doubtful()  # no shots: by T2I.margin
+    assert first
+    assert len({rows[uid]["sha256"] for uid in first}) == len(first)
+    set_marks(own_site.workspace, 0, {int(first[0]): Mark.REJECTED})
+    assert first[0] not in doubtful()
+    other = next(r["uid"] for r in told(own_client, "classes/1/pool", sample="T2I5")["rows"] if r["sha256"])
+    preview = {"sample": "T2I5", "rank": "probe", "n": 7}
+    set_marks(own_site.workspace, 0, {int(first[0]): Mark.CONFIRMED})
+    before = told(own_client, "classes/0/preview", **preview)["kept"]
+    set_marks(own_site.workspace, 1, {int(other): Mark.CONFIRMED})
+    after = told(own_client, "classes/0/preview", **preview)
+    name = json.loads(
+        subprocess.run([*shown_command(after["command"]), "--json"], check=True, capture_output=True).stdout
+    )["name"]
+    table = read_sample(paths_of(own_site.workspace, name), kept=True, class_id=0).to_pylist()
+    assert after["kept"] == [str(row["uid"]) for row in table]
+    assert after["kept"] != before
+    assert own_client.get("/api/classes/0/doubtful", params={"sample": "none"}).status_code == 404
+
+
 def test_a_preview_follows_the_marks(own_client: TestClient, own_site: Any) -> None:
     def kept() -> list[str]:
         return told(own_client, "classes/1/preview", sample="T2I5", rank="T2I", n=3)["kept"]

@@ -35,7 +35,9 @@ export function gallery(detail, { id, sample, pool, page }) {
   let images = pictures.length;
   let limit = STEP;
   let anchor = null;
-  const order = choice("order", [["rank", "the sample's rank"], ...session.scores.map((name) => [name, name])], "rank");
+  const doubt = sample ? [["doubt", "what a mark would teach most of"]] : [];
+  let doubtful = new Map();
+  const order = choice("order", [["rank", "the sample's rank"], ...doubt, ...session.scores.map((name) => [name, name])], "rank");
   const only = el("input", { type: "checkbox" });
   const grid = el("ol", { class: "grid", "aria-label": "Images: arrow keys move, Space selects, Enter shows one large, K keeps, R rejects, U takes it back" });
   const more = el("button", { type: "button", onclick: showMore }, "Show more");
@@ -50,7 +52,7 @@ export function gallery(detail, { id, sample, pool, page }) {
     if (!sample) { control.show(images, images, commandLine("sample")); return; }
     asking?.abort();
     const mine = (asking = new AbortController());
-    const rank = order.value === "rank" ? pool.rank : order.value;
+    const rank = ["rank", "doubt"].includes(order.value) ? pool.rank : order.value;
     control.waiting(true);
     try {
       const answer = await ask(`classes/${id}/preview`, { sample, rank, keep: control.keep(), n: control.n() }, { signal: mine.signal });
@@ -66,7 +68,22 @@ export function gallery(detail, { id, sample, pool, page }) {
     }
   }
 
+  // Asked when the order is chosen: pictures don't move while they are marked.
+  async function askDoubtful() {
+    if (order.value !== "doubt") return;
+    try {
+      const { uids } = await ask(`classes/${id}/doubtful`, { sample });
+      doubtful = new Map(uids.map((uid, place) => [uid, place]));
+      draw();
+    } catch (error) {
+      dock.trouble(error);
+    }
+  }
+
+  const placeInDoubt = (picture) => Math.min(...picture.rows.map((row) => doubtful.get(row.uid) ?? Infinity));
+
   function visiblePictures() {
+    if (order.value === "doubt") return pictures.filter((picture) => placeInDoubt(picture) < Infinity).toSorted((one, other) => placeInDoubt(one) - placeInDoubt(other));
     const at = session.scores.indexOf(order.value);
     const sorted = at < 0 ? pictures : pictures.toSorted((one, other) => (other.scores[at] ?? -2) - (one.scores[at] ?? -2));
     return only.checked ? sorted.filter((picture) => stays(picture)) : sorted;
@@ -208,7 +225,7 @@ export function gallery(detail, { id, sample, pool, page }) {
   };
   document.addEventListener("keydown", onUndo);
   arrows(grid);
-  order.addEventListener("change", () => { draw(); askPreview(); });
+  order.addEventListener("change", () => { draw(); askPreview(); askDoubtful(); });
   only.addEventListener("change", draw);
   detail.append(control.box, el("div", { class: "line spread ends" },
     el("div", { class: "line ends" }, field("Sort by", order), el("label", { class: "check" }, only, "only what stays"), wholePictures()),
