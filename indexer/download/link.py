@@ -46,9 +46,12 @@ def link_images(session: DownloadSession, images: Iterable[OnDisk], *, progress:
     """
     sources = iter(_wanted(session, images))
     done = 0
-    while some := list(islice(sources, _A_FOLDER)):
-        done += _link_folder(session, some)
-        progress("link images", done)
+    try:
+        while some := list(islice(sources, _A_FOLDER)):
+            done += _link_folder(session, some)
+            progress("link images", done)
+    finally:
+        shutil.rmtree(session.shards.temporary, ignore_errors=True)
     return done
 
 

@@ -288,6 +288,7 @@ def test_a_second_task_shares_the_images(base: Workspace, web: Web, embedded: di
         mine, other = second.root / rows[url]["path"], base.root / theirs[url]["path"]
         assert mine.stat().st_ino == other.stat().st_ino
         assert rows[url]["sha256"] == theirs[url]["sha256"]
+    assert not (second.images_folder / ".tmp").exists()
     pipeline.run(second)
     assert web.since(mark) == sorted(set(urls_of(second)) - there)
     assert all_done(second)
