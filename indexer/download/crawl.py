@@ -143,11 +143,13 @@ class Crawl:
             self._tasks.add(asyncio.create_task(self._fetch(fetcher, *ready)))
 
     def _probe(self, fetcher: Fetcher) -> None:
-        """When only silent hosts are left: ask each once more, and give up those that fail again."""
+        """When only silent hosts are left: ask each once more, and give up those that fail again for good."""
         if self.hosts.size > self.hosts.silent_size:
             return
-        self._results += [FetchResult(job.id, Reason.SILENT_HOST) for job in self.hosts.give_up()]
         self._flush(force=True)
+        given_up = [FetchResult(job.id, Reason.SILENT_HOST) for job in self.hosts.give_up()]
+        self._urls.settle(given_up, retries=0, retry_after=0.0)
+        self._done += len(given_up)
         while len(self._tasks) < self._pace.in_flight and (ready := self.hosts.take_probe()):
             self._tasks.add(asyncio.create_task(self._fetch(fetcher, *ready)))
 

@@ -60,12 +60,19 @@ class HostQueue:
         return None
 
     def take_probe(self) -> tuple[str, FetchJob] | None:
-        """The first item of a silent host that has no probe yet; its slot is held."""
+        """An item of a silent host that has no probe yet, the one asked most often; its slot is held.
+
+        An item that has no attempt left ends with its probe, and nobody waits for its retry.
+        """
         hosts = (host for host in self._waiting if host in self._silent and host not in self._probed)
         host = next((host for host in hosts if self._free(host)), None)
         if host is None:
             return None
         self._probed.add(host)
+        waiting = self._waiting[host]
+        oldest = max(waiting, key=lambda entry: entry[1].attempts)
+        waiting.remove(oldest)
+        waiting.appendleft(oldest)
         return host, self._first(host)
 
     def give_up(self) -> list[FetchJob]:

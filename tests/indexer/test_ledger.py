@@ -302,6 +302,17 @@ def test_a_silent_host_waits_for_a_probe() -> None:
     assert (hosts.size, hosts.silent_size) == (0, 0)
 
 
+def test_a_probe_is_what_was_asked_most_often() -> None:
+    hosts = HostQueue()
+    for number, attempts in enumerate((0, 0, 1, 0)):
+        hosts.add("a", FetchJob(number, "", attempts))
+    for _ in range(5):
+        hosts.note("a", answered=False)
+    assert (hosts.take_probe() or ("", None))[1] == FetchJob(2, "", 1)
+    hosts.leave("a")
+    assert [job.id for job in hosts.give_up()] == [0, 1, 3]
+
+
 def test_waits_follow_a_clock_that_is_put_back(ledger: Ledger, monkeypatch) -> None:
     day = 86_400.0
     now = time.time()

@@ -199,11 +199,12 @@ def value_of(path: Path, name: str) -> object:
         return None
     if path.name == "captrawl.lock.json":
         stages = json.loads(path.read_text())["stages"]
+        stages.get("report", {"inputs": {}})["inputs"].pop("images", None)  # their places too
         return {stage: (entry["inputs"], entry["counts"]) for stage, entry in stages.items()}
     if path.name == "ledger.sqlite":
         with closing(sqlite3.connect(path)) as database:
             return database.execute("SELECT url, state, reason, sha256 FROM urls ORDER BY url").fetchall()
-    if path.name == "images.parquet" and "urls" not in name:
+    if path.name == "images.parquet" or path.name.startswith("metadata_"):
         table = pq.read_table(path)
         return table.select([c for c in table.column_names if c not in PLACES]).to_pylist()
     if re.search(r"/images/\d{5}/", name):
@@ -213,7 +214,7 @@ def value_of(path: Path, name: str) -> object:
 
 CHANCE = re.compile(r"(?<=[0-9a-f]{20})-[0-9a-f]{8}\b|\b[0-9a-f]{32}\b")
 """What chance has in the names of a caption index: its groups' and Tantivy's segments'."""
-PLACES = ("path", "status", "final_url", "attempts")
+PLACES = ("path", "image_path", "status", "final_url", "attempts")
 
 
 def rows_of(index: Path) -> object:
