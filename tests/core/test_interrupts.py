@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from captrawl.core.interrupts import MESSAGE, children_unheard
 
@@ -47,7 +48,10 @@ def interrupted(folder: Path, where: str, how: str = "import", name: str = "SIGI
     return done.returncode, done.stderr
 
 
-@pytest.mark.parametrize("where", ["captrawl.cli", "typer", "numpy", "numpy._core.overrides", "pyarrow.lib"])
+IN_NUMPY = "numpy.core.overrides" if np.__version__ < "2" else "numpy._core.overrides"
+
+
+@pytest.mark.parametrize("where", ["captrawl.cli", "typer", "numpy", IN_NUMPY, "pyarrow.lib"])
 def test_an_import_is_interrupted(tmp_path: Path, where: str) -> None:
     assert interrupted(tmp_path, where) == (130, f"captrawl: {MESSAGE}\n")
 
