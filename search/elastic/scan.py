@@ -169,14 +169,15 @@ def _unit(
     snapshot: Snapshot, queries: Sequence[Body], unit: Sequence[FileRecord]
 ) -> Iterator[pa.RecordBatch]:
     """Every match in ``unit`` once, over as many snapshots as it takes."""
-    loads = in_loads([file.load for file in unit])
+    files = {file.load: file.file for file in unit}
+    loads = in_loads(list(files))
     sizes = {file.file: file.rows for file in unit}
     before = _GivenRows()
     losses, paging = 0, _pages
     while True:
         try:
             for page in (page for query in queries for page in paging(snapshot, _both(query, loads))):
-                rows = before.note(rows_table(page), sizes)
+                rows = before.note(rows_table(page, files), sizes)
                 losses = losses if rows.num_rows == 0 else 0
                 yield from rows.to_batches()
         except CaptionIndexError as error:

@@ -6,8 +6,9 @@ names the attempt that wrote it; readers see the loads that file records call co
 
 Records are documents with a `kind`: one `file` a corpus file, one `index` for the whole.
 
-Format 2 keeps out of `_source` what nobody reads back (`tokens`, `side`, `key`, `load`), and what doc values
-give back (COLUMNS): a third less to store. Until a segment merges, the server keeps a copy of the whole for
+Format 2 keeps out of `_source` what nobody reads back (`tokens`, `side`, `key`, `load`), and what a hit says
+without it: `row` stands in its `_id`, `file` in its sort values or its load's record, `uid` and `priority`
+in doc values. That is a third less to store. Until a segment merges, the server keeps a copy of the whole for
 replicas that have to catch up. Format 1 has all of it in `_source`; documents are sent alike to both.
 """
 
@@ -31,10 +32,7 @@ FORMATS = (1, 2)
 KEYED = ("nsfw", "licence", "language")
 """Texts that filters compare by their filter_key."""
 
-COLUMNS = ("uid", "priority", "file", "row")
-"""Fields of a row that format 2 gives back from doc values."""
-
-_OUT_OF_SOURCE = ("tokens", "side", "key", "load", *COLUMNS)
+_OUT_OF_SOURCE = ("tokens", "side", "key", "load", "uid", "priority", "file", "row")
 
 ROW_DIGITS = 10
 _JSON = Mapping[str, Any]
@@ -117,7 +115,7 @@ def has_phrases(answer: _JSON) -> bool:
 
 def returned(index_format: int) -> dict[str, Any]:
     """What a search body asks for besides `_source`, so that rows_table has all of a row."""
-    return {"docvalue_fields": list(COLUMNS)} if index_format > 1 else {}
+    return {"docvalue_fields": ["uid", "priority"]} if index_format > 1 else {}
 
 
 def row_id(load: str, row: int) -> str:
@@ -158,18 +156,35 @@ def deletion(identity: str) -> bytes:
     return b'{"delete":{"_id":"%b"}}\n' % identity.encode()
 
 
-def rows_table(hits: Sequence[_JSON]) -> pa.Table:
-    """Hits, as the server gives them back, as a table with records.ROW_SCHEMA, in their order."""
+def load_of(identity: str) -> str:
+    """The load in a row_id."""
+    return identity[:-ROW_DIGITS]
+
+
+def rows_table(hits: Sequence[_JSON], files: Mapping[str, str] | None = None) -> pa.Table:
+    """Hits, as the server gives them back, as a table with records.ROW_SCHEMA, in their order.
+
+    ``files``: the file of each load. Without it, file and row are the last two sort values of the hits.
+    """
     sources = [hit["_source"] for hit in hits]
-    columns = [hit["fields"] for hit in hits if "fields" in hit]
-
-    def values(name: str) -> list[Any]:
-        if columns and name in COLUMNS:
-            return [fields[name][0] for fields in columns]
-        return [source.get(name) for source in sources]
-
-    arrays = [pa.array(values(column.name), column.type) for column in ROW_SCHEMA]
+    if not any("fields" in hit for hit in hits):
+        values = {name: [source.get(name) for source in sources] for name in ROW_SCHEMA.names}
+    else:
+        stored = (name for name in ROW_SCHEMA.names if name not in _OUT_OF_SOURCE)
+        values = {name: [source.get(name) for source in sources] for name in stored} | _identities(
+            hits, files
+        )
+    arrays = [pa.array(values[column.name], column.type) for column in ROW_SCHEMA]
     return pa.Table.from_arrays(arrays, schema=ROW_SCHEMA)
+
+
+def _identities(hits: Sequence[_JSON], files: Mapping[str, str] | None) -> dict[str, list[Any]]:
+    """What format 2 keeps out of `_source`, for each hit."""
+    return {
+        "file": [hit["sort"][-2] if files is None else files[load_of(hit["_id"])] for hit in hits],
+        "row": [row_of(hit["_id"]) for hit in hits],
+        **{name: [hit["fields"][name][0] for hit in hits] for name in ("uid", "priority")},
+    }
 
 
 def _keys(column: pa.Array[Any]) -> list[str | None]:
