@@ -16,6 +16,7 @@ EXAMPLES: dict[str, str] = {
     "index back": "captrawl index back http://127.0.0.1:9200/laion",
     "init": "captrawl init birds --classes birds.csv --index captions",
     "synonyms": "captrawl -C birds synonyms --dry-run",
+    "judge": "captrawl -C birds judge --base-url http://localhost:11434/v1 --model qwen2.5vl --questions 30",
     "match": "captrawl -C birds match --sample 2000",
     "download": "captrawl -C birds download --resize 256",
     "embed": "captrawl -C birds embed --model ViT-B-16 --pretrained openai",

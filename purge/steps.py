@@ -25,6 +25,7 @@ from ..indexer.match_stage import index_location
 from ..indexer.pack.worker import SHARD
 from ..sampling.export.formats import EXPORTED
 from ..sampling.files import SamplePaths
+from ..sampling.judge.answers import forget as forget_answers
 from ..sampling.marks import Marks, set_marks
 from ..sampling.shots import PIXELS_VERSION
 from ..sampling.vector_cache import forget
@@ -201,6 +202,11 @@ def marks(workspace: Workspace, doomed: Doomed) -> int:
     return removed
 
 
+def judged(workspace: Workspace, doomed: Doomed) -> int:
+    """What a vision model said of the pictures."""
+    return forget_answers(workspace, doomed.hashes)
+
+
 def shots(workspace: Workspace, doomed: Doomed) -> int:
     """The kept vectors of pictures that serve as shots or test images."""
     keys = {digest([value, PIXELS_VERSION]) for value in doomed.hashes}
@@ -229,7 +235,7 @@ STEPS: Mapping[str, Step] = {
     step.__name__: step
     for step in (
         tombstones, spool, images, ledger, matches, embeddings, indices, samples, report, exports, marks,
-        shots, captions, hashes,
+        judged, shots, captions, hashes,
     )
 }  # fmt: skip
 """The steps by name, in order: first nothing can come back, then everything goes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from .auto.trials import DETAIL, Chosen
 from .auto.unshot import without_shots
 from .files import SAMPLE_SCHEMA, writing
 from .filters import Candidates, Choice, Steps, choose
+from .judge.answers import NOT_JUDGED, JudgeAnswers
 from .marks import Mark
 from .methods import AUTO, Method, Order, Score
 from .orders.blends import Blend
@@ -152,10 +153,23 @@ class Drawer:
         ids = [entry.id for entry in self.task.classes]
         references = TaskReferences.of(self.prompts, self.shots, ids, self.senses)
         whole = TaskScorer.of(self.embeddings, references, scores)
+        if whole and Score.JUDGE in scores:
+            whole = replace(whole, judged=self._judge(workspace))
         if whole:
             pools = (pool.rows for pool in read_pools(workspace, self.task.classes, self.embeddings))
             whole = whole.with_cleaning(pools, self.products)
         return replace(self, whole=whole)
+
+    def _judge(self, workspace: Workspace) -> Callable[[int, NDArray[np.int64]], NDArray[np.float64]]:
+        answers = JudgeAnswers(workspace, self.task.classes)
+        hashes = self.embeddings.metadata.column("sha256")
+
+        def judged(index: int, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+            of_class = answers.of(self.task.classes[index].id)
+            pictures: list[Any] = hashes.take(rows).to_pylist()
+            return np.array([of_class.get(sha256, NOT_JUDGED) for sha256 in pictures], dtype=np.float64)
+
+        return judged
 
     def products(self, index: int, rows: NDArray[np.int64]) -> Scores:
         """The six products of ``rows`` with the prompt and the shots of the class at ``index``."""

@@ -18,8 +18,9 @@ from ..workspace.settings import SampleSettings
 from ..workspace.stages import StageFacts
 from ..workspace.workspace import Workspace
 from .files import SamplePaths
+from .judge.answers import JudgeAnswers
 from .marks import Marks
-from .methods import AUTO, METHODS, Method, resolve
+from .methods import AUTO, METHODS, Method, Score, resolve
 from .prompts import class_names, templates_of
 from .references import read_shots
 from .shots import Labelled, read_labelled
@@ -84,6 +85,11 @@ def task_of(workspace: Workspace, spec: SampleSettings) -> SampleTask:
             other = spec.name.removesuffix(suffix)
             raise InputError(f"a sample can't be named {spec.name!r}: sample {other!r} has such a file")
     classes = load_classes(workspace.root / settings.task.classes)
+    if _judges(method) and not len(JudgeAnswers(workspace, classes)):
+        raise InputError(
+            f"sample {spec.name!r}: {method} needs the score judge, and no picture was judged; run "
+            "captrawl judge"
+        )
     leaks = None
     if spec.leak_guard:
         listing = workspace.root / spec.leak_guard
@@ -144,7 +150,12 @@ def inputs_of(workspace: Workspace, task: SampleTask) -> dict[str, str]:
         "matches": file_digest(workspace.matches_path),
         "images": file_digest(workspace.images_path),
         "embeddings": _embeddings_digest(folder),
+        **({"judge": JudgeAnswers(workspace, task.classes).fingerprint()} if _judges(task.method) else {}),
     }
+
+
+def _judges(method: Method) -> bool:
+    return Score.JUDGE in method.scores
 
 
 def _rule(method: Method) -> str:

@@ -17,6 +17,7 @@ from ..core.errors import CaptrawlError
 from ..indexer.match_stage import task_of
 from ..sampling.files import SAMPLE_SCHEMA, read_sample
 from ..sampling.filters import MEANINGS
+from ..sampling.judge.answers import JudgeAnswers
 from ..sampling.marks import Mark, Marks
 from ..sampling.methods import Method, Score
 from ..sampling.outcome import auto_of
@@ -125,6 +126,7 @@ class ClassPools:
         matches = _matches(workspace, class_id)
         table = _sampled(workspace, class_id, sample) if sample else self._unsampled(matches)
         marks = Marks.load(workspace).of(class_id)
+        answers = JudgeAnswers(workspace, self._classes.get())
         unsafe = {
             uid: is_unsafe(nsfw, punsafe)
             for uid, nsfw, punsafe in zip(
@@ -132,7 +134,12 @@ class ClassPools:
             )
         }
         rows = [
-            _pool_row(row, unsafe.get(row["uid"], False), marks.get(row["uid"]))
+            _pool_row(
+                row,
+                marks.get(row["uid"]),
+                answers[class_id, row["sha256"]].words if (class_id, row["sha256"]) in answers else None,
+                unsafe=unsafe.get(row["uid"], False),
+            )
             for row in table.slice(offset, limit).to_pylist()
         ]
         if not sample:
@@ -227,7 +234,7 @@ def _method(workspace: Workspace, spec: SampleSettings) -> Method | None:
         return None
 
 
-def _pool_row(row: dict[str, Any], unsafe: bool, mark: Mark | None) -> PoolRow:
+def _pool_row(row: dict[str, Any], mark: Mark | None, judged: str | None, *, unsafe: bool) -> PoolRow:
     return PoolRow(
         uid=str(row["uid"]),
         url=row["url"],
@@ -241,4 +248,5 @@ def _pool_row(row: dict[str, Any], unsafe: bool, mark: Mark | None) -> PoolRow:
         meaning=MEANINGS.get(row["reason"].partition(":")[0], row["reason"]),
         unsafe=unsafe,
         mark=mark.value if mark else None,
+        judged=judged,
     )

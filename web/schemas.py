@@ -232,6 +232,7 @@ class PoolRow(BaseModel):
     meaning: Annotated[str, Field(description="The reason in words.")]
     unsafe: bool
     mark: Literal["rejected", "confirmed"] | None
+    judged: Annotated[str | None, Field(description="What captrawl judge was told: yes, another name …")]
 
 
 class PoolPage(BaseModel):

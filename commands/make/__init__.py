@@ -13,6 +13,7 @@ match           find the rows whose captions name a class
 plan            what a run would fetch and embed, and how long it would take
 download        fetch the matched images and pack them
 embed           vectors of images and captions, and their FAISS indices
+judge           ask a vision model about the pictures in doubt
 sample          choose the images of each class
 run             every stage that isn't done
 shapes          what their --json prints

@@ -168,6 +168,30 @@ class SampleJson(TypedDict):
     list: str
 
 
+class JudgePlanJson(TypedDict):
+    """What asking about the pictures in doubt would take, by an estimate."""
+
+    questions: int
+    classes: int
+    prompt_tokens: int
+    completion_tokens: int
+    dollars: float | None
+
+
+class JudgeJson(TypedDict):
+    """Questions answered now and what they took; of all judged ``pictures``, those that fit which name."""
+
+    questions: int
+    pictures: int
+    own: int
+    other: int
+    none: int
+    declined: int
+    prompt_tokens: int
+    completion_tokens: int
+    dollars: float | None
+
+
 class RunSampleJson(TypedDict):
     """A sample of the run, the ids of classes below its n, and the path of its list."""
 
@@ -260,6 +284,8 @@ OUTPUTS: Mapping[str, tuple[type | str, ...]] = {
     "download": (DownloadJson,),
     "download --plan-only": (PlanJson,),
     "embed": (StageCountsJson,),
+    "judge": (JudgeJson,),
+    "judge --dry-run": (JudgePlanJson,),
     "sample": (SampleJson,),
     "plan": (ForecastJson,),
     "run": (RunJson,),

@@ -77,14 +77,19 @@ def _told(outcome: Outcome, server: ModelServer, price: Price, noun: str) -> Lan
     for class_id, refusal in outcome.refused.items():
         say(f"class {class_id}: the model declined ({refusal[:120]}); it keeps the names it has")
     if outcome.failed:
-        class_id, reason = next(iter(outcome.failed.items()))
-        return LanguageModelError(
-            f"no answer for {counted(len(outcome.failed), 'class')}, class {class_id} the first: {reason}; "
-            "run the command again to ask these only"
-        )
+        return no_answer(outcome)
     if outcome.declined:
         return LanguageModelError(
             f"{counted(outcome.declined, 'class')} declined by {server.model}; add their synonyms to "
             "classes.json, or ask again with another --model or --again"
         )
     return None
+
+
+def no_answer(outcome: Outcome) -> LanguageModelError:
+    """The error where questions of some classes have no answer."""
+    class_id, reason = next(iter(outcome.failed.items()))
+    return LanguageModelError(
+        f"no answer for {counted(len(outcome.failed), 'class')}, class {class_id} the first: {reason}; "
+        "run the command again to ask these only"
+    )

@@ -35,7 +35,7 @@ def show_questions(
     batch: Sequence[SynonymQuestion], server: ModelServer, price: tuple[float, float] | None, *, json: bool
 ) -> None:
     """The questions and an estimate of what their answers take."""
-    from ...core.terminal import emit, emit_json, number, say
+    from ...core.terminal import emit, emit_json, say
     from ...search.synonyms.questions import estimate
 
     use = estimate(batch)
@@ -52,7 +52,14 @@ def show_questions(
         return
     for class_id, name, text in texts:
         emit(f"{class_id} {name}: {text}")
-    say(
+    say(taking_text(use, server, price))
+
+
+def taking_text(use: Use, server: ModelServer, price: tuple[float, float] | None) -> str:
+    """What asking would take, in a line."""
+    from ...core.terminal import number
+
+    return (
         f"{number(use.questions)} questions to {server.model} at {server.shown()}: "
         f"about {number(use.prompt_tokens)} tokens in, {number(use.completion_tokens)} out, "
         f"{_dollars(use.cost(price))}; nothing was asked"

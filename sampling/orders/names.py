@@ -23,6 +23,7 @@ class Score(StrEnum):
     FIT_TEXT = "fit-text"
     CLEAN = "clean"
     CLEAN_TEXT = "clean-text"
+    JUDGE = "judge"
 
     @property
     def column(self) -> str:

@@ -85,6 +85,8 @@ class TaskScorer:
     verdicts: Mapping[Score, Sequence[tuple[Rows, Values]]] = field(
         default_factory=dict[Score, Sequence[tuple[Rows, Values]]]
     )
+    judged: Callable[[int, Rows], Values] | None = None
+    """(class index, embedding rows) → what the judge said."""
 
     @classmethod
     def of(
@@ -140,6 +142,8 @@ class TaskScorer:
             columns[Score.FIT] = fit(scores, columns[JOINT])
         if Score.FIT_TEXT in columns:
             columns[Score.FIT_TEXT] = fit_text(scores, columns[Score.T2I_MARGIN])
+        if Score.JUDGE in columns and self.judged:
+            columns[Score.JUDGE] = self.judged(index, rows)
         for score, by_class in self.verdicts.items():
             judged, values = by_class[index]
             columns[score] = values[np.searchsorted(judged, rows)]

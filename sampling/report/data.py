@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ...classes.files import load_classes
 from ...core.version import __version__
 from ...search.synonyms.review import NAME as REVIEW
 from ...search.synonyms.review import Review, load_review
@@ -13,6 +14,7 @@ from ...workspace.plan_record import PlanRecord, load_plan
 from ...workspace.settings import Settings
 from ...workspace.workspace import Workspace
 from ..evaluate import Evaluation, read_evaluation
+from ..judge.answers import JudgeAnswers
 from .counts import ReportCounts
 from .examples import Examples
 
@@ -29,10 +31,13 @@ class ReportData:
     review: Review | None
     plan: PlanRecord | None = None
     """What the last `captrawl plan` expected."""
+    judge: str = ""
+    """What a vision model said of the pictures in doubt, in a line."""
 
 
 def gather(workspace: Workspace, counts: ReportCounts, examples: tuple[Examples, ...]) -> ReportData:
     """``counts`` and ``examples`` with the rest that the workspace has."""
+    judged = JudgeAnswers(workspace, load_classes(workspace.classes_path())).counts()
     return ReportData(
         title=workspace.settings().task.name,
         facts=facts_of(workspace),
@@ -41,6 +46,7 @@ def gather(workspace: Workspace, counts: ReportCounts, examples: tuple[Examples,
         evaluation=read_evaluation(workspace),
         review=load_review(workspace.root / REVIEW),
         plan=load_plan(workspace),
+        judge=judged.text() if judged else "",
     )
 
 

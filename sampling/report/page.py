@@ -94,6 +94,7 @@ def _whole(data: ReportData) -> dict[str, Any]:
         "accuracies": {line.name: line.accuracy for line in evaluation.lines} if evaluation else {},
         "review": review,
         "plan": data.plan,
+        "judge": data.judge,
         "refused_urls": sum(one.urls for one in data.counts.download.failures if one.state == "refused"),
         "judged_synonyms": _judged,
         "few_rows": FEW_ROWS,

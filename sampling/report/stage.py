@@ -15,6 +15,7 @@ from ...workspace.plan_record import NAME as PLAN
 from ...workspace.stages import Stage, StageFacts
 from ...workspace.workspace import StageStatus, Workspace, read_document
 from ..evaluate import evaluation_path
+from ..judge.answers import NAME as JUDGE
 from ..task import file_digest, paths_of
 from .charts import save_charts
 from .counts import ReportCounts, count
@@ -106,9 +107,9 @@ def inputs_of(workspace: Workspace) -> dict[str, str]:
     """Hashes of what the report shows, by the name that `status` says."""
     settings = workspace.settings()
     tables = {spec.name: file_digest(paths_of(workspace, spec.name).table) for spec in settings.sample}
-    plan = file_digest(workspace.root / PLAN)
+    others = {"plan": file_digest(workspace.root / PLAN), "judge": file_digest(workspace.root / JUDGE)}
     return {
-        **({"plan": plan} if plan else {}),
+        **{name: value for name, value in others.items() if value},
         "task name": digest(settings.task.name),
         "classes": file_digest(workspace.classes_path()),
         "matches": file_digest(workspace.matches_path),

@@ -16,7 +16,7 @@ from ...classes.native import check_own
 from ...core.records import Progress, silent
 from ...workspace.workspace import Workspace
 from ..vectors.models import model_of
-from .asking import ANSWERED, Outcome, ask_round, unanswered
+from .asking import ANSWERED, Outcome, ask_round, naming, unanswered
 from .journal import Journal
 from .languages import ENGLISH, LANGUAGES, is_multilingual
 from .llm import ModelServer
@@ -51,7 +51,11 @@ def synonyms(
         journal = Journal(workspace.root / JOURNAL)
         every = _every_question(workspace, server, domain, languages)
         return ask_round(
-            server, journal, every, again=again, merge=lambda: merge(workspace, journal), progress=progress
+            naming(server, journal),
+            every,
+            again=again,
+            merge=lambda: merge(workspace, journal),
+            progress=progress,
         )
 
 

@@ -7,13 +7,13 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from ...core.errors import LanguageModelError
 from ...core.records import Progress
 from .journal import Journal
 from .languages import ENGLISH
-from .llm import Asker, ModelServer, Unanswered
+from .llm import SCHEMA, Asker, ModelServer, Unanswered
 from .names import clean_names, parse_answer, says_none
 from .questions import SynonymQuestion, Use
 
@@ -44,31 +44,58 @@ Merge = Callable[[], tuple[int, dict[int, str]]]
 """Puts what the journal has into classes.json: (texts added, class id → refusal)."""
 
 
-def unanswered(journal: Journal, every: Sequence[SynonymQuestion], *, again: bool) -> list[SynonymQuestion]:
+class Question(Protocol):
+    """What is asked of a class; ``key`` tells it from every other question."""
+
+    @property
+    def class_id(self) -> int: ...
+
+    @property
+    def key(self) -> str: ...
+
+
+Q = TypeVar("Q", bound=Question)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange(Generic[Q]):
+    """Whom to ask, where answers are journaled, and how one question is asked."""
+
+    server: ModelServer
+    journal: Journal
+    answer: Callable[[Asker, Q, Journal], None]
+    """Asks a question and journals its record; Unanswered where it has no answer."""
+    schema: Mapping[str, Any]
+    """The response format that the server is asked for first."""
+    label: str
+    """What is done, for the progress."""
+
+
+def naming(server: ModelServer, journal: Journal) -> Exchange[SynonymQuestion]:
+    """Questions whose answers are lists of names."""
+    return Exchange(server, journal, _answer, SCHEMA, "ask for synonyms")
+
+
+def unanswered(journal: Journal, every: Sequence[Q], *, again: bool) -> list[Q]:
     """Those of ``every`` question that have no answer in the journal, or all of them (``again``)."""
     keys = {record["key"] for record in journal.records() if record["kind"] == ANSWERED}
     return [question for question in every if again or question.key not in keys]
 
 
 def ask_round(
-    server: ModelServer,
-    journal: Journal,
-    every: Sequence[SynonymQuestion],
-    *,
-    again: bool,
-    merge: Merge,
-    progress: Progress,
+    exchange: Exchange[Q], every: Sequence[Q], *, again: bool, merge: Merge, progress: Progress
 ) -> Outcome:
     """Ask what is unanswered of ``every`` question, and merge all that the journal has.
 
     LanguageModelError where the server can't be used at all; what was answered before that is merged.
     """
+    journal = exchange.journal
     earlier = len(journal.records())
     pending = unanswered(journal, every, again=again)
     failed: dict[int, str] = {}
     stopped: LanguageModelError | None = None
     try:
-        _ask_all(pending, server, journal, failed, progress)
+        _ask_all(exchange, pending, failed, progress)
     except LanguageModelError as error:
         stopped = error
     fresh = journal.records()[earlier:]
@@ -98,22 +125,17 @@ def _with_use(stopped: LanguageModelError, use: Use) -> LanguageModelError:
     )
 
 
-def _ask_all(
-    pending: Sequence[SynonymQuestion],
-    server: ModelServer,
-    journal: Journal,
-    failed: dict[int, str],
-    progress: Progress,
-) -> None:
+def _ask_all(exchange: Exchange[Q], pending: Sequence[Q], failed: dict[int, str], progress: Progress) -> None:
     """Ask ``pending``, several at once, each answer journaled as it comes; ``failed`` notes why one has none.
 
     After a whole round of failures in a row the server counts as gone: LanguageModelError.
     """
     if not pending:
         return
-    with contextlib.closing(Asker(server)) as asker:
+    server = exchange.server
+    with contextlib.closing(Asker(server, exchange.schema)) as asker:
         pool = ThreadPoolExecutor(server.concurrency)
-        futures = {pool.submit(_answer, asker, question, journal): question for question in pending}
+        futures = {pool.submit(exchange.answer, asker, one, exchange.journal): one for one in pending}
         row, waits = 0, True
         try:
             for done, future in enumerate(as_completed(futures), start=1):
@@ -127,7 +149,7 @@ def _ask_all(
                         raise LanguageModelError(
                             f"{row} questions in a row have no answer ({error}); run it again to go on"
                         ) from error
-                progress("ask for synonyms", done, len(pending))
+                progress(exchange.label, done, len(pending))
         except KeyboardInterrupt:
             waits = False  # a second Ctrl-C may come anywhere below
             asker.stop.set()

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Messages = Sequence[Mapping[str, str]]
+Messages = Sequence[Mapping[str, Any]]
+"""A chat: each with a ``role`` and a ``content``, text or a list of parts."""
 LONGEST_WAIT = 300.0
 """Seconds a server's Retry-After is obeyed; a longer one ends the run, to be resumed later."""
 
@@ -103,8 +104,9 @@ class _SchemaUnknown(Exception):  # noqa: N818
 class Asker:
     """Asks one server, from any number of threads; learns from the first answer whether it knows schemas."""
 
-    def __init__(self, server: ModelServer) -> None:
+    def __init__(self, server: ModelServer, schema: Mapping[str, Any] = SCHEMA) -> None:
         self.server = server
+        self._schema = schema
         self.stop = threading.Event()
         """Set: give up waiting, ask nothing more."""
         self._client = _client(server)
@@ -185,7 +187,7 @@ class Asker:
     def _once(self, messages: Messages, *, structured: bool) -> ModelAnswer:
         request: dict[str, Any] = {"model": self.server.model, "messages": list(messages)}
         if structured:
-            request["response_format"] = SCHEMA
+            request["response_format"] = self._schema
         reply: Any = self._client.chat.completions.create(**request)
         choices = getattr(reply, "choices", None)
         if not isinstance(choices, list):

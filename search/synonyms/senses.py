@@ -15,7 +15,7 @@ from ...classes.native import check_own
 from ...core.files import digest
 from ...core.records import Progress, silent
 from ...workspace.workspace import Workspace
-from .asking import ANSWERED, Outcome, ask_round, unanswered
+from .asking import ANSWERED, Outcome, ask_round, naming, unanswered
 from .journal import Journal
 from .llm import ModelServer
 from .questions import SynonymQuestion, messages, spelt
@@ -43,8 +43,7 @@ def senses(
         journal = Journal(workspace.root / JOURNAL)
         every = _every_question(workspace, server, domain)
         return ask_round(
-            server,
-            journal,
+            naming(server, journal),
             every,
             again=again,
             merge=lambda: merge_senses(workspace, journal),

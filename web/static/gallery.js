@@ -265,7 +265,10 @@ function dockOf({ mark, clear, undo, sample }) {
   };
 }
 
-const fateOf = (picture) => (picture.kept ? `kept, rank ${picture.rank}` : picture.meaning);
+function fateOf(picture) {
+  const fate = picture.kept ? `kept, rank ${picture.rank}` : picture.meaning;
+  return picture.judged ? `${fate}; judge: ${picture.judged}` : fate;
+}
 
 function scoresOf(picture) {
   const scores = session.scores.map((name, at) => [name, picture.scores[at]]).filter(([, value]) => value !== null);
