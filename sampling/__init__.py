@@ -11,6 +11,7 @@ rank_queries  prompts or shots that pools are ranked by before any image is fetc
 pool          a class's matches joined with their images and vectors
 scores        the six products of a pool's rows
 orders        a folder: scores of the whole task, blends, cuts
+judge         a folder: what a vision model says of pictures in doubt
 marks         what a person said of images
 referee       who gets an image that several classes matched
 filters       what is kept of a pool, and why the rest is not
