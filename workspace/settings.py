@@ -152,6 +152,8 @@ class ModelSettings(Section):
     batch: Annotated[int, Field(ge=1)] = 64
     precision: Literal["float16", "float32"] = "float16"
     """Of the stored vectors."""
+    published: bool = False
+    """Registered vectors are taken for the images that have one."""
     caption_text: Literal["raw", "swat"] = "raw"
     """What of a caption is embedded: all of it, or what SWAT's scripts keep of it."""
     names: Literal["synonyms", "name", "most_common_name"] = "synonyms"

@@ -19,6 +19,12 @@ def embed(
     model: Annotated[str, typer.Option(help="An open_clip model, local-dir:PATH or hf-hub:NAME.")] = "",
     pretrained: Annotated[str, typer.Option(help="The model's weights, by open_clip's tag.")] = "",
     precision: Annotated[str, typer.Option(help="float16 or float32, of the stored vectors.")] = "",
+    published: Annotated[
+        bool | None,
+        typer.Option(
+            "--published/--own", help="Take registered vectors (index vectors) for the images that have one."
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Embed the usable images and their captions, and build the FAISS indices."""
@@ -29,6 +35,8 @@ def embed(
     changes: dict[str, Any] = options.model_values(model, pretrained)
     if precision:
         changes["precision"] = precision
+    if published is not None:
+        changes["published"] = published
     with options.storing(workspace, {"model": changes}) as changed, progress_bars() as progress:
         counts = embed_all(changed, progress)
     if json:

@@ -4,6 +4,7 @@ stage          the embed stage and its status
 rows           which rows are still to be embedded
 writer         rows → shards of embeddings/<model>/
 caption_text   what of a caption is embedded
+published      published vectors in place of images' own
 verify         imported vectors compared with their model
 faiss_index    the vectors stage: embeddings → indices
 speed          how fast this machine embeds

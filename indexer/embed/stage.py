@@ -33,6 +33,7 @@ from ...search.vectors.store import (
 )
 from ...workspace.stages import Stage, StageFacts
 from ...workspace.workspace import StageStatus, State, Workspace
+from .published import PublishedImages
 from .rows import forgive_missing, load_failed, remaining_rows, rows_to_embed
 from .verify import confirm_imported
 from .writer import EmbeddingWriter
@@ -122,7 +123,8 @@ def embed(workspace: Workspace, *, replace: bool = False, progress: Progress = s
             target.precision,
             target.caption_text,
         )
-        EmbeddingWriter(workspace, into, info, encoder).fill(rows, progress)
+        published = PublishedImages(workspace, encoder) if workspace.settings().model.published else None
+        EmbeddingWriter(workspace, into, info, encoder, published).fill(rows, progress)
         if misfit:
             folder.rename(folder.with_name(f".{folder.name}.old"))
             _end_swap(folder, staging)

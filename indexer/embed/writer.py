@@ -27,11 +27,13 @@ from ...search.vectors.store import (
     EmbeddingsInfo,
     Matrix,
     count_shards,
+    image_sources,
     shard_rows,
     write_shard,
 )
 from ...workspace.workspace import Workspace
 from .caption_text import CAPTION_TEXTS
+from .published import PublishedImages
 from .rows import NO_SHARD, add_failed, forgive_missing, load_failed, remaining_rows
 
 logger = logging.getLogger(__name__)
@@ -65,6 +67,8 @@ class EmbeddingWriter:
     folder: Path
     info: EmbeddingsInfo
     encoder: Encoder
+    published: PublishedImages | None = None
+    """Whose vectors are taken for the images that have one."""
 
     def fill(self, rows: pa.Table, progress: Progress) -> None:
         """Write shards until every row of ``rows`` has its vectors or a failure."""
@@ -90,7 +94,8 @@ class EmbeddingWriter:
         """Embed ``rows`` and write them as the next shard, less those whose image can't be decoded."""
         images = Distinct.of(rows["sha256"])
         paths: Any = rows.take(images.first)["image_path"].to_pylist()
-        vectors, reasons = self._images(stored, images, paths, report)
+        sources = self._sources(stored, images)
+        vectors, reasons = self._images(stored, images, rows.take(images.first), report, sources)
         bad = np.zeros(len(paths), dtype=bool)
         bad[list(reasons)] = True
         decodable = ~bad[images.of_row]
@@ -108,14 +113,36 @@ class EmbeddingWriter:
             return
         rows = rows.filter(pa.array(decodable))
         captions = self._captions(stored, rows["caption"])
-        write_shard(self.folder, shard, rows, images=vectors[images.of_row[decodable]], captions=captions)
+        of_row = images.of_row[decodable]
+        write_shard(
+            self.folder,
+            shard,
+            rows,
+            images=vectors[of_row],
+            captions=captions,
+            sources=sources[of_row].tolist(),
+        )
+
+    def _sources(self, stored: Embeddings, images: Distinct) -> NDArray[Any]:
+        """Where each distinct image's vector was published, as far as it is embedded; None: it's its own."""
+        before = image_sources(self.folder, stored.shards)
+        return np.array([before.get(value) for value in images.values.to_pylist()], dtype=object)
 
     def _images(
-        self, stored: Embeddings, images: Distinct, paths: list[str], report: RowsDone
+        self, stored: Embeddings, images: Distinct, rows: pa.Table, report: RowsDone, sources: NDArray[Any]
     ) -> tuple[NDArray[Any], dict[int, str]]:
-        """(a vector a distinct image, the images that have none → reason)."""
+        """(a vector a distinct image, the images that have none → reason); ``rows``: the first of each.
+
+        ``sources`` gets the source of those that are published.
+        """
+        paths: Any = rows["image_path"].to_pylist()
         vectors = np.zeros((len(paths), self.info.dimension), self.info.precision)
         new = _copy_known(vectors, images.values, stored.metadata["sha256"], stored.images)
+        if self.published and len(new):
+            here, some = self.published.vectors(rows.take(new))
+            vectors[new[here]] = some
+            sources[new[here]] = self.published.source
+            new = np.delete(new, here)
         files = [self.workspace.root / paths[at] for at in new.tolist()]
         reasons: dict[int, str] = {}
         finished = 0

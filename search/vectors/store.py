@@ -4,7 +4,8 @@
       model.json                         format, model, weights' fingerprint, dimension, precision
       img_emb/img_emb_00.npy             unit rows; row i of all three belongs together
       text_emb/text_emb_00.npy
-      metadata/metadata_00.parquet       records.EMBEDDED_SCHEMA; renamed last: commits the shard
+      metadata/metadata_00.parquet       records.EMBEDDED_SCHEMA; renamed last: commits the shard;
+                                         image_source where some image's vector is a published one
       failed.parquet                     images that couldn't be decoded, see indexer.embed
 
 Two digits, always: clip-retrieval's readers sort the names, so the width can't grow. Shards grow instead
@@ -35,6 +36,8 @@ RAW = "raw"
 SHARDS = 100
 _FIRST_SHARD = 256
 _LARGEST_SHARD = 1 << 20
+_SOURCE = "image_source"
+"""The column of a shard's metadata that says where an image's vector was published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +94,39 @@ def shard_paths(folder: Path, shard: int) -> tuple[Path, Path, Path]:
 
 
 def write_shard(
-    folder: Path, shard: int, rows: pa.Table, *, images: NDArray[Any], captions: NDArray[Any]
+    folder: Path,
+    shard: int,
+    rows: pa.Table,
+    *,
+    images: NDArray[Any],
+    captions: NDArray[Any],
+    sources: Sequence[str | None] = (),
 ) -> None:
-    """Write one shard (``rows`` of EMBEDDED_SCHEMA, aligned arrays); it is there when the metadata is."""
+    """Write one shard (``rows`` of EMBEDDED_SCHEMA, aligned arrays); it is there when the metadata is.
+
+    ``sources`` says of each image's vector where it was published; None: it was embedded here.
+    """
     image_path, text_path, metadata_path = shard_paths(folder, shard)
     for path, vectors in ((image_path, images), (text_path, captions)):
         with atomic(path) as temporary, temporary.open("wb") as handle:
             np.save(handle, vectors)
+    rows = rows.cast(EMBEDDED_SCHEMA)
+    if any(sources):
+        rows = rows.append_column(_SOURCE, pa.array(sources, pa.string()))
     with atomic(metadata_path) as temporary:
-        pq.write_table(rows.cast(EMBEDDED_SCHEMA), temporary)
+        pq.write_table(rows, temporary)
+
+
+def image_sources(folder: Path, shards: int) -> dict[str, str]:
+    """The images (sha256) whose vectors were published, and where."""
+    sources: dict[str, str] = {}
+    for shard in range(shards):
+        path = shard_paths(folder, shard)[2]
+        if _SOURCE in pq.read_schema(path).names:
+            for row in pq.read_table(path, columns=["sha256", _SOURCE]).to_pylist():
+                if row[_SOURCE]:
+                    sources[row["sha256"]] = row[_SOURCE]
+    return sources
 
 
 class Matrix:
