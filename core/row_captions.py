@@ -1,7 +1,8 @@
 r"""Rows with several captions: one text in an index, taken apart where a row is shown or credited.
 
 The first caption, and behind each border, which names its column, another: ``dog\ufdd0alt_text\ufdd1dogs``.
-The borders are characters that no text interchanges. A border is a token too, so that no phrase crosses it.
+The borders are characters that no text interchanges; a corpus that has them all the same is read without.
+A border is a token too, so that no phrase crosses it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,13 @@ def joined(first: pa.Array[Any], others: Mapping[str, pa.Array[Any]]) -> pa.Arra
         behind = pc.binary_join_element_wise(pc.fill_null(text, ""), captions, f"\ufdd0{column}\ufdd1")
         text = pc.coalesce(behind, text)  # a NULL makes the whole NULL
     return text
+
+
+def without_borders(captions: pa.Array[Any]) -> pa.Array[Any]:
+    """``captions`` with U+FFFD where a corpus itself has a border."""
+    if not have_several(captions):
+        return captions
+    return pc.replace_substring_regex(captions, "[\ufdd0\ufdd1]", "\ufffd")
 
 
 def apart(caption: str) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from ...core.arrow import pc
 from ...core.errors import CorpusError
 from ...core.records import ROW_SCHEMA, CorpusFile
-from ...core.row_captions import joined
+from ...core.row_captions import joined, without_borders
 from ...core.row_ids import priorities, uids
 from .languages import languages
 from .readers import SourceBatch
@@ -67,6 +67,7 @@ def canonical(file: CorpusFile, batch: SourceBatch, unknown_tags: Counter[str]) 
     number = np.arange(first_row, first_row + rows, dtype=np.int64)
     uid = uids(arrays["url"], arrays["caption"])
     arrays["uid"] = pa.array(uid)
+    arrays["caption"] = without_borders(arrays["caption"])
     arrays["priority"] = pa.array(priorities(uid, file.file, number))
     arrays["file"] = pa.repeat(pa.scalar(file.file, pa.string()), rows)
     arrays["row"] = pa.array(number)

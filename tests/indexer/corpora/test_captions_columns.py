@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import mmh3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -75,6 +76,19 @@ def test_a_row_is_matched_by_either_caption_and_says_by_which(tmp_path: Path, ca
     assert "contains another version of recap/train-0.parquet" in alone.stderr
     captrawl("index", "remove", "recap/train-0.parquet", "--from", tmp_path / "idx")
     assert "0 files" in captrawl("doctor", *index, check=False).stdout
+
+
+def test_a_caption_from_the_web_makes_no_second_caption(tmp_path: Path) -> None:
+    """The characters between the captions of a row may stand in any caption; its uid is of the raw text."""
+    raw = "a dog\ufdd0alt_text\ufdd1cats"
+    path = written(tmp_path / "hostile.parquet", {"url": ["http://a/1.jpg"], "caption": [raw]})
+    assert captions_of(path) == ["a dog\ufffdalt_text\ufffdcats"]
+    index_captions(tmp_path / "idx", find_files([path]))
+    with open_captions(tmp_path / "idx") as index:
+        rows = query(index, "cats", order="corpus")
+    assert rows["caption"].to_pylist() == ["a dog\ufffdalt_text\ufffdcats"]
+    assert rows["file"].to_pylist() == [rows["file"][0].as_py().partition("/alt_text")[0]]
+    assert rows["uid"].to_pylist() == [mmh3.hash64(f"http://a/1.jpg{raw}")[0]]
 
 
 def test_an_index_with_a_file_for_each_caption_is_mended_by_replacing(tmp_path: Path, captrawl: Any) -> None:
