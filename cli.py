@@ -18,7 +18,7 @@ from .commands.examples import EXAMPLES
 from .commands.explore import count, demo, doctor, query, serve, similar
 from .commands.hints import directory_first, hint, unreadable
 from .commands.make import download, embed, index, init, judge, match, plan, run, sample, synonyms
-from .commands.share import classes, evaluate, export, import_swat, mcp, purge, report, status
+from .commands.share import classes, descriptors, evaluate, export, import_swat, mcp, purge, report, status
 from .core.errors import CaptrawlError, StorageError, UsageError, lacks_memory
 from .core.interrupts import (
     INTERRUPTED,
@@ -130,7 +130,7 @@ app = typer.Typer(
 GROUPS: dict[str, tuple[Any, ...]] = {
     "Look around": (query, count, similar, serve, demo, doctor),
     "Make a list": (index, init, synonyms, match, plan, download, embed, judge, sample, run),
-    "Check and share": (status, evaluate, report, export, purge, classes, import_swat, mcp),
+    "Check and share": (status, evaluate, report, export, purge, classes, descriptors, import_swat, mcp),
 }
 """Every module of commands/, as the help shows them."""
 

@@ -27,6 +27,7 @@ EXAMPLES: dict[str, str] = {
     "status": "captrawl -C birds status --verify",
     "evaluate": "captrawl -C birds evaluate --labelled test.txt --root /data/birds",
     "report": "captrawl -C birds report",
+    "descriptors": "captrawl descriptors test.txt -o test.parquet",
     "export": "captrawl -C birds export --to imagefolder birds-images",
     "classes convert": "captrawl classes convert birds.csv --to json -o classes.json",
     "mcp": "captrawl -C birds mcp",

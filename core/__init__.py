@@ -17,5 +17,6 @@ parallel    usable cores, and jobs in worker processes
 interrupts  Ctrl-C at every moment
 startup     a start without pandas
 wording     numbers in sentences
+picture_hash perceptual hashes of pictures
 terminal    tables, progress and messages; hostile text made harmless
 """

@@ -29,7 +29,7 @@ class SampleChoice(TypedDict, total=False):
     rank: str
     keep: Sequence[str]
     threshold: float | None
-    dedup: float | None
+    dedup: float | str | None
     diverse: float | str | None
     zeroshot: bool
     leak_guard: str | Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from ..indexer.fetch.tombstones import add_tombstones
 from ..indexer.ledger import Ledger
 from ..indexer.match_stage import index_location
 from ..indexer.pack.worker import SHARD
+from ..sampling.copies.stored import hash_shards, hashes_folder
 from ..sampling.export.formats import EXPORTED
 from ..sampling.files import SamplePaths
 from ..sampling.judge.answers import forget as forget_answers
@@ -103,13 +104,20 @@ def embeddings(workspace: Workspace, doomed: Doomed) -> int:
     removed = 0
     for folder in _models(workspace, "embeddings"):
         drop_rows(folder / "failed.parquet", doomed)
-        removed += sum(_drop_vectors(folder, shard, doomed) for shard in range(count_shards(folder)))
+        for shard in range(count_shards(folder)):
+            *arrays, metadata = shard_paths(folder, shard)
+            removed += _drop_vectors(arrays, metadata, doomed)
     return removed
 
 
-def _drop_vectors(folder: Path, shard: int, doomed: Doomed) -> int:
+def picture_hashes(workspace: Workspace, doomed: Doomed) -> int:
+    """The perceptual hashes of the pictures."""
+    shards = hash_shards(hashes_folder(workspace))
+    return sum(_drop_vectors([array], table, doomed) for array, table in shards)
+
+
+def _drop_vectors(arrays: Sequence[Path], metadata: Path, doomed: Doomed) -> int:
     """The rows of a shard; its metadata last, since what is still to be done is read from there."""
-    *arrays, metadata = shard_paths(folder, shard)
     rows = pq.read_table(metadata)
     going = doomed_rows(rows, doomed)
     if not going.any():
@@ -234,8 +242,8 @@ def hashes(workspace: Workspace, _: Doomed) -> int:
 STEPS: Mapping[str, Step] = {
     step.__name__: step
     for step in (
-        tombstones, spool, images, ledger, matches, embeddings, indices, samples, report, exports, marks,
-        judged, shots, captions, hashes,
+        tombstones, spool, images, ledger, matches, embeddings, picture_hashes, indices, samples, report,
+        exports, marks, judged, shots, captions, hashes,
     )
 }  # fmt: skip
 """The steps by name, in order: first nothing can come back, then everything goes."""

@@ -14,6 +14,7 @@ orders        a folder: scores of the whole task, blends, cuts
 judge         a folder: what a vision model says of pictures in doubt
 marks         what a person said of images
 referee       who gets an image that several classes matched
+copies        a folder: picture hashes, copies of test images and of each other
 filters       what is kept of a pool, and why the rest is not
 sample        the draw of a whole sample
 recipes       what a sample is made by, in words: its name

@@ -6,7 +6,7 @@ docs/sampling.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -19,8 +19,8 @@ from .methods import Condition, Method
 from .orders.diversity import diverse
 from .scores import Scores
 
-LEAK = 0.95
-"""The cosine to a test image above which an image is taken for a copy of it."""
+A_LOT = 0.2
+"""Of a class's rows: where a cosine takes more for copies of others, the user is warned."""
 BLOCK = 512
 
 
@@ -47,7 +47,7 @@ MEANINGS: Mapping[str, str] = {
     DropReason.NOT_EMBEDDED: "its image has no vectors",
     DropReason.NO_SCORE: "the score is missing",
     DropReason.BLANK_IN_PATH: "the path contains a space",
-    DropReason.LEAK: "too near to a test image",
+    DropReason.LEAK: "a copy of a test image",
     DropReason.ZEROSHOT: "another class's prompt is nearer",
     DropReason.OTHER_CLASS: "of several classes' pools; the referee gave it to another or to none",
     DropReason.SAME_UID: "the row repeats a better ranked one",
@@ -78,18 +78,21 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """What is asked besides the method. ``leaks`` (images, d) and ``prompts`` (classes, d) are unit vectors.
+    """What is asked besides the method. ``prompts`` (classes, d) are unit vectors.
 
-    ``prompts`` None: no zero-shot agreement; ``own`` is the class's row in it. ``keep`` (rows,) False: the
-    referee gave the image to another class. ``rejected`` and ``confirmed`` (rows,): what the user
-    said by hand. ``diverse``: what orders.diversity takes. ``repeats``: several rows of one picture may stay.
+    ``leaking`` (rows,) True: a copy of a test image. ``copies``: which rows are copies of which others, in
+    the place of ``dedup``. ``prompts`` None: no zero-shot agreement; ``own`` is the class's row in it.
+    ``keep`` (rows,) False: the referee gave the image to another class. ``rejected`` and ``confirmed``
+    (rows,): what the user said by hand. ``diverse``: what orders.diversity takes. ``repeats``: several rows
+    of one picture may stay.
     """
 
     n: int
     seed: int = 0
     tail: bool = False
     dedup: float | None = None
-    leaks: NDArray[np.float32] | None = None
+    leaking: NDArray[np.bool_] | None = None
+    copies: Mapping[int, Collection[int]] | None = None
     prompts: NDArray[np.float32] | None = None
     own: int = 0
     keep: NDArray[np.bool_] | None = None
@@ -101,7 +104,7 @@ class Steps:
     @property
     def need_images(self) -> bool:
         """Whether any step looks at the image vectors."""
-        steps = (self.dedup, self.leaks, self.prompts, self.diverse)
+        steps = (self.dedup, self.prompts, self.diverse)
         return any(step is not None for step in steps)
 
 
@@ -155,9 +158,8 @@ def choose(candidates: Candidates, method: Method, steps: Steps) -> Choice:
         images = candidates.identity[:, -1]
         verdicts.drop_where(np.isin(images, images[steps.rejected]) & ~confirmed, DropReason.REJECTED)
     _apply(conditions, method, candidates.scores, verdicts, spared=confirmed)
-    if steps.leaks is not None:
-        left = verdicts.left
-        verdicts.drop(left[leaking(candidates.images[left], steps.leaks)], DropReason.LEAK)
+    if steps.leaking is not None:
+        verdicts.drop_where(steps.leaking, DropReason.LEAK)
     if steps.prompts is not None:
         left = verdicts.left[~confirmed[verdicts.left]]
         verdicts.drop(left[~agreeing(candidates.images[left], steps.prompts, steps.own)], DropReason.ZEROSHOT)
@@ -170,6 +172,8 @@ def choose(candidates: Candidates, method: Method, steps: Steps) -> Choice:
         ranked = unique(ranked, candidates.identity, verdicts)
     if steps.dedup is not None:
         ranked = distinct(candidates.images, ranked, steps.dedup, n=steps.n, verdicts=verdicts)
+    if steps.copies is not None:
+        ranked = without_copies(ranked, steps.copies, verdicts)
     if steps.diverse is not None:
         first = int(confirmed[ranked].sum())
         taken = diverse(candidates.images[ranked], steps.n, steps.diverse, first=first)
@@ -210,14 +214,6 @@ def shuffle_keys(priority: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:
     """A fresh uniform key of each (priority, seed): a pool is an arc of the priority circle, this is not."""
     start = splitmix(np.array([seed % 2**64], dtype=np.uint64) + GOLDEN)
     return splitmix((priority.astype(np.uint64) ^ start) + GOLDEN)
-
-
-def leaking(images: NDArray[np.float32], leaks: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which images lie nearer than LEAK to a test image."""
-    near = np.zeros(len(images), dtype=bool)
-    for start in range(0, len(leaks), BLOCK * 8):
-        near |= (rounded(images @ leaks[start : start + BLOCK * 8].T) > LEAK).any(axis=1)
-    return near
 
 
 def agreeing(images: NDArray[np.float32], prompts: NDArray[np.float32], own: int) -> NDArray[np.bool_]:
@@ -283,6 +279,19 @@ def distinct(
             kept.append(row)
             near |= among[place]
     return np.array(kept, dtype=np.int64)
+
+
+def without_copies(
+    ranked: NDArray[np.int64], copies: Mapping[int, Collection[int]], verdicts: Verdicts
+) -> NDArray[np.int64]:
+    """``ranked`` without the copies of a better-ranked row that stays."""
+    stay: set[int] = set()
+    for row in ranked.tolist():
+        if stay.isdisjoint(copies.get(row, ())):
+            stay.add(row)
+    there = np.isin(ranked, list(stay))
+    verdicts.drop(ranked[~there], DropReason.NEAR_DUPLICATE)
+    return ranked[there]
 
 
 def _near(left: NDArray[np.float32], right: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:

@@ -37,7 +37,7 @@ def name_of(spec: SampleSettings, method: Method) -> str:
         c for c in method.conditions if (c.score, c.operator, c.limit) != (own or c.score, ">=", "0")
     ]
     parts += [_condition(c) for c in conditions]
-    parts += [f"dedup{spec.dedup:g}"] if spec.dedup is not None else []
+    parts += [f"dedup{_shortly(spec.dedup)}"] if spec.dedup is not None else []
     parts += [_diverse(spec.diverse)] if spec.diverse is not None else []
     parts += ["zeroshot"] if spec.zeroshot else []
     parts += ["guard"] if spec.leak_guard else []
@@ -46,6 +46,10 @@ def name_of(spec: SampleSettings, method: Method) -> str:
     parts += [f"seed{spec.seed}"] if spec.seed and method.order is None else []
     parts += [spec.names] if spec.names else []
     return "+".join(parts)
+
+
+def _shortly(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _diverse(diverse: float | str) -> str:
@@ -74,7 +78,7 @@ def describe(spec: SampleSettings, method: Method) -> str:
     steps = [
         text
         for text, applies in (
-            (f"dedup {spec.dedup or 0:g}", spec.dedup is not None),
+            (f"dedup {_shortly(spec.dedup or 0)}", spec.dedup is not None),
             (f"diverse {spec.diverse}", spec.diverse is not None),
             ("zeroshot", spec.zeroshot),
             ("leak guard", bool(spec.leak_guard)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,15 +14,17 @@ from numpy.typing import NDArray
 
 from ..core.errors import InputError
 from ..core.records import Progress, silent
+from ..core.wording import counted
 from ..search.vectors.store import Embeddings
-from ..workspace.settings import SampleSettings
+from ..workspace.settings import COPIES, SampleSettings
 from ..workspace.stages import Stage
 from ..workspace.workspace import StageStatus, State, Workspace
 from .auto.contest import Contest
 from .auto.trials import DETAIL, Chosen
 from .auto.unshot import without_shots
+from .copies.finder import CopyFinder
 from .files import SAMPLE_SCHEMA, writing
-from .filters import Candidates, Choice, Steps, choose
+from .filters import A_LOT, Candidates, Choice, DropReason, Steps, choose
 from .judge.answers import NOT_JUDGED, JudgeAnswers
 from .marks import Mark
 from .methods import AUTO, Method, Order, Score
@@ -32,6 +35,8 @@ from .referee import Policy, Referee, judge
 from .references import References, Senses, Shots, senses_of, shots_of
 from .scores import ORDER, PoolScorer, Scores
 from .task import SampleTask, file_digest, inputs_of, paths_of, sample_facts, task_of
+
+logger = logging.getLogger(__name__)
 
 
 def draw(workspace: Workspace, spec: SampleSettings, *, progress: Progress = silent) -> dict[str, int]:
@@ -49,14 +54,22 @@ def draw(workspace: Workspace, spec: SampleSettings, *, progress: Progress = sil
             drawer = drawer.with_best_method(workspace, progress)
         drawer = drawer.with_confirmed().with_task_scores(workspace, drawer.task.method.scores)
         tally: Counter[str] = Counter(classes=len(task.classes), without_pool=0, pool=0, embedded=0, kept=0)
-        method = drawer.task.method
+        method, many = drawer.task.method, list[str]()
         paths = paths_of(workspace, spec.name)
         with writing(paths, root=workspace.root, method=method) as writer:
             for index, pool in enumerate(read_pools(workspace, task.classes, embeddings)):
                 kept, dropped = drawer.draw(pool, index)
                 writer.add(pool.class_id, kept, dropped)
                 _tally(tally, pool, kept, dropped)
+                repeated = dropped.column("reason").to_pylist().count(DropReason.NEAR_DUPLICATE)
+                many += [task.classes[index].name] if repeated > A_LOT * len(pool.rows) else []
                 progress(f"sample {spec.name}", index + 1, len(task.classes))
+        if many and isinstance(spec.dedup, float):
+            logger.warning(
+                "dedup %g takes over a fifth of the images of %s for near duplicates (%s): the model may "
+                "find distinct pictures alike; --dedup copies asks their picture hashes",
+                spec.dedup, counted(len(many), "class"), ", ".join(many[:5]) + (" …" if many[5:] else ""),
+            )  # fmt: skip
         counts = dict(tally)
         details = {"method": str(method), "sample": spec.model_dump()}
         if task.method.name == AUTO:
@@ -76,8 +89,8 @@ class Drawer:
     scorer: PoolScorer
     prompts: NDArray[np.float32]
     shots: Shots
-    leaks: NDArray[np.float32] | None
     senses: Senses
+    copies: CopyFinder | None
     referee: Referee | None = None
     whole: TaskScorer | None = None
     """Of the scores that look at the whole task, where the method needs any."""
@@ -95,8 +108,8 @@ class Drawer:
             PoolScorer(embeddings, workspace.vectors_folder(task.model.slug)),
             prompts=references.prompts(task.names, task.templates),
             shots=shots_of(task.shots, references, embeddings.dimension),
-            leaks=references.images(task.leaks.paths) if task.leaks else None,
             senses=senses_of(task.classes, references, task.templates, embeddings.dimension),
+            copies=CopyFinder.of(workspace, task, embeddings, references, progress),
         )
         return drawer.with_referee(workspace)
 
@@ -213,7 +226,11 @@ class Drawer:
             for mark in (Mark.REJECTED, Mark.CONFIRMED)
         )
         n = self.numbers.get(self.task.classes[index].id, spec.n)
-        steps = Steps(n, spec.seed, spec.tail, spec.dedup, leaks=self.leaks, keep=keep)
+        dedup = None if spec.dedup == COPIES else spec.dedup
+        steps = Steps(n, spec.seed, spec.tail, dedup, keep=keep)
+        if self.copies:
+            leaking, copies = self.copies.leaking(rows), self.copies.among(rows)
+            steps = replace(steps, leaking=leaking, copies=copies)
         steps = replace(steps, rejected=rejected, confirmed=confirmed, repeats=self.task.repeats)
         steps = replace(steps, diverse=spec.diverse)
         prompts = self.senses.beside(self.prompts, index)

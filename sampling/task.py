@@ -17,6 +17,7 @@ from ..search.vectors.store import RAW, EmbeddingsInfo, count_shards, shard_path
 from ..workspace.settings import SampleSettings
 from ..workspace.stages import StageFacts
 from ..workspace.workspace import Workspace
+from .copies.descriptors import Descriptors, is_descriptors, load_descriptors
 from .files import SamplePaths
 from .judge.answers import JudgeAnswers
 from .marks import Marks
@@ -40,7 +41,7 @@ class SampleTask:
     templates: tuple[str, ...]
     model: ModelId
     shots: Labelled | None
-    leaks: Labelled | None
+    leaks: Labelled | Descriptors | None
     marks: Marks
     repeats: bool = False
     """Whether every matched row of a picture may stay ([task] repeats)."""
@@ -94,7 +95,7 @@ def task_of(workspace: Workspace, spec: SampleSettings) -> SampleTask:
     if spec.leak_guard:
         listing = workspace.root / spec.leak_guard
         start = workspace.root / settings.task.root if settings.task.root else listing.parent
-        leaks = read_labelled(listing, start, None)
+        leaks = load_descriptors(listing) if is_descriptors(listing) else read_labelled(listing, start, None)
     return SampleTask(
         spec,
         method,

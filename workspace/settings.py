@@ -168,6 +168,9 @@ def _file_name(name: str) -> str:
     return name
 
 
+COPIES = "copies"
+
+
 class SampleSettings(Section):
     """[[sample]]: one training list. Give a method, or an order (rank) with conditions (keep)."""
 
@@ -178,7 +181,8 @@ class SampleSettings(Section):
     n: Annotated[int, Field(ge=1)] = 500
     threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
     """The method's own threshold where it has one."""
-    dedup: Annotated[float, Field(gt=0, le=1)] | None = None
+    dedup: Annotated[float, Field(gt=0, le=1)] | Literal["copies"] | None = None
+    """A cosine above which an image is taken for another's copy, or COPIES: where picture hashes say so."""
     diverse: Annotated[float, Field(gt=0, le=1)] | Literal["facility"] | None = None
     """Weighs rank against likeness to the images kept, or takes those that all lie nearest to."""
     zeroshot: bool = False

@@ -46,7 +46,12 @@ def sample(
     ] = "",
     keep: _Keep = None,
     threshold: Annotated[float | None, typer.Option(help="The method's threshold, where it has one.")] = None,
-    dedup: Annotated[float | None, typer.Option(help="Drop images nearer than this to one kept.")] = None,
+    dedup: Annotated[
+        str,
+        typer.Option(
+            metavar="COSINE|copies", help="Drop images nearer than this to one kept, or its copies."
+        ),
+    ] = "",
     diverse: Annotated[
         str, typer.Option(metavar="WEIGHT|facility", help="Unlike images among the best: 0.7, or facility.")
     ] = "",
@@ -54,7 +59,8 @@ def sample(
         bool, typer.Option("--zeroshot", help="The nearest class must be the own one.")
     ] = False,
     leak_guard: Annotated[
-        Path | None, typer.Option(metavar="LIST", help="Test images: near copies of them are dropped.")
+        Path | None,
+        typer.Option(metavar="LIST", help="Test images, or their descriptors: copies are dropped."),
     ] = None,
     referee: Annotated[
         str, typer.Option(metavar="margin|drop", help="Of images in several classes' pools.")
@@ -92,7 +98,7 @@ def sample(
         rank=rank,
         keep=keep or [],
         threshold=threshold,
-        dedup=dedup,
+        dedup=_number_or_word(dedup),
         diverse=_number_or_word(diverse),
         zeroshot=zeroshot,
         leak_guard=leak_guard or "",

@@ -30,6 +30,13 @@ class ReportJson(TypedDict):
     counts: Mapping[str, int]
 
 
+class DescriptorsJson(TypedDict):
+    """How many test images the file at ``path`` has the hashes of."""
+
+    images: int
+    path: str
+
+
 class ExportJson(TypedDict):
     """``notes`` say what a reader of the folder should know."""
 
@@ -63,6 +70,7 @@ OUTPUTS: Mapping[str, tuple[type | str, ...]] = {
     "evaluate": ("sampling.evaluate:Evaluation",),
     "report": (ReportJson, VersionedJson, "sampling.report.counts:ReportCounts"),
     "export": (ExportJson,),
+    "descriptors": (DescriptorsJson,),
     "purge": (PurgeJson,),
     "purge --dry-run": (PurgePreviewJson,),
     "import swat": (CountsJson,),
