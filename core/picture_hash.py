@@ -52,7 +52,7 @@ def hashes_of(levels: NDArray[np.float32]) -> Hashes:
     if levels.std() < _BLANK:
         return np.zeros((CROPS, BYTES), np.uint8)
     top, bottom, left, right = frame(levels)
-    windows = [_waves(0, GRID) @ levels @ _waves(0, GRID).T]
+    windows: list[Any] = [_waves(0, GRID) @ levels @ _waves(0, GRID).T]
     windows.append(_waves(top, bottom) @ levels @ _waves(left, right).T)
     small, smaller, all_of_it = _crop_waves(0.95), _crop_waves(0.9), _waves(0, GRID)
     for down, across in ((small, small), (smaller, smaller), (smaller, all_of_it), (all_of_it, smaller)):

@@ -26,8 +26,8 @@ class HashIndex:
         for whole in (pictures[:, 0], pictures[:, 1]):
             rows = np.flatnonzero(comparable(whole))
             if self._index.ntotal and len(rows):
-                found, _ = self._index.search(np.ascontiguousarray(whole[rows]), 1)
-                nearest[rows] = np.minimum(nearest[rows], found[:, 0])
+                bits, _ = self._index.search(np.ascontiguousarray(whole[rows]), 1)
+                nearest[rows] = np.minimum(nearest[rows], bits[:, 0])
         return nearest
 
 
