@@ -81,6 +81,8 @@ ORDERS: dict[str, dict[str, Any]] = {
     "clean, referee": {"method": "clean", "referee": "margin"},
     "clean, dedup 0.9": {"method": "clean", "dedup": 0.9},
     "auto": {"method": "auto"},
+    "auto without shots": {"rank": "clean-text", "keep": ["clean-text>=mix"], "n": 500},
+    "all that match": {"rank": "Random", "n": 500},
 }
 ALONE, ORACLE = "shots alone", "oracle"
 
@@ -311,7 +313,7 @@ def measured(cell: Cell, sample: set[tuple[int, int]]) -> tuple[float, float]:
 
 
 def drawn(cell: Cell, name: str, n: int) -> set[tuple[int, int]]:
-    spec = SampleSettings(name="s", n=n, **ORDERS[name])
+    spec = SampleSettings(name="s", **{"n": n, **ORDERS[name]})
     draw(cell.workspace, spec)
     rows = read_sample(paths_of(cell.workspace, "s"), ["class_id", "uid"], kept=True).to_pylist()
     return {(row["class_id"], row["uid"]) for row in rows}
