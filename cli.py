@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 from .commands.examples import EXAMPLES
 from .commands.explore import count, demo, doctor, query, serve, similar
 from .commands.hints import directory_first, hint, unreadable
-from .commands.make import download, embed, index, init, judge, match, plan, run, sample, synonyms
+from .commands.make import download, embed, index, init, judge, match, plan, run, sample, slurm, synonyms
 from .commands.share import classes, descriptors, evaluate, export, import_swat, mcp, purge, report, status
 from .core.errors import CaptrawlError, StorageError, UsageError, lacks_memory
 from .core.interrupts import (
@@ -129,7 +129,7 @@ app = typer.Typer(
 )
 GROUPS: dict[str, tuple[Any, ...]] = {
     "Look around": (query, count, similar, serve, demo, doctor),
-    "Make a list": (index, init, synonyms, match, plan, download, embed, judge, sample, run),
+    "Make a list": (index, init, synonyms, match, plan, download, embed, judge, sample, run, slurm),
     "Check and share": (status, evaluate, report, export, purge, classes, descriptors, import_swat, mcp),
 }
 """Every module of commands/, as the help shows them."""

@@ -24,6 +24,7 @@ EXAMPLES: dict[str, str] = {
     "purge": "captrawl -C birds purge --host example.org --list takedowns.txt",
     "plan": "captrawl -C birds plan",
     "run": "captrawl -C birds run",
+    "slurm": "captrawl -C birds slurm --parts 16 --partition long --submit",
     "status": "captrawl -C birds status --verify",
     "evaluate": "captrawl -C birds evaluate --labelled test.txt --root /data/birds",
     "report": "captrawl -C birds report",

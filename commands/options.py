@@ -15,6 +15,7 @@ from ..core.errors import UsageError, nearest
 if TYPE_CHECKING:
     from ..search.query import Filters
     from ..search.vectors.models import ModelId
+    from ..workspace.parts import StagePart
     from ..workspace.settings import Changes
     from ..workspace.workspace import Workspace
 
@@ -69,6 +70,14 @@ def part_of(text: str) -> tuple[int, int] | None:
     if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
         raise UsageError(f"--part {text}: give PART/PARTS, counted from 1, such as 3/16")
     return int(number), int(count)
+
+
+def whole_part(text: str) -> StagePart | None:
+    """``--part`` of a stage; UsageError where it isn't such a pair."""
+    from ..workspace.parts import StagePart
+
+    pair = part_of(text)
+    return StagePart(*pair) if pair else None
 
 
 def workspace_of(context: typer.Context) -> Workspace:

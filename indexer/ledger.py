@@ -274,6 +274,23 @@ class Ledger(LedgerFile):
             self.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return erased
 
+    # Merging -------------------------------------------------------------------------------------------
+
+    def inherit(self, other: Ledger, *, without: Reason) -> None:
+        """Take what ``other`` knows of URLs that wait here or are packed here; not what ended ``without``.
+
+        The images themselves must be here already. What sites said comes along, the latest word of each.
+        """
+        copied = (
+            (sql.OUTCOMES, (without,), sql.INHERIT),
+            (sql.DROPPED_FILES, (), sql.INHERIT_FILE),
+            (sql.SITES, (), sql.INHERIT_SITE),
+        )
+        for source, values, target in copied:
+            for batch in _fetched(other.database.execute(source, values)):
+                with self.transaction() as database:
+                    database.executemany(target, batch)
+
     # Joining -------------------------------------------------------------------------------------------
 
     def plan(self, matches: Iterable[Iterable[tuple[Any, ...]]]) -> Iterator[list[tuple[Any, ...]]]:

@@ -161,6 +161,25 @@ UIDS = "CREATE TEMP TABLE uids (uid INTEGER PRIMARY KEY, url TEXT NOT NULL)"
 ADD_UID = "INSERT OR IGNORE INTO uids VALUES (?, ?)"
 URL_OF = "SELECT url FROM uids WHERE uid = ?"
 
+# What another ledger knows
+OUTCOMES = """
+SELECT state, reason, status, final_url, attempts, next_try, consent, bytes, width, height, sha256, sha1, md5,
+    url FROM urls WHERE state NOT IN ('leased', 'spooled') AND attempts > 0 AND coalesce(reason, '') <> ?
+"""
+INHERIT = """
+UPDATE urls SET state = ?1, reason = ?2, status = ?3, final_url = ?4, attempts = ?5, next_try = ?6,
+    consent = ?7, bytes = ?8, width = ?9, height = ?10, sha256 = ?11, sha1 = ?12, md5 = ?13,
+    wanted = abs(wanted) WHERE url = ?14 AND state = iif(?1 = 'packed', 'packed', 'queued')
+"""
+DROPPED_FILES = "SELECT sha256, state, reason, path, width, height, bytes FROM files WHERE state = 'dropped'"
+INHERIT_FILE = "INSERT OR IGNORE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)"
+SITES = "SELECT site, time, status, robots, tdmrep FROM sites"
+INHERIT_SITE = """
+INSERT INTO sites VALUES (?, ?, ?, ?, ?) ON CONFLICT (site) DO UPDATE SET time = excluded.time,
+    status = excluded.status, robots = excluded.robots, tdmrep = excluded.tdmrep
+    WHERE excluded.time > sites.time
+"""
+
 # Pools: which classes a URL serves. A shelved URL (wanted < 0) isn't asked until a class needs it.
 POOLS = """
 CREATE TEMP TABLE pools (class INTEGER, id INTEGER, place INTEGER NOT NULL, PRIMARY KEY (class, id))

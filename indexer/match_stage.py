@@ -27,6 +27,7 @@ from ..core.records import MATCH_SCHEMA, Progress, silent
 from ..search.captions import CaptionIndex, absolute_location, open_captions
 from ..search.match import ClassCount, Scope, class_counts, count_safety, matches
 from ..search.query import Filters
+from ..workspace.parts import StagePart
 from ..workspace.settings import Settings
 from ..workspace.stages import StageFacts
 from ..workspace.workspace import StageStatus, State, Workspace, readable
@@ -91,6 +92,41 @@ def filters_of(settings: Settings) -> Filters:
     return Filters.of(settings.match.filters.model_dump())
 
 
+def match_part(
+    workspace: Workspace, part: StagePart, *, ranking: Ranking | None = None, progress: Progress = silent
+) -> dict[str, int]:
+    """Fill the files of every n-th class, which the next :func:`match` finds; counts classes and rows.
+
+    Other parts may run at the same time, on other machines too: each writes files of its own. ``ranking`` is
+    that of the match which joins them, and ranks.
+    """
+    task = task_of(workspace)
+    with workspace.locked(f"match-{part.name}"), open_captions(index_location(workspace)) as index:
+        parts = _parts_folder(workspace, _inputs(task, _digest_of(index), ranking))
+        pools = _pools_folder(parts, ranking)
+        own = replace(task, classes=tuple(_of_part(task.classes, part)))
+        counts = class_counts(index, own.classes, own.scope)
+        _prepare(parts, pools, own.classes)
+        purged = Blocklist(tombstones=load_tombstones(workspace.root))
+        _write_classes(index, own, counts, pools, progress, purged=purged)
+    rows = sum(pq.read_metadata(_part(pools, entry.id)).num_rows for entry in own.classes)
+    return {"classes": len(own.classes), "matches": rows}
+
+
+def matched_parts(workspace: Workspace, count: int, ranking: Ranking | None = None) -> set[int]:
+    """Which of ``count`` parts have all their classes' files, as the settings and the index are now."""
+    task = task_of(workspace)
+    with open_captions(index_location(workspace)) as index:
+        inputs = _inputs(task, _digest_of(index), ranking)
+    pools = _pools_folder(_parts_folder(workspace, inputs), ranking)
+    shares = {number: _of_part(task.classes, StagePart(number, count)) for number in range(1, count + 1)}
+    return {
+        number
+        for number, classes in shares.items()
+        if all(_part(pools, entry.id).is_file() for entry in classes)
+    }
+
+
 def match(
     workspace: Workspace, *, ranking: Ranking | None = None, progress: Progress = silent
 ) -> dict[str, int]:
@@ -113,12 +149,11 @@ def match(
         ]
         matching = sum(count.total for count in counts_of_classes)
         safety = count_safety(index, queries, matching)
-        parts = workspace.root / ".matches" / digest(inputs)[:16]
-        _drop_other_parts(parts)
-        pools = parts / "pools" if ranking else parts
-        pools.mkdir(parents=True, exist_ok=True)
+        parts = _parts_folder(workspace, inputs)
+        pools = _pools_folder(parts, ranking)
+        _prepare(parts, pools, task.classes)
         files = [PoolFiles(one.id, _part(pools, one.id), _part(parts, one.id)) for one in task.classes]
-        sweep_writes(workspace.matches_path, *(path for one in files for path in (one.pool, one.ranked)))
+        sweep_writes(workspace.matches_path, *(one.ranked for one in files))
         purged = Blocklist(tombstones=load_tombstones(workspace.root))
         _write_classes(index, task, counts_of_classes, pools, progress, purged=purged)
         if ranking:
@@ -199,6 +234,30 @@ def index_location(workspace: Workspace) -> str:
     return absolute_location(location, workspace.root)
 
 
+def _digest_of(index: CaptionIndex) -> str:
+    return corpus_digest(corpus_of(index), index.analyzer)
+
+
+def _parts_folder(workspace: Workspace, inputs: Mapping[str, str]) -> Path:
+    """Where the classes' files lie until they are one; another one for other values or another index."""
+    return workspace.root / ".matches" / digest(inputs)[:16]
+
+
+def _pools_folder(parts: Path, ranking: Ranking | None) -> Path:
+    return parts / "pools" if ranking else parts
+
+
+def _of_part(classes: Sequence[ClassEntry], part: StagePart) -> Sequence[ClassEntry]:
+    return classes[part.number - 1 :: part.count]
+
+
+def _prepare(parts: Path, pools: Path, classes: Sequence[ClassEntry]) -> None:
+    """Make the folder, remove what an earlier run with other values left, and half-written files of these."""
+    _drop_other_parts(parts)
+    pools.mkdir(parents=True, exist_ok=True)
+    sweep_writes(*(_part(pools, entry.id) for entry in classes))
+
+
 def _part(parts: Path, class_id: int) -> Path:
     return parts / f"{class_id}.parquet"
 
@@ -208,7 +267,7 @@ def _drop_other_parts(parts: Path) -> None:
     if parts.parent.is_dir():
         for other in parts.parent.iterdir():
             if other != parts:
-                shutil.rmtree(other)
+                shutil.rmtree(other, ignore_errors=True)  # another part does the same
 
 
 def _write_classes(

@@ -55,6 +55,7 @@ class Reason(StrEnum):
     DECODER_DEATH = "decoder_death"
     BAD_MEMBER = "bad_member"  # an archive has it, and its bytes can't be read there
     NO_SOURCE = "no_source"  # no source of the settings has it, and the web isn't one
+    OTHER_PART = "other_part"  # a redirect to a host that another part of the download asks
     ELSEWHERE = "elsewhere"  # adopted output failed for a reason we don't know
 
 
@@ -94,6 +95,7 @@ STATES: dict[Reason, UrlState] = {
     Reason.DECODER_DEATH: UrlState.DROPPED,
     Reason.BAD_MEMBER: UrlState.FAILED,
     Reason.NO_SOURCE: UrlState.FAILED,
+    Reason.OTHER_PART: UrlState.FAILED,
     Reason.ELSEWHERE: UrlState.FAILED,
 }
 """The state a reason ends in: failed never came, refused we may not have, dropped came and is no use."""

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ..core.errors import WorkspaceError
 from ..core.files import sweep, write_json
 from ..core.records import Progress, silent
 from ..core.version import __version__
@@ -103,6 +104,11 @@ def _alone(workspace: Workspace) -> Generator[None]:
     with contextlib.ExitStack() as stack:
         for name in sorted(names):
             stack.enter_context(workspace.locked(name))
+        if any((workspace.root / "parts").glob("[!.]*")):
+            raise WorkspaceError(
+                f"{workspace.root / 'parts'} has parts that aren't merged; run captrawl download and embed "
+                "first, or delete that folder"
+            )
         yield
 
 

@@ -9,7 +9,7 @@ from ..core.records import Progress, silent
 from ..indexer import match_stage
 from ..indexer.download.stage import DOWNLOAD_STAGE
 from ..indexer.embed.faiss_index import VECTORS_STAGE
-from ..indexer.embed.stage import EMBED_STAGE
+from ..indexer.embed.stage import EMBED_STAGE, embed_part
 from ..indexer.published.rank import Ranking
 from ..indexer.published.register import vectors_root
 from ..sampling.rank_queries import RankQueries
@@ -20,6 +20,7 @@ from ..search.vectors.loading import find_weights
 from ..search.vectors.models import model_of
 from . import checksums
 from .checksums import FileChange
+from .parts import StagePart
 from .stages import Counts, Stage
 from .workspace import StageStatus, State, Workspace
 
@@ -27,6 +28,11 @@ from .workspace import StageStatus, State, Workspace
 def match(workspace: Workspace, *, progress: Progress = silent) -> dict[str, int]:
     """Fill matches.parquet, in rank order where [match] rank says so; see indexer.match_stage.match."""
     return match_stage.match(workspace, ranking=ranking_of(workspace), progress=progress)
+
+
+def match_share(workspace: Workspace, part: StagePart, *, progress: Progress = silent) -> dict[str, int]:
+    """Match the classes of one part; :func:`match` joins the parts, and ranks."""
+    return match_stage.match_part(workspace, part, ranking=ranking_of(workspace), progress=progress)
 
 
 def ranking_of(workspace: Workspace) -> Ranking | None:
@@ -124,6 +130,11 @@ def downloading(workspace: Workspace) -> Workspace:
 def embed_all(workspace: Workspace, progress: Progress) -> dict[str, Counts]:
     """Embed what is missing or stale and bring the FAISS indices up to it; counts by stage."""
     return {stage.name: stage.run(workspace, progress) for stage in (EMBED_STAGE, VECTORS_STAGE)}
+
+
+def embed_share(workspace: Workspace, part: StagePart, progress: Progress) -> dict[str, Counts]:
+    """Embed the rows of one part; :func:`embed_all` merges the parts."""
+    return {EMBED_STAGE.name: embed_part(workspace, part, progress=progress)}
 
 
 def verify(workspace: Workspace, progress: Progress = silent) -> list[FileChange]:

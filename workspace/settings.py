@@ -131,6 +131,8 @@ class DownloadSettings(Section):
     honour: Annotated[list[ConsentSignal], Field(strict=False)] = list(get_args(ConsentSignal))
     """The ways in which sites and pictures say no that are listened to."""
     contact: str = ""
+    part: Annotated[str, Field(pattern="^([0-9]+/[0-9]+)?$")] = ""
+    """Whose hosts these are: written by `download --part` into the part's own workspace."""
     until: Annotated[int, Field(ge=0)] = 0
     """Usable images a class that are enough; 0 = every match is asked for."""
 

@@ -16,5 +16,6 @@ embed           vectors of images and captions, and their FAISS indices
 judge           ask a vision model about the pictures in doubt
 sample          choose the images of each class
 run             every stage that isn't done
+slurm           a run as job arrays of a cluster
 shapes          what their --json prints
 """

@@ -39,6 +39,10 @@ def download(
     adopt: Annotated[
         Path | None, typer.Option(help="Take over the output of img2dataset, or another workspace's images.")
     ] = None,
+    part: Annotated[
+        str,
+        typer.Option(metavar="3/16", help="Only this share of the hosts; without --part merges them."),
+    ] = "",
     json: options.Json = False,
 ) -> None:
     """Fetch the matched images and pack them into images/, politely and resumably."""
@@ -49,6 +53,9 @@ def download(
     workspace = options.workspace_of(context)
     if plan_only and adopt:
         raise UsageError("--plan-only and --adopt contradict each other; give one of them")
+    share = options.whole_part(part)
+    if share and (plan_only or adopt or until is not None):
+        raise UsageError(f"--part {part} is about fetching; leave out --plan-only, --adopt and --until")
     if until is not None and (plan_only or adopt):
         raise UsageError(f"--until {until} is about fetching; leave out --plan-only and --adopt")
     changes: dict[str, int] = {}
@@ -67,6 +74,8 @@ def download(
         options.caution(workspace)
     with options.storing(workspace, {"download": changes}) as changed, progress_bars() as progress:
         fetch = partial(stage.adopt, folder=adopt) if adopt else stage.download
+        if share:
+            fetch = partial(stage.download_part, part=share)
         counts = fetch(changed, progress=progress)
     if json:
         answer = DownloadJson(counts=counts)

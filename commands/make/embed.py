@@ -25,12 +25,16 @@ def embed(
             "--published/--own", help="Take registered vectors (index vectors) for the images that have one."
         ),
     ] = None,
+    part: Annotated[
+        str, typer.Option(metavar="3/16", help="Only this share of the rows; without --part merges them.")
+    ] = "",
     json: options.Json = False,
 ) -> None:
     """Embed the usable images and their captions, and build the FAISS indices."""
     from ...core.terminal import emit, emit_json, progress_bars
-    from ...workspace.pipeline import embed_all
+    from ...workspace.pipeline import embed_all, embed_share
 
+    share = options.whole_part(part)
     workspace = options.workspace_of(context)
     changes: dict[str, Any] = options.model_values(model, pretrained)
     if precision:
@@ -38,7 +42,7 @@ def embed(
     if published is not None:
         changes["published"] = published
     with options.storing(workspace, {"model": changes}) as changed, progress_bars() as progress:
-        counts = embed_all(changed, progress)
+        counts = embed_share(changed, share, progress) if share else embed_all(changed, progress)
     if json:
         return emit_json(StageCountsJson(counts={stage: dict(counted) for stage, counted in counts.items()}))
     for stage, counted in counts.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -47,17 +48,21 @@ def match(
         Path | None,
         typer.Option(metavar="METRICS.json", help="Only show our totals beside the file's actual_freq."),
     ] = None,
+    part: Annotated[
+        str, typer.Option(metavar="3/16", help="Only this share of the classes; without --part joins them.")
+    ] = "",
     json: options.Json = False,
 ) -> None:
     """Find the rows whose captions contain a class's synonyms → matches.parquet."""
     from ...core.terminal import emit, emit_json, progress_bars
-    from ...workspace.pipeline import match as run
+    from ...workspace import pipeline
 
     workspace = options.workspace_of(context)
     if compare:
         return _compare(workspace, compare, json)
     if everything and sample is not None:
         raise UsageError(f"--all and --sample {sample} contradict each other; give one of them")
+    share = options.whole_part(part)
     stored: dict[str, Any] = {"longest": longest} if longest is not None else {}
     if everything or sample is not None:
         stored["sample"] = "all" if everything else sample
@@ -67,11 +72,12 @@ def match(
     if top is not None:
         stored["top"] = top
     with options.storing(workspace, {"match": stored}) as changed, progress_bars() as progress:
+        run = partial(pipeline.match_share, part=share) if share else pipeline.match
         counts = run(changed, progress=progress)
     if json:
         return emit_json(CountsJson(counts=counts))
     emit(f"match: {counts_text(counts)}")
-    return None if workspace.settings().match.longest else _say_nested(workspace)
+    return None if share or workspace.settings().match.longest else _say_nested(workspace)
 
 
 def _say_nested(workspace: Workspace) -> None:

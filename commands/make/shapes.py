@@ -267,6 +267,21 @@ class SensesJson(TypedDict):
     senses: dict[str, list[str]]
 
 
+class SlurmJobJson(TypedDict):
+    """A batch script; ``parts``: the tasks of its array, [] where it is none."""
+
+    name: str
+    script: str
+    parts: list[int]
+
+
+class SlurmJson(TypedDict):
+    """The scripts in the order in which they run; ``submitted``: SLURM's numbers of them with --submit."""
+
+    jobs: list[SlurmJobJson]
+    submitted: list[str]
+
+
 OUTPUTS: Mapping[str, tuple[type | str, ...]] = {
     "index captions": (IndexJson,),
     "index files": (IndexFilesJson,),
@@ -289,6 +304,7 @@ OUTPUTS: Mapping[str, tuple[type | str, ...]] = {
     "sample": (SampleJson,),
     "plan": (ForecastJson,),
     "run": (RunJson,),
+    "slurm": (SlurmJson,),
     "run --dry-run": (ForecastJson,),
 }
 """Command → what its --json prints: the keys of all parts, of which a text is a dataclass of the package."""

@@ -6,6 +6,7 @@ enqueue        matches.parquet → the ledger's queue
 requeue        rows that changed settings judge anew
 crawl          the loop that fetches and packs at once
 until          how many URLs a class needs next, until it has enough images
+parts          shares of the hosts, each in a workspace of its own, and their merge
 url_plan       urls.parquet for img2dataset on another cluster
 archives       pictures in tars → the ledger and images/, before the web is asked
 outlook        what a download would do: URLs, hosts, refusals, images to expect

@@ -70,7 +70,7 @@ def share(workspace: Workspace, other: Workspace, *, progress: Progress = silent
     with open_session(workspace) as session:
         with Ledger(other.ledger_path, read_only=True) as theirs:
             _check_resize(theirs, other, session.settings.resize)
-            link_images(session, _images(theirs, other, session.rules.min_side), progress=progress)
+            link_images(session, packed_on_disk(theirs, other, session.rules.min_side), progress=progress)
         return finish(session)
 
 
@@ -118,7 +118,7 @@ def _check_resize(theirs: Ledger, other: Workspace, resize: int) -> None:
         )
 
 
-def _images(theirs: Ledger, other: Workspace, min_side: int) -> Iterator[OnDisk]:
+def packed_on_disk(theirs: Ledger, other: Workspace, min_side: int = 0) -> Iterator[OnDisk]:
     """The images of ``other`` that are there; those too small for this workspace with the reason."""
     for url, path, width, height, sha256, sha1, md5, size, *came, consent in theirs.packed_images():
         file = other.root / path

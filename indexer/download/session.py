@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from ...core.errors import DownloadError, MissingExtraError, WorkspaceError
 from ...core.files import digest, sweep_writes
 from ...core.parallel import cores
+from ...workspace.parts import StagePart
 from ...workspace.settings import DownloadSettings
 from ...workspace.stages import StageFacts
 from ...workspace.workspace import Workspace
@@ -75,6 +76,7 @@ def open_session(workspace: Workspace) -> Generator[DownloadSession]:
             blocklist=blocklist,
             agent=agent_name(settings.contact),
             honoured=frozenset(map(Signal, settings.honour)),
+            part=StagePart.of(settings.part),
         )
         _check_resize(ledger, settings.resize)
         spool, shards = Spool(workspace.images_folder / "spool"), Shards(workspace.images_folder)

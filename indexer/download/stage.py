@@ -12,8 +12,10 @@ import resource
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from ...core.errors import WorkspaceError
 from ...core.records import Progress, silent
 from ...core.wording import counted
+from ...workspace.parts import StagePart
 from ...workspace.stages import Stage
 from ...workspace.workspace import StageStatus, State, Workspace
 from ..fetch.addresses import Resolver
@@ -28,11 +30,12 @@ from .adopt import adopt
 from .archives import take_from_archives
 from .crawl import Crawl, Pace, in_flight_limit
 from .mirror import MirrorQueue, MirrorRules
+from .parts import merge_parts, part_workspace
 from .session import DOWNLOAD, DownloadSession, finish, inputs_of, open_session, pack_queue
 from .until import open_rounds, shortfall
 from .url_plan import plan_only
 
-__all__ = ["adopt", "download", "download_status", "plan_only"]
+__all__ = ["adopt", "download", "download_part", "download_status", "plan_only"]
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +57,19 @@ def download(
         return _download(workspace, progress, resolver)
     with ThreadPoolExecutor(1) as outside:  # called from a notebook, whose loop is running
         return outside.submit(_download, workspace, progress, resolver).result()
+
+
+def download_part(
+    workspace: Workspace, part: StagePart, *, progress: Progress = silent, resolver: Resolver | None = None
+) -> dict[str, int]:
+    """:func:`download` of the hosts of one ``part``, into a workspace of its own below parts/download/.
+
+    The next :func:`download` of ``workspace`` takes all parts in. InputError where the settings ask for what
+    can't be divided.
+    """
+    if not workspace.matches_path.is_file():
+        raise WorkspaceError(f"{workspace.root} contains no matches.parquet; run captrawl match first")
+    return download(part_workspace(workspace, part), progress=progress, resolver=resolver)
 
 
 def download_status(workspace: Workspace) -> StageStatus:
@@ -92,6 +108,7 @@ DOWNLOAD_STAGE = Stage(
 
 def _download(workspace: Workspace, progress: Progress, resolver: Resolver | None) -> dict[str, int]:
     with open_session(workspace) as session:
+        merge_parts(session, progress)
         settings = session.settings
         if not settings.contact:
             logger.warning("[download] contact is empty: site owners have no way to write to you")

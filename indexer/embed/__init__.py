@@ -2,6 +2,7 @@
 
 stage          the embed stage and its status
 rows           which rows are still to be embedded
+parts          shares of the rows, each in a folder of its own
 writer         rows → shards of embeddings/<model>/
 caption_text   what of a caption is embedded
 published      published vectors in place of images' own

@@ -20,6 +20,7 @@ from ...core.files import digest, sweep
 from ...core.records import Progress, silent
 from ...core.version import __version__
 from ...core.wording import counted
+from ...search.vectors.encoder import Encoder
 from ...search.vectors.loading import load_encoder
 from ...search.vectors.models import INFO, ModelId, fingerprint, model_of, others_of
 from ...search.vectors.store import (
@@ -31,8 +32,10 @@ from ...search.vectors.store import (
     shard_paths,
     whole_shards,
 )
+from ...workspace.parts import StagePart, check_count, drop_parts, parts_folder
 from ...workspace.stages import Stage, StageFacts
 from ...workspace.workspace import StageStatus, State, Workspace
+from .parts import finished_parts, note_done, part_is_done, rows_of_part
 from .published import PublishedImages
 from .rows import forgive_missing, load_failed, remaining_rows, rows_to_embed
 from .verify import confirm_imported
@@ -61,6 +64,13 @@ class EmbeddingTarget:
     weights: str
     precision: str
     caption_text: str
+
+    def info(self, encoder: Encoder) -> EmbeddingsInfo:
+        """What a folder's model.json says of vectors that ``encoder`` made."""
+        name, pretrained = self.model.name, self.model.pretrained
+        return EmbeddingsInfo(
+            name, pretrained, encoder.weights, encoder.dimension, self.precision, self.caption_text
+        )
 
     def misfit(self, folder: Path) -> str:
         """Why vectors of this target can't join those in ``folder``; "" where they can, or none are there."""
@@ -100,9 +110,7 @@ def embed(workspace: Workspace, *, replace: bool = False, progress: Progress = s
         staging = folder.with_name(f".{folder.name}.new")
         rows = rows_to_embed(workspace)
         _end_swap(folder, staging)
-        for written in (folder, *(path.parent for path in shard_paths(folder, 0))):
-            sweep(written)
-        _drop_broken(folder)
+        _sweep(folder)
         if not target.misfit(folder) and _is_complete(workspace, folder, rows):
             return _recorded(workspace, folder, target)
         workspace.check_images(rows["image_path"].to_pylist())
@@ -115,20 +123,54 @@ def embed(workspace: Workspace, *, replace: bool = False, progress: Progress = s
         if staging.exists() and (not misfit or target.misfit(staging)):
             shutil.rmtree(staging)
         into = staging if misfit else folder
-        info = EmbeddingsInfo(
-            target.model.name,
-            target.model.pretrained,
-            encoder.weights,
-            encoder.dimension,
-            target.precision,
-            target.caption_text,
-        )
+        info = target.info(encoder)
+        parts = finished_parts(workspace, target.model.slug, rows, info)
         published = PublishedImages(workspace, encoder) if workspace.settings().model.published else None
-        EmbeddingWriter(workspace, into, info, encoder, published).fill(rows, progress)
+        EmbeddingWriter(workspace, into, info, encoder, published, parts).fill(rows, progress)
         if misfit:
             folder.rename(folder.with_name(f".{folder.name}.old"))
             _end_swap(folder, staging)
         return _recorded(workspace, folder, target)
+
+
+def embed_part(workspace: Workspace, part: StagePart, *, progress: Progress = silent) -> dict[str, int]:
+    """Embed the rows whose uid is ``part``'s, into a folder that the next :func:`embed` copies from.
+
+    Counts as :func:`embed` does. Other parts may run at the same time, on other machines too.
+    """
+    settings = workspace.settings().model
+    model = model_of(workspace)
+    parts = parts_folder(workspace, EMBED.name, model.slug)
+    check_count(parts, part)
+    folder = parts / part.name
+    with workspace.locked(f"{EMBED.name}-{part.name}"):
+        rows = rows_of_part(rows_to_embed(workspace), part)
+        workspace.check_images(rows["image_path"].to_pylist())
+        encoder = load_encoder(model, device=settings.device, batch=settings.batch)
+        target = EmbeddingTarget(model, encoder.weights, settings.precision, settings.caption_text)
+        info = target.info(encoder)
+        if (folder / INFO).is_file() and EmbeddingsInfo.load(folder) != info:
+            shutil.rmtree(folder)
+        _sweep(folder)
+        published = PublishedImages(workspace, encoder) if settings.published else None
+        EmbeddingWriter(workspace, folder, info, encoder, published).fill(rows, progress)
+        note_done(folder, rows)
+        return _counts(folder)
+
+
+def embedded_parts(workspace: Workspace, count: int) -> set[int]:
+    """Which of ``count`` parts are complete, as far as is known without loading the model."""
+    model, settings = model_of(workspace), workspace.settings().model
+    parts = parts_folder(workspace, EMBED.name, model.slug)
+    check_count(parts, StagePart(1, count))
+    target = EmbeddingTarget(model, fingerprint(model), settings.precision, settings.caption_text)
+    rows = rows_to_embed(workspace)
+    every = [StagePart(number, count) for number in range(1, count + 1)]
+    return {
+        part.number
+        for part in every
+        if part_is_done(parts / part.name, rows_of_part(rows, part)) and not target.misfit(parts / part.name)
+    }
 
 
 def embed_status(workspace: Workspace) -> StageStatus:
@@ -193,6 +235,13 @@ def _is_complete(workspace: Workspace, folder: Path, rows: pa.Table) -> bool:
     return not remaining_rows(rows, stored, load_failed(folder, stored.shards)).num_rows
 
 
+def _sweep(folder: Path) -> None:
+    """Remove what a killed run left half-written in ``folder``."""
+    for written in (folder, *(path.parent for path in shard_paths(folder, 0))):
+        sweep(written)
+    _drop_broken(folder)
+
+
 def _drop_broken(folder: Path) -> None:
     """Delete the shards from the first that lacks a file, so that its rows are embedded again."""
     whole, number = whole_shards(folder), count_shards(folder)
@@ -225,6 +274,7 @@ def _recorded(workspace: Workspace, folder: Path, target: EmbeddingTarget) -> di
         inputs["caption text"] = info.caption_text
     details = {"model": str(target.model), "dimension": info.dimension, "captrawl": __version__}
     EMBED.record(workspace, inputs, counts, details)
+    drop_parts(parts_folder(workspace, EMBED.name, target.model.slug))
     return counts
 
 

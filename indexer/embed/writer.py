@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,8 @@ class EmbeddingWriter:
     encoder: Encoder
     published: PublishedImages | None = None
     """Whose vectors are taken for the images that have one."""
+    parts: tuple[Embeddings, ...] = ()
+    """Vectors made elsewhere in the same way, which are copied."""
 
     def fill(self, rows: pa.Table, progress: Progress) -> None:
         """Write shards until every row of ``rows`` has its vectors or a failure."""
@@ -125,7 +127,9 @@ class EmbeddingWriter:
 
     def _sources(self, stored: Embeddings, images: Distinct) -> NDArray[Any]:
         """Where each distinct image's vector was published, as far as it is embedded; None: it's its own."""
-        before = image_sources(self.folder, stored.shards)
+        before: dict[str, str] = {}
+        for one in (*self.parts, stored):
+            before |= image_sources(one.folder, one.shards)
         return np.array([before.get(value) for value in images.values.to_pylist()], dtype=object)
 
     def _images(
@@ -137,7 +141,8 @@ class EmbeddingWriter:
         """
         paths: Any = rows["image_path"].to_pylist()
         vectors = np.zeros((len(paths), self.info.dimension), self.info.precision)
-        new = _copy_known(vectors, images.values, stored.metadata["sha256"], stored.images)
+        origins = [(one.metadata["sha256"], one.images) for one in (stored, *self.parts)]
+        new = _copy_known(vectors, images.values, origins)
         if self.published and len(new):
             here, some = self.published.vectors(rows.take(new))
             vectors[new[here]] = some
@@ -158,8 +163,9 @@ class EmbeddingWriter:
         """A vector a caption, of its text as model.json says; NULL is read as ""."""
         captions = Distinct.of(pc.fill_null(column, ""))
         vectors = np.zeros((len(captions.first), self.info.dimension), self.info.precision)
-        values_before = pc.fill_null(stored.metadata["caption"], "")
-        new = _copy_known(vectors, captions.values, values_before, stored.captions)
+        before = (stored, *self.parts)
+        sources = [(pc.fill_null(one.metadata["caption"], ""), one.captions) for one in before]
+        new = _copy_known(vectors, captions.values, sources)
         raw: list[str] = captions.values.take(pa.array(new)).to_pylist()
         texts = list(map(CAPTION_TEXTS[self.info.caption_text], raw))
         for indices, some in self.encoder.text_batches(texts):
@@ -167,9 +173,14 @@ class EmbeddingWriter:
         return vectors[captions.of_row]
 
 
-def _copy_known(vectors: NDArray[Any], values: Any, values_before: Any, matrix: Matrix) -> NDArray[np.int64]:
-    """Fill the rows of ``vectors`` whose value is in ``known`` from ``matrix``; the indices of the others."""
-    at = pc.fill_null(pc.index_in(values, value_set=values_before), -1).to_numpy(zero_copy_only=False)
-    there = np.flatnonzero(at >= 0)
-    vectors[there] = matrix.take(at[there].astype(np.int64))
-    return np.flatnonzero(at < 0)
+def _copy_known(
+    vectors: NDArray[Any], values: Any, sources: Sequence[tuple[Any, Matrix]]
+) -> NDArray[np.int64]:
+    """Fill the ``vectors`` whose value a source (values, their vectors) has; the indices of the others."""
+    new = np.arange(len(vectors))
+    for values_before, matrix in sources:
+        places = pc.index_in(values.take(pa.array(new)), value_set=values_before)
+        at = pc.fill_null(places, -1).to_numpy(zero_copy_only=False)
+        vectors[new[at >= 0]] = matrix.take(at[at >= 0].astype(np.int64))
+        new = new[at < 0]
+    return new

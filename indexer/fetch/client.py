@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ...core.version import __version__
+from ...workspace.parts import StagePart
 from .addresses import GuardedResolver, Resolver, guarded_sockets
 from .blocklist import Blocklist
 from .consent import Signal
@@ -37,6 +38,8 @@ class Rules:
     """Who answers for consent in the hosts' place, as the ledger notes it; then no header is looked at."""
     honoured: frozenset[Signal] = frozenset(Signal)
     """The ways of saying no that are listened to."""
+    part: StagePart | None = None
+    """Whose hosts alone may be asked; None: all."""
 
 
 @dataclass(slots=True)

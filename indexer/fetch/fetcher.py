@@ -22,7 +22,7 @@ from .errors import HOSTILE, FetchError, reason_of
 from .host_queue import HostQueue
 from .picture_consent import judge_picture
 from .sites import Sites
-from .urls import Link, LinkError, parse_link
+from .urls import Link, LinkError, domain_of, parse_link
 
 if TYPE_CHECKING:
     import aiohttp
@@ -144,6 +144,9 @@ class Fetcher:
                 return outcome
             link = outcome
             if link.host != visit.host:
+                part = self._rules.part
+                if part is not None and not part.has(domain_of(link.host)):
+                    raise FetchError(Reason.OTHER_PART)
                 await self._move(visit, link.host)
 
     async def _ask_site(self, visit: _Visit, link: Link) -> None:

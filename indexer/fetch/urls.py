@@ -64,6 +64,13 @@ def host_of(url: str) -> str:
         return ""
 
 
+def domain_of(host: str) -> str:
+    """What is asked by one process: an address, or the last two labels of a name, whose hosts redirect to
+    one another.
+    """
+    return host if ":" in host or host[-1:].isdigit() else ".".join(host.split(".")[-2:])
+
+
 def _split(text: str) -> Link:
     scheme, _, rest = text.partition(":")
     scheme = scheme.lower()
