@@ -112,8 +112,9 @@ def embeddings(workspace: Workspace, doomed: Doomed) -> int:
 
 def picture_hashes(workspace: Workspace, doomed: Doomed) -> int:
     """The perceptual hashes of the pictures."""
-    shards = hash_shards(hashes_folder(workspace))
-    return sum(_drop_vectors([array], table, doomed) for array, table in shards)
+    folder = hashes_folder(workspace)
+    removed = sum(forget(store, doomed.hashes) for store in folder.glob("*.npz"))
+    return removed + sum(_drop_vectors([array], table, doomed) for array, table in hash_shards(folder))
 
 
 def _drop_vectors(arrays: Sequence[Path], metadata: Path, doomed: Doomed) -> int:

@@ -12,9 +12,10 @@ from ..classes.files import load_classes
 from ..classes.model import ClassList
 from ..core.errors import InputError, WorkspaceError, nearest
 from ..core.files import digest
+from ..core.picture_hash import VERSION
 from ..search.vectors.models import ModelId, model_of
 from ..search.vectors.store import RAW, EmbeddingsInfo, count_shards, shard_paths
-from ..workspace.settings import SampleSettings
+from ..workspace.settings import COPIES, SampleSettings
 from ..workspace.stages import StageFacts
 from ..workspace.workspace import Workspace
 from .copies.descriptors import Descriptors, is_descriptors, load_descriptors
@@ -138,8 +139,9 @@ def inputs_of(workspace: Workspace, task: SampleTask) -> dict[str, str]:
     ids = [entry.id for entry in task.classes]
     folder = workspace.embeddings_folder(task.model.slug)
     senses = [[entry.id, entry.other_senses] for entry in task.classes if entry.other_senses]
+    copies = _copies_by(workspace, spec)
     return {
-        "method": digest([_rule(task.method), str(task.method), *_steps_of(spec, task.repeats)]),
+        "method": digest([_rule(task.method), str(task.method), *_steps_of(spec, task.repeats), *copies]),
         "seed": digest(spec.seed if task.method.order is None else 0),
         "prompts": digest([list(zip(ids, task.names, strict=True)), task.templates, *senses]),
         "shots": task.shots.fingerprint() if task.shots else "",
@@ -168,6 +170,14 @@ def _steps_of(spec: SampleSettings, repeats: bool) -> list[Any]:
     steps = [spec.n, spec.dedup, spec.zeroshot, spec.referee, spec.tail]
     steps += ["repeats"] if repeats else []
     return steps if spec.diverse is None else [*steps, "diverse", spec.diverse]
+
+
+def _copies_by(workspace: Workspace, spec: SampleSettings) -> list[str]:
+    """What tells copies, where any are looked for."""
+    if not spec.leak_guard and spec.dedup != COPIES:
+        return []
+    model = workspace.settings().model.copies
+    return [f"picture hash {VERSION}", *([file_digest(workspace.root / model)] if model else [])]
 
 
 def _embeddings_digest(folder: Path) -> str:

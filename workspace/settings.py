@@ -158,6 +158,8 @@ class ModelSettings(Section):
     """Registered vectors are taken for the images that have one."""
     caption_text: Literal["raw", "swat"] = "raw"
     """What of a caption is embedded: all of it, or what SWAT's scripts keep of it."""
+    copies: str = ""
+    """A TorchScript file of a model that tells copies (SSCD, ISC), asked beside picture hashes."""
     names: Literal["synonyms", "name", "most_common_name"] = "synonyms"
     templates: Texts = []
     """Empty: the data set preset's, else open_clip's OpenAI ImageNet templates."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from captrawl.core.errors import InputError
+from captrawl.core.errors import InputError, ModelError
 from captrawl.core.picture_hash import COPY, comparable, grey, hashes_of, positions
 from captrawl.sampling.copies import stored
 from captrawl.sampling.copies.alike import HashIndex, copies_among
@@ -22,7 +23,7 @@ from captrawl.sampling.shots import picture_key
 from captrawl.sampling.task import paths_of
 from captrawl.sampling.vector_cache import save
 from captrawl.search.vectors.models import model_of
-from captrawl.workspace.settings import SampleSettings
+from captrawl.workspace.settings import SampleSettings, save_settings
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from PIL.Image import Transpose
 
@@ -155,6 +156,52 @@ def test_dedup_copies_keeps_the_best_ranked_of_each_picture(make_workspace, make
     assert got[0] == got[4] == ""
     ranks = [row["rank"] for row in read_sample(paths_of(workspace, "distinct")).to_pylist() if row["kept"]]
     assert sorted(ranks) == [1, 2, 3]
+
+
+def with_copy_model(workspace: Any, path: Path, module: Any) -> None:
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        torch.jit.script(module).save(str(path))
+    settings = workspace.settings()
+    model = settings.model.model_copy(update={"copies": str(path)})
+    save_settings(settings.model_copy(update={"model": model}), workspace.settings_path)
+
+
+def test_a_copy_model_is_asked_beside_the_hashes(make_workspace, make_row, tmp_path) -> None:
+    from torch import nn
+
+    one = scene(0)
+    negative = ImageOps.invert(one)  # no copy by its hash; the model sees edges alone
+    workspace = made_of_scenes(make_workspace, make_row, [one, negative, scene(1)])
+    draw(workspace, SampleSettings(name="hashes", dedup="copies"))
+    assert reasons(workspace, "hashes").count("near_duplicate") == 0
+    with_copy_model(workspace, tmp_path / "edges.pt", edges())
+    draw(workspace, SampleSettings(name="model", dedup="copies"))
+    assert sorted(reasons(workspace, "model")[:2]) == ["", "near_duplicate"]
+    assert reasons(workspace, "model")[2] == ""
+    assert len(list((workspace.root / "hashes").glob("*.npz"))) == 1
+    with_copy_model(workspace, tmp_path / "flat.pt", nn.Flatten(0))
+    with pytest.raises(ModelError, match=r"flat\.pt is no TorchScript model of 320 × 320 images to vectors"):
+        draw(workspace, SampleSettings(name="flat", dedup="copies"))
+    (tmp_path / "flat.pt").write_bytes(b"no model")
+    with pytest.raises(ModelError, match=r"flat\.pt is no TorchScript model"):
+        draw(workspace, SampleSettings(name="flat", dedup="copies"))
+
+
+def edges() -> Any:
+    """A model whose vectors are how much a picture changes from place to place, as much in its negative."""
+    import torch
+    from torch import nn
+
+    class Edges(nn.Module):
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            small = nn.functional.adaptive_avg_pool2d(pixels.mean(1, keepdim=True), 24)
+            steps = (small[:, :, 1:, 1:] - small[:, :, :-1, :-1]).abs().flatten(1)
+            return steps - steps.mean(1, keepdim=True)
+
+    return Edges()
 
 
 def test_a_cosine_that_drops_a_lot_is_warned_of(make_workspace, make_row, caplog) -> None:
