@@ -92,4 +92,4 @@ def _pixels(picture: Any) -> NDArray[np.float32]:
 
     levels = np.asarray(picture.convert("RGB").resize((SIDE, SIDE), Resampling.BILINEAR), np.float32) / 255
     normal = (levels - np.array(_MEAN, np.float32)) / np.array(_DEVIATION, np.float32)
-    return np.ascontiguousarray(normal.transpose(2, 0, 1))
+    return np.ascontiguousarray(normal.transpose(2, 0, 1), np.float32)
