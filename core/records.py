@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import BinaryIO, Literal, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -116,6 +116,24 @@ class InventoryFile:
         return self.file.partition("/")[0]
 
 
+class CorpusPath(Protocol):
+    """Where a corpus file lies: a Path, or a file behind a URL (indexer.sources.remote_path)."""
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        ...
+
+    @property
+    def suffix(self) -> str:
+        """What the name ends with, from the last dot."""
+        ...
+
+    def open(self, mode: Literal["rb"], /) -> BinaryIO:
+        """Its bytes."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class CorpusFile:
     """One file of a corpus, ready to be read.
@@ -126,7 +144,7 @@ class CorpusFile:
     """
 
     file: str
-    path: Path
+    path: CorpusPath
     preset: str
     fingerprint: Fingerprint
     columns: Mapping[str, str] = field(default_factory=dict[str, str])

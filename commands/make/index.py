@@ -27,7 +27,10 @@ def index() -> None:
 @index_app.command("captions", short_help="Make captions searchable.")
 def index_captions(
     sources: Annotated[
-        list[str], typer.Argument(metavar="FILE_OR_FOLDER...", help="Corpus files, folders or globs.")
+        list[str],
+        typer.Argument(
+            metavar="FILE_OR_FOLDER...", help="Corpus files, folders, globs; hf:// or s3:// ones too."
+        ),
     ],
     to: Annotated[str, typer.Option(metavar="INDEX", help="The caption index to fill.")],
     preset: Annotated[

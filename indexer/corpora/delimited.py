@@ -9,9 +9,9 @@ import csv
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from ...core.errors import CorpusError
+from ...core.records import CorpusPath
 from .lines import LONGEST, lines
 
 _DELIMITERS = ",;|"
@@ -36,7 +36,7 @@ def dialect_of(name: str, head: Sequence[bytes]) -> Dialect | None:
     return Dialect(delimiter, escape)
 
 
-def records(path: Path, dialect: Dialect) -> Iterator[list[bytes]]:
+def records(path: CorpusPath, dialect: Dialect) -> Iterator[list[bytes]]:
     """The fields of every record; CorpusError names the line where quotes don't fit."""
     csv.field_size_limit(LONGEST)
     texts = (line.decode(errors="surrogateescape") + "\n" for line in lines(path))

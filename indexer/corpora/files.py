@@ -16,14 +16,17 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 import pyarrow as pa
 
 from ...core.errors import CorpusError
-from ...core.records import CorpusFile
+from ...core.records import CorpusFile, CorpusPath
 from ...core.wording import counted
+from ..sources.listing import files_below
+from ..sources.locations import is_remote
+from ..sources.remote_path import RemotePath
 from .columns import canonical, with_more_captions
 from .fingerprints import UNKNOWN_ROWS, fingerprint
 from .presets import SQLITE, check_choice, detect, sources
@@ -71,11 +74,11 @@ def find_files(
     unpacks to more than ``max_row_group`` bytes (of the columns that are read), two with one identity.
     """
     check_choice(preset, columns)
-    places: dict[str, Path] = {}
+    places: dict[str, CorpusPath] = {}
     for argument in paths:
         for identity, path in _files_of(str(argument), corpus):
             other = places.setdefault(identity, path)
-            if other != path and not other.samefile(path):
+            if other != path and not _is_same(other, path):
                 raise CorpusError(
                     f"{other} and {path} have one identity, {identity}: "
                     "index them apart, with different --corpus names"
@@ -151,7 +154,7 @@ def _source_batches(file: CorpusFile, row_groups: range | None) -> Iterator[Sour
 
 
 def _corpus_file(
-    identity: str, path: Path, preset: str, columns: Mapping[str, str], *, max_row_group: int
+    identity: str, path: CorpusPath, preset: str, columns: Mapping[str, str], *, max_row_group: int
 ) -> CorpusFile:
     """The file, checked: the columns that are read of it are there, and no row group of them is too large."""
     kind = format_of(path)
@@ -175,8 +178,27 @@ def _column_names(columns: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(name for column in columns.values() for name in fields_of(column) or [column])
 
 
-def _files_of(argument: str, corpus: str) -> list[tuple[str, Path]]:
+def _is_same(one: CorpusPath, other: CorpusPath) -> bool:
+    return isinstance(one, Path) and isinstance(other, Path) and one.samefile(other)
+
+
+def _files_behind(url: str, corpus: str) -> list[tuple[str, CorpusPath]]:
+    """(identity, path) of the file at a URL, or of the corpus files below it, in a store."""
+    remote = RemotePath(url)
+    above = PurePosixPath(str(remote).partition("://")[2])
+    if remote.name.lower().endswith(_SUFFIXES):
+        return [(f"{corpus or above.parent.name or 'corpus'}/{remote.name}", remote)]
+    name = corpus or above.name or "corpus"
+    files = [(file, where) for file, where in files_below(url) if file.lower().endswith(_SUFFIXES)]
+    if not files:
+        raise CorpusError(f"{remote} contains no corpus files ({_TAKEN})")
+    return [(f"{name}/{file}", RemotePath(where)) for file, where in files]
+
+
+def _files_of(argument: str, corpus: str) -> Sequence[tuple[str, CorpusPath]]:
     """(identity, path) of each file that one argument names."""
+    if is_remote(argument):
+        return _files_behind(argument, corpus)
     path = Path(os.path.abspath(Path(argument).expanduser()))  # noqa: PTH100 - keeps a symlink's own name
     if not path.exists() and _MAGIC_CHARACTERS.search(argument):
         matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - absolute patterns

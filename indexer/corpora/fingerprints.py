@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+import os
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...core.errors import CorpusError
-from ...core.records import Fingerprint
+from ...core.records import CorpusPath, Fingerprint
 
 UNKNOWN_ROWS = -1
 """The row count in the fingerprint of a text or a database: counting would read it all on every run."""
@@ -18,7 +19,7 @@ _END = 1 << 20
 _MAGIC = b"PAR1"
 
 
-def fingerprint(path: Path) -> Fingerprint:
+def fingerprint(path: CorpusPath) -> Fingerprint:
     """What tells this version of the file from another, without reading it all.
 
     Parquet: rows, bytes and the footer's sha256 (the footer holds every chunk's place, size and statistics).
@@ -26,14 +27,15 @@ def fingerprint(path: Path) -> Fingerprint:
     CorpusError where the file can't be read.
     """
     try:
-        size = path.stat().st_size
         with path.open("rb") as handle:
+            size = handle.seek(0, os.SEEK_END)
+            handle.seek(0)
             if handle.read(4) == _MAGIC and size >= 12:
                 handle.seek(size - 8)
                 length = min(int.from_bytes(handle.read(4), "little") + 8, size)
                 handle.seek(size - length)
                 digest = hashlib.sha256(handle.read(length)).hexdigest()
-                return Fingerprint(_parquet_rows(path), size, digest)
+                return Fingerprint(_parquet_rows(path, handle), size, digest)
             handle.seek(0)
             hashed = hashlib.sha256(handle.read(_END))
             handle.seek(max(size - _END, 0))
@@ -43,8 +45,8 @@ def fingerprint(path: Path) -> Fingerprint:
     return Fingerprint(UNKNOWN_ROWS, size, hashed.hexdigest())
 
 
-def _parquet_rows(path: Path) -> int:
+def _parquet_rows(path: CorpusPath, handle: BinaryIO) -> int:
     try:
-        return int(pq.read_metadata(path).num_rows)
+        return int(pq.read_metadata(handle).num_rows)
     except pa.ArrowException as error:
         raise CorpusError(f"{path} is truncated or no Parquet file ({error}): fetch it again") from error

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pyarrow as pa
 
 from ...core.errors import CorpusError
+from ...core.records import CorpusPath
 from .lines import lines
 from .readers import BATCH_ROWS, SourceBatch
 
 
-def keys_of(path: Path, head: Sequence[bytes]) -> tuple[str, ...]:
+def keys_of(path: CorpusPath, head: Sequence[bytes]) -> tuple[str, ...]:
     """The keys of the first lines' objects, in order."""
     objects = (_object(path, number, line) for number, line in enumerate(head, 1) if line.strip())
     return tuple(dict.fromkeys(key for value in objects for key in value))
 
 
-def json_batches(path: Path, sources: Mapping[str, str]) -> Iterator[SourceBatch]:
+def json_batches(path: CorpusPath, sources: Mapping[str, str]) -> Iterator[SourceBatch]:
     """The objects' values of the source columns; blank lines aren't rows. CorpusError names a bad line."""
     objects = (_object(path, number, line) for number, line in enumerate(lines(path), 1) if line.strip())
     row = 0
@@ -31,7 +31,7 @@ def json_batches(path: Path, sources: Mapping[str, str]) -> Iterator[SourceBatch
         row += len(batch)
 
 
-def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
+def _object(path: CorpusPath, number: int, line: bytes) -> dict[str, Any]:
     try:
         value = orjson.loads(line)
     except ValueError as error:

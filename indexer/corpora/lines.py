@@ -5,9 +5,9 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 
 from ...core.errors import CorpusError
+from ...core.records import CorpusPath
 from .readers import Format, format_of
 
 LONGEST = 16 << 20
@@ -18,7 +18,7 @@ _WIDE = (b"\xff\xfe", b"\xfe\xff")
 _BOM = b"\xef\xbb\xbf"
 
 
-def lines(path: Path) -> Iterator[bytes]:
+def lines(path: CorpusPath) -> Iterator[bytes]:
     """The file's lines without their ends, read by blocks; CorpusError for what isn't a UTF-8 text at all."""
     rest = b""
     start = True
@@ -41,9 +41,9 @@ def lines(path: Path) -> Iterator[bytes]:
         yield rest.removesuffix(b"\r")
 
 
-def _blocks(path: Path) -> Iterator[bytes]:
+def _blocks(path: CorpusPath) -> Iterator[bytes]:
     try:
-        with gzip.open(path) if format_of(path) is Format.GZIP else path.open("rb") as handle:
+        with path.open("rb") as raw, gzip.open(raw) if format_of(path) is Format.GZIP else raw as handle:
             while block := handle.read(_BLOCK):
                 yield block
     except (OSError, EOFError, zlib.error) as error:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ...core.errors import CorpusError
+from ...core.records import CorpusPath
 from .templates import fields_of, key_of
 
 REQUIRED = ("url", "caption")
@@ -203,7 +203,9 @@ def check_choice(preset: str, columns: Mapping[str, str]) -> None:
             )
 
 
-def sources(path: Path, preset: str, present: Sequence[str], columns: Mapping[str, str]) -> dict[str, str]:
+def sources(
+    path: CorpusPath, preset: str, present: Sequence[str], columns: Mapping[str, str]
+) -> dict[str, str]:
     """Canonical column → the source column of ``path`` that is read for it; what isn't there is left out.
 
     ``columns`` (named by the user) go before the preset's. CorpusError names the file, the column that is

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...core.errors import CorpusError
+from ...core.records import CorpusPath
 
 BATCH_ROWS = 1 << 14
 """The most rows of a batch: more cost up to a microsecond a row, in pages given back and faulted in again."""
@@ -43,7 +44,7 @@ class SourceBatch:
     columns: Mapping[str, pa.Array[Any]]
 
 
-def format_of(path: Path) -> Format:
+def format_of(path: CorpusPath) -> Format:
     """The format by magic bytes; CorpusError for an empty or unreadable file."""
     try:
         with path.open("rb") as handle:
@@ -64,16 +65,19 @@ def format_of(path: Path) -> Format:
 
 
 @contextlib.contextmanager
-def opened_parquet(path: Path) -> Generator[pq.ParquetFile, None, None]:
+def opened_parquet(path: CorpusPath) -> Generator[pq.ParquetFile, None, None]:
     """The open file; errors within the block name it. Buffered, so that a huge row group isn't read whole."""
     try:
-        with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as source:
+        with (
+            contextlib.nullcontext(path) if isinstance(path, Path) else path.open("rb") as opened_path,
+            pq.ParquetFile(opened_path, buffer_size=1 << 20, pre_buffer=False) as source,
+        ):
             yield source
     except (pa.ArrowException, OSError) as error:
         raise CorpusError(f"{path} is truncated or damaged ({_first_line(error)}): fetch it again") from error
 
 
-def row_group_rows(path: Path) -> list[int]:
+def row_group_rows(path: CorpusPath) -> list[int]:
     """The rows of each row group of a Parquet file, or table of SWAT's database, in order; [] of a text."""
     kind = format_of(path)
     if kind is Format.SQLITE:
@@ -84,13 +88,13 @@ def row_group_rows(path: Path) -> list[int]:
         return [source.metadata.row_group(group).num_rows for group in range(source.num_row_groups)]
 
 
-def parquet_columns(path: Path) -> list[str]:
+def parquet_columns(path: CorpusPath) -> list[str]:
     """The top-level columns of a Parquet file."""
     with opened_parquet(path) as source:
         return list(source.schema_arrow.names)
 
 
-def check_row_groups(path: Path, columns: Collection[str], most: int) -> None:
+def check_row_groups(path: CorpusPath, columns: Collection[str], most: int) -> None:
     """CorpusError where the file says that a row group's ``columns`` unpack to more than ``most`` bytes."""
     with opened_parquet(path) as source:
         for number in range(source.num_row_groups):
@@ -105,7 +109,7 @@ def check_row_groups(path: Path, columns: Collection[str], most: int) -> None:
 
 
 def parquet_batches(
-    path: Path, sources: Mapping[str, str], row_groups: range | None
+    path: CorpusPath, sources: Mapping[str, str], row_groups: range | None
 ) -> Iterator[SourceBatch]:
     """The rows of the row groups (None: all), numbered in the whole file."""
     with opened_parquet(path) as source:
@@ -127,8 +131,10 @@ def parquet_batches(
 
 
 @contextlib.contextmanager
-def opened_sqlite(path: Path) -> Generator[sqlite3.Connection, None, None]:
+def opened_sqlite(path: CorpusPath) -> Generator[sqlite3.Connection, None, None]:
     """The database, read-only; errors within the block name it."""
+    if not isinstance(path, Path):
+        raise CorpusError(f"{path} is a SQLite database, and can't be read where it lies: copy it here first")
     try:
         connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)
         connection.text_factory = bytes
@@ -138,7 +144,7 @@ def opened_sqlite(path: Path) -> Generator[sqlite3.Connection, None, None]:
         raise CorpusError(f"{path} can't be read as SWAT's SQLite database ({error})") from error
 
 
-def part_tables(path: Path) -> list[tuple[str, int]]:
+def part_tables(path: CorpusPath) -> list[tuple[str, int]]:
     """SWAT's tables part0, part1, … by number, each with its highest rowid (its rows if none was deleted).
 
     CorpusError where there is no such table.
@@ -160,14 +166,16 @@ def part_tables(path: Path) -> list[tuple[str, int]]:
         return tables
 
 
-def sqlite_columns(path: Path) -> list[str]:
+def sqlite_columns(path: CorpusPath) -> list[str]:
     """The columns of the first of SWAT's tables."""
     table = part_tables(path)[0][0]
     with opened_sqlite(path) as connection:
         return [row[1].decode() for row in connection.execute(f"PRAGMA table_info({table})")]
 
 
-def sqlite_batches(path: Path, sources: Mapping[str, str], row_groups: range | None) -> Iterator[SourceBatch]:
+def sqlite_batches(
+    path: CorpusPath, sources: Mapping[str, str], row_groups: range | None
+) -> Iterator[SourceBatch]:
     """Table after table, in rowid order; a row's number is its rowid - 1 plus the last rowids before.
 
     A batch ends where rowids have a gap, so that rows in it are numbered without one.

@@ -12,12 +12,12 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
 
 from ...core.errors import CorpusError
+from ...core.records import CorpusPath
 from .delimited import Dialect, dialect_of, records
 from .json_lines import json_batches, keys_of
 from .lines import lines
@@ -50,7 +50,7 @@ class TextLayout:
     dialect: Dialect | None = None
 
 
-def text_layout(path: Path, user_columns: Sequence[str] = ()) -> TextLayout:
+def text_layout(path: CorpusPath, user_columns: Sequence[str] = ()) -> TextLayout:
     """The layout that the first lines show: JSON, a header, else which of the first two columns holds URLs.
 
     A header is a first line without a URL in which two fields are known (or ``user_columns``) column names.
@@ -77,7 +77,7 @@ def text_layout(path: Path, user_columns: Sequence[str] = ()) -> TextLayout:
     return TextLayout(kind, preset, columns, header=False, dialect=dialect)
 
 
-def text_batches(path: Path, layout: TextLayout, sources: Mapping[str, str]) -> Iterator[SourceBatch]:
+def text_batches(path: CorpusPath, layout: TextLayout, sources: Mapping[str, str]) -> Iterator[SourceBatch]:
     """The rows behind the header as source columns, numbered from 0.
 
     In a TSV of two columns further tabs belong to the caption; in a wider one they are cut off.
@@ -98,7 +98,7 @@ def text_batches(path: Path, layout: TextLayout, sources: Mapping[str, str]) -> 
 
 
 def _fields(
-    path: Path, dialect: Dialect | None, *, pair: bool = False, caption_first: bool = False
+    path: CorpusPath, dialect: Dialect | None, *, pair: bool = False, caption_first: bool = False
 ) -> Iterator[Sequence[bytes]]:
     """The fields of every line; of a ``pair`` two, of which the caption may have tabs."""
     if dialect:
@@ -107,7 +107,7 @@ def _fields(
     return (split(line, b"\t", 1 if pair else -1) for line in lines(path))
 
 
-def _preset_of(path: Path, head: Sequence[Sequence[bytes]], width: int) -> str:
+def _preset_of(path: CorpusPath, head: Sequence[Sequence[bytes]], width: int) -> str:
     """The preset of a text without a header; CorpusError where its columns may be something else."""
     if width < 2:
         raise CorpusError(

@@ -5,6 +5,7 @@ blobs          a file, read by range
 http_blob      … on a server
 store_blob     … in an object store
 opening        … wherever it lies
+remote_path    … opened like a path
 listing        the files below a folder, here or in a store
 owners         whose picture it is, as an archive says it
 member_table   the table of an archive: which pictures, where, whose

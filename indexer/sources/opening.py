@@ -15,14 +15,15 @@ from .store_blob import StoreBlob
 @contextlib.contextmanager
 def opened(where: str, agent: str) -> Generator[Blob]:
     """The file at ``where``, a path or URL; ArchiveError where it can't be opened. ``agent``: for servers."""
-    blob = _blob(where, agent)
+    blob = open_blob(where, agent)
     try:
         yield blob
     finally:
         blob.close()
 
 
-def _blob(where: str, agent: str) -> Blob:
+def open_blob(where: str, agent: str) -> Blob:
+    """The same, for the caller to close."""
     if where.startswith(("http://", "https://")):
         return HttpBlob(where, agent)
     return StoreBlob(where) if is_remote(where) else LocalBlob(Path(where))

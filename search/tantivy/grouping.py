@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from ...core.records import CorpusFile
+from ...core.records import CorpusFile, CorpusPath
 
 PART_ROWS = 1_000_000
 """A sub-index should hold about so many rows: one segment's worth, so that none are merged."""
@@ -53,7 +52,7 @@ class PlannedGroup:
         return "" if len(self.parts) == 1 else str(ends)
 
 
-RowGroups = Callable[[Path], Sequence[int]]
+RowGroups = Callable[[CorpusPath], Sequence[int]]
 """The rows of each row group of a file; none of a text."""
 
 
