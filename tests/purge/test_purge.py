@@ -16,13 +16,16 @@ from captrawl.indexer.download.session import blocklist_of
 from captrawl.indexer.match_stage import match
 from captrawl.purge import run
 from captrawl.purge.run import preview, purge
-from captrawl.purge.steps import STEPS
-from captrawl.purge.targets import PurgeRequest
+from captrawl.purge.steps import STEPS, picture_hashes
+from captrawl.purge.targets import Doomed, PurgeRequest
+from captrawl.sampling.copies.stored import PictureHashes, hashes_folder
 from captrawl.sampling.marks import Mark, Marks
 from captrawl.search.captions import open_captions
 from captrawl.search.query import CaptionQuery
 from captrawl.search.vectors.store import Embeddings
 from captrawl.workspace import pipeline
+from captrawl.workspace.workspace import Workspace
+from PIL import Image
 
 NAMES = ("url", "uid", "md5", "sha256")
 
@@ -286,3 +289,17 @@ def test_the_command(place: Any, captrawl: Any, tools: Any) -> None:
     assert tools.left_over(place.root, place.row) == {}
     wrong = captrawl("-C", place.root, "purge", "--sha256", "zz", check=False)
     assert (wrong.returncode, "--sha256" in wrong.stderr) == (1, True)
+
+
+def test_the_hashes_of_a_purged_picture_go(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    pictures = [(str(number) * 64, tmp_path / f"{number}.png") for number in range(3)]
+    for number, (_, path) in enumerate(pictures):
+        noise = np.random.default_rng(number).integers(0, 255, (9, 9, 3), dtype=np.uint8)
+        Image.fromarray(noise).resize((90, 90)).save(path)
+    PictureHashes(hashes_folder(workspace)).fill(pictures)
+    before = PictureHashes(hashes_folder(workspace)).take([key for key, _ in pictures])
+    assert picture_hashes(workspace, Doomed(hashes=frozenset({"1" * 64}))) == 1
+    after = PictureHashes(hashes_folder(workspace)).take([key for key, _ in pictures])
+    assert after.any(axis=(1, 2)).tolist() == [True, False, True]
+    assert np.array_equal(after[[0, 2]], before[[0, 2]])
