@@ -23,10 +23,10 @@ class HashIndex:
     def distances(self, pictures: Hashes) -> NDArray[np.int64]:
         """(pictures,) how many bits each is from the nearest; FARTHEST where there is nothing to compare."""
         nearest = np.full(len(pictures), FARTHEST)
-        for whole in (pictures[:, 0], pictures[:, 1]):
-            rows = np.flatnonzero(comparable(whole))
+        for which in (0, 1):
+            rows = _telling(pictures, which)
             if self._index.ntotal and len(rows):
-                bits, _ = self._index.search(np.ascontiguousarray(whole[rows]), 1)
+                bits, _ = self._index.search(np.ascontiguousarray(pictures[rows, which]), 1)
                 nearest[rows] = np.minimum(nearest[rows], bits[:, 0])
         return nearest
 
@@ -41,7 +41,7 @@ def copies_among(pictures: Hashes) -> dict[int, set[int]]:
         return pairs
     index, of = _index(crops[there]), of[there]
     for which in (0, 1):
-        rows = np.flatnonzero(comparable(pictures[:, which]))
+        rows = _telling(pictures, which)
         queries = positions(pictures[rows, which]).reshape(-1, BYTES)
         limits, _, neighbours = index.range_search(queries, COPY + 1)
         asking = np.repeat(np.repeat(rows, 8), np.diff(limits.astype(np.int64)))
@@ -50,6 +50,12 @@ def copies_among(pictures: Hashes) -> dict[int, set[int]]:
                 pairs.setdefault(row, set()).add(other)
                 pairs.setdefault(other, set()).add(row)
     return pairs
+
+
+def _telling(pictures: Hashes, which: int) -> NDArray[np.int64]:
+    """The rows whose whole hash (0), or other one without a frame (1), says something."""
+    framed = np.any(pictures[:, 1] != pictures[:, 0], axis=1) if which else True
+    return np.flatnonzero(comparable(pictures[:, which]) & framed)
 
 
 def _index(hashes: Hashes) -> Any:

@@ -37,6 +37,8 @@ class CopyFinder:
     hashes: PictureHashes
     guard: LeakGuard | None
     dedup: bool
+    verdicts: NDArray[np.int8]
+    """(embedded rows,) 1: a copy of a test image, 0: none, -1: not looked at yet. Each is looked at once."""
     described: Vectors | None = None
     """(embedded rows, d) by the copy model, where the settings name one; ``tests`` the test images."""
     tests: Vectors | None = None
@@ -59,7 +61,8 @@ class CopyFinder:
         files = (workspace.root / path for path in rows["image_path"])
         pictures = list(zip(rows["sha256"], files, strict=True))
         hashes.fill(pictures, progress)
-        finder = cls(embeddings, hashes, _guard(task.leaks, references), dedup)
+        verdicts = np.full(embeddings.rows, -1, np.int8)
+        finder = cls(embeddings, hashes, _guard(task.leaks, references), dedup, verdicts)
         model = workspace.settings().model
         if not model.copies:
             return finder
@@ -74,10 +77,13 @@ class CopyFinder:
         """(rows,) which are copies of a test image; None where there are no test images."""
         if self.guard is None:
             return None
-        leaking = self.guard.leaking(self._of(rows), self.embeddings.images.take(rows))
-        if self.described is not None and self.tests is not None and len(self.tests):
-            leaking |= (rounded(self.described[rows] @ self.tests.T) > NEAR).any(axis=1)
-        return leaking
+        new = np.unique(rows[self.verdicts[rows] < 0])
+        if len(new):
+            leaking = self.guard.leaking(self._of(new), self.embeddings.images.take(new))
+            if self.described is not None and self.tests is not None and len(self.tests):
+                leaking |= (rounded(self.described[new] @ self.tests.T) > NEAR).any(axis=1)
+            self.verdicts[new] = leaking
+        return self.verdicts[rows] == 1
 
     def among(self, rows: NDArray[np.int64]) -> Mapping[int, set[int]] | None:
         """Which of ``rows`` are copies of which; None where that isn't asked."""
