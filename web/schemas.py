@@ -232,7 +232,9 @@ class PoolRow(BaseModel):
     meaning: Annotated[str, Field(description="The reason in words.")]
     unsafe: bool
     mark: Literal["rejected", "confirmed"] | None
-    judged: Annotated[str | None, Field(description="What captrawl judge was told: yes, another name …")]
+    judged: Annotated[
+        str | None, Field(description="The answer that captrawl judge got: yes, another name …")
+    ]
 
 
 class PoolPage(BaseModel):

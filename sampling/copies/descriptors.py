@@ -49,8 +49,8 @@ def save_descriptors(pictures: Sequence[Path], target: Path) -> None:
     nothing = [path for path, there in zip(pictures, comparable(hashes[:, 0]), strict=True) if not there]
     if nothing:
         raise InputError(
-            f"{nothing[0]} is blank or no picture that can be decoded ({len(nothing):,} such in all): no "
-            "copy of it could be found; leave it out of the list"
+            f"{nothing[0]} is of one colour or no picture that can be decoded ({len(nothing):,} such in "
+            "all): no copy of it could be found; leave it out of the list"
         )
     values = pa.array([row.tobytes() for row in hashes], _KIND)
     table = pa.table({"hashes": values}).replace_schema_metadata({_MARK: str(VERSION)})
