@@ -84,8 +84,6 @@ def sample(
 
     A name alone draws that [[sample]] as captrawl.toml has it; any option that chooses describes it anew.
     """
-    from dataclasses import asdict
-
     from ...core.terminal import emit, emit_json, progress_bars, say
     from ...library.samples import SampleChoice, draw_choice
     from ...sampling.outcome import outcome_of, short_text, why_nothing
@@ -121,7 +119,9 @@ def sample(
             name=spec.name,
             kept=outcome.kept,
             n=outcome.n,
-            classes=[ClassKeptJson(**asdict(entry)) for entry in outcome.classes],
+            classes=[
+                ClassKeptJson(id=entry.id, name=entry.name, kept=entry.kept) for entry in outcome.classes
+            ],
             short=[entry.id for entry in outcome.short],
             counts=counts,
             list=str(outcome.listing),

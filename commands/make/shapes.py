@@ -147,12 +147,11 @@ class StageCountsJson(TypedDict):
 
 
 class ClassKeptJson(TypedDict):
-    """A class, the images kept for it and those asked for."""
+    """A class and the images kept for it."""
 
     id: int
     name: str
     kept: int
-    n: int
 
 
 class SampleJson(TypedDict):
