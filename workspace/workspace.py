@@ -231,9 +231,11 @@ class Workspace:
         folders = {path.rpartition("/")[0] for path in paths if path}
         changed = changed_images(self.root, self.recorded_hashes().get("download", {}), folders)
         if changed:
+            first, more = self.root / changed[0], len(changed) - 1
+            or_another = f" (or one of {counted(more, 'image')} written since)" if more else ""
             raise WorkspaceError(
-                f"{self.root / changed[0]} isn't what was packed: {counted(len(changed), 'image')} changed "
-                "since; put them back, or delete them and run captrawl download, which fetches them again"
+                f"{first}{or_another} isn't what was packed; put it back, or delete it and run captrawl "
+                "download, which fetches it again"
             )
 
     def recorded_hashes(self) -> dict[str, dict[str, str]]:
