@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 import unicodedata
 from collections.abc import Generator, Iterable, Sequence
@@ -44,6 +45,9 @@ def err() -> Console:
     return Console(stderr=True, markup=False, highlight=False, emoji=False)
 
 
+_CONTROLS = re.compile(r"[\x7f-\x9f]")
+
+
 def say(text: str) -> None:
     """A message for a person, on stderr."""
     with paused():
@@ -57,9 +61,10 @@ def emit(text: str) -> None:
 
 
 def emit_json(value: Any) -> None:
-    """``value`` as JSON on stdout."""
+    """``value`` as JSON on stdout; the control characters that JSON lets stand, 7F to 9F, are escaped too."""
     plain = (sys.stdout.encoding or "utf-8").lower().replace("-", "") != "utf8"
-    sys.stdout.write(json.dumps(value, ensure_ascii=plain, indent=2) + "\n")
+    text = json.dumps(value, ensure_ascii=plain, indent=2)
+    sys.stdout.write(_CONTROLS.sub(lambda one: f"\\u{ord(one[0]):04x}", text) + "\n")
 
 
 def emit_csv(rows: pa.Table) -> None:

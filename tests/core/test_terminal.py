@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import pty
 import re
@@ -14,7 +15,7 @@ import termios
 
 import pytest
 from captrawl.commands.results import counts_text
-from captrawl.core.terminal import bar, clean, highlighted, one_line
+from captrawl.core.terminal import bar, clean, emit_json, highlighted, one_line
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,13 @@ from captrawl.core.terminal import bar, clean, highlighted, one_line
 )
 def test_clean(text: str, shown: str) -> None:
     assert clean(text) == shown
+
+
+def test_json_lets_no_control_character_stand(capsys) -> None:
+    emit_json({"caption": "\x9b31m \x1b[2J \x7f é猫"})
+    printed = capsys.readouterr().out
+    assert clean(printed) == printed
+    assert json.loads(printed) == {"caption": "\x9b31m \x1b[2J \x7f é猫"}
 
 
 def test_one_line_folds_white_space() -> None:
