@@ -137,7 +137,7 @@ def test_descriptors_guard_as_their_images_do(make_workspace, make_row, tmp_path
 
 def test_descriptors_that_tell_nothing_are_refused(tmp_path: Path) -> None:
     Image.new("RGB", (50, 50)).save(tmp_path / "blank.png")
-    with pytest.raises(InputError, match=r"blank\.png is blank"):
+    with pytest.raises(InputError, match=r"blank\.png is of one colour"):
         save_descriptors([tmp_path / "blank.png"], tmp_path / "a.parquet")
     import pyarrow.parquet as pq
 
