@@ -12,7 +12,7 @@ from .alike import HashIndex
 
 LEAK = 0.95
 """The cosine to a test image above which an image may be a copy of it."""
-CONFIRMED = 75
+CONFIRMED = 58
 """So many unlike bits at most confirm what the cosine says; COPY bits say it alone."""
 _AT_ONCE = 4096
 
