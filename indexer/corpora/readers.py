@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from ...core.errors import CorpusError
 from ...core.records import CorpusPath
+from .unpacked import check_lengths, rows_at_once
 
 BATCH_ROWS = 1 << 14
 """The most rows of a batch: more cost up to a microsecond a row, in pages given back and faulted in again."""
@@ -119,10 +120,12 @@ def parquet_batches(
         if not groups:
             return
         columns_read = sorted(set(sources.values()))
+        rows = rows_at_once(path, source.metadata, groups, columns_read, BATCH_ROWS)
         for batch in source.iter_batches(
-            BATCH_ROWS, row_groups=list(groups), columns=columns_read, use_threads=False
+            rows, row_groups=list(groups), columns=columns_read, use_threads=False
         ):
             columns = {name: batch.column(column) for name, column in sources.items()}
+            check_lengths(path, row, columns)
             yield SourceBatch(row, batch.num_rows, columns)
             row += batch.num_rows
 

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from captrawl.core.errors import CorpusError
 from captrawl.core.row_ids import priorities, uids
+from captrawl.indexer.corpora import unpacked
 from captrawl.indexer.corpora.files import find_files, read_batches, with_captions
 from captrawl.indexer.corpora.fingerprints import fingerprint
 from captrawl.indexer.corpora.readers import row_group_rows
@@ -361,6 +362,32 @@ def test_a_small_file_that_unpacks_to_much_is_refused(tmp_path: Path) -> None:
     assert len(files) == 1  # what isn't read doesn't count
     with pytest.raises(CorpusError, match="row group 0 unpacks to"):  # of a second caption it does
         with_captions(files, ["other"], max_row_group=50 << 20)
+
+
+@pytest.mark.parametrize("encoding", ["dictionary", "Arrow dictionary", "DELTA_BYTE_ARRAY"])
+@pytest.mark.parametrize("size", [1 << 16, 1 << 20])
+def test_a_value_that_stands_once_in_a_file_is_unpacked_for_a_few_rows_at_a_time(
+    tmp_path: Path, encoding: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some kilobytes that would be 10,000 times ``size`` in memory."""
+    monkeypatch.setattr(unpacked, "MOST_BYTES", 64 << 20)
+    captions: Any = pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0), 10_000), ["a dog " * (size // 6)])
+    ways: dict[str, Any] = {"dictionary_pagesize_limit": 4 << 20}
+    if encoding == "DELTA_BYTE_ARRAY":
+        captions = captions.slice(0, 200).dictionary_decode()
+        ways = {"use_dictionary": False, "column_encoding": {"caption": encoding}}
+    path = tmp_path / "bomb.parquet"
+    table = pa.table({"url": pa.repeat(pa.scalar("http://a/1.jpg"), len(captions)), "caption": captions})
+    pq.write_table(table, path, compression="zstd", store_schema=encoding.startswith("Arrow"), **ways)
+    assert path.stat().st_size < 300_000
+    batches = read_batches(find_files([path])[0])
+    first = next(batches)
+    assert 0 < first.num_rows <= (64 << 20) // (size - 8)
+    assert first.column("caption")[0].as_py().startswith("a dog")
+    batches.close()
+    monkeypatch.setattr(unpacked, "LONGEST", size // 2)
+    with pytest.raises(CorpusError, match=r"the caption of row 0 is \d MiB long, more than 0 MiB; leave the"):
+        next(read_batches(find_files([path])[0]))
 
 
 def test_a_broken_page_behind_a_good_footer(tmp_path: Path) -> None:
