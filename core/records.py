@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -177,7 +176,7 @@ class LoadJob:
     files: Sequence[CorpusFile]
     missing: frozenset[str]
     read: ReadBatches
-    row_groups: Callable[[Path], Sequence[int]]
+    row_groups: Callable[[CorpusPath], Sequence[int]]
     workers: int
     replace: bool
     on_rows: OnRows

@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 ROOT = Path(__file__).resolve().parents[2]
 NOT_RUN = {
     "demo", "index back", "synonyms", "synonyms --senses", "synonyms --review", "synonyms --taxa",
-    "match --compare", "import swat",
+    "match --compare", "import swat", "judge", "judge --dry-run",
 }  # fmt: skip
 """Commands that need minutes, a server or SWAT's files: pyright holds them to their types."""
 
@@ -125,6 +125,8 @@ def test_commands_print_what_the_page_says(copy: ct.Workspace, tmp_path: Path, t
         "run": ["-C", copy.root, "run"],
         "export": ["-C", copy.root, "export", tmp_path / "csv", "--to", "csv", "--name", "T2I4"],
         "status": ["-C", copy.root, "status", "--verify"],
+        "slurm": ["-C", copy.root, "slurm", "--parts", 2],
+        "descriptors": ["descriptors", labelled, "--root", tmp_path, "-o", tmp_path / "hashes.parquet"],
         "purge --dry-run": ["-C", copy.root, "purge", "--host", "nowhere.test", "--dry-run"],
         "purge": ["-C", copy.root, "purge", "--host", "nowhere.test"],
     }

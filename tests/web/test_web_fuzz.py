@@ -25,6 +25,7 @@ OPERATIONS = [
     ("GET", "/api/images/{sha256}"),
     ("GET", "/api/classes"),
     ("GET", "/api/classes/{class_id}"),
+    ("GET", "/api/classes/{class_id}/doubtful"),
     ("GET", "/api/classes/{class_id}/pool"),
     ("GET", "/api/classes/{class_id}/preview"),
     ("PUT", "/api/classes/{class_id}/marks"),
