@@ -6,6 +6,7 @@ files         files, folders and globs to corpus files with their identities; th
 presets       which column of which corpus is what, and how a file's corpus is recognised
 readers       Parquet and SWAT's SQLite database as batches of source columns
 texts         TSV, CSV and JSON lines as batches of source columns: what their first lines say
+unpacked      how many rows may be read at once, for what their values may unpack to
 delimited     fields in quotes
 json_lines    an object a line
 lines         the lines of a text, plain or gzipped
