@@ -122,11 +122,9 @@ def read_batches(file: CorpusFile, *, row_groups: range | None = None) -> Iterat
     keep their numbers in the whole file. CorpusError names the file, and what of it can't be read.
     """
     unknown_tags: Counter[str] = Counter()
-    others = [
-        _source_batches(replace(file, columns={**file.columns, "caption": column}), row_groups)
-        for column in file.more_captions
-    ]
-    for first, *more in zip(_source_batches(file, row_groups), *others, strict=True):
+    others = [replace(file, columns={**file.columns, "caption": column}) for column in file.more_captions]
+    readings = [_source_batches(one, row_groups, [file, *others]) for one in (file, *others)]
+    for first, *more in zip(*readings, strict=True):
         rows = canonical(file, first, unknown_tags)
         by_others = [canonical(file, one, Counter()) for one in more]
         others_of = dict(zip(file.more_captions, by_others, strict=True))
@@ -139,11 +137,17 @@ def read_batches(file: CorpusFile, *, row_groups: range | None = None) -> Iterat
         )  # fmt: skip
 
 
-def _source_batches(file: CorpusFile, row_groups: range | None) -> Iterator[SourceBatch]:
+def _source_batches(
+    file: CorpusFile, row_groups: range | None, beside: Sequence[CorpusFile]
+) -> Iterator[SourceBatch]:
+    """``beside``: the same file, as it is read for each of its captions, batch by batch of the same rows."""
     kind = format_of(file.path)
     if kind is Format.PARQUET:
-        read = sources(file.path, file.preset, parquet_columns(file.path), file.columns)
-        return parquet_batches(file.path, read, row_groups)
+        present = parquet_columns(file.path)
+        read = [sources(one.path, one.preset, present, one.columns) for one in (file, *beside)]
+        return parquet_batches(
+            file.path, read[0], row_groups, {name for one in read for name in one.values()}
+        )
     if kind is Format.SQLITE:
         read = sources(file.path, file.preset, sqlite_columns(file.path), file.columns)
         return sqlite_batches(file.path, read, row_groups)

@@ -110,9 +110,12 @@ def check_row_groups(path: CorpusPath, columns: Collection[str], most: int) -> N
 
 
 def parquet_batches(
-    path: CorpusPath, sources: Mapping[str, str], row_groups: range | None
+    path: CorpusPath, sources: Mapping[str, str], row_groups: range | None, columns: Collection[str]
 ) -> Iterator[SourceBatch]:
-    """The rows of the row groups (None: all), numbered in the whole file."""
+    """The rows of the row groups (None: all), numbered in the whole file.
+
+    ``columns``: of the readers that read it side by side. All have batches of the same rows.
+    """
     with opened_parquet(path) as source:
         sizes = [source.metadata.row_group(group).num_rows for group in range(source.num_row_groups)]
         groups = range(len(sizes)) if row_groups is None else row_groups
@@ -120,13 +123,13 @@ def parquet_batches(
         if not groups:
             return
         columns_read = sorted(set(sources.values()))
-        rows = rows_at_once(path, source.metadata, groups, columns_read, BATCH_ROWS)
+        rows = rows_at_once(path, source.metadata, groups, columns, BATCH_ROWS)
         for batch in source.iter_batches(
             rows, row_groups=list(groups), columns=columns_read, use_threads=False
         ):
-            columns = {name: batch.column(column) for name, column in sources.items()}
-            check_lengths(path, row, columns)
-            yield SourceBatch(row, batch.num_rows, columns)
+            arrays = {name: batch.column(column) for name, column in sources.items()}
+            check_lengths(path, row, arrays)
+            yield SourceBatch(row, batch.num_rows, arrays)
             row += batch.num_rows
 
 

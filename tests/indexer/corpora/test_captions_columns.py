@@ -11,7 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from captrawl.core.errors import CorpusError
+from captrawl.core.row_captions import apart
 from captrawl.indexer.captions import index_captions
+from captrawl.indexer.corpora import unpacked
 from captrawl.indexer.corpora.files import find_files, read_batches, with_captions
 from captrawl.search.api import query
 from captrawl.search.captions import open_captions
@@ -76,6 +78,23 @@ def test_a_row_is_matched_by_either_caption_and_says_by_which(tmp_path: Path, ca
     assert "contains another version of recap/train-0.parquet" in alone.stderr
     captrawl("index", "remove", "recap/train-0.parquet", "--from", tmp_path / "idx")
     assert "0 files" in captrawl("doctor", *index, check=False).stdout
+
+
+def test_captions_whose_dictionaries_differ_stay_with_their_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How many rows are read at once follows from all captions, or one would run ahead of the other."""
+    monkeypatch.setattr(unpacked, "MOST_BYTES", 1 << 16)
+    columns = {
+        "url": ["http://a/1.jpg"] * 300,
+        "re_caption": ["a long caption " * 100] * 300,
+        "org_caption": [f"dog {row}" for row in range(300)],
+    }
+    files = with_captions(find_files([written(tmp_path / "two.parquet", columns)]), ["org_caption"])
+    batches = list(read_batches(files[0]))
+    assert len(batches) > 1
+    texts = [text for batch in batches for text in batch.column("caption").to_pylist()]
+    assert [apart(text)[1][1] for text in texts] == columns["org_caption"]
 
 
 def test_a_caption_from_the_web_makes_no_second_caption(tmp_path: Path) -> None:
