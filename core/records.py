@@ -152,6 +152,12 @@ class CorpusFile:
     detect_language: bool = False
     """Whether captions get a detected language where there is no column of it."""
 
+    @property
+    def estimated_rows(self) -> int:
+        """The file's rows, guessed from its bytes where its fingerprint doesn't know."""
+        mark = self.fingerprint
+        return mark.rows if mark.rows >= 0 else mark.size // 100
+
 
 OnRows = Callable[[int], None]
 """Takes how many more rows (or other units) are done."""

@@ -17,7 +17,7 @@ from typing import Any
 from ...core.errors import CaptionIndexError, ServerError
 from .catalogue import Catalogue
 from .errors import BUSY, blocked, forbidden, is_block
-from .schema import row_of
+from .schema import load_of, row_of
 
 CHUNK_BYTES = 4 << 20
 CHUNK_DOCUMENTS = 10_000
@@ -27,10 +27,10 @@ IN_FLIGHT = 3
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """Bulk requests to one index. ``what`` names the corpus file in errors."""
+    """Bulk requests to one index. ``files`` names the corpus file of each load in errors."""
 
     catalogue: Catalogue
-    what: str
+    files: Mapping[str, str] = field(default_factory=dict[str, str])
     stop: Event = field(default_factory=Event)
     """Set when the load has failed or been interrupted: nothing is tried again."""
 
@@ -102,20 +102,19 @@ class Bulk:
         if error is None:
             return False
         server, index = self.catalogue.server, self.catalogue.index
+        file = self.files.get(load_of(result["_id"]), "a deleted file")
         reason = str((error.get("caused_by") or error).get("reason") or error["type"])[:300]
         if is_block(error):
             raise blocked(index, reason)
         if result["status"] == 403:
             raise forbidden(index, server.credentials, reason)
         if error["type"] == "index_not_found_exception":
-            raise CaptionIndexError(f"{index} was deleted while {self.what} was loaded into it")
+            raise CaptionIndexError(f"{index} was deleted while {file} was loaded into it")
         if result["status"] in BUSY:
             if patient:
                 return True
             raise ServerError(f"{server.address} stays too busy ({reason}); run the same command again")
-        raise CaptionIndexError(
-            f"{self.what} row {row_of(result['_id'])}: {server.address} rejects it: {reason}"
-        )
+        raise CaptionIndexError(f"{file} row {row_of(result['_id'])}: {server.address} rejects it: {reason}")
 
 
 _RESULTS = [

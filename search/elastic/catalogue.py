@@ -24,6 +24,7 @@ from typing import Any, TypeVar, cast
 from ...core.analyzers import check_analyzer
 from ...core.errors import CaptionIndexError, IndexBusyError, ServerError
 from ...core.records import Fingerprint, InventoryFile
+from .errors import error_of
 from .queries import MOST_TERMS, SCORE_ORDER, Body, Visible, in_loads, of_kind
 from .server import Server
 
@@ -261,14 +262,9 @@ class Catalogue:
 
 def checked(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The responses of an msearch; the error of one of them as if it had been asked alone."""
-    from elastic_transport import ApiResponseMeta, HttpHeaders, NodeConfig
-    from elasticsearch import ApiError
-
     for response in answer["responses"]:
         if "error" in response:
-            node = NodeConfig("http", "msearch", 0)
-            meta = ApiResponseMeta(response["status"], "1.1", HttpHeaders(), 0.0, node)
-            raise ApiError(message=str(response["error"].get("type")), meta=meta, body=response)
+            raise error_of(response)
     return list(answer["responses"])
 
 

@@ -39,7 +39,7 @@ def counts_beside(catalogue: Catalogue, queries: Sequence[CaptionQuery], loads: 
     try:
         with contextlib.closing(Snapshot(catalogue)) as snapshot:
             snapshot.renew()
-            others = loads_of(snapshot.search(list_loads())) - loads
+            others = loads_of(snapshot.search(list_loads())).keys() - loads
             if len(others) > _FEW:
                 return counts_under(catalogue, queries, visible)
             return _counts(catalogue, queries, visible, partial(_group_beside, snapshot, others))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from ...core.errors import CaptionIndexError, ServerError
@@ -13,6 +14,18 @@ if TYPE_CHECKING:
 
 BUSY = frozenset({429, 502, 503, 504})
 """Statuses of a request, or of one document of it, that is worth asking again."""
+
+
+def error_of(part: Mapping[str, Any]) -> ApiError:
+    """The error of one part of an answer (a search, an operation), as if that had been asked alone."""
+    from elastic_transport import ApiResponseMeta, HttpHeaders, NodeConfig
+    from elasticsearch import ApiError
+    from elasticsearch.exceptions import HTTP_EXCEPTIONS
+
+    status: int = part["status"]
+    meta = ApiResponseMeta(status, "1.1", HttpHeaders(), 0.0, NodeConfig("http", "part", 0))
+    kind = HTTP_EXCEPTIONS.get(status, ApiError)
+    return kind(message=str(part["error"].get("type")), meta=meta, body=part)
 
 
 def is_transient(error: ApiError | TransportError, *, waited_for: float, seconds_left: float) -> bool:

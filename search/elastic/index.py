@@ -33,7 +33,7 @@ from .catalogue import Catalogue
 from .counting import counts_beside, counts_under
 from .errors import is_gone
 from .first_rows import first_rows
-from .load import Files
+from .load import Files, groups
 from .queries import (
     CORPUS_ORDER,
     PRIORITY_ORDER,
@@ -119,10 +119,16 @@ class ElasticCaptions:
 
     def add(self, file: CorpusFile, batches: Iterable[pa.RecordBatch]) -> int:
         """Put a corpus file's rows in, all or nothing, and return how many they were."""
-        return Files(self._catalogue(self.index)).add(file, batches)
+        return self.add_group([file], lambda _: batches)
+
+    def add_group(
+        self, files: Sequence[CorpusFile], read: Callable[[CorpusFile], Iterable[pa.RecordBatch]]
+    ) -> int:
+        """:meth:`add` of several files, committed together; each of them is in or not."""
+        return Files(self._catalogue(self.index)).add_group(files, read)
 
     def load(self, job: LoadJob) -> int:
-        """Put the job's missing files in, one by one in worker processes, and return the rows."""
+        """Put the job's missing files in, in worker processes, small ones together, and return the rows."""
         files = [file for file in job.files if file.file in job.missing]
         if not files:
             settle(self._catalogue(self.index), wait=True)
@@ -134,7 +140,7 @@ class ElasticCaptions:
             warn_crowded(self.server, rows, options_of(self.server, self.index, {}).shards or 1)
         adder = _Adder(self.server.address.location, job.read)
         with contextlib.closing(adder), self.loading():
-            return sum(run_jobs(adder, files, workers=job.workers, on_units=job.on_rows))
+            return sum(run_jobs(adder, groups(files), workers=job.workers, on_units=job.on_rows))
 
     def remove(self, file: str) -> None:
         """Take a corpus file's rows out; CaptionIndexError where it isn't in."""
@@ -245,15 +251,15 @@ class ElasticCaptions:
 
 @dataclass(slots=True)
 class _Adder:
-    """Puts files in, one after the other, over one connection; opened where it is first called."""
+    """Puts groups of files in, over one connection; opened where it is first called."""
 
     location: str
     read: ReadBatches
     index: ElasticCaptions | None = None
 
-    def __call__(self, file: CorpusFile, on_rows: OnRows) -> int:
+    def __call__(self, files: Sequence[CorpusFile], on_rows: OnRows) -> int:
         self.index = self.index or ElasticCaptions.open(self.location, patient=True)
-        return self.index.add(file, reported(self.read(file), on_rows))
+        return self.index.add_group(files, lambda file: reported(self.read(file), on_rows))
 
     def close(self) -> None:
         if self.index:

@@ -10,6 +10,9 @@ ones: under way (or killed), or doomed (their rows are to be deleted).
     clean    delete the rows of doomed loads, found by a scan (delete-by-query may be
              missing), and forget them
 
+Small files go in together, in groups: one request notes all their loads, their rows share requests, one
+refresh and one request commit them. Each is still in or out by its own record.
+
 A doomed load is never committed and never taken up again, so its rows can be deleted at any time.
 """
 
@@ -19,60 +22,59 @@ import contextlib
 import hashlib
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from ...core.errors import CaptionIndexError, IndexBusyError, ServerError
+from ...core.errors import CaptionIndexError, CaptrawlError, IndexBusyError, ServerError
 from ...core.files import digest
 from ...core.records import CorpusFile
 from .bulk import Bulk
 from .catalogue import Catalogue, FileRecord
 from .errors import is_lost
-from .queries import MOST_TERMS, Body, in_loads, list_loads, loads_of, of_kind
-from .records import change_record, file_record_id, get_record
-from .scan import Snapshot, scan
+from .queries import MOST_TERMS, Body, in_loads, list_loads, loads_of, of_kind, rows_of_loads
+from .records import DOOMED, Entry, change_records, file_record_id, get_record
+from .scan import Snapshot, scan, units
 from .schema import deletion, operations, row_id
 
 logger = logging.getLogger(__name__)
-DOOMED = ""
+GROUP_ROWS = 50_000
+"""Rows of small files that are committed together: what a killed worker has to write again."""
+GROUP_FILES = 500
 _LOSSES = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A file's record. ``pending``: load → what it reads (a digest), or DOOMED."""
+@dataclass(slots=True)
+class _Group:
+    """Files on their way in together."""
 
-    file: str
-    load: str = ""
-    rows: int = 0
-    mark: int = 0
-    committed: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    pending: Mapping[str, str] = field(default_factory=dict[str, str])
+    files: Sequence[CorpusFile]
+    loads: Mapping[str, str]
+    """The load of each file."""
+    rows: dict[str, int] = field(default_factory=dict[str, int])
+    """Of the files that were read to their ends."""
+    in_index: Mapping[str, int] = field(default_factory=dict[str, int])
+    """The rows of each load that the server has."""
+    failure: CaptrawlError | None = None
+    """Why the file after those could not be read."""
 
-    @classmethod
-    def of(cls, file: str, document: Mapping[str, Any] | None) -> Entry:
-        """As the index holds it; an empty one where it holds none."""
-        if document is None:
-            return cls(file)
-        record = document["record"]
-        committed = (record.get("load", ""), record.get("rows", 0), record.get("mark", 0))
-        return cls(file, *committed, record["detail"]["committed"], record["detail"]["pending"])
-
-    def document(self) -> Body | None:
-        """As the index is to hold it; None where nothing is left to say."""
-        if not self.load and not self.pending:
-            return None
-        detail = {"committed": dict(self.committed), "pending": dict(self.pending)}
-        record: dict[str, Any] = {"file": self.file, "detail": detail}
-        if self.load:
-            record |= {"load": self.load, "rows": self.rows, "mark": self.mark}
-        if self.pending:
-            record["pending"] = list(self.pending)
-        return {"kind": "file", "record": record}
+    def operations(
+        self, read: Callable[[CorpusFile], Iterable[pa.RecordBatch]], analyzer: int
+    ) -> Iterator[bytes]:
+        """What writes the files' rows; it ends where one can't be read."""
+        try:
+            for file in self.files:
+                rows = 0
+                for batch in read(file):
+                    yield from operations(batch, self.loads[file.file], analyzer)
+                    rows += batch.num_rows
+                self.rows[file.file] = rows
+        except CaptrawlError as error:
+            self.failure = error
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +85,30 @@ class Files:
 
     def add(self, file: CorpusFile, batches: Iterable[pa.RecordBatch]) -> int:
         """Put the rows in, all or nothing; a file that is in already is replaced. Returns the rows."""
-        load = self._begin(file)
-        bulk = Bulk(self.catalogue, file.file)
+        return self.add_group([file], lambda _: batches)
+
+    def add_group(
+        self, files: Sequence[CorpusFile], read: Callable[[CorpusFile], Iterable[pa.RecordBatch]]
+    ) -> int:
+        """:meth:`add` of several files in as few requests as one takes; returns their rows.
+
+        An error leaves those in that were whole before it.
+        """
+        group = _Group(files, self._begin(files))
         try:
-            analyzer = self.catalogue.analyzer
-            rows = bulk.write(line for batch in batches for line in operations(batch, load, analyzer))
-            self._commit(file, load, rows)
+            bulk = Bulk(self.catalogue, {load: file for file, load in group.loads.items()})
+            bulk.write(group.operations(read, self.catalogue.analyzer))
+            if group.failure:
+                raise group.failure
+            entries = self._commit(group)
+            self._check(group, entries)
         except ServerError:
-            raise  # the server is in no state to clean up; the next load of this file does
+            raise  # the server is in no state to clean up; the next load of these files does
         except Exception:
-            self._give_up(file.file, load)
+            self._give_up(group)
             raise
-        self.clean(file.file)
-        return rows
+        self._clean(entries.values())
+        return sum(group.rows.values())
 
     def remove(self, file: str) -> None:
         """Take a file's rows out; CaptionIndexError where it isn't in."""
@@ -132,20 +145,32 @@ class Files:
         )
         return any(self.catalogue.search(body)["hits"]["total"]["value"] for body in bodies)
 
-    def _give_up(self, file: str, load: str) -> None:
+    def _give_up(self, group: _Group) -> None:
+        """Commit what is whole of a group, and delete the rest."""
         try:
-            if self._change(file, lambda entry: _with_doomed(entry, load)).load != load:
-                self.delete_rows([load])
-            self.clean(file)
+            entries = self._commit(group)
+            lost = {
+                file: load
+                for file, load in group.loads.items()
+                if file not in entries or entries[file].load != load
+            }
+            entries |= self._change_all({file: partial(_doomed, load=load) for file, load in lost.items()})
+            self.delete_rows([load for file, load in lost.items() if entries[file].load != load])
+            self._clean(entries.values())
         except CaptionIndexError as error:
-            logger.warning("rows of %s are left behind, unseen, until it is indexed again: %s", file, error)
+            files = ", ".join(group.loads)
+            logger.warning(
+                "rows of %.200s are left behind, unseen, until it is indexed again: %s", files, error
+            )
 
     def clean(self, file: str) -> None:
         """Delete the rows of the file's doomed loads, and the record where nothing is left of the file."""
-        loads = [load for load, reads in self._entry(file).pending.items() if reads == DOOMED]
-        if loads:
-            self.delete_rows(loads)
-            self._change(file, lambda entry: _without(entry, loads))
+        self._clean([Entry.of(file, get_record(self.catalogue, file_record_id(file)))])
+
+    def _clean(self, entries: Iterable[Entry]) -> None:
+        doomed = {entry.file: entry.doomed for entry in entries if entry.doomed}
+        self.delete_rows([load for loads in doomed.values() for load in loads])
+        self._change_all({file: partial(_without, loads=loads) for file, loads in doomed.items()})
 
     def clean_all(self) -> None:
         """Delete the rows of every file's doomed loads."""
@@ -163,7 +188,7 @@ class Files:
         for document in self.catalogue.documents(of_kind("file")):
             entry = Entry.of(document["record"]["file"], document)
             in_records |= {entry.load, *entry.pending}
-        self.delete_rows(sorted(loads - in_records))
+        self.delete_rows(sorted(loads.keys() - in_records))
 
     def delete_rows(self, loads: list[str]) -> None:
         """Delete every row of ``loads``, which nobody may see any more."""
@@ -171,7 +196,7 @@ class Files:
         if loads:
             self._refresh()
         while self._rows_of(loads):
-            bulk = Bulk(self.catalogue, "a deleted row")
+            bulk = Bulk(self.catalogue)
             try:
                 with contextlib.closing(Snapshot(self.catalogue)) as snapshot:
                     snapshot.renew()
@@ -190,60 +215,77 @@ class Files:
         patience = self.catalogue.server.patience
         return self.catalogue.search(body, patience=patience)["hits"]["total"]["value"]
 
-    def _begin(self, file: CorpusFile) -> str:
-        """The load under which to write ``file``: its killed one of the same content, or a new one."""
-        reads = _reading(file, self.catalogue.analyzer)
-        fresh = str(10**14 + secrets.randbelow(9 * 10**14))
+    def _begin(self, files: Sequence[CorpusFile]) -> dict[str, str]:
+        """The load under which to write each file: its killed one of the same content, or a new one."""
+        readings = {file.file: _reading(file, self.catalogue.analyzer) for file in files}
+        entries = self._change_all(
+            {
+                file: partial(_with_load, fresh=str(10**14 + secrets.randbelow(9 * 10**14)), reads=reads)
+                for file, reads in readings.items()
+            }
+        )
+        return {
+            file: next(load for load, reads in entry.pending.items() if reads == readings[file])
+            for file, entry in entries.items()
+        }
 
-        def with_load(entry: Entry) -> Entry:
-            if reads in entry.pending.values():
-                return entry
-            others = dict.fromkeys(entry.pending, DOOMED)
-            return replace(entry, pending={**others, fresh: reads})
-
-        entry = self._change(file.file, with_load)
-        return next(load for load, reading in entry.pending.items() if reading == reads)
-
-    def _commit(self, file: CorpusFile, load: str, rows: int) -> None:
+    def _commit(self, group: _Group) -> dict[str, Entry]:
+        """Let readers see the files of a group that are whole, and return what their records say then."""
         self._refresh()
-        in_index, now = self._rows_of([load]), self.catalogue.server_time()
-        if in_index != rows:
-            raise CaptionIndexError(
-                f"{file.file}: {rows} rows were written, but {self.catalogue.server.address} contains "
-                f"{in_index}; run the same command again"
-            )
-
-        def whole(entry: Entry) -> Entry:
-            if entry.load == load:
-                return entry
-            if entry.pending.get(load, DOOMED) == DOOMED:
-                raise IndexBusyError(
-                    f"{file.file} was replaced or removed by another process during this load"
+        body, patience = rows_of_loads(list(group.loads.values())), self.catalogue.server.patience
+        group.in_index = loads_of(self.catalogue.search(body, patience=patience))
+        now = self.catalogue.server_time()
+        changes: dict[str, Callable[[Entry], Entry]] = {}
+        for file in group.files:
+            load, rows = group.loads[file.file], group.rows.get(file.file)
+            if rows is not None and rows == group.in_index.get(load, 0):
+                new = Entry(
+                    file.file,
+                    load,
+                    rows,
+                    secrets.randbelow(2**31),
+                    {**asdict(file.fingerprint), "added": now},
                 )
-            pending = {other: reads for other, reads in entry.pending.items() if other != load}
-            if entry.load:
-                pending[entry.load] = DOOMED
-            committed = {**asdict(file.fingerprint), "added": now}
-            return Entry(file.file, load, rows, secrets.randbelow(2**31), committed, pending)
+                changes[file.file] = partial(_committed, new=new)
+        return self._change_all(changes)
 
-        self._change(file.file, whole)
+    def _check(self, group: _Group, entries: Mapping[str, Entry]) -> None:
+        """Raise for the first file of a group that isn't in."""
+        for file, load in group.loads.items():
+            if file not in entries:
+                raise CaptionIndexError(
+                    f"{file}: {group.rows[file]} rows were written, but {self.catalogue.server.address} "
+                    f"contains {group.in_index.get(load, 0)}; run the same command again"
+                )
+            if entries[file].load != load:
+                raise IndexBusyError(f"{file} was replaced or removed by another process during this load")
 
     def _refresh(self) -> None:
         """Make everything written visible on every copy of every shard."""
         server, index = self.catalogue.server, self.catalogue.index
         server.ask(lambda es: es.indices.refresh(index=index).body, patience=server.patience)
 
-    def _entry(self, file: str) -> Entry:
-        return Entry.of(file, get_record(self.catalogue, file_record_id(file)))
-
     def _change(self, file: str, change: Callable[[Entry], Entry]) -> Entry:
         """Put the file's record through ``change`` and return it."""
-        document = change_record(
+        return self._change_all({file: change})[file]
+
+    def _change_all(self, changes: Mapping[str, Callable[[Entry], Entry]]) -> dict[str, Entry]:
+        """Put the records of files through their changes and return them."""
+        files = {file_record_id(file): file for file in changes}
+        documents = change_records(
             self.catalogue,
-            file_record_id(file),
-            lambda document: change(Entry.of(file, document)).document(),
+            {identity: partial(_document, file, changes[file]) for identity, file in files.items()},
         )
-        return Entry.of(file, document)
+        return {file: Entry.of(file, documents[identity]) for identity, file in files.items()}
+
+
+def _document(file: str, change: Callable[[Entry], Entry], document: Body | None) -> Body | None:
+    return change(Entry.of(file, document)).document()
+
+
+def groups(files: Iterable[CorpusFile]) -> Iterator[list[CorpusFile]]:
+    """``files`` as they are committed: at most GROUP_ROWS rows and GROUP_FILES files, or a larger one."""
+    return units(files, lambda file: max(file.estimated_rows, GROUP_ROWS // GROUP_FILES), GROUP_ROWS)
 
 
 def _without_rows(
@@ -254,15 +296,27 @@ def _without_rows(
         yield batch.filter(pa.array([number not in rows for number in numbers], pa.bool_()))
 
 
-def _with_doomed(entry: Entry, load: str) -> Entry:
+def _with_load(entry: Entry, *, fresh: str, reads: str) -> Entry:
+    if reads in entry.pending.values():
+        return entry
+    return replace(entry, pending={**dict.fromkeys(entry.pending, DOOMED), fresh: reads})
+
+
+def _committed(entry: Entry, *, new: Entry) -> Entry:
+    """``new`` in place of what counts; no change where its load is in already, or doomed."""
+    if entry.load == new.load or entry.pending.get(new.load, DOOMED) == DOOMED:
+        return entry
+    pending = {load: reads for load, reads in entry.pending.items() if load != new.load}
+    return replace(new, pending=pending | ({entry.load: DOOMED} if entry.load else {}))
+
+
+def _doomed(entry: Entry, *, load: str) -> Entry:
     return replace(entry, pending={**entry.pending, load: DOOMED}) if load in entry.pending else entry
 
 
-def _without(entry: Entry, loads: Iterable[str]) -> Entry:
-    removed = set(loads)
-    return replace(
-        entry, pending={load: reads for load, reads in entry.pending.items() if load not in removed}
-    )
+def _without(entry: Entry, *, loads: Collection[str]) -> Entry:
+    pending = {load: reads for load, reads in entry.pending.items() if load not in loads}
+    return replace(entry, pending=pending)
 
 
 def _reading(file: CorpusFile, analyzer: int) -> str:

@@ -142,9 +142,15 @@ def list_loads() -> Body:
     return {"size": 0, "track_total_hits": False, "aggs": {"loads": loads}}
 
 
-def loads_of(answer: Mapping[str, Any]) -> set[str]:
-    """The loads that an answer to :func:`list_loads` names."""
-    return {bucket["key"] for bucket in answer["aggregations"]["loads"]["buckets"]}
+def rows_of_loads(loads: Sequence[str]) -> Body:
+    """How many rows each of ``loads`` has; :func:`loads_of` reads the answer."""
+    buckets: Body = {"field": "load", "size": len(loads), "execution_hint": "map"}
+    return {**list_loads(), "query": in_loads(loads), "aggs": {"loads": {"terms": buckets}}}
+
+
+def loads_of(answer: Mapping[str, Any]) -> dict[str, int]:
+    """The loads that an answer to :func:`list_loads` names, and how many rows each has."""
+    return {bucket["key"]: bucket["doc_count"] for bucket in answer["aggregations"]["loads"]["buckets"]}
 
 
 def of_kind(kind: str) -> Body:

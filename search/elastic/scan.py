@@ -11,10 +11,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +26,7 @@ from .errors import is_forbidden, is_lost
 from .queries import CORPUS_ORDER, SCAN_ORDER, Body, in_loads
 from .schema import returned, rows_table
 
+F = TypeVar("F")
 logger = logging.getLogger(__name__)
 
 PAGE = 10_000
@@ -49,20 +50,20 @@ def scan(
     """
     with contextlib.closing(Snapshot(catalogue)) as snapshot:
         snapshot.renew(list(files.values()))
-        for unit in units(list(files.values())):
+        for unit in units(list(files.values()), lambda file: file.rows, UNIT_ROWS):
             yield from _unit(snapshot, queries, unit)
 
 
-def units(files: Sequence[FileRecord]) -> Iterator[list[FileRecord]]:
-    """``files`` in groups of at most UNIT_ROWS rows; a larger file is a group of its own."""
-    unit: list[FileRecord] = []
+def units(files: Iterable[F], rows_of: Callable[[F], int], most: int) -> Iterator[list[F]]:
+    """``files`` in groups of at most ``most`` rows; a larger file is a group of its own."""
+    unit: list[F] = []
     rows = 0
     for file in files:
-        if unit and rows + file.rows > UNIT_ROWS:
+        if unit and rows + rows_of(file) > most:
             yield unit
             unit, rows = [], 0
         unit.append(file)
-        rows += file.rows
+        rows += rows_of(file)
     if unit:
         yield unit
 

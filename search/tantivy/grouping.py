@@ -18,7 +18,6 @@ PART_ROWS = 1_000_000
 SMALLEST_SHARE = 50_000
 """Below so many rows a group isn't worth splitting among workers."""
 
-_BYTES_A_ROW = 100
 _ALONE = 4
 """A file with more than one such share of a group's rows is a group of its own."""
 
@@ -62,13 +61,13 @@ def plan(files: Sequence[CorpusFile], workers: int, row_groups: RowGroups) -> li
     A group holds about PART_ROWS rows, or fewer where all workers would not get one. Files bigger than a
     quarter of that stand alone; those of more than 1.5 × PART_ROWS are cut by row groups, if they have any.
     """
-    total = sum(map(estimated_rows, files))
+    total = sum(file.estimated_rows for file in files)
     most = min(PART_ROWS, max(SMALLEST_SHARE, total // workers))
     groups: list[PlannedGroup] = []
     small: list[CorpusFile] = []
     small_rows = 0
     for file in files:
-        rows = estimated_rows(file)
+        rows = file.estimated_rows
         if rows > most // _ALONE:
             groups.append(PlannedGroup((file,), _parts(file, rows, row_groups)))
             continue
@@ -78,12 +77,6 @@ def plan(files: Sequence[CorpusFile], workers: int, row_groups: RowGroups) -> li
         small.append(file)
         small_rows += rows
     return [*groups, _together(small)] if small else groups
-
-
-def estimated_rows(file: CorpusFile) -> int:
-    """The file's rows, guessed from its bytes where its fingerprint doesn't know."""
-    mark = file.fingerprint
-    return mark.rows if mark.rows >= 0 else mark.size // _BYTES_A_ROW
 
 
 def _together(files: Sequence[CorpusFile]) -> PlannedGroup:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -156,8 +157,10 @@ def test_small_things():
         FileRecord(str(n), rows, Fingerprint(rows, 1, ""), None, str(n))
         for n, rows in enumerate([1, UNIT_ROWS, 5, 6])
     ]
-    assert [[f.file for f in unit] for unit in units(files)] == [["0"], ["1"], ["2", "3"]]
-    assert list(units([])) == []
+    rows_of = attrgetter("rows")
+    in_units = [[f.file for f in unit] for unit in units(files, rows_of, UNIT_ROWS)]
+    assert in_units == [["0"], ["1"], ["2", "3"]]
+    assert list(units([], rows_of, 1)) == []
     names = {None: "x-1", "x": "x-1", "x-1": "x-2", "x-41": "x-42", "y-3": "x-1"}
     assert {current: next_name("x", current, []) for current in names} == names
     assert restored({"refresh_interval": None, "number_of_replicas": "2", "auto_expand_replicas": None}) == {

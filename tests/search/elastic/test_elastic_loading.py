@@ -186,7 +186,7 @@ def test_what_a_killed_loader_left_is_put_back(place, loader):
 
 
 def test_a_loader_killed_again_and_again_ends_with_every_row_once(place, loader, corpus):
-    files = {"a": 9000, "b": 1, "c": 6000}
+    files = {"a": 9000, "b": 1} | {f"small {n}": 100 for n in range(60)}
     chance = random.Random(4)
     kills = 0
     for attempt in range(40):
@@ -203,14 +203,14 @@ def test_a_loader_killed_again_and_again_ends_with_every_row_once(place, loader,
             assert index.count([DOGS]) == [index.rows()]
     assert kills >= 1
     with ElasticCaptions.open(place) as index:
-        assert (index.rows(), index.count([DOGS, BLUE])) == (15_001, [15_001, 3000 + 1 + 2000])
+        assert (index.rows(), index.count([DOGS, BLUE])) == (15_001, [15_001, 3000 + 1 + 60 * 34])
         rows = [
             (f, r)
             for b in index.scan(DOGS)
             for f, r in zip(b["file"].to_pylist(), b["row"].to_pylist(), strict=True)
         ]
         assert sorted(rows) == sorted((file, row) for file, size in files.items() for row in range(size))
-        assert documents(index) == 15_001 + 3 + 1
+        assert documents(index) == 15_001 + 62 + 1
         assert settings_of(index)["refresh_interval"] is None
 
 

@@ -15,7 +15,8 @@ import pytest
 from captrawl.search.elastic import liveness, session
 from captrawl.search.elastic.catalogue import CONTROL_ID, Catalogue
 from captrawl.search.elastic.index import ElasticCaptions
-from captrawl.search.elastic.load import DOOMED, Files
+from captrawl.search.elastic.load import Files
+from captrawl.search.elastic.records import DOOMED
 from captrawl.search.elastic.session import change_control, settle
 
 pytestmark = pytest.mark.elastic
