@@ -8,6 +8,7 @@ load         corpus files in: which process builds what
 grouping     which files go in together, and where a huge one is cut
 build        one group: staged, built part by part, committed
 schema       a corpus row as a tantivy document
+row_blocks   rows as blocks of bytes, and back
 row_store    the stored values of rows, in blocks, in a file beside each sub-index
 query        caption queries as tantivy queries
 part         one sub-index, asked

@@ -34,10 +34,12 @@ from .folder import (
     commit_group,
     committing,
     discard,
+    format_of,
     read_groups,
     sweep_group,
 )
 from .query import SCHEMA
+from .row_blocks import FORMATS, BlockFormat
 from .row_store import RowWriter
 from .schema import documents, optional_columns, positions_of
 
@@ -131,7 +133,10 @@ def build_part(folder: Path, number: int, contents: Contents) -> int:
         }
         temporary = folder / f".{target.name}-{uuid.uuid4().hex}"
         try:
-            rows_of_file = _write(temporary, ordinals, contents, analyzer_of(folder.parents[1]))
+            root = folder.parents[1]
+            rows_of_file = _write(
+                temporary, ordinals, contents, analyzer=analyzer_of(root), form=FORMATS[format_of(root)]
+            )
             temporary.rename(target)
         except (ValueError, OSError) as error:
             raise CaptionIndexError(f"writing {folder} failed: {error}; is the disk full?") from error
@@ -158,7 +163,9 @@ def sweep_index(root: Path) -> None:
                     entry.unlink()
 
 
-def _write(folder: Path, ordinals: dict[str, int], contents: Contents, analyzer: Analyzer) -> dict[str, int]:
+def _write(
+    folder: Path, ordinals: dict[str, int], contents: Contents, *, analyzer: Analyzer, form: BlockFormat
+) -> dict[str, int]:
     """A sub-index of ``contents`` at ``folder``, durably; the rows of each file."""
     folder.mkdir()
     index = tantivy.Index(SCHEMA, str(folder))
@@ -166,7 +173,7 @@ def _write(folder: Path, ordinals: dict[str, int], contents: Contents, analyzer:
     writer = index.writer(HEAP_BYTES, num_threads=1)
     rows: dict[str, int] = {}
     columns: set[str] = set()
-    with RowWriter(folder / ROWS) as values:
+    with RowWriter(folder / ROWS, form) as values:
         for file, batches in contents:
             rows.setdefault(file.file, 0)
             for batch in batches:

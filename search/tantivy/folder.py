@@ -31,8 +31,10 @@ from ...core.errors import CaptionIndexError
 from ...core.files import read_json, write_json
 from ...core.records import Fingerprint
 from ...core.text import ANALYZER_VERSION
+from .row_blocks import FORMATS
 
-FORMAT = 1
+FORMAT = 2
+"""Of a new index; row_blocks.FORMATS has all that are read."""
 ROWS = "values.rows"
 """The row store of a part."""
 _KIND = "captrawl captions"
@@ -83,9 +85,9 @@ def check_folder(root: Path, *, create: bool) -> int:
         raise CaptionIndexError(f"the caption index {root} can't be opened: {error}") from error
     if not isinstance(mark_values, dict) or mark_values.get("kind") != _KIND:
         raise CaptionIndexError(f"{root} isn't a caption index: its captions.json is something else")
-    if mark_values.get("format") != FORMAT:
+    if mark_values.get("format") not in FORMATS:
         raise CaptionIndexError(
-            f"{root} has format {mark_values.get('format')}, this captrawl reads format {FORMAT}; "
+            f"{root} has format {mark_values.get('format')}, this captrawl reads formats 1 to {FORMAT}; "
             "build it again with captrawl index captions, in a new folder"
         )
     return check_analyzer(mark_values.get("analyzer"), str(root))
@@ -94,6 +96,11 @@ def check_folder(root: Path, *, create: bool) -> int:
 def analyzer_of(root: Path) -> Analyzer:
     """The analyzer that the captions of the index at ``root`` go through."""
     return ANALYZERS[check_analyzer(_read_json(root / _MARK).get("analyzer"), str(root))]
+
+
+def format_of(root: Path) -> int:
+    """The format of the index at ``root``: what comes in later has it too."""
+    return _read_json(root / _MARK)["format"]
 
 
 def group_names(root: Path) -> frozenset[str]:
@@ -136,7 +143,7 @@ def commit_group(
             )
         identity = uuid.uuid4().hex
         manifest = {
-            "format": FORMAT,
+            "format": format_of(root),
             "id": identity,
             "files": [_file_entry(member) for member in files],
             "parts": list(parts),

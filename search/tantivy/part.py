@@ -14,7 +14,6 @@ import tantivy
 from ...core.errors import CaptionIndexError
 from ...core.records import RowId
 from .query import all_of, between, outside
-from .row_store import BLOCK_ROWS
 from .schema import Place, places_of, position_of
 from .values import PartRows, PartValues
 
@@ -114,9 +113,8 @@ class Part:
     def pages(self, query: tantivy.Query, rows: int) -> Iterator[tantivy.Query]:
         """Queries of at most PAGE_ROWS rows that match ``query``'s ``rows`` rows together, each once."""
         if rows > PAGE_ROWS:
-            for first, last in pairwise(
-                [*self.values.store.firsts[:: PAGE_ROWS // BLOCK_ROWS].tolist(), None]
-            ):
+            store = self.values.store
+            for first, last in pairwise([*store.firsts[:: PAGE_ROWS // store.form.rows].tolist(), None]):
                 bounds = outside("position", first, None if last is None else last - 1)
                 yield all_of([(_MUST, query), *bounds])
         else:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import tantivy
 
 from ...core.parallel import cores
-from .part import PAGE_ROWS, Part
+from .part import Part
 from .values import PartRows, PartValues, read_values
 
 _Answer = TypeVar("_Answer")
@@ -26,7 +26,9 @@ _NumberedBatch = tuple[int, pa.RecordBatch]
 CORES = cores()
 _LOT = 64
 """How many times a part is asked for few rows before another thread has its turn."""
-_FEW = 8192
+WAITING_ROWS = 1 << 17
+"""Rows of several queries that are read in one go: every block of theirs is unpacked once."""
+_FEW = 1 << 15
 """Rows of a query that are held until they are read with those of others, in all parts together."""
 
 
@@ -35,7 +37,7 @@ def scans(
 ) -> Iterator[_NumberedBatch]:
     """(number of the query, batch) until every row that matches has come once for each query, in their order.
 
-    At most PAGE_ROWS rows a batch, or few more; one page is read ahead.
+    A bounded number of rows a batch; one page is read ahead.
     """
     few = max(_FEW // _LOT, _FEW // max(1, len(parts)))
     waiting = _Waiting()
@@ -55,7 +57,7 @@ def scans(
                 waiting.add(number, rows)
             if part is not parts[-1]:
                 continue
-            if many or waiting.rows >= PAGE_ROWS:
+            if many or waiting.rows >= WAITING_ROWS:
                 yield from waiting.read()
             for part_of_many, size in many:
                 yield from ((number, page) for page in _pages(part_of_many, queries[number], size, pool))

@@ -1,4 +1,4 @@
-"""Writes tests/golden/captions-N: run once for each analyzer (or format), never again for an old one.
+"""Writes tests/golden/captions-N or captions-N-format-M: run once for each analyzer (or format), never again.
 
 python tests/search/engines/make_golden.py tests/golden/captions-2
 """

@@ -23,7 +23,7 @@ from captrawl.search.tantivy import part as tantivy_part
 from captrawl.search.tantivy import scan as tantivy_scan
 from captrawl.search.tantivy.build import build_part, staged, sweep_index
 from captrawl.search.tantivy.folder import ROWS
-from captrawl.search.tantivy.row_store import BLOCK_ROWS
+from captrawl.search.tantivy.row_blocks import FORMATS
 
 DOG = CaptionQuery(("dog",))
 
@@ -225,8 +225,8 @@ def test_readers_see_the_old_rows_or_the_new(index_folder, make_rows, file_of, b
 
 def test_pools_of_all_sizes_are_scanned_whole(tmp_path, monkeypatch, make_rows, file_of, batches_of):
     """What fits is read with other queries' rows, what doesn't page by page; parts are many or few."""
-    monkeypatch.setattr(tantivy_part, "PAGE_ROWS", 2 * BLOCK_ROWS)
-    monkeypatch.setattr(tantivy_scan, "PAGE_ROWS", 2 * BLOCK_ROWS)
+    monkeypatch.setattr(tantivy_part, "PAGE_ROWS", 2 * FORMATS[2].rows)
+    monkeypatch.setattr(tantivy_scan, "WAITING_ROWS", 2 * FORMATS[2].rows)
     monkeypatch.setattr(tantivy_scan, "_FEW", 60)
     monkeypatch.setattr(tantivy_scan, "_LOT", 16)
     captions = [f"dog {'cat' if n % 3 else 'cow'} n{n % 50}" for n in range(400)]
@@ -274,7 +274,7 @@ def test_a_folder_that_another_process_is_just_making_is_no_other_thing(tmp_path
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"kind": "captrawl captions", "format": 2}, "has format 2, this captrawl reads format 1"),
+        ({"kind": "captrawl captions", "format": 3}, "has format 3, this captrawl reads formats 1 to 2"),
         ({"kind": "captrawl captions", "format": 1, "analyzer": 9}, "has analyzer 9, .* knows 1, 2"),
         ({"captions": []}, "isn't a caption index: its captions.json is something else"),
         ([1], "isn't a caption index: its captions.json is something else"),
