@@ -310,8 +310,9 @@ def cluster(version: str, nodes: int = 3, heap: str = "320m") -> Iterator[list[N
             "discovery.type": None,
             "discovery.seed_hosts": f"[{seeds}]",
             "cluster.initial_master_nodes": f"[{names}]",
-            # the death of a node is noticed within seconds
+            # the death of a node is noticed within seconds, and that it hangs
             "cluster.fault_detection.follower_check.interval": "200ms",
+            "cluster.fault_detection.follower_check.timeout": "2s",
             "cluster.fault_detection.leader_check.interval": "200ms",
         }
     try:

@@ -111,8 +111,8 @@ WAYS = ["cut", "lose", "429", "503"]
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_load_outlasts_a_bad_connection(place, corpus, proxy, monkeypatch, way):
-    monkeypatch.setattr(elastic_bulk, "CHUNK_DOCUMENTS", 250)
-    made = corpus({"a": 3000})
+    monkeypatch.setattr(elastic_bulk, "CHUNK_DOCUMENTS", 125)
+    made = corpus({"a": 1500})
     count, lock = itertools.count(), threading.Lock()
 
     def misbehave(path, body):
@@ -124,11 +124,11 @@ def test_a_load_outlasts_a_bad_connection(place, corpus, proxy, monkeypatch, way
     with proxy.between(url, misbehave) as bad, ElasticCaptions.open(f"{bad}/{name}") as index:
         with index.loading():
             made.fill(index)
-        assert index.count([DOGS]) == [3000]
-        assert sum(batch.num_rows for batch in index.scan(DOGS)) == 3000
+        assert index.count([DOGS]) == [1500]
+        assert sum(batch.num_rows for batch in index.scan(DOGS)) == 1500
     with ElasticCaptions.open(place) as index:
-        assert (index.rows(), index.count([DOGS])) == (3000, [3000])
-        assert index.server.client.count(index=index.index)["count"] == 3000 + 2
+        assert (index.rows(), index.count([DOGS])) == (1500, [1500])
+        assert index.server.client.count(index=index.index)["count"] == 1500 + 2
 
 
 @pytest.mark.parametrize("swap", [False, True])
@@ -283,7 +283,7 @@ def test_a_busy_server_is_asked_again_at_first_contact_too(place, proxy):
 
 def test_an_answer_of_some_shards_is_never_taken_for_one_of_all(place, corpus, proxy, monkeypatch):
     """A proxy, or a server, says beside its answer that it isn't whole: all answers are looked at."""
-    monkeypatch.setenv("ELASTICSEARCH_PATIENCE", "1")
+    monkeypatch.setenv("ELASTICSEARCH_PATIENCE", "0.2")
     lacks = [
         (b'"timed_out":false', b'"timed_out":true', "the time was up"),
         (b'"failed":0', b'"failed":1', r"of 3 shards answered"),

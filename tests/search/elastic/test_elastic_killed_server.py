@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sys
 import threading
 import time
 
@@ -32,14 +33,26 @@ def node(elastic_modules, elastic_version):
 
 
 @pytest.fixture(scope="module")
-def nodes(elastic_modules, elastic_version):
-    """Three nodes of one cluster."""
+def nodes(elastic_modules, request):
+    """Three nodes of one cluster, of the version that the test is given."""
     local, servers = elastic_modules("local_server"), elastic_modules("servers")
     try:
-        with local.cluster(elastic_version) as nodes:
+        with local.cluster(request.param) as nodes:
             yield nodes
     except local.NoServerError as error:
         servers.missing(error)
+
+
+ON_EVERY_VERSION = ("test_a_node_that_hangs_is_left_for_another", "test_a_cluster_loses_a_node_in_mid_load")
+"""The tests of three nodes that run on every version: three take half a minute to start."""
+
+
+def pytest_generate_tests(metafunc):
+    if "nodes" in metafunc.fixturenames:
+        servers = sys.modules["captrawl_tests_servers"]
+        everywhere = metafunc.function.__name__ in ON_EVERY_VERSION
+        versions = servers.VERSIONS if everywhere else servers.local_versions()
+        metafunc.parametrize("nodes", versions, indirect=True, scope="module")
 
 
 def paced(batches, pace, told):
