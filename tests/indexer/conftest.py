@@ -110,23 +110,22 @@ def whole(body: bytes, status: int = 200, **headers: str | Sequence[str]) -> Han
 def web() -> Iterator[Web]:
     made = Web()
     loop = asyncio.new_event_loop()
-    started = threading.Event()
+    started, ended = threading.Event(), asyncio.Event()
 
     async def main() -> None:
         server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
         made.port = server.sockets[0].getsockname()[1]
         started.set()
         async with server:
-            await server.serve_forever()
+            await ended.wait()
+            # asyncio leaks the socket of a connection that it accepts while its server closes
+            loop.remove_reader(server.sockets[0].fileno())
+            await asyncio.sleep(0.01)
 
     def run() -> None:
         asyncio.set_event_loop(loop)
-        main_task = loop.create_task(main())
-        made.stop = lambda: loop.call_soon_threadsafe(main_task.cancel)  # type: ignore[attr-defined]
         try:
-            loop.run_until_complete(main_task)
-        except asyncio.CancelledError:
-            pass
+            loop.run_until_complete(main())
         finally:
             rest = asyncio.all_tasks(loop)
             for task in rest:
@@ -138,7 +137,7 @@ def web() -> Iterator[Web]:
     thread.start()
     assert started.wait(10)
     yield made
-    made.stop()  # type: ignore[attr-defined]
+    loop.call_soon_threadsafe(ended.set)
     thread.join(10)
 
 
