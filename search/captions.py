@@ -123,6 +123,18 @@ def open_captions(
     return ENGINES[_scheme(str(location))](str(location), create=create, patient=patient, rows=rows)
 
 
+def create_without_rows(location: str | Path) -> None:
+    """Make an empty index at a folder, unless it is there, that reads rows back from the corpus's files.
+
+    CaptionIndexError where the one there has its rows; UsageError where the engine always does.
+    """
+    if not is_path(str(location)):
+        raise UsageError(f"--store none is for a folder, and {location} is an Elasticsearch index")
+    from .tantivy.index import TantivyCaptions
+
+    TantivyCaptions.open(Path(location), create=True, with_rows=False).close()
+
+
 def is_path(location: str) -> bool:
     """Whether ``location`` is a folder rather than an address; CaptionIndexError for half an address."""
     return not _scheme(location)

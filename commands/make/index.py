@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -11,6 +12,14 @@ from ...core.wording import counted
 from .. import options
 from . import index_files, index_vectors
 from .shapes import IndexBackJson, IndexJson
+
+
+class Store(StrEnum):
+    """Where an index keeps its rows' values."""
+
+    ROWS = "rows"
+    NONE = "none"
+
 
 app = typer.Typer()
 index_app = typer.Typer(help="Fill an index, list it, take some of it out.", no_args_is_help=True)
@@ -69,6 +78,12 @@ def index_captions(
     keep: Annotated[
         int, typer.Option(help="With --swap: how many replaced indices stay, to go back to.", min=0)
     ] = 1,
+    store: Annotated[
+        Store,
+        typer.Option(
+            help="A new folder's rows: in the index, or none and read back from the corpus's Parquet."
+        ),
+    ] = Store.ROWS,
     workers: Annotated[int, typer.Option(help="Worker processes; 0 = one a core.", min=0)] = 0,
     json: options.Json = False,
 ) -> None:
@@ -78,7 +93,7 @@ def index_captions(
     from ...indexer.captions import remove_others
     from ...indexer.corpora.files import expected_rows, find_files, with_captions
     from ...indexer.corpora.languages import detecting_language
-    from ...search.captions import rebuilding
+    from ...search.captions import create_without_rows, rebuilding
 
     first, *others = dict.fromkeys(caption or [""])
     columns = {name: column for name, column in (("url", url), ("caption", first)) if column}
@@ -88,6 +103,8 @@ def index_captions(
     if detect:
         files = detecting_language(files)
     share = options.part_of(part)
+    if store is Store.NONE:
+        create_without_rows(to)
     with contextlib.ExitStack() as stack:
         names = [file.file for file in files]
         rows = expected_rows(files) if swap else None

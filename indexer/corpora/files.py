@@ -22,7 +22,7 @@ from types import MappingProxyType
 import pyarrow as pa
 
 from ...core.errors import CorpusError
-from ...core.records import CorpusFile, CorpusPath
+from ...core.records import CorpusFile, CorpusPath, Fingerprint
 from ...core.wording import counted
 from ..sources.listing import files_below
 from ..sources.locations import is_remote
@@ -110,9 +110,18 @@ def with_captions(
 
 def _with_captions(file: CorpusFile, columns: tuple[str, ...]) -> CorpusFile:
     """Of another fingerprint: an index that has the file by its first caption has another version of it."""
-    mark = file.fingerprint
+    return replace(file, more_captions=columns, fingerprint=_with_columns(file.fingerprint, columns))
+
+
+def fingerprint_with(path: CorpusPath, more_captions: Sequence[str]) -> Fingerprint:
+    """The fingerprint of a file whose rows are matched by these further caption columns too."""
+    mark = fingerprint(path)
+    return _with_columns(mark, tuple(more_captions)) if more_captions else mark
+
+
+def _with_columns(mark: Fingerprint, columns: tuple[str, ...]) -> Fingerprint:
     digest = hashlib.sha256(repr((mark.digest, columns)).encode()).hexdigest()
-    return replace(file, more_captions=columns, fingerprint=replace(mark, digest=digest))
+    return replace(mark, digest=digest)
 
 
 def read_batches(file: CorpusFile, *, row_groups: range | None = None) -> Iterator[pa.RecordBatch]:

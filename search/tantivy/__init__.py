@@ -13,6 +13,7 @@ row_store    the stored values of rows, in blocks, in a file beside each sub-ind
 query        caption queries as tantivy queries
 part         one sub-index, asked
 scan         every match of many queries, streamed
+corpus_rows  rows of an index without a row store, read back from the corpus
 removal      rows taken out
 values       rows that were found, back as Arrow columns
 """

@@ -29,6 +29,7 @@ from ...core.files import digest, sweep, write_json
 from ...core.records import CorpusFile
 from .folder import (
     ROWS,
+    STRIDE,
     IndexedFile,
     analyzer_of,
     commit_group,
@@ -72,7 +73,7 @@ class Staging:
         names = [part_name(number) for number in range(parts)]
         counts = [self.built(number) for number in range(parts)]
         files = [
-            IndexedFile(f.file, f.fingerprint, sum(c.get(f.file, 0) for c in counts)) for f in self.files
+            IndexedFile(f.file, f.fingerprint, sum(c.get(f.file, 0) for c in counts), f) for f in self.files
         ]
         for file, indexed_file in zip(self.files, files, strict=True):
             if 0 <= file.fingerprint.rows != indexed_file.rows:
@@ -135,7 +136,7 @@ def build_part(folder: Path, number: int, contents: Contents) -> int:
         try:
             root = folder.parents[1]
             rows_of_file = _write(
-                temporary, ordinals, contents, analyzer=analyzer_of(root), form=FORMATS[format_of(root)]
+                temporary, ordinals, contents, analyzer=analyzer_of(root), form=FORMATS.get(format_of(root))
             )
             temporary.rename(target)
         except (ValueError, OSError) as error:
@@ -164,7 +165,12 @@ def sweep_index(root: Path) -> None:
 
 
 def _write(
-    folder: Path, ordinals: dict[str, int], contents: Contents, *, analyzer: Analyzer, form: BlockFormat
+    folder: Path,
+    ordinals: dict[str, int],
+    contents: Contents,
+    *,
+    analyzer: Analyzer,
+    form: BlockFormat | None,
 ) -> dict[str, int]:
     """A sub-index of ``contents`` at ``folder``, durably; the rows of each file."""
     folder.mkdir()
@@ -173,12 +179,16 @@ def _write(
     writer = index.writer(HEAP_BYTES, num_threads=1)
     rows: dict[str, int] = {}
     columns: set[str] = set()
-    with RowWriter(folder / ROWS, form) as values:
+    starts: list[int] = []
+    with RowWriter(folder / ROWS, form) if form else contextlib.nullcontext() as values:
         for file, batches in contents:
             rows.setdefault(file.file, 0)
             for batch in batches:
                 positions = positions_of(batch, ordinals[file.file])
-                values.add(positions, batch)
+                if values:
+                    values.add(positions, batch)
+                else:
+                    starts += positions[::STRIDE].tolist()
                 optional = optional_columns(batch, file.file)
                 words = analyzer.native_column(batch.column("caption"))
                 for document in documents(batch, words, positions, optional):
@@ -187,7 +197,8 @@ def _write(
                 rows[file.file] += batch.num_rows
     writer.commit()
     writer.wait_merging_threads()
-    write_json(folder / "part.json", {"files": rows, "columns": sorted(columns)})
+    mark = {"files": rows, "columns": sorted(columns)}
+    write_json(folder / "part.json", mark if form else {**mark, "starts": sorted(starts)})
     for private in ("meta.json", ".managed.json"):  # tantivy lets only their owner read them
         shutil.copymode(folder / "part.json", folder / private)
     return rows

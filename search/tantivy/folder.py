@@ -29,14 +29,18 @@ from typing import Any
 from ...core.analyzers import ANALYZERS, Analyzer, check_analyzer
 from ...core.errors import CaptionIndexError
 from ...core.files import read_json, write_json
-from ...core.records import Fingerprint
+from ...core.records import CorpusFile, Fingerprint
 from ...core.text import ANALYZER_VERSION
 from .row_blocks import FORMATS
 
 FORMAT = 2
-"""Of a new index; row_blocks.FORMATS has all that are read."""
+"""Of a new index; row_blocks.FORMATS has all that have their rows in blocks."""
+WITHOUT_ROWS = 3
+"""The format of an index that reads rows back from the corpus's files (corpus_rows)."""
 ROWS = "values.rows"
 """The row store of a part."""
+STRIDE = 1 << 13
+"""In a part without one, at most so many rows stand from one of the noted positions to the next."""
 _KIND = "captrawl captions"
 _MARK = "captions.json"
 _REREADS = 5
@@ -49,6 +53,8 @@ class IndexedFile:
     file: str
     fingerprint: Fingerprint
     rows: int
+    source: CorpusFile | None = None
+    """Where its rows are read from, in an index without them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +76,17 @@ class Group:
         return (file for file in self.files if file.file not in self.removed)
 
 
-def check_folder(root: Path, *, create: bool) -> int:
-    """The analyzer of the index at ``root``, made empty with ``create``; CaptionIndexError: none of ours."""
+def check_folder(root: Path, *, create: bool, form: int = FORMAT) -> int:
+    """The analyzer of the index at ``root``; CaptionIndexError: none of ours.
+
+    With ``create`` an index that isn't there is made, empty, in this format.
+    """
     mark = root / _MARK
     try:
         if create and not mark.exists() and not _holds_other_things(root):
             (root / "groups").mkdir(parents=True, exist_ok=True)
             (root / "building").mkdir(exist_ok=True)
-            write_json(mark, {"kind": _KIND, "format": FORMAT, "analyzer": ANALYZER_VERSION})
+            write_json(mark, {"kind": _KIND, "format": form, "analyzer": ANALYZER_VERSION})
         if not mark.exists():
             raise CaptionIndexError(_no_index(root, create=create))
         mark_values = _read_json(mark)
@@ -85,10 +94,10 @@ def check_folder(root: Path, *, create: bool) -> int:
         raise CaptionIndexError(f"the caption index {root} can't be opened: {error}") from error
     if not isinstance(mark_values, dict) or mark_values.get("kind") != _KIND:
         raise CaptionIndexError(f"{root} isn't a caption index: its captions.json is something else")
-    if mark_values.get("format") not in FORMATS:
+    if mark_values.get("format") not in {*FORMATS, WITHOUT_ROWS}:
         raise CaptionIndexError(
-            f"{root} has format {mark_values.get('format')}, this captrawl reads formats 1 to {FORMAT}; "
-            "build it again with captrawl index captions, in a new folder"
+            f"{root} has format {mark_values.get('format')}, this captrawl reads formats 1 to "
+            f"{WITHOUT_ROWS}; build it again with captrawl index captions, in a new folder"
         )
     return check_analyzer(mark_values.get("analyzer"), str(root))
 
@@ -142,10 +151,11 @@ def commit_group(
                 f"{root} contains {already_in} already; put the new one in with --replace"
             )
         identity = uuid.uuid4().hex
+        form = format_of(root)
         manifest = {
-            "format": format_of(root),
+            "format": form,
             "id": identity,
-            "files": [_file_entry(member) for member in files],
+            "files": [_file_entry(member, with_source=form == WITHOUT_ROWS) for member in files],
             "parts": list(parts),
             "replaces": replaces,
         }
@@ -224,9 +234,7 @@ def _read_group(folder: Path) -> Group:
     manifest = _read_json(folder / "manifest.json")
     try:
         files = [
-            IndexedFile(
-                entry["file"], Fingerprint(entry["rows"], entry["size"], entry["digest"]), entry["counted"]
-            )
+            IndexedFile(entry["file"], _fingerprint(entry), entry["counted"], _source(entry))
             for entry in manifest["files"]
         ]
         removed_files = _noted_removed(folder)
@@ -245,15 +253,43 @@ def _read_group(folder: Path) -> Group:
         ) from error
 
 
-def _file_entry(member: IndexedFile) -> dict[str, Any]:
-    mark = member.fingerprint
-    return {
+def _fingerprint(entry: dict[str, Any]) -> Fingerprint:
+    return Fingerprint(entry["rows"], entry["size"], entry["digest"])
+
+
+def _source(entry: dict[str, Any]) -> CorpusFile | None:
+    source: dict[str, Any] | None = entry.get("source")
+    if source is None:
+        return None
+    return CorpusFile(
+        entry["file"],
+        Path(source["path"]),
+        source["preset"],
+        _fingerprint(entry),
+        source["columns"],
+        tuple(source["more_captions"]),
+        source["detect_language"],
+    )
+
+
+def _file_entry(member: IndexedFile, *, with_source: bool) -> dict[str, Any]:
+    mark, source = member.fingerprint, member.source
+    entry: dict[str, Any] = {
         "file": member.file,
         "rows": mark.rows,
         "size": mark.size,
         "digest": mark.digest,
         "counted": member.rows,
     }
+    if with_source and source is not None:
+        entry["source"] = {
+            "path": str(source.path),
+            "preset": source.preset,
+            "columns": dict(source.columns),
+            "more_captions": list(source.more_captions),
+            "detect_language": source.detect_language,
+        }
+    return entry
 
 
 def _removed_path(folder: Path) -> Path:

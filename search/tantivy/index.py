@@ -19,7 +19,17 @@ from ...core.errors import CaptionIndexError, QueryError
 from ...core.records import ROW_SCHEMA, CorpusFile, Fingerprint, InventoryFile, LoadJob, RowId
 from ..query import CaptionQuery, sample_start
 from .build import build_part, staged
-from .folder import Group, check_folder, group_names, read_groups, remove_file
+from .corpus_rows import RowGroups, check_source, corpus_rows
+from .folder import (
+    FORMAT,
+    WITHOUT_ROWS,
+    Group,
+    check_folder,
+    format_of,
+    group_names,
+    read_groups,
+    remove_file,
+)
 from .load import load
 from .part import Hit, Part, RankedAddress
 from .query import matching, ranked
@@ -59,11 +69,19 @@ class TantivyCaptions:
         self._pool = ThreadPoolExecutor(CORES, "captions")
         self._seen: _Snapshot | None = None
         self._closed = False
+        self._row_groups = RowGroups()
 
     @classmethod
-    def open(cls, root: Path, *, create: bool = False) -> TantivyCaptions:
-        """The index at ``root``; CaptionIndexError where there is none, unless ``create``."""
-        index = cls(root, check_folder(root, create=create))
+    def open(cls, root: Path, *, create: bool = False, with_rows: bool = True) -> TantivyCaptions:
+        """The index at ``root``; CaptionIndexError where there is none, unless ``create``.
+
+        Without ``with_rows`` a new one has no row store: rows are read back from the corpus's files.
+        """
+        form = FORMAT if with_rows else WITHOUT_ROWS
+        index = cls(root, check_folder(root, create=create, form=form))
+        if not with_rows and format_of(root) != WITHOUT_ROWS:
+            index.close()
+            raise CaptionIndexError(f"{root} contains its rows already; --store none is for a new folder")
         index._now()
         return index
 
@@ -88,6 +106,7 @@ class TantivyCaptions:
     def add(self, file: CorpusFile, batches: Iterable[pa.RecordBatch]) -> int:
         """Put a file's rows in, all or nothing, in the place of what it had in; IndexBusyError."""
         self._check_open()
+        self._check_sources([file])
         with staged(self._root, [file]) as staging:
             rows = build_part(staging.folder, 0, [(file, batches)])
             staging.commit(parts=1, replace=True)
@@ -96,6 +115,7 @@ class TantivyCaptions:
     def load(self, job: LoadJob) -> int:
         """Put the job's missing files in, group by group; IndexBusyError where another process does."""
         self._check_open()
+        self._check_sources([file for file in job.files if file.file in job.missing])
         return load(self._root, job)
 
     def remove(self, file: str) -> None:
@@ -195,7 +215,7 @@ class TantivyCaptions:
     def _read(self, names: frozenset[str]) -> _Snapshot:
         groups = [group for group in read_groups(self._root) if any(group.live())]
         places = [(group, group.folder / name) for group in groups for name in group.parts]
-        parts = list(self._pool.map(_open_part, *zip(*places, strict=True))) if places else []
+        parts = list(self._pool.map(self._open_part, places))
         for group in groups:
             rows_on_disk = sum(
                 part.written for part, (owner, _) in zip(parts, places, strict=True) if owner is group
@@ -207,6 +227,11 @@ class TantivyCaptions:
                     "delete it, and index its files again"
                 )
         return _Snapshot(names, tuple(groups), tuple(parts))
+
+    def _open_part(self, place: tuple[Group, Path]) -> Part:
+        group, folder = place
+        corpus = corpus_rows(group, self._row_groups)
+        return Part(folder, [member.file for member in group.files], removed=group.removed, corpus=corpus)
 
     def _ask(self, parts: Sequence[Part], question: Callable[[Part], _Answer]) -> list[_Answer]:
         """The answer of every part, in their order: shared out among threads, of which this is one."""
@@ -247,13 +272,14 @@ class TantivyCaptions:
         order = np.argsort([place for of_part in places.values() for place in of_part])
         return pa.Table.from_batches([read_values(rows_of_parts, order)], ROW_SCHEMA)
 
+    def _check_sources(self, files: Sequence[CorpusFile]) -> None:
+        if format_of(self._root) == WITHOUT_ROWS:
+            for file in files:
+                check_source(file)
+
     def _check_open(self) -> None:
         if self._closed:
             raise CaptionIndexError(f"the caption index {self._root} was closed; open it again")
-
-
-def _open_part(group: Group, folder: Path) -> Part:
-    return Part(folder, [member.file for member in group.files], removed=group.removed)
 
 
 def _weight(words: Sequence[str], frequencies: dict[str, int], rows: int) -> float:

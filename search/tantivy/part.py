@@ -13,6 +13,7 @@ import tantivy
 
 from ...core.errors import CaptionIndexError
 from ...core.records import RowId
+from .corpus_rows import CorpusRows
 from .query import all_of, between, outside
 from .schema import Place, places_of, position_of
 from .values import PartRows, PartValues
@@ -44,16 +45,25 @@ class Hit(NamedTuple):
 class Part:
     """A sub-index. ``files`` are its group's, by ordinal; rows of those in ``removed`` aren't in any more.
 
+    ``corpus`` has its rows' values where no row store does.
+
     Queries are those of query. CaptionIndexError where the folder can't be read.
     """
 
-    def __init__(self, folder: Path, files: Sequence[str], *, removed: frozenset[str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        files: Sequence[str],
+        *,
+        removed: frozenset[str],
+        corpus: CorpusRows | None = None,
+    ) -> None:
         self._folder = folder
         self._files = files
         self._removed = [(_NOT, rows_of(at)) for at, file in enumerate(files) if file in removed]
         try:
             self._searcher = _opened(folder)
-            self.values = PartValues(folder, files, self._searcher)
+            self.values = PartValues(folder, files, self._searcher, corpus)
         except (ValueError, OSError, KeyError) as error:
             raise CaptionIndexError(f"{folder} can't be read: {error}") from error
         self.written = self._searcher.num_docs
@@ -113,8 +123,7 @@ class Part:
     def pages(self, query: tantivy.Query, rows: int) -> Iterator[tantivy.Query]:
         """Queries of at most PAGE_ROWS rows that match ``query``'s ``rows`` rows together, each once."""
         if rows > PAGE_ROWS:
-            store = self.values.store
-            for first, last in pairwise([*store.firsts[:: PAGE_ROWS // store.form.rows].tolist(), None]):
+            for first, last in pairwise([*self.values.starts(PAGE_ROWS), None]):
                 bounds = outside("position", first, None if last is None else last - 1)
                 yield all_of([(_MUST, query), *bounds])
         else:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ...core.files import digest
 from ...core.records import CorpusFile
 from .build import Staging, build_part, part_name, staged
+from .corpus_rows import RowGroups, corpus_rows
 from .folder import Group, IndexedFile, commit_group, read_groups
 from .part import Part, rows_of
 from .query import between
@@ -40,10 +41,9 @@ def remove_rows(root: Path, rows: Rows) -> int:
 def _rewrite(root: Path, group: Group, rows: Rows) -> int:
     members = list(group.live())
     files = [CorpusFile(member.file, Path(), "", member.fingerprint) for member in members]
-    parts = [
-        Part(group.folder / name, [member.file for member in group.files], removed=group.removed)
-        for name in group.parts
-    ]
+    corpus = corpus_rows(group, RowGroups())
+    names = [member.file for member in group.files]
+    parts = [Part(group.folder / name, names, removed=group.removed, corpus=corpus) for name in group.parts]
     doomed = {one.file: np.array(sorted(rows.get(one.file, ())), np.int64) for one in members}
     if not any(sum(part.count(_queries(group, doomed))) for part in parts):
         return 0
@@ -53,7 +53,7 @@ def _rewrite(root: Path, group: Group, rows: Rows) -> int:
             contents = [(file, _others(group, part, file.file, doomed[file.file])) for file in files]
             build_part(staging.folder, number, contents)
         counts = _counts(staging, len(parts))
-        indexed = [IndexedFile(one.file, one.fingerprint, counts[one.file]) for one in members]
+        indexed = [IndexedFile(one.file, one.fingerprint, counts[one.file], one.source) for one in members]
         names = [part_name(number) for number in range(len(parts))]
         commit_group(root, staging.folder, indexed, names, replace_files=True)
     return sum(one.rows for one in members) - sum(one.rows for one in indexed)

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from ...core.errors import CaptionIndexError
 from ...core.records import ROW_SCHEMA
 from ...core.row_ids import name_hash, uids_behind
-from .folder import ROWS
+from .corpus_rows import CorpusRows, read_corpus_rows
+from .folder import ROWS, STRIDE
 from .row_store import RowStore, read_rows
 from .schema import FAST_FLOATS, places_of
 
@@ -26,13 +27,27 @@ class PartValues:
     ValueError, OSError or KeyError where the folder is damaged.
     """
 
-    def __init__(self, folder: Path, files: Sequence[str], searcher: tantivy.Searcher) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        files: Sequence[str],
+        searcher: tantivy.Searcher,
+        corpus: CorpusRows | None,
+    ) -> None:
         self.folder = folder
         self.files = files
         self.names: NDArray[np.uint64] = np.array([name_hash(file) for file in files])
-        self.store = RowStore(folder / ROWS)
+        self.store = RowStore(folder / ROWS) if corpus is None else corpus
         self._searcher = searcher
-        self._columns = frozenset(json.loads((folder / "part.json").read_bytes())["columns"])
+        mark: dict[str, Any] = json.loads((folder / "part.json").read_bytes())
+        self._columns = frozenset(mark["columns"])
+        self._starts: list[int] = [] if corpus is None else mark["starts"]
+
+    def starts(self, most: int) -> list[int]:
+        """Positions, the first row's among them, with at most ``most`` rows from each to the next."""
+        if isinstance(self.store, RowStore):
+            return self.store.firsts[:: max(1, most // self.store.form.rows)].tolist()
+        return self._starts[:: max(1, most // STRIDE)]
 
     def fast(self, name: str, addresses: Sequence[tantivy.DocAddress]) -> Sequence[Any] | None:
         """The values of a fast column, None for a row without; None where no row of the part has one."""
@@ -73,7 +88,7 @@ def read_values(rows_of_parts: Sequence[PartRows], order: NDArray[np.int64] | No
 
 def _columns(rows_of_parts: Sequence[PartRows], order: NDArray[np.int64]) -> dict[str, pa.Array[Any]]:
     """The columns that hold anything."""
-    columns = read_rows([(one.values.store, one.positions) for one in rows_of_parts], order)
+    columns = _stored(rows_of_parts, order)
     for name in FAST_FLOATS:
         if values := _fast(rows_of_parts, name, order):
             columns[name] = pa.array(values, pa.float64())
@@ -91,6 +106,18 @@ def _columns(rows_of_parts: Sequence[PartRows], order: NDArray[np.int64]) -> dic
             uid[at] = unusual
     columns["file"] = _named(files, ordinals)
     return {**columns, "uid": pa.array(uid), "priority": pa.array(priority), "row": pa.array(row)}
+
+
+def _stored(rows_of_parts: Sequence[PartRows], order: NDArray[np.int64]) -> dict[str, pa.Array[Any]]:
+    """What row stores have of the rows, or the corpus's files."""
+    stores: list[tuple[RowStore, NDArray[np.int64]]] = []
+    sources: list[tuple[CorpusRows, NDArray[np.int64]]] = []
+    for one in rows_of_parts:  # all of one kind, as their index
+        if isinstance(one.values.store, RowStore):
+            stores.append((one.values.store, one.positions))
+        else:
+            sources.append((one.values.store, one.positions))
+    return read_rows(stores, order) if stores else read_corpus_rows(sources, order)
 
 
 def _named(files: Sequence[str], ordinals: NDArray[np.int64]) -> pa.Array[Any]:

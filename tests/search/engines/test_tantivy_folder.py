@@ -274,7 +274,7 @@ def test_a_folder_that_another_process_is_just_making_is_no_other_thing(tmp_path
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"kind": "captrawl captions", "format": 3}, "has format 3, this captrawl reads formats 1 to 2"),
+        ({"kind": "captrawl captions", "format": 4}, "has format 4, this captrawl reads formats 1 to 3"),
         ({"kind": "captrawl captions", "format": 1, "analyzer": 9}, "has analyzer 9, .* knows 1, 2"),
         ({"captions": []}, "isn't a caption index: its captions.json is something else"),
         ([1], "isn't a caption index: its captions.json is something else"),
