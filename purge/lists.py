@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ..core.errors import InputError
+from ..indexer.corpora.unpacked import bounded_file
 from ..indexer.fetch.blocklist import read_entries
 
 _COLUMNS = {"url": "url", "uid": "uid", "hash": "uid", "md5": "md5", "sha1": "sha1", "sha256": "sha256"}
@@ -37,9 +37,9 @@ def entries_where(path: Path, passes: Callable[[Entry], bool]) -> Iterator[Entry
 
 def _of_table(path: Path) -> Iterator[Entry]:
     try:
-        with pq.ParquetFile(path) as file:
-            columns = _columns(path, file.schema_arrow)
-            for batch in file.iter_batches(_ROWS_AT_ONCE, columns=list(columns)):
+        with bounded_file(path) as file:
+            columns = _columns(path, file.source.schema_arrow)
+            for batch in file.batches(list(columns), _ROWS_AT_ONCE):
                 for name, kind in columns.items():
                     values: list[Any] = batch.column(name).to_pylist()
                     for value in values:

@@ -17,12 +17,12 @@ from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ..classes.model import ClassEntry
 from ..core.errors import InputError
 from ..core.records import MATCH_SCHEMA
 from ..core.row_ids import priorities, uid_list
+from ..indexer.corpora.unpacked import bounded_file
 from ..search.match import Credit
 from .folder import SwatFolder
 from .pickles import load_pickle, short, shown_row
@@ -239,11 +239,12 @@ def _paired(
 
 def _from_urls(path: Path) -> dict[int, list[Mined]]:
     try:
-        table = pq.read_table(path, columns=["class", "url"])
-    except (OSError, pa.ArrowException, ValueError) as error:
+        with bounded_file(path) as file:
+            batches = file.batches(["class", "url"], 10_000)
+            pairs = [(row["class"], row["url"]) for batch in batches for row in batch.to_pylist()]
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise InputError(f"{path} isn't SWAT's Parquet of class and url ({error})") from error
     rows: dict[int, list[Mined]] = {}
-    pairs = zip(table["class"].to_pylist(), table["url"].to_pylist(), strict=True)
     for place, (key, url) in enumerate(pairs):
         rows.setdefault(_class_id(path, key), []).append(Mined(f"swat/{path.name}", place, None, url))
     return rows

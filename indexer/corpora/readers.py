@@ -123,7 +123,8 @@ def parquet_batches(
         if not groups:
             return
         columns_read = sorted(set(sources.values()))
-        rows = rows_at_once(path, source.metadata, groups, columns, BATCH_ROWS)
+        with path.open("rb") as handle:
+            rows = rows_at_once(handle, source.metadata, groups, columns, BATCH_ROWS)
         for batch in source.iter_batches(
             rows, row_groups=list(groups), columns=columns_read, use_threads=False
         ):

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ...core.errors import InputError
 from ...core.records import Progress, silent
 from ...workspace.workspace import Workspace
+from ..corpora.unpacked import bounded_file
 from ..outcomes import WITHOUT_IMAGE, FetchJob, FetchResult, Reason, http_reason
 from .enqueue import matched_rows
 from .link import share
@@ -126,14 +126,14 @@ def _reason_of(message: str) -> str:
 def _rows(table: Path) -> Iterator[_Row]:
     """The rows of one shard of img2dataset's, with their images; a shard that was cut off gives none."""
     try:
-        with pq.ParquetFile(table) as file:
-            names = set(file.schema_arrow.names)
+        with bounded_file(table) as file:
+            names = set(file.names())
             ending = next((name for name in _ENDINGS if name in names), None)
             if not {"url", "key"} <= names:
                 raise InputError(f"{table} has no columns url and key: not a shard of img2dataset's")
             columns = [name for name in (*_READ, *_ENDINGS) if name in names]
-            values = [row for batch in file.iter_batches(1000, columns=columns) for row in batch.to_pylist()]
-    except (OSError, pa.ArrowInvalid) as error:
+            values = [row for batch in file.batches(columns, 1000) for row in batch.to_pylist()]
+    except (OSError, pa.ArrowException) as error:
         logger.warning("%s is cut off and is passed over (%s)", table, error)
         return
     rows = {row["key"]: _row(row) for row in values}

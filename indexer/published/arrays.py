@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from ...core.errors import InputError
 from ..sources.blobs import ArchiveError, Blob, BlobFile
+from ..sources.image_parquet import bounded
 from ..sources.opening import opened
 
 _NPY = b"\x93NUMPY"
@@ -80,7 +81,7 @@ def parquet_array(where: str, column: str) -> VectorArray:
     """The vectors in ``column`` of a Parquet; InputError where the first aren't of one length."""
     with opened(where, "") as blob, _parquet(blob) as file:
         rows = file.metadata.num_rows
-        batches = file.iter_batches(64, columns=[column], use_threads=False)
+        batches = bounded(blob, file).batches([column], 64)
         vectors = next((batch.column(0).drop_null() for batch in batches if batch.num_rows), pa.array([]))
         values: list[Any] = vectors.to_pylist()
         lengths = {len(value) for value in values}

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from ...core.errors import InputError
 from ...core.records import Vectors
+from ..corpora.unpacked import BoundedFile
 from ..sources.blobs import ArchiveError, Blob, BlobFile
+from ..sources.image_parquet import bounded
 from ..sources.opening import opened
 from .arrays import VectorArray
 
@@ -78,7 +80,7 @@ def _parquet_blocks(
             for group in range(file.num_row_groups):
                 end = start + file.metadata.row_group(group).num_rows
                 mine = int(np.searchsorted(rows, end))
-                yield from _group_blocks(file, group, array, rows[place:mine] - start, place)
+                yield from _group_blocks(bounded(blob, file), group, array, rows[place:mine] - start, place)
                 start, place = end, mine
     except (pa.ArrowException, OSError) as error:
         text = str(error).partition("\n")[0]
@@ -86,12 +88,12 @@ def _parquet_blocks(
 
 
 def _group_blocks(
-    file: pq.ParquetFile, group: int, array: VectorArray, rows: NDArray[np.int64], place: int
+    file: BoundedFile, group: int, array: VectorArray, rows: NDArray[np.int64], place: int
 ) -> Iterator[tuple[slice, Vectors]]:
     first = done = 0
     if not len(rows):
         return
-    for batch in file.iter_batches(BLOCK, row_groups=[group], columns=[array.column], use_threads=False):
+    for batch in file.batches([array.column], BLOCK, groups=[group]):
         end = int(np.searchsorted(rows, first + batch.num_rows))
         some = rows[done:end] - first
         if len(some):

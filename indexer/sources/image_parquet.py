@@ -6,6 +6,7 @@ The unit that is read is a row group's column of pictures, page by page, up to t
 from __future__ import annotations
 
 import contextlib
+import io
 from bisect import bisect_right
 from collections.abc import Generator, Iterator, Sequence
 from itertools import groupby
@@ -14,6 +15,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ...core.errors import InputError
+from ..corpora.unpacked import BoundedFile
 from .blobs import ArchiveError, Blob, BlobFile
 from .member_table import table_of_lines
 from .owners import NAMES, owner_of
@@ -22,19 +25,19 @@ _COLUMNS = ("image", "jpg", "jpeg", "png", "webp", "img", "picture", "photo", "i
 """Columns of bytes that are pictures by their names; a struct of bytes is one by its type."""
 _AT_ONCE = 16
 _BUFFER = 1 << 18
-_VAST = 1 << 30
-_TIGHTEST = 200
 
 
 def parquet_table(blob: Blob) -> pa.Table:
     """The rows of the file (MEMBER_SCHEMA), its row number for their place; ArchiveError without pictures."""
     with _opened(blob) as file:
         _picture_column(blob, file)
+        if file.metadata.num_rows > blob.size:
+            raise ArchiveError(f"{blob.where} says {file.metadata.num_rows:,} rows in {blob.size:,} bytes")
         columns = [name for name in NAMES if name in file.schema_arrow.names]
         if not columns:
             nobody = owner_of({})
             return table_of_lines((str(row), row, 0, nobody, "") for row in range(file.metadata.num_rows))
-        batches = file.iter_batches(10_000, columns=columns, use_threads=False)
+        batches = bounded(blob, file).batches(columns, 10_000)
         rows = enumerate(row for batch in batches for row in batch.to_pylist())
         return table_of_lines((str(number), number, 0, owner_of(row), "") for number, row in rows)
 
@@ -47,16 +50,17 @@ def read_rows(blob: Blob, rows: Sequence[int]) -> Iterator[tuple[int, bytes | No
         for group in range(file.num_row_groups):
             firsts.append(firsts[-1] + file.metadata.row_group(group).num_rows)
         for group, some in groupby(rows, key=lambda row: _group_of(firsts, row)):
-            _check_size(blob, file, group, column)
-            yield from _read_group(file, group, column, firsts[group], list(some))
+            batches = bounded(blob, file).batches([column], _AT_ONCE, groups=[group])
+            yield from _rows_of(batches, firsts[group], list(some))
 
 
-def _read_group(
-    file: pq.ParquetFile, group: int, column: str, first: int, rows: list[int]
+def _rows_of(
+    batches: Iterator[pa.RecordBatch], first: int, rows: list[int]
 ) -> Iterator[tuple[int, bytes | None]]:
+    """The pictures of ``rows`` in the batches, which begin with row ``first``."""
     ahead = iter(rows)
     row = next(ahead, None)
-    for batch in file.iter_batches(_AT_ONCE, row_groups=[group], columns=[column], use_threads=False):
+    for batch in batches:
         while row is not None and row < first + batch.num_rows:
             value: Any = batch.column(0)[row - first].as_py()
             yield row, value.get("bytes") if isinstance(value, dict) else value
@@ -72,6 +76,10 @@ def _opened(blob: Blob) -> Generator[pq.ParquetFile]:
         source = pa.PythonFile(BlobFile(blob), "r")
         with pq.ParquetFile(source, buffer_size=_BUFFER, pre_buffer=False) as file:
             yield file
+    except ArchiveError:
+        raise
+    except InputError as error:
+        raise ArchiveError(str(error)) from error
     except (pa.ArrowException, OSError) as error:
         text = str(error).partition("\n")[0]
         raise ArchiveError(f"{blob.where} is truncated or damaged ({text})") from error
@@ -98,14 +106,9 @@ def _is_bytes(kind: pa.DataType) -> bool:
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
 
 
-def _check_size(blob: Blob, file: pq.ParquetFile, group: int, column: str) -> None:
-    """ArchiveError where a row group unpacks to far more than pictures do."""
-    metadata = file.metadata.row_group(group)
-    chunks = [metadata.column(at) for at in range(metadata.num_columns)]
-    for chunk in chunks:
-        full, packed = chunk.total_uncompressed_size, chunk.total_compressed_size
-        if chunk.path_in_schema.split(".")[0] == column and full > max(_VAST, packed * _TIGHTEST):
-            raise ArchiveError(f"{blob.where}: {packed:,} bytes of row group {group} unpack to {full:,}")
+def bounded(blob: Blob, file: pq.ParquetFile) -> BoundedFile:
+    """``file``, which is ``blob`` opened."""
+    return BoundedFile(blob.where, blob.size, file, io.BufferedReader(BlobFile(blob)))
 
 
 def _group_of(firsts: Sequence[int], row: int) -> int:

@@ -8,7 +8,9 @@ import re
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ...core.errors import InputError
 from .blobs import ArchiveError, Blob, BlobFile, MissingArchiveError
+from .image_parquet import bounded
 from .locations import Archive
 from .member_table import table_of_lines
 from .opening import opened
@@ -72,10 +74,10 @@ def _owners_beside(archive: Archive) -> dict[str, Owner] | None:
             if "key" not in names or not names & {"url", "uid"}:
                 return None
             columns = [name for name in ("key", *NAMES) if name in names]
-            batches = file.iter_batches(10_000, columns=columns, use_threads=False)
+            batches = bounded(blob, file).batches(columns, 10_000)
             return {str(row["key"]): owner_of(row) for batch in batches for row in batch.to_pylist()}
     except MissingArchiveError:
         return None
-    except (OSError, pa.ArrowException, ArchiveError) as error:
+    except (OSError, pa.ArrowException, InputError) as error:
         logger.warning("%s can't be read (%s); the tar's own json is used", archive.name, error)
         return None

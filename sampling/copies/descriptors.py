@@ -20,6 +20,7 @@ from ...core.picture_hash import BYTES, CROPS, VERSION, Hashes, comparable
 from .stored import picture_hashes
 
 _KIND = pa.binary(CROPS * BYTES)
+_SMALL = 1 << 16
 _MARK = b"captrawl descriptors"
 
 
@@ -61,7 +62,12 @@ def save_descriptors(pictures: Sequence[Path], target: Path) -> None:
 def load_descriptors(path: Path) -> Descriptors:
     """The hashes that :func:`save_descriptors` wrote; InputError where it has none of this version."""
     try:
-        table = pq.read_table(path)
+        with pq.ParquetFile(path) as file:
+            size, count = path.stat().st_size, file.metadata.num_rows
+            if count > max(size, _SMALL):  # before anything is read: hashes don't pack
+                raise InputError(f"{path} says {count:,} rows in {size:,} bytes: it has no descriptors")
+            readable = file.schema_arrow.types == [_KIND]
+            table = file.read() if readable else file.schema_arrow.empty_table()
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             f"{path} can't be read ({error}): make it again with captrawl descriptors"
