@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Hashes = NDArray[np.uint8]
 """A hash a row: uint8 (rows, BYTES)."""
 
+MARK = "captrawl hashes"
+"""The key of a table's metadata whose value is the VERSION of its hashes."""
 VERSION = 1
 """Of what hashes are made of: those of other versions can't be compared."""
 BYTES = 32
@@ -29,6 +31,9 @@ CROPS = 26
 90 % of either."""
 COPY = 52
 """So many bits of 255 at most are unlike in copies; of unlike pictures about half are."""
+GREYS, COLOURS = 16, 8
+"""Pixels of a side of what a signature keeps of a picture: its greys, and its colours."""
+SIGNATURE = GREYS * GREYS + COLOURS * COLOURS * 3
 _SIDE = 16
 _SMALLEST_FRAME, _LARGEST_FRAME = 2, GRID // 3
 _EVEN = 6.0
@@ -59,6 +64,18 @@ def hashes_of(levels: NDArray[np.float32]) -> Hashes:
         products = (down @ levels @ across.T).reshape(len(down) // _SIDE, _SIDE, -1, _SIDE)
         windows += [products[y, :, x] for y, x in product(range(len(products)), range(products.shape[2]))]
     return _packed(np.stack(windows))
+
+
+def signature(picture: Image.Image) -> bytes:
+    """SIGNATURE bytes, GREYS × GREYS and COLOURS × COLOURS RGB: near one another where pictures are the same.
+
+    A hash doesn't do for that: of an even or symmetric picture, as placeholders are, most frequencies are
+    nothing, and their signs are chance.
+    """
+    from PIL.Image import Resampling
+
+    greys = picture.convert("L").resize((GREYS, GREYS), Resampling.BOX)
+    return greys.tobytes() + picture.convert("RGB").resize((COLOURS, COLOURS), Resampling.BOX).tobytes()
 
 
 def comparable(hashes: Hashes) -> NDArray[np.bool_]:

@@ -56,6 +56,9 @@ class UrlState(StrEnum):
     DROPPED = "dropped"
 
 
+SHARD = "shard.parquet"
+"""In every folder of packed images: what each was made from, and its perceptual hashes."""
+
 IMAGE_SCHEMA = pa.schema(
     [
         pa.field("url", pa.string(), nullable=False),

@@ -201,6 +201,13 @@ class Ledger(LedgerFile):
                 size = (file.width or None, file.height or None)
                 database.execute(sql.PACK_FILE, (file.sha256, state, reason, path, *size))
                 database.execute(sql.PACK_URLS, (state, reason, file.sha256))
+                if file.signature:
+                    database.execute(sql.NOTE_PICTURE, (file.sha256, file.signature))
+
+    def signature(self, sha256: str) -> bytes:
+        """The signature of a picture; empty where nobody made one."""
+        row = self.database.execute(sql.SIGNATURE, (sha256,)).fetchone()
+        return row[0] if row else b""
 
     def lose(self, sha256s: Sequence[str]) -> None:
         """Forget images whose bytes are gone; their URLs are asked again."""
@@ -268,7 +275,9 @@ class Ledger(LedgerFile):
                 before = database.total_changes
                 database.executemany(sql.ERASE_URL, [(url,) for url in urls])
                 erased = database.total_changes - before
-                database.executemany(sql.LOSE_FILE, [(sha256,) for sha256 in sha256s])
+                for sha256 in sha256s:
+                    for statement in (sql.LOSE_FILE, sql.FORGET_PICTURE, sql.FORGET_SAME):
+                        database.execute(statement, (sha256,))
                 database.executemany(sql.ERASE_SITE, [(site,) for site in sites])
             self.database.execute("VACUUM")
             self.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")

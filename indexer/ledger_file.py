@@ -129,6 +129,8 @@ def _opened_to_read(path: Path) -> sqlite3.Connection:
     mode = "mode=ro&immutable=1" if closed else "mode=ro"  # SQLite would make files beside it
     database = sqlite3.connect(f"file:{quote(str(path))}?{mode}", uri=True, timeout=60)
     if database.execute(sql.HAS_TABLES).fetchone()[0]:
+        if not database.execute(sql.HAS_PICTURES).fetchone()[0]:  # of an earlier captrawl
+            database.execute(sql.NO_PICTURES)
         return database
     database.close()
     empty = sqlite3.connect(":memory:")

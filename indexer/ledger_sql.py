@@ -36,6 +36,11 @@ CREATE TABLE IF NOT EXISTS files (
     height INTEGER,
     bytes INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pictures (
+    sha256 TEXT PRIMARY KEY,
+    signature BLOB NOT NULL,                -- core.picture_hash.signature
+    same_as TEXT                            -- the first picture that looks like it; NULL: not compared yet
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sites (
     site TEXT PRIMARY KEY,                  -- scheme://host:port
     time REAL NOT NULL,                     -- seconds since 1970
@@ -49,6 +54,8 @@ SITE = "SELECT site, time, status, robots, tdmrep FROM sites WHERE site = ?"
 NOTE_SITE = "INSERT OR REPLACE INTO sites VALUES (?, ?, ?, ?, ?)"
 
 HAS_TABLES = "SELECT count(*) FROM sqlite_master WHERE name = 'files'"
+HAS_PICTURES = "SELECT count(*) FROM sqlite_master WHERE name = 'pictures'"
+NO_PICTURES = "CREATE TEMP TABLE pictures (sha256 TEXT, signature BLOB, same_as TEXT)"
 
 # Notes about the ledger itself
 META = "SELECT value FROM meta WHERE key = ?"
@@ -89,7 +96,8 @@ NEXT_DUE = "SELECT next_try FROM urls WHERE state = 'queued' AND wanted = ? ORDE
 QUEUED = "SELECT count(*) FROM urls WHERE state = 'queued' AND wanted = ?"
 CANDIDATES = """
 SELECT id, url FROM urls WHERE wanted = ? AND (state = 'queued' OR
-    (state IN ('failed', 'dropped') AND coalesce(consent, '') NOT LIKE 'unchecked: from %'))
+    (state IN ('failed', 'dropped') AND coalesce(consent, '') NOT LIKE 'unchecked: from %'
+        AND coalesce(reason, '') <> 'duplicate'))
 """
 NEXT_SOURCE = """
 UPDATE urls SET state = 'queued', reason = ?, status = ?, final_url = coalesce(?, final_url), next_try = 0
@@ -115,6 +123,7 @@ INSERT INTO files (sha256, state, reason, path, width, height, bytes) VALUES (?,
     ON CONFLICT (sha256) DO UPDATE SET state = excluded.state, reason = excluded.reason, path = excluded.path,
     width = excluded.width, height = excluded.height
 """
+NOTE_PICTURE = "INSERT OR IGNORE INTO pictures (sha256, signature) VALUES (?, ?)"
 PACK_URLS = "UPDATE urls SET state = ?, reason = ? WHERE sha256 = ? AND state = 'spooled'"
 ORPHANS = """
 SELECT sha256, path FROM files WHERE state <> 'dropped'
@@ -127,6 +136,33 @@ LOSE_URLS = """
 UPDATE urls SET state = 'queued', reason = NULL, attempts = 0, next_try = 0, sha256 = NULL
     WHERE sha256 = ? AND state IN ('spooled', 'packed')
 """
+
+# Copies among the pictures
+SIGNATURE = "SELECT signature FROM pictures WHERE sha256 = ?"
+NEW_PICTURES = "SELECT sha256, signature FROM pictures WHERE same_as IS NULL ORDER BY sha256"
+FIRST_PICTURES = "SELECT sha256, signature FROM pictures WHERE same_as = sha256 ORDER BY sha256"
+NOTE_SAME = "UPDATE pictures SET same_as = ? WHERE sha256 = ?"
+FORGET_PICTURE = "DELETE FROM pictures WHERE sha256 = ?"
+FORGET_SAME = "UPDATE pictures SET same_as = NULL WHERE same_as = ?"
+PACKED_URLS = "SELECT url FROM urls WHERE state = 'packed' AND wanted = ? ORDER BY id"
+SIGHTINGS = """
+WITH sightings AS (
+    SELECT u.id, u.url, u.priority, u.state, u.reason, u.sha256, coalesce(p.same_as, u.sha256) AS picture
+    FROM urls u LEFT JOIN pictures p ON p.sha256 = u.sha256
+    WHERE u.sha256 IS NOT NULL AND (u.reason = 'placeholder'
+        OR (abs(u.wanted) = ?1 AND (u.state = 'packed' OR u.reason = 'duplicate')))
+)
+SELECT picture, id, url, priority, state, reason, sha256 FROM sightings
+    WHERE picture IN (SELECT picture FROM sightings GROUP BY picture HAVING count(*) > 1)
+        OR reason = 'duplicate' OR url IN (SELECT value FROM json_each(?2))
+    ORDER BY picture, priority, url
+"""
+RESTORE_COPY = """
+UPDATE urls SET reason = NULL, attempts = 0, next_try = 0, state = iif(EXISTS
+        (SELECT 1 FROM files WHERE files.sha256 = urls.sha256 AND files.state = 'packed'), 'packed', 'queued')
+    WHERE id = ?
+"""
+DROP_COPY = "UPDATE urls SET state = 'dropped', reason = ? WHERE id = ?"
 
 # Reporting
 COUNT = """

@@ -53,6 +53,8 @@ class Reason(StrEnum):
     TRUNCATED = "truncated"
     UNDECODABLE = "undecodable"
     DECODER_DEATH = "decoder_death"
+    PLACEHOLDER = "placeholder"  # one picture under captions that have nothing in common
+    DUPLICATE = "duplicate"  # a copy of a picture that another URL gave
     BAD_MEMBER = "bad_member"  # an archive has it, and its bytes can't be read there
     NO_SOURCE = "no_source"  # no source of the settings has it, and the web isn't one
     OTHER_PART = "other_part"  # a redirect to a host that another part of the download asks
@@ -93,6 +95,8 @@ STATES: dict[Reason, UrlState] = {
     Reason.TRUNCATED: UrlState.DROPPED,
     Reason.UNDECODABLE: UrlState.DROPPED,
     Reason.DECODER_DEATH: UrlState.DROPPED,
+    Reason.PLACEHOLDER: UrlState.DROPPED,
+    Reason.DUPLICATE: UrlState.DROPPED,
     Reason.BAD_MEMBER: UrlState.FAILED,
     Reason.NO_SOURCE: UrlState.FAILED,
     Reason.OTHER_PART: UrlState.FAILED,
@@ -172,13 +176,14 @@ class FetchResult:
 
 @dataclass(frozen=True, slots=True)
 class PackedFile:
-    """What packing made of a spooled image: a file, or a reason."""
+    """What packing made of a spooled image: a file, or a reason; ``signature`` is core.picture_hash's."""
 
     sha256: str
     path: str = ""
     width: int = 0
     height: int = 0
     reason: str = ""
+    signature: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

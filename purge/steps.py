@@ -16,13 +16,13 @@ import pyarrow.parquet as pq
 from ..core.arrow import pc
 from ..core.errors import WorkspaceError
 from ..core.files import atomic, digest, read_json, sweep, write_json
+from ..core.records import SHARD
 from ..indexer.download.session import PLAN
 from ..indexer.embed.faiss_index import misfit
 from ..indexer.fetch.sites import site_of
 from ..indexer.fetch.tombstones import add_tombstones
 from ..indexer.ledger import Ledger
 from ..indexer.match_stage import index_location
-from ..indexer.pack.worker import SHARD
 from ..sampling.copies.stored import hash_shards, hashes_folder
 from ..sampling.export.formats import EXPORTED
 from ..sampling.files import SamplePaths

@@ -128,6 +128,8 @@ class DownloadSettings(Section):
     """Beginnings of URLs and what stands there at a mirror: 'HOST or PREFIX -> PREFIX'."""
     mirror_owner: str = ""
     """Who answers for the mirrors: then they may be private, and consent isn't asked for there."""
+    placeholders: Literal["drop", "keep"] = "drop"
+    """What becomes of one picture under captions that have nothing in common, and of copies."""
     honour: Annotated[list[ConsentSignal], Field(strict=False)] = list(get_args(ConsentSignal))
     """The ways in which sites and pictures say no that are listened to."""
     contact: str = ""

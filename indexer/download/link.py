@@ -36,6 +36,8 @@ class OnDisk:
     """The evidence it was judged by, or 'unchecked: …'."""
     reason: str = ""
     """Why it is no use (too_small …); then the file isn't linked."""
+    signature: bytes = b""
+    """What tells the picture from others (core.picture_hash); empty: unknown."""
 
 
 def link_images(session: DownloadSession, images: Iterable[OnDisk], *, progress: Progress = silent) -> int:
@@ -101,7 +103,7 @@ def _link_folder(session: DownloadSession, images: list[tuple[int, OnDisk]]) -> 
             except OSError as error:
                 raise DownloadError(f"{image.path} can't be copied to {folder} ({error.strerror})") from error
             path = f"images/{shard_name(number)}/{name}"
-            packed[body.sha256] = PackedFile(body.sha256, path, *image.size)
+            packed[body.sha256] = PackedFile(body.sha256, path, *image.size, signature=image.signature)
     if packed:
         folder.replace(session.shards.images / folder.name)
     session.ledger.settle(results, retries=0, retry_after=0.0)
@@ -127,4 +129,5 @@ def packed_on_disk(theirs: Ledger, other: Workspace, min_side: int = 0) -> Itera
         side = (came[0] or width or 0, came[1] or height or 0)
         reason = Reason.TOO_SMALL.value if min(side) < min_side else ""
         body = Body(sha256, sha1, md5, size or 0, *side)
-        yield OnDisk(url, file, (width or 0, height or 0), body, consent or "", reason=reason)
+        packed, signature = (width or 0, height or 0), theirs.signature(sha256)
+        yield OnDisk(url, file, packed, body, consent or "", reason=reason, signature=signature)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ...workspace.settings import DownloadSettings
 from ..fetch.blocklist import Blocklist
 from ..fetch.client import Rules
 from ..fetch.consent import REFUSALS, Signal
@@ -19,8 +20,8 @@ from ..outcomes import Reason
 _BLOCKED = (Reason.BLOCKED_URL, Reason.BLOCKED_HOST, Reason.BLOCKED_UID, Reason.BLOCKED_HASH)
 
 
-def apply_settings(ledger: Ledger, rules: Rules, *, retries: int, root: Path) -> None:
-    """Judge the rows of ``ledger`` by the settings as they are now; ``root`` is the workspace."""
+def apply_settings(ledger: Ledger, rules: Rules, settings: DownloadSettings, root: Path) -> None:
+    """Judge the rows of ``ledger`` by ``settings``, and ``rules`` made of them; ``root``: the workspace."""
     with ledger.transaction():
         if rules.allow_private:
             ledger.requeue(Reason.PRIVATE_ADDRESS)
@@ -31,10 +32,13 @@ def apply_settings(ledger: Ledger, rules: Rules, *, retries: int, root: Path) ->
             ledger.requeue(Reason.TOO_LARGE)
         for signal in set(Signal) - rules.honoured:
             ledger.requeue(REFUSALS[signal])
-        ledger.requeue_transient(retries)
+        if settings.placeholders == "keep":
+            ledger.requeue(Reason.PLACEHOLDER)
+            ledger.requeue(Reason.DUPLICATE)
+        ledger.requeue_transient(settings.retries)
         _block(ledger, rules.blocklist)
         ledger.note(max_bytes=str(rules.max_bytes), blocklist=rules.blocklist.digest())
-    _unlink_orphans(ledger, root)
+    unlink_orphans(ledger, root)
 
 
 def _block(ledger: Ledger, blocklist: Blocklist) -> None:
@@ -64,7 +68,7 @@ def _why(blocklist: Blocklist, url: str, uid_blocked: bool, hashes: list[str | N
     return Reason.BLOCKED_HASH if blocklist.blocks_bytes(*hashes) else None
 
 
-def _unlink_orphans(ledger: Ledger, root: Path) -> None:
+def unlink_orphans(ledger: Ledger, root: Path) -> None:
     """Delete packed images and spooled bytes that no URL stands for any more."""
     orphans = ledger.orphans()
     for sha256, path in orphans:

@@ -91,7 +91,7 @@ def open_session(workspace: Workspace) -> Generator[DownloadSession]:
             ledger, workspace.matches_path, digest=contents, blocked_uids=blocklist.uids, ranked=ranked
         )
         shards.tidy(ledger, spool)
-        apply_settings(ledger, rules, retries=settings.retries, root=workspace.root)
+        apply_settings(ledger, rules, settings, workspace.root)
         yield DownloadSession(workspace, settings, rules, ledger, spool, shards, inputs)
 
 
@@ -156,6 +156,8 @@ def inputs_of(workspace: Workspace, settings: DownloadSettings) -> dict[str, str
     elsewhere = settings.model_dump(include={"sources", "archives", "mirrors", "mirror_owner"})
     if any(elsewhere[name] != getattr(DownloadSettings(), name) for name in elsewhere):
         values |= elsewhere  # left out where nobody set them: earlier records go on
+    if settings.placeholders != DownloadSettings().placeholders:
+        values["placeholders"] = settings.placeholders
     blocklist = blocklist_of(workspace, settings).digest()
     earlier = {digest({**values, "allow_private": allowed}) for allowed in (True, False)}  # before 0.2
     before = record.inputs.get("settings", "") if record else ""

@@ -31,6 +31,7 @@ from .archives import take_from_archives
 from .crawl import Crawl, Pace, in_flight_limit
 from .mirror import MirrorQueue, MirrorRules
 from .parts import merge_parts, part_workspace
+from .placeholders import judge_pictures
 from .session import DOWNLOAD, DownloadSession, finish, inputs_of, open_session, pack_queue
 from .until import open_rounds, shortfall
 from .url_plan import plan_only
@@ -114,6 +115,8 @@ def _download(workspace: Workspace, progress: Progress, resolver: Resolver | Non
             logger.warning("[download] contact is empty: site owners have no way to write to you")
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         pace = Pace(in_flight_limit(settings.threads, files), settings.retries, settings.retry_after)
+        if not session.ledger.queued() and not session.ledger.spooled():
+            judge_pictures(session)  # else when all of it is there: what comes out mustn't depend on a kill
         rounds = open_rounds(session)
         with pack_queue(session) as queue:
             crawl = Crawl(session.ledger, session.spool, queue, pace=pace, progress=progress)
@@ -152,6 +155,7 @@ class _Sources:
         if "web" not in session.settings.sources:
             session.ledger.end_sources()
         self.queue.finish(self.progress)
+        judge_pictures(session)
 
     def _ask_mirrors(self) -> None:
         session, settings = self.session, self.session.settings

@@ -77,7 +77,14 @@ class Shards:
                 logger.warning("%s is no whole folder of images and is deleted", folder)
                 shutil.rmtree(folder, ignore_errors=True)
                 continue
-            ledger.pack([file for file in files if ledger.expects(file.sha256)])
+            ledger.pack(
+                [
+                    file
+                    for file in files
+                    if ledger.expects(file.sha256)
+                    and (file.reason or (self.images.parent / file.path).is_file())
+                ]
+            )
 
     def _missing(self, ledger: Ledger) -> list[str]:
         """The packed images whose files aren't there, found with one listing a folder."""

@@ -23,8 +23,10 @@ from typing import Any
 
 from ...core.errors import DownloadError
 from ...core.interrupts import children_unheard
+from ...core.picture_hash import MARK, VERSION
+from ...core.records import SHARD
 from ..outcomes import PackedFile, Reason
-from .worker import JOB, LOG, LOST, SHARD, Job, shard_name
+from .worker import JOB, LOG, LOST, Job, shard_name
 
 A_SHARD = 1000
 IMAGE_SECONDS = 60.0
@@ -222,11 +224,21 @@ def read_shard(folder: Path, path: str) -> list[PackedFile]:
     """The images of a shard's folder by its table; ``path`` is the folder's in artefacts."""
     import pyarrow.parquet as pq
 
+    with pq.ParquetFile(folder / SHARD) as file:
+        comparable = (file.schema_arrow.metadata or {}).get(MARK.encode()) == str(VERSION).encode()
+        columns = ["key", "sha256", "width", "height", "reason", *(["signature"] if comparable else [])]
+        rows: list[dict[str, Any]] = file.read(columns).to_pylist()
     return [
         PackedFile(row["sha256"], reason=row["reason"])
         if row["reason"]
-        else PackedFile(row["sha256"], f"{path}/{row['key']}.jpg", row["width"], row["height"])
-        for row in pq.read_table(folder / SHARD).to_pylist()
+        else PackedFile(
+            row["sha256"],
+            f"{path}/{row['key']}.jpg",
+            row["width"],
+            row["height"],
+            signature=row.get("signature") or b"",
+        )
+        for row in rows
     ]
 
 

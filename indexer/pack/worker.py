@@ -27,14 +27,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TextIO
 
+from ...core.picture_hash import MARK, VERSION, grey, hashes_of, signature
 from ...core.pictures import UnreadablePictureError
+from ...core.records import SHARD
 from ..outcomes import Reason
 from .orient import plain_bytes
 
 if TYPE_CHECKING:
     import io
 
-JOB, SHARD, LOG = "job.json", "shard.parquet", "log.txt"
+JOB, LOG = "job.json", "log.txt"
 KEYS_A_SHARD = 10_000  # img2dataset's default: five digits of the shard, four of the image
 QUALITY = 100
 LOST = "lost"
@@ -198,7 +200,7 @@ def pack_here(job: Job, marker: mmap.mmap | None = None) -> int:
     done, _ = download((job.shard, "rows.feather"))
     if failures:
         raise failures[0]
-    return _conclude(job, resizer.seen) if done else _BUG_EXIT
+    return _conclude(job, resizer) if done else _BUG_EXIT
 
 
 @contextlib.contextmanager
@@ -221,18 +223,31 @@ class _Upright:
         self._marker = marker
         self.seen: list[str] = []
         """The hashes of the bytes that came, in the order they came."""
+        self.hashes: dict[str, tuple[bytes, bytes]] = {}
+        """By sha256: the picture's perceptual hashes, and its signature."""
         self._resizer = Resizer(
             image_size=job.resize or 256,  # unused without resizing
             resize_mode="keep_ratio" if job.resize else "no",
             resize_only_if_bigger=True,
             encode_quality=QUALITY,
             encode_format="jpg",
+            blurrer=self._hash,
         )
+
+    def _hash(self, img: Any, bbox_list: object) -> Any:
+        """``img`` as it is. img2dataset's blurrer is called with the pixels that it is about to encode."""
+        from PIL import Image
+
+        del bbox_list
+        picture = Image.fromarray(img if img.ndim == 2 else img[:, :, ::-1])
+        self.hashes[self.seen[-1]] = (hashes_of(grey(picture)).tobytes(), signature(picture))
+        return img
 
     def __call__(self, stream: io.BytesIO, boxes: object = None) -> tuple[Any, ...]:
         """(bytes, width, height, original width, original height, error), as img2dataset wants it."""
         import io
 
+        del boxes  # nothing is blurred
         data = stream.getvalue()
         self.seen.append(hashlib.sha256(data).hexdigest())
         place = self._places.get(self.seen[-1])
@@ -243,7 +258,7 @@ class _Upright:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return self._resizer(io.BytesIO(plain_bytes(data)), boxes)
+                return self._resizer(io.BytesIO(plain_bytes(data)), [])
         except UnreadablePictureError as error:
             return (None,) * 5 + (str(error.fault),)
         except Exception:  # noqa: BLE001 whatever a decoder raises is this image's fault, not its folder's
@@ -254,10 +269,10 @@ def _mark(marker: mmap.mmap, place: int) -> None:
     marker[:] = struct.pack("q", place)
 
 
-def _conclude(job: Job, seen: list[str]) -> int:
-    """Write shard.parquet (key, sha256, width, height, reason) into the shard's folder; the exit status.
+def _conclude(job: Job, pictures: _Upright) -> int:
+    """Write shard.parquet into the shard's folder: key, sha256, width, height, reason, hashes, signature.
 
-    ``seen`` are the hashes of the bytes that could be read: one thread reads, so in the rows' order.
+    The bytes that could be read were seen in the rows' order: one thread reads. The exit status.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -266,12 +281,13 @@ def _conclude(job: Job, seen: list[str]) -> int:
     rows = pq.read_table(f"out/{name}.parquet").to_pylist()
     if len(rows) != len(job.sha256s):
         return _DISK_EXIT  # img2dataset only prints when a row can't be written
-    read = iter(seen)
+    read = iter(pictures.seen)
     for row in rows:
         if row["status"] != "failed_to_download" and next(read, None) != row["sha256"]:
             row.update(status="failed_to_resize", error_message=LOST)
             Path(f"out/{name}/{row['key']}.jpg").unlink(missing_ok=True)
     reasons = [_reason(row["status"], row["error_message"]) for row in rows]
+    hashes = [pictures.hashes.get(row["sha256"], (None, None)) for row in rows]
     table = pa.table(
         {
             "key": pa.array([row["key"] for row in rows], pa.string()),
@@ -279,9 +295,12 @@ def _conclude(job: Job, seen: list[str]) -> int:
             "width": pa.array([row["width"] for row in rows], pa.int32()),
             "height": pa.array([row["height"] for row in rows], pa.int32()),
             "reason": pa.array(reasons, pa.string()),
+            "hashes": pa.array([one for one, _ in hashes], pa.binary()),
+            "signature": pa.array([one for _, one in hashes], pa.binary()),
         }
     )
-    pq.write_table(table, f"out/{name}/{SHARD}")
+    marked = table.replace_schema_metadata({MARK: str(VERSION)})
+    pq.write_table(marked, f"out/{name}/{SHARD}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The hashes of a workspace's packed pictures: made once each, when a sample first needs them, and kept.
+"""The hashes of a workspace's packed pictures, made by packing or when a sample first needs them, and kept.
 
 In ``hashes/``: hashes_NN.npy (rows, CROPS, BYTES) and hashes_NN.parquet, whose line i says whose row i is. A
 killed run goes on behind the last whole pair; a picture that can't be decoded has zeros.
@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...core.files import atomic
-from ...core.picture_hash import BYTES, CROPS, VERSION, Hashes, grey, hashes_of
-from ...core.records import Progress, silent
+from ...core.picture_hash import BYTES, CROPS, MARK, VERSION, Hashes, grey, hashes_of
+from ...core.records import SHARD, Progress, silent
 from ...search.vectors.decode import Undecodable, decoded
 from ...workspace.workspace import Workspace
 
@@ -48,9 +48,15 @@ class PictureHashes:
     def fill(self, pictures: Sequence[tuple[str, Path]], progress: Progress = silent) -> None:
         """Make the missing hashes of ``pictures``, each its sha256 and its file."""
         missing = [(key, path) for key, path in dict(pictures).items() if key not in self._places]
+        missing.sort(key=lambda picture: picture[1])  # a folder's together
+        packed = _PackedHashes()
         for start in range(0, len(missing), AT_ONCE):
             some = missing[start : start + AT_ONCE]
-            self._add([key for key, _ in some], np.stack(list(picture_hashes([path for _, path in some]))))
+            hashes = {key: packed.of(key, path.parent) for key, path in some}
+            others = [(key, path) for key, path in some if hashes[key] is None]
+            made = picture_hashes([path for _, path in others])
+            hashes |= {key: one for (key, _), one in zip(others, made, strict=True)}
+            self._add(list(hashes), np.stack([one for one in hashes.values() if one is not None]))
             progress("hash pictures", start + len(some), len(missing))
 
     def take(self, keys: Sequence[str]) -> Hashes:
@@ -71,12 +77,12 @@ class PictureHashes:
             np.save(handle, hashes)
         with atomic(table) as temporary:
             columns = pa.table({"sha256": pa.array(keys, pa.string())})
-            pq.write_table(columns.replace_schema_metadata({"captrawl hashes": str(VERSION)}), temporary)
+            pq.write_table(columns.replace_schema_metadata({MARK: str(VERSION)}), temporary)
         self._read(array, table)
 
     def _read(self, array: Path, table: Path) -> None:
         rows = pq.read_table(table)
-        if (rows.schema.metadata or {}).get(b"captrawl hashes") != str(VERSION).encode():
+        if (rows.schema.metadata or {}).get(MARK.encode()) != str(VERSION).encode():
             return
         hashes = np.load(array, mmap_mode="r")
         if hashes.shape == (rows.num_rows, CROPS, BYTES):
@@ -84,6 +90,32 @@ class PictureHashes:
             keys: list[Any] = rows.column("sha256").to_pylist()
             self._places.update(zip(keys, places, strict=True))
             self._arrays.append(hashes)
+
+
+class _PackedHashes:
+    """The hashes that packing made, in the tables beside the pictures; earlier captrawls made none."""
+
+    def __init__(self) -> None:
+        self._folder = Path()
+        self._hashes: dict[str, Hashes] = {}
+
+    def of(self, key: str, folder: Path) -> Hashes | None:
+        """(CROPS, BYTES) of the picture ``key`` in ``folder``; the tables are read one at a time."""
+        if folder != self._folder:
+            self._folder, self._hashes = folder, dict(_read_packed(folder / SHARD))
+        return self._hashes.get(key)
+
+
+def _read_packed(table: Path) -> Iterator[tuple[str, Hashes]]:
+    if not table.is_file():
+        return
+    with pq.ParquetFile(table) as file:
+        if (file.schema_arrow.metadata or {}).get(MARK.encode()) != str(VERSION).encode():
+            return
+        rows: list[dict[str, Any]] = file.read(["sha256", "hashes"]).to_pylist()
+    for row in rows:
+        if row["hashes"] is not None and len(row["hashes"]) == CROPS * BYTES:
+            yield row["sha256"], np.frombuffer(row["hashes"], np.uint8).reshape(CROPS, BYTES)
 
 
 def picture_hashes(paths: Sequence[Path]) -> Iterator[Hashes]:
