@@ -21,6 +21,8 @@ from ..ledger_pictures import LedgerPictures, Signatures
 
 GREY, GREY_MEAN, COLOUR = 24, 6.0, 12
 """So much greys differ at most, and in the root mean square; so much colours do, which are coarser."""
+CONTRAST = 0.25
+"""The share of a picture's own contrast beyond which the mean is too much: textures have little of it."""
 _COARSE = 4
 _AT_ONCE = 512
 
@@ -79,7 +81,8 @@ class _References:
             apart = np.abs(signatures[row].astype(np.int16) - self._signatures[near])
             greys, colours = np.split(apart, [GREYS * GREYS], axis=1)
             mean = np.sqrt(np.square(greys, dtype=np.float32).mean(axis=1))
-            fits = (mean <= GREY_MEAN) & (greys.max(axis=1) <= GREY) & (colours.max(axis=1) <= COLOUR)
+            most = np.clip(CONTRAST * signatures[row, : GREYS * GREYS].std(), 1.0, GREY_MEAN)
+            fits = (mean <= most) & (greys.max(axis=1) <= GREY) & (colours.max(axis=1) <= COLOUR)
             alike[row] += near[fits].tolist()
         return alike
 

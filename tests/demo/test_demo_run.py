@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from captrawl.core.errors import CaptionIndexError, WorkspaceError
-from captrawl.demo.plan import REASONS
+from captrawl.demo.plan import MISSING, REASONS
 from captrawl.demo.run import RAW, DemoResult, run_demo
 from captrawl.demo.server import free_port, serving
 from captrawl.demo.web import Web, WebSettings, make_web
@@ -34,7 +34,13 @@ def web(demo: DemoResult) -> Web:
 
 
 def test_every_matched_link_ends_as_planned(demo: DemoResult, web: Web) -> None:
-    planned = {web.url(row.path): REASONS[row.kind] for row in web.rows if row.path}
+    planned = {
+        web.url(row.path): "placeholder"
+        if row.drawing == MISSING and not REASONS[row.kind]
+        else REASONS[row.kind]
+        for row in web.rows
+        if row.path
+    }
     images = pq.read_table(demo.folder / "images.parquet").to_pylist()
     assert {row["url"]: row["reason"] or "" for row in images} == {
         row["url"]: planned[row["url"]] for row in images
@@ -43,6 +49,7 @@ def test_every_matched_link_ends_as_planned(demo: DemoResult, web: Web) -> None:
         row["url"] for row in images if not planned[row["url"]]
     }
     assert Counter(row["reason"] for row in images)["http_404"] > 0
+    assert Counter(row["reason"] for row in images)["placeholder"] > 10
 
 
 def test_every_row_about_a_class_is_matched(demo: DemoResult, web: Web) -> None:

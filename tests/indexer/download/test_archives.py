@@ -14,6 +14,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,12 @@ def write_tar(path: Path, rows: Sequence[Row], layout: str) -> None:
         failed = {"key": f"{path.stem}9999", "url": URL.format("failed"), "status": "failed_to_download"}
         table = [{name: value for name, value in row.items() if name != "data"} for row in rows]
         pq.write_table(pa.Table.from_pylist([*table, failed]), path.with_suffix(".parquet"))
+
+
+@pytest.fixture
+def make_workspace(make_workspace):
+    """Pictures here differ in their bytes alone."""
+    return partial(make_workspace, placeholders="keep")
 
 
 def pictures(count: int, tools: Any, *, size: int = 0, first: int = 0) -> list[Row]:

@@ -8,7 +8,7 @@ import sqlite3
 
 import numpy as np
 import pytest
-from captrawl.core.picture_hash import SIGNATURE
+from captrawl.core.picture_hash import SIGNATURE, signature
 from captrawl.indexer.download.adopt import adopt
 from captrawl.indexer.download.look_alikes import name_look_alikes
 from captrawl.indexer.download.placeholders import judge_pictures
@@ -223,12 +223,27 @@ def test_alike_is_no_chain(make_workspace, web) -> None:
     workspace = make_workspace([web.url("/x.jpg")])
     with Ledger(workspace.ledger_path) as ledger, ledger.transaction() as database:
         for step in range(4):
-            value = bytes([5 * step]) * SIGNATURE
+            value = bytes([5 * step, 200 + 5 * step]) * (SIGNATURE // 2)
             database.execute("INSERT INTO pictures (sha256, signature) VALUES (?, ?)", (f"{step}", value))
     with Ledger(workspace.ledger_path) as ledger:
         name_look_alikes(ledger)
         named = ledger.database.execute("SELECT sha256, same_as FROM pictures ORDER BY sha256").fetchall()
     assert named == [("0", "0"), ("1", "0"), ("2", "2"), ("3", "2")]
+
+
+def test_textures_of_one_colour_are_unlike(make_workspace, web) -> None:
+    """Grass differs little from grass when it is reduced, but by more than its own contrast."""
+    workspace = make_workspace([web.url("/x.jpg")])
+    with Ledger(workspace.ledger_path) as ledger, ledger.transaction() as database:
+        for seed in range(20):
+            rng = np.random.default_rng(seed)
+            texture = rng.normal((90, 130, 60), 60, (512, 512, 3)).clip(0, 255).astype(np.uint8)
+            value = signature(Image.fromarray(texture))
+            database.execute("INSERT INTO pictures (sha256, signature) VALUES (?, ?)", (f"{seed:02}", value))
+    with Ledger(workspace.ledger_path) as ledger:
+        name_look_alikes(ledger)
+        named = ledger.database.execute("SELECT count(DISTINCT same_as) FROM pictures").fetchone()
+    assert named == (20,)
 
 
 def test_parts_leave_the_verdict_to_the_whole(web, make_workspace, tools) -> None:
