@@ -9,6 +9,7 @@ ledger         images/ledger.sqlite: every URL, what came of it, where its image
 ledger_file    … the file itself: opened, its transactions, its errors in words
 ledger_sql     … its tables and statements
 ledger_pools   … its URLs by class: what a class has, and what is asked for it next
+ledger_pictures … its images by the picture that they show
 fetch          one URL → its bytes, politely and safely
 pack           bytes → upright JPEG files in folders (img2dataset)
 sources        pictures in tars and Parquet, read by range
