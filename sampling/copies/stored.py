@@ -54,8 +54,8 @@ class PictureHashes:
             some = missing[start : start + AT_ONCE]
             hashes = {key: packed.of(key, path.parent) for key, path in some}
             others = [(key, path) for key, path in some if hashes[key] is None]
-            made = picture_hashes([path for _, path in others])
-            hashes |= {key: one for (key, _), one in zip(others, made, strict=True)}
+            new = picture_hashes([path for _, path in others])
+            hashes |= {key: one for (key, _), one in zip(others, new, strict=True)}
             self._add(list(hashes), np.stack([one for one in hashes.values() if one is not None]))
             progress("hash pictures", start + len(some), len(missing))
 
