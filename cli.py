@@ -14,11 +14,8 @@ from typing import Annotated, Any, TextIO
 import typer
 from typer.core import TyperGroup
 
-from .commands.examples import EXAMPLES
-from .commands.explore import count, demo, doctor, query, serve, similar
 from .commands.hints import directory_first, hint, unreadable
-from .commands.make import download, embed, index, init, judge, match, plan, run, sample, slurm, synonyms
-from .commands.share import classes, descriptors, evaluate, export, import_swat, mcp, purge, report, status
+from .commands.table import GROUPS, Commands
 from .core.errors import CaptrawlError, StorageError, UsageError, lacks_memory
 from .core.interrupts import (
     INTERRUPTED,
@@ -55,6 +52,10 @@ class _Lines(logging.StreamHandler[TextIO]):
 
 class Guarded(TyperGroup):
     """A group whose user errors are a line and exit code 1 or 2; Ctrl-C is 130; bugs keep their traceback."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands: Any = Commands()
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
@@ -105,18 +106,9 @@ class Guarded(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         """Write the commands in groups."""
-        width = formatter.width - 6 - max(map(len, self.commands))
-        for title, modules in GROUPS.items():
-            names = [name for module in modules for name in names_of(module.app)]
-            rows = [(name, self.commands[name].get_short_help_str(width)) for name in names]
+        for title, entries in GROUPS.items():
             with formatter.section(title):
-                formatter.write_dl(rows)
-
-
-def names_of(commands: typer.Typer) -> list[str]:
-    """The names under which ``commands`` are called."""
-    entries = [*commands.registered_commands, *commands.registered_groups]
-    return [str(entry.name) for entry in entries]
+                formatter.write_dl([(name, entry.summary) for name, entry in entries.items()])
 
 
 app = typer.Typer(
@@ -127,26 +119,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="From class names to a training list: phrase match in web captions, download, embed, rank by k-NN.",
 )
-GROUPS: dict[str, tuple[Any, ...]] = {
-    "Look around": (query, count, similar, serve, demo, doctor),
-    "Make a list": (index, init, synonyms, match, plan, download, embed, judge, sample, run, slurm),
-    "Check and share": (status, evaluate, report, export, purge, classes, descriptors, import_swat, mcp),
-}
-"""Every module of commands/, as the help shows them."""
-
-
-def with_examples(commands: typer.Typer, before: str = "") -> typer.Typer:
-    """``commands``, whose help ends with their examples."""
-    for entry in commands.registered_commands:
-        entry.epilog = f"Example: {EXAMPLES[f'{before}{entry.name}']}"
-    for group in commands.registered_groups:
-        if group.typer_instance:
-            with_examples(group.typer_instance, f"{before}{group.name} " if group.name else before)
-    return commands
-
-
-for command in (module for modules in GROUPS.values() for module in modules):
-    app.add_typer(with_examples(command.app))
 
 
 def show_version(wanted_version: bool) -> None:

@@ -3,6 +3,7 @@
 explore  look around: the commands that only ask
 make     build a list: from a class list to a training list
 share    check and share
+table    every command under its name, imported when it is asked for
 options  options that several commands share, and the values made of them
 enough   what download and run say of classes that have enough images
 results  what several commands show of their results

@@ -24,7 +24,7 @@ CREDIT = "credited: each row once, to its phrase with most matches"
 app = typer.Typer()
 
 
-@app.command("count", short_help="Count the rows of phrases, or of a class list.")
+@app.command("count")
 def count(
     context: typer.Context,
     phrases: Annotated[

@@ -13,7 +13,7 @@ from .shapes import CheckJson, DoctorJson
 app = typer.Typer()
 
 
-@app.command("doctor", short_help="Check what users trip over.")
+@app.command("doctor")
 def doctor(
     context: typer.Context,
     index: Annotated[

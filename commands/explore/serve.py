@@ -17,7 +17,7 @@ _MOST_PROCESSES = 4
 """That answer questions, where there are so many cores; each takes some 100 MB."""
 
 
-@app.command("serve", short_help="Explore an index and the workspace on a web page.")
+@app.command("serve")
 def serve(
     context: typer.Context,
     host: Annotated[

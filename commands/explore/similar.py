@@ -15,7 +15,7 @@ from .shapes import NearRowJson, SimilarJson
 app = typer.Typer()
 
 
-@app.command("similar", short_help="Show the images or captions nearest to a text or image.")
+@app.command("similar")
 def similar(
     context: typer.Context,
     words: Annotated[list[str] | None, typer.Argument(metavar="WORD...", help="The same as --text.")] = None,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.command("download", short_help="Fetch the matched images and pack them into images/.")
+@app.command("download")
 def download(
     context: typer.Context,
     allow_private: options.AllowPrivate = False,

@@ -13,7 +13,7 @@ from .shapes import StageCountsJson
 app = typer.Typer()
 
 
-@app.command("embed", short_help="Embed images and captions, build the FAISS indices.")
+@app.command("embed")
 def embed(
     context: typer.Context,
     model: Annotated[str, typer.Option(help="An open_clip model, local-dir:PATH or hf-hub:NAME.")] = "",

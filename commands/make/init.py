@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.command("init", short_help="Make a workspace: class list, index, settings.")
+@app.command("init")
 def init(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="The workspace to make.")],
     index: options.Index,

@@ -26,7 +26,7 @@ _ImageTokens = Annotated[
 ]
 
 
-@app.command("judge", short_help="Ask a vision model which name fits the pictures in doubt.")
+@app.command("judge")
 def judge(
     context: typer.Context,
     questions: Annotated[int, typer.Option(help="Pictures per class, at most.", min=1)] = 20,

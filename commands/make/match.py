@@ -23,7 +23,7 @@ SHOWN = 5
 """Phrases that stand around another class's, said one by one."""
 
 
-@app.command("match", short_help="Find the rows whose captions name a class.")
+@app.command("match")
 def match(
     context: typer.Context,
     everything: Annotated[bool, typer.Option("--all", help="Every matching row.")] = False,

@@ -19,7 +19,7 @@ app = typer.Typer()
 HOUR = 3600
 
 
-@app.command("plan", short_help="Say what a run would fetch and embed, and how long it would take.")
+@app.command("plan")
 def plan(
     context: typer.Context, allow_private: options.AllowPrivate = False, json: options.Json = False
 ) -> None:

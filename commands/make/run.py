@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.command("run", short_help="Do every stage that isn't done.")
+@app.command("run")
 def run(
     context: typer.Context,
     allow_private: options.AllowPrivate = False,

@@ -21,9 +21,7 @@ _Keep = Annotated[
 ]
 
 
-@app.command(
-    "sample", cls=options.ListsChoices, short_help="Choose each class's images and write the training list."
-)
+@app.command("sample", cls=options.ListsChoices)
 def sample(
     context: typer.Context,
     name: Annotated[

@@ -12,7 +12,7 @@ from .shapes import SlurmJobJson, SlurmJson
 app = typer.Typer()
 
 
-@app.command("slurm", short_help="Write, and send, the job arrays that do a run in parts.")
+@app.command("slurm")
 def slurm(
     context: typer.Context,
     parts: Annotated[

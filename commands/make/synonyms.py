@@ -33,7 +33,7 @@ _Classes = Annotated[
 ]
 
 
-@app.command("synonyms", short_help="Ask a language model for synonyms; filter and review them.")
+@app.command("synonyms")
 def synonyms(
     context: typer.Context,
     model: Annotated[str, typer.Option(help="The language model to ask.")] = "gpt-4o-mini",

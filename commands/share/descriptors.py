@@ -13,7 +13,7 @@ from .shapes import DescriptorsJson
 app = typer.Typer()
 
 
-@app.command("descriptors", short_help="Write the hashes of a test set, to share without its images.")
+@app.command("descriptors")
 def descriptors(
     source: Annotated[Path, typer.Argument(metavar="LIST", help="A `path label flag` list, or a folder.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The file to write (.parquet).")],

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.command("evaluate", short_help="Say which sample is worth training on.")
+@app.command("evaluate")
 def evaluate(
     context: typer.Context,
     labelled: Annotated[

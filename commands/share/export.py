@@ -14,7 +14,7 @@ from .shapes import ExportJson
 app = typer.Typer()
 
 
-@app.command("export", cls=options.ListsChoices, short_help="Write a sample for other tools.")
+@app.command("export", cls=options.ListsChoices)
 def export(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new or empty folder.")],

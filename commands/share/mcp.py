@@ -12,7 +12,7 @@ from .. import options
 app = typer.Typer()
 
 
-@app.command("mcp", short_help="Let an agent look at an index and the workspace.")
+@app.command("mcp")
 def mcp(
     context: typer.Context,
     index: options.WorkspaceIndex = "",

@@ -20,7 +20,7 @@ app = typer.Typer()
 _Values = list[str] | None
 
 
-@app.command("purge", short_help="Remove rows and pictures everywhere, for good, and prove it.")
+@app.command("purge")
 def purge(
     context: typer.Context,
     folder: Annotated[

@@ -10,7 +10,7 @@ from .shapes import ReportJson
 app = typer.Typer()
 
 
-@app.command("report", short_help="Write the report: one page, its plots and its numbers.")
+@app.command("report")
 def report(context: typer.Context, json: options.Json = False) -> None:
     """Write the report: one page on what was matched, downloaded and kept, its plots and its numbers."""
     from ...core.terminal import emit, emit_json, progress_bars

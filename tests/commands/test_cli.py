@@ -22,9 +22,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import typer
-from captrawl.cli import GROUPS, app, names_of
+from captrawl.cli import app
 from captrawl.commands.examples import EXAMPLES
 from captrawl.commands.hints import directory_first
+from captrawl.commands.table import GROUPS
 from captrawl.core.version import __version__
 from captrawl.workspace.doctor import Verdict, examine
 from rich.cells import cell_len
@@ -399,7 +400,7 @@ def test_the_help_shows_every_command_in_a_group(captrawl) -> None:
     sections = [line for line in text.splitlines() if line.endswith(":") and not line.startswith(" ")]
     assert sections[-3:] == ["Look around:", "Make a list:", "Check and share:"]
     shown = [line.split()[0] for line in text.splitlines() if line.startswith("  ") and line[2:3].isalpha()]
-    names = [name for modules in GROUPS.values() for module in modules for name in names_of(module.app)]
+    names = [name for entries in GROUPS.values() for name in entries]
     assert [name for name in shown if name in names] == names
     assert set(names) == set(typer.main.get_command(app).commands)
 
