@@ -71,7 +71,8 @@ class Commands(Mapping[str, Any]):
             module = importlib.import_module(f".{self._entries[name].module}", __package__)
             alone = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
             alone.add_typer(with_examples(module.app))
-            self._built[name] = typer.main.get_command(alone).commands[name]
+            group: Any = typer.main.get_command(alone)
+            self._built[name] = group.commands[name]
         return self._built[name]
 
     def __iter__(self) -> Iterator[str]:
