@@ -20,7 +20,7 @@ from ...core.errors import CorpusError, InputError
 from ...core.records import CorpusPath
 
 MOST_BYTES = 1 << 31
-"""Bytes that a batch of one column may take, at the worst; a usual dictionary (1 MB) leaves 2,000 rows."""
+"""Bytes that a batch of one column may take, at the worst."""
 LONGEST = 64 << 20
 """Bytes of a text: making tokens of it takes several times as much."""
 VAST = 1 << 30
@@ -116,10 +116,13 @@ def rows_at_once(
     limit, longest = budget or MOST_BYTES, 1
     for number in groups:
         group = metadata.row_group(number)
-        for chunk in map(group.column, range(group.num_columns)):
-            rows = min(most, group.num_rows)
+        for at in range(group.num_columns):
+            chunk, rows = group.column(at), min(most, group.num_rows)
             if chunk.path_in_schema.split(".")[0] in columns and rows * _size(chunk) > limit:
-                longest = max(longest, _longest(handle, chunk))
+                bound = _longest(handle, chunk)
+                if rows * bound > limit:
+                    bound = _longest_in_dictionary(handle, metadata, number, at) or bound
+                longest = max(longest, bound)
     return max(1, min(most, limit // longest))
 
 
@@ -162,6 +165,27 @@ def _longest(handle: BinaryIO, chunk: Any) -> int:
         return 1
     handle.seek(chunk.dictionary_page_offset)
     return _unpacked_size(handle.read(_HEADER)) or chunk.total_uncompressed_size
+
+
+def _longest_in_dictionary(handle: BinaryIO, metadata: pq.FileMetaData, number: int, at: int) -> int | None:
+    """The bytes of the longest text in the dictionary of a row group's column; None where it can't be told.
+
+    Whoever reads a first row gets the whole dictionary, unless the row is in a page without: then the lengths
+    don't add up to the dictionary's page.
+    """
+    chunk = metadata.row_group(number).column(at)
+    name, encodings = chunk.path_in_schema, frozenset(chunk.encodings)
+    if "." in name or _SHARED_BEGINNINGS in encodings or not chunk.has_dictionary_page:
+        return None
+    source = pq.ParquetFile(handle, metadata=metadata, read_dictionary=[name], buffer_size=1 << 20)
+    first = next(source.iter_batches(1, row_groups=[number], columns=[name], use_threads=False), None)
+    column: Any = first.column(0) if first else None
+    if not isinstance(column, pa.DictionaryArray):
+        return None
+    lengths = pc.binary_length(column.dictionary)
+    size = (pc.sum(lengths).as_py() or 0) + 4 * len(lengths)  # a length stands before every text
+    handle.seek(chunk.dictionary_page_offset)
+    return pc.max(lengths).as_py() if size == _unpacked_size(handle.read(_HEADER)) else None
 
 
 def _unpacked_size(header: bytes) -> int | None:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from captrawl.core.errors import InputError
 from captrawl.indexer.corpora import unpacked
-from captrawl.indexer.corpora.unpacked import bounded_file
+from captrawl.indexer.corpora.unpacked import bounded_file, rows_at_once
 from captrawl.indexer.download.adopt import _rows as adopted_rows
 from captrawl.indexer.published.arrays import parquet_array
 from captrawl.indexer.sources.blobs import LocalBlob
@@ -143,6 +143,26 @@ def test_the_sizes_in_the_footer_come_first(tmp_path: Path, monkeypatch: pytest.
     for read in (lambda: set(entries(path)), lambda: list(adopted_rows(path)), lambda: _from_urls(path)):
         with pytest.raises(InputError, match=r"bomb\.parquet: [0-9,]+ bytes of row group 0 unpack to [12]0,"):
             read()
+
+
+@pytest.mark.parametrize(
+    ("texts", "rows"),
+    [
+        (
+            [f"a caption, number {n}" for n in range(40_000)],
+            16_384,
+        ),  # its dictionary ends, pages without begin
+        ([None, *(f"a caption, number {n}" for n in range(20_000))], 16_384),
+        ([*(f"a caption, number {n}" for n in range(20_000)), "b" * 900_000], (1 << 31) // 900_000),
+        (["short", "b" * 900_000] * 10_000, (1 << 31) // 900_000),
+    ],
+)
+def test_as_many_rows_at_once_as_the_longest_text_allows(texts: list[str], rows: int, tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"caption": texts}), path, row_group_size=30_000)
+    with bounded_file(path) as file:
+        groups = range(file.source.num_row_groups)
+        assert rows_at_once(file.handle, file.source.metadata, groups, ["caption"], 16_384) == rows
 
 
 def test_texts_that_stand_once_come_as_themselves(tmp_path: Path) -> None:
