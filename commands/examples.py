@@ -13,6 +13,8 @@ EXAMPLES: dict[str, str] = {
     "index captions": "captrawl index captions /data/laion400m --to captions --workers 8",
     "index files": "captrawl index files captions",
     "index remove": "captrawl index remove coyo700m --from captions",
+    "index push": "captrawl index push captions hf://datasets/our-lab/laion400m-captions --licence CC-BY-4.0",
+    "index pull": "captrawl index pull hf://datasets/our-lab/laion400m-captions captions",
     "index back": "captrawl index back http://127.0.0.1:9200/laion",
     "init": "captrawl init birds --classes birds.csv --index captions",
     "synonyms": "captrawl -C birds synonyms --dry-run",

@@ -3,6 +3,7 @@
 corpora        corpus files: presets, readers, columns, fingerprints
 captions       corpus files → a caption index
 embedded       … the Tantivy side of it: several sub-indexes at once
+copies         a finished index pushed to a folder, store or hub, and pulled from there
 match_stage    class list + caption index → matches.parquet
 outcomes       results, states and reasons that fetching and packing tell the ledger
 ledger         images/ledger.sqlite: every URL, what came of it, where its image is

@@ -1,6 +1,7 @@
 """Build a list: the commands from a class list to a training list, in their order.
 
 index           fill a caption index, go back to the one before
+index_copies    push it elsewhere, pull it from there
 index_files     list what it contains, take some of it out
 index_vectors   vectors that were published beside a corpus
 init            make a workspace

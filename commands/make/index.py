@@ -10,7 +10,7 @@ import typer
 
 from ...core.wording import counted
 from .. import options
-from . import index_files, index_vectors
+from . import index_copies, index_files, index_vectors
 from .shapes import IndexBackJson, IndexJson
 
 
@@ -26,6 +26,7 @@ index_app = typer.Typer(help="Fill an index, list it, take some of it out.", no_
 app.add_typer(index_app, name="index")
 index_app.add_typer(index_files.app)
 index_app.add_typer(index_vectors.app)
+index_app.add_typer(index_copies.app)
 
 
 @index_app.callback()

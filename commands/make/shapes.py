@@ -68,6 +68,24 @@ class IndexRemoveJson(TypedDict):
     rows: int
 
 
+class IndexPushJson(TypedDict):
+    """The rows and bytes of an index that was copied elsewhere, its files, and those that were sent now."""
+
+    rows: int
+    bytes: int
+    files: int
+    sent: int
+
+
+class IndexPullJson(TypedDict):
+    """The rows and bytes of an index that was brought here, its files, and those that were here already."""
+
+    rows: int
+    bytes: int
+    files: int
+    already: int
+
+
 class ComparedClassJson(TypedDict):
     """A class's rows here, and in SWAT's metrics."""
 
@@ -287,6 +305,8 @@ OUTPUTS: Mapping[str, tuple[type | str, ...]] = {
     "index vectors": (IndexVectorsJson,),
     "index remove": (IndexRemoveJson,),
     "index back": (IndexBackJson,),
+    "index push": (IndexPushJson,),
+    "index pull": (IndexPullJson,),
     "synonyms": (SynonymsJson,),
     "synonyms --senses": (SensesJson,),
     "synonyms --dry-run": (QuestionsJson,),

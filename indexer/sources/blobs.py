@@ -47,7 +47,8 @@ class LocalBlob:
         try:
             self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            raise ArchiveError(f"{path} can't be opened ({error.strerror})") from error
+            kind = MissingArchiveError if isinstance(error, FileNotFoundError) else ArchiveError
+            raise kind(f"{path} can't be opened ({error.strerror})") from error
         status = os.fstat(self._handle)
         self.size = status.st_size
         self.stamp = f"{status.st_size} {status.st_mtime_ns}"

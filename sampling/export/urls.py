@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from ...core.arrow import pc
 from ...core.files import write_json
-from ...core.records import Progress
+from ...core.records import CROISSANT_CONTEXT, Progress
 from ...core.version import __version__
 from ...workspace.workspace import readable
 from ..methods import Score
@@ -70,7 +70,7 @@ def croissant(sample: Sample, digest: str) -> dict[str, Any]:
     """The Croissant description (JSON-LD) of images.parquet, whose sha256 is ``digest``."""
     name = sample.paths.name
     return {
-        "@context": CONTEXT,
+        "@context": CROISSANT_CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": name,
@@ -124,24 +124,3 @@ def field_of(column: str) -> dict[str, Any]:
         "dataType": kind,
         "source": {"fileObject": {"@id": ROWS}, "extract": {"column": column}},
     }
-
-
-_TERMS = (
-    "citeAs column equivalentProperty extract field fileProperty fileObject fileSet format includes "
-    "isLiveDataset jsonPath key md5 parentField path recordSet references regex repeated replace "
-    "samplingRate separator source subField transform"
-)
-CONTEXT: dict[str, Any] = {
-    "@language": "en",
-    "@vocab": "https://schema.org/",
-    "sc": "https://schema.org/",
-    "cr": "http://mlcommons.org/croissant/",
-    "rai": "http://mlcommons.org/croissant/RAI/",
-    "dct": "http://purl.org/dc/terms/",
-    "conformsTo": "dct:conformsTo",
-    "data": {"@id": "cr:data", "@type": "@json"},
-    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    "examples": {"@id": "cr:examples", "@type": "@json"},
-    **{term: f"cr:{term}" for term in _TERMS.split()},
-}
-"""The JSON-LD context that Croissant 1.0 prescribes."""
