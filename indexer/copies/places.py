@@ -19,7 +19,7 @@ _HUB = re.compile(r"hf://datasets/([^/@]+/[^/@]+)/?(.*)")
 _FILES_A_COMMIT, _BYTES_A_COMMIT = 50, 5_000_000_000
 
 
-class Place(Protocol):
+class CopyTarget(Protocol):
     """Files by their names; each is written whole or not at all."""
 
     def sizes(self) -> Mapping[str, int]:
@@ -31,7 +31,7 @@ class Place(Protocol):
         ...
 
 
-def place_at(where: str) -> Place:
+def place_at(where: str) -> CopyTarget:
     """The place that ``where`` names; InputError where nothing can be written there."""
     if not is_remote(where):
         return FolderPlace(Path(where).expanduser())

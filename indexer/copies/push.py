@@ -12,7 +12,7 @@ from ...search.captions import is_path
 from ..sources.locations import is_remote
 from .card import card, croissant
 from .manifest import MANIFEST, IndexManifest
-from .places import Place, batches, place_at
+from .places import CopyTarget, batches, place_at
 from .pull import read_manifest
 
 __all__ = ["PushedIndex", "push"]
@@ -56,7 +56,7 @@ def push(index: str, where: str, licence: str, *, progress: Progress = silent) -
     return PushedIndex(manifest, sum(file.name in missing for file in manifest.files))
 
 
-def _write_texts(place: Place, manifest: IndexManifest, where: str) -> None:
+def _write_texts(place: CopyTarget, manifest: IndexManifest, where: str) -> None:
     address = where.partition("?")[0] if is_remote(where) else str(Path(where).expanduser().resolve())
     texts = {
         "README.md": card(manifest, address),
