@@ -35,19 +35,23 @@ _FOLDING = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple()).filter(tantiv
 
 def folded(text: str) -> str:
     """``text`` with every run of characters other than ASCII as (parts of) tokens, a blank where one ends."""
-    return _NOT_ASCII.sub(_folded_match, _SPLITTING.sub("", _MARKS.sub(" ", text)))
+    return _NOT_ASCII.sub(_folded_match, text)
 
 
 @lru_cache(1 << 14)
 def folded_character(character: str) -> str:
     """A character as :func:`folded` has it before its BORDERS are drawn."""
-    character = _SPLITTING.sub("", _MARKS.sub(" ", character))
-    return unicodedata.normalize("NFKD", character).translate(_CHARACTERS)
+    return unicodedata.normalize("NFKD", _split(character)).translate(_CHARACTERS)
+
+
+def _split(text: str) -> str:
+    """``text`` with what NFKD would make letters or blanks of."""
+    return _SPLITTING.sub("", _MARKS.sub(" ", text))
 
 
 def _folded(segment: str) -> str:
     """A run of characters other than ASCII as (parts of) tokens, with a blank where one ends."""
-    text = unicodedata.normalize("NFKD", segment).translate(_CHARACTERS)
+    text = unicodedata.normalize("NFKD", _split(segment)).translate(_CHARACTERS)
     if _LETTER_ENDS in text or _MARK in text:
         text = text.replace(_LETTER_ENDS + _MARK, "").replace(_LETTER_ENDS, " ").replace(_MARK, "")
     return unicodedata.normalize("NFC", text)

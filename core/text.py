@@ -76,7 +76,7 @@ def prepared(text: str) -> str:
             text = html.unescape(text)
     if "<" in text:
         text = _TAG.sub(_tag_as_blank, text)
-    if not text.isascii():
+    if not text.isascii() and ("'" in text or "’" in text):
         text = _APOSTROPHE.sub(_apostrophe, text)
     for quote in _ASCII_QUOTES:
         text = text.replace(quote, "")

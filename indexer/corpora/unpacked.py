@@ -173,13 +173,13 @@ def _longest_in_dictionary(handle: BinaryIO, metadata: pq.FileMetaData, number: 
     Whoever reads a first row gets the whole dictionary, unless the row is in a page without: then the lengths
     don't add up to the dictionary's page.
     """
-    chunk = metadata.row_group(number).column(at)
+    chunk: Any = metadata.row_group(number).column(at)
     name, encodings = chunk.path_in_schema, frozenset(chunk.encodings)
     if "." in name or _SHARED_BEGINNINGS in encodings or not chunk.has_dictionary_page:
         return None
     source = pq.ParquetFile(handle, metadata=metadata, read_dictionary=[name], buffer_size=1 << 20)
-    first = next(source.iter_batches(1, row_groups=[number], columns=[name], use_threads=False), None)
-    column: Any = first.column(0) if first else None
+    batches = source.iter_batches(1, row_groups=[number], columns=[name], use_threads=False)
+    column: Any = next((batch.column(0) for batch in batches), None)
     if not isinstance(column, pa.DictionaryArray):
         return None
     lengths = pc.binary_length(column.dictionary)
