@@ -9,6 +9,7 @@ references    prompts, shots and test images of one task as vectors
 vector_cache  keeps such vectors by content
 rank_queries  prompts or shots that pools are ranked by before any image is fetched
 pool          a class's matches joined with their images and vectors
+pool_images   which image a URL has, in bounded memory
 scores        the six products of a pool's rows
 orders        a folder: scores of the whole task, blends, cuts
 judge         a folder: what a vision model says of pictures in doubt

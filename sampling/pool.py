@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from ..classes.model import ClassList
 from ..core.arrow import pc
 from ..core.errors import WorkspaceError
-from ..core.records import UrlState
+from ..core.records import EMBEDDED_SCHEMA, UrlState
 from ..search.vectors.store import Embeddings
 from ..workspace.workspace import Workspace, readable
 from .filters import Candidates, DropReason
+from .pool_images import LedgerImages, SpilledRows
 from .scores import Scores
 
 BATCH_ROWS = 1 << 18
@@ -48,16 +49,18 @@ def read_pool(workspace: Workspace, class_id: int, embeddings: Embeddings) -> Po
     of_class = pc.field("class_id") == class_id
     with readable(workspace.matches_path, "match"):
         table = pq.read_table(workspace.matches_path, columns=COLUMNS, filters=of_class)
-    return _pool(class_id, _with_images(table, images).combine_chunks(), embeddings)
+    return _pool(
+        class_id, _with_images(table, images).combine_chunks(), embeddings, _pictures(workspace, embeddings)
+    )
 
 
 def read_pools(workspace: Workspace, classes: ClassList, embeddings: Embeddings) -> Iterator[Pool]:
     """The pool of every class, ascending; a class without matches has an empty one.
 
-    Streams matches.parquet; holds the largest class and the ledger's URLs and paths. Matches of classes that
-    are no longer in the list are passed over.
+    Streams matches.parquet; in memory are the largest class and 12 bytes for each URL of the ledger. Matches
+    of classes that are no longer in the list are passed over.
     """
-    images = _read_images(workspace)
+    images, pictures = _read_images(workspace), _pictures(workspace, embeddings)
     ids = [entry.id for entry in classes]
     in_list = set(ids)
     place = 0
@@ -68,23 +71,29 @@ def read_pools(workspace: Workspace, classes: ClassList, embeddings: Embeddings)
             if class_id not in in_list:
                 continue
             while ids[place] != class_id:
-                yield _pool(ids[place], empty, embeddings)
+                yield _pool(ids[place], empty, embeddings, pictures)
                 place += 1
-            yield _pool(class_id, table, embeddings)
+            yield _pool(class_id, table, embeddings, pictures)
             place += 1
     for class_id in ids[place:]:
-        yield _pool(class_id, empty, embeddings)
+        yield _pool(class_id, empty, embeddings, pictures)
 
 
-def _read_images(workspace: Workspace) -> pa.Table:
+def _read_images(workspace: Workspace) -> LedgerImages:
     for path, stage in ((workspace.matches_path, "match"), (workspace.images_path, "download")):
         if not path.exists():
             raise WorkspaceError(f"{path} isn't there; run captrawl {stage} first")
     with readable(workspace.images_path, "download"):
-        return pq.read_table(workspace.images_path, columns=["url", "state", "reason", "path", "sha256"])
+        return LedgerImages(workspace.images_path)
 
 
-def _by_class(source: pq.ParquetFile, images: pa.Table) -> Iterator[tuple[int, pa.Table]]:
+def _pictures(workspace: Workspace, embeddings: Embeddings) -> SpilledRows:
+    """The sha256 of each embedded row."""
+    schema = pa.schema([EMBEDDED_SCHEMA.field("sha256")])
+    return SpilledRows(embeddings.batches(["sha256"]), schema, workspace.root)
+
+
+def _by_class(source: pq.ParquetFile, images: LedgerImages) -> Iterator[tuple[int, pa.Table]]:
     """(class id, its matches with their images) in the file's order, which is ascending by class id."""
     parts: list[pa.Table] = []
     current: int | None = None
@@ -105,10 +114,9 @@ def _by_class(source: pq.ParquetFile, images: pa.Table) -> Iterator[tuple[int, p
         yield current, pa.concat_tables(parts).combine_chunks()
 
 
-def _with_images(rows: pa.Table, images: pa.Table) -> pa.Table:
+def _with_images(rows: pa.Table, images: LedgerImages) -> pa.Table:
     """``rows`` with path and sha256 of their URL's image, and ``missing``: why there is none, "" else."""
-    at = pc.index_in(rows.column("url"), value_set=images.column("url"))
-    image: Any = images.select(["state", "reason", "path", "sha256"]).take(at)
+    image: Any = images.of(rows.column("url"))
     usable = pc.fill_null(
         pc.and_(pc.equal(image.column("state"), UrlState.PACKED), pc.is_valid(image.column("path"))), False
     )
@@ -126,12 +134,11 @@ def _with_images(rows: pa.Table, images: pa.Table) -> pa.Table:
     )
 
 
-def _pool(class_id: int, table: pa.Table, embeddings: Embeddings) -> Pool:
+def _pool(class_id: int, table: pa.Table, embeddings: Embeddings, pictures: SpilledRows) -> Pool:
     """Join the rows' vectors by uid; the vectors of another picture than the ledger's aren't the row's."""
     at = embeddings.rows_of(table.column("uid").to_numpy())
     if embeddings.rows:
-        embedded = embeddings.metadata.column("sha256").take(np.maximum(at, 0))
-        same = pc.fill_null(pc.equal(table.column("sha256"), embedded), False)
+        same = pc.fill_null(pc.equal(table.column("sha256"), pictures.take(at).column("sha256")), False)
         at = np.where(same.to_numpy(), at, -1)
     missing: Any = table.column("missing")
     blank = pc.fill_null(pc.match_substring_regex(table.column("path"), r"\s"), False)

@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 
 from ...core.errors import ModelError, WorkspaceError
 from ...core.files import atomic, read_json, write_json
-from ...core.records import EMBEDDED_SCHEMA, Vectors
+from ...core.records import EMBEDDED_SCHEMA
+from .matrix import Matrix
 from .models import INFO
 
 FORMAT = 1
@@ -129,38 +130,12 @@ def image_sources(folder: Path, shards: int) -> dict[str, str]:
     return sources
 
 
-class Matrix:
-    """The rows of several memory-mapped .npy files as one matrix; gives float32."""
-
-    def __init__(self, shards: Sequence[NDArray[Any]], dimension: int) -> None:
-        self._shards = list(shards)
-        self._starts = np.cumsum([0, *(len(shard) for shard in shards)])
-        self.dimension = dimension
-
-    def __len__(self) -> int:
-        return int(self._starts[-1])
-
-    def take(self, rows: NDArray[np.int64]) -> Vectors:
-        """float32 (len(rows), dimension), in the order of ``rows``."""
-        vectors = np.empty((len(rows), self.dimension), np.float32)
-        owner = np.searchsorted(self._starts, rows, side="right") - 1
-        for shard in np.unique(owner):
-            mine = owner == shard
-            vectors[mine] = self._shards[shard][rows[mine] - self._starts[shard]]
-        return vectors
-
-    def blocks(self, size: int, start: int = 0) -> Generator[Vectors, None, None]:
-        """float32 blocks of at most ``size`` rows, in order from row ``start``."""
-        for first in range(start, len(self), size):
-            yield self.take(np.arange(first, min(first + size, len(self)), dtype=np.int64))
-
-
 class Embeddings:
     """Stored embeddings, open for reading: row i of ``images``, ``captions`` and ``metadata``."""
 
     def __init__(self, folder: Path, info: EmbeddingsInfo, shards: int) -> None:
         self.folder, self.info, self.shards = folder, info, shards
-        self.metadata = _metadata(folder, shards)
+        self.rows = sum(_metadata_rows(folder, shard) for shard in range(shards))
         self.images = Matrix([self._vectors(shard, 0) for shard in range(shards)], info.dimension)
         self.captions = Matrix([self._vectors(shard, 1) for shard in range(shards)], info.dimension)
         if not len(self.images) == len(self.captions) == self.rows:
@@ -175,9 +150,16 @@ class Embeddings:
         info = EmbeddingsInfo.load(folder)
         return cls(folder, info, count_shards(folder))
 
-    @property
-    def rows(self) -> int:
-        return self.metadata.num_rows
+    @cached_property
+    def metadata(self) -> pa.Table:
+        """Every column of every row (EMBEDDED_SCHEMA)."""
+        tables = [_metadata(self.folder, shard) for shard in range(self.shards)]
+        return pa.concat_tables(tables).combine_chunks() if tables else EMBEDDED_SCHEMA.empty_table()
+
+    def batches(self, columns: Sequence[str]) -> Generator[pa.RecordBatch]:
+        """Some columns of the metadata, streamed in the order of the rows."""
+        for shard in range(self.shards):
+            yield from _metadata(self.folder, shard, columns).to_batches()
 
     @property
     def dimension(self) -> int:
@@ -186,7 +168,8 @@ class Embeddings:
     @cached_property
     def uids(self) -> NDArray[np.int64]:
         """The uid of each row. A uid whose image came anew stands twice; the later row holds."""
-        return self.metadata["uid"].to_numpy()
+        parts = [batch.column("uid").to_numpy() for batch in self.batches(["uid"])]
+        return np.concatenate([np.empty(0, np.int64), *parts])
 
     @cached_property
     def _sorted(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -241,12 +224,17 @@ def drop_shards(folder: Path, first: int) -> None:
             path.unlink(missing_ok=True)
 
 
-def _metadata(folder: Path, shards: int) -> pa.Table:
-    tables: list[pa.Table] = []
-    for shard in range(shards):
-        path = shard_paths(folder, shard)[2]
-        try:
-            tables.append(pq.read_table(path, schema=EMBEDDED_SCHEMA))
-        except (OSError, pa.ArrowException) as error:
-            raise WorkspaceError(f"can't read {path} ({error}); delete {folder} and embed again") from error
-    return pa.concat_tables(tables).combine_chunks() if tables else EMBEDDED_SCHEMA.empty_table()
+def _metadata(folder: Path, shard: int, columns: Sequence[str] | None = None) -> pa.Table:
+    path = shard_paths(folder, shard)[2]
+    try:
+        return pq.read_table(path, schema=EMBEDDED_SCHEMA, columns=list(columns) if columns else None)
+    except (OSError, pa.ArrowException) as error:
+        raise WorkspaceError(f"can't read {path} ({error}); delete {folder} and embed again") from error
+
+
+def _metadata_rows(folder: Path, shard: int) -> int:
+    path = shard_paths(folder, shard)[2]
+    try:
+        return pq.read_metadata(path).num_rows
+    except (OSError, pa.ArrowException) as error:
+        raise WorkspaceError(f"can't read {path} ({error}); delete {folder} and embed again") from error
