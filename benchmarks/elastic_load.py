@@ -1,4 +1,4 @@
-"""How near loading comes to what a server takes, and what many small files cost, as JSON.
+"""How near loading comes to what a server takes; what small files and unfinished loads cost. As JSON.
 
     python benchmarks/elastic_load.py CAPTIONS_FOLDER [--rows 200000] [--files 200] [--repeat 3]
 
@@ -9,20 +9,26 @@ one file     `captrawl index captions` of the same rows in one file, with everyt
 many files   the same rows in --files files of equal size
 helper       the client's own parallel_bulk, of documents made beforehand
 
-All go into indices of today's format with three shards, in turn, --repeat times; the best of each counts. The
-ratios are the result: client and server share the machine's cores.
+counting     1,000 pairs of words of the captions in an index that is whole, and in one with the same rows in
+             which an unfinished load of as many lies: as captrawl counts, and with a filter for what counts
+
+All go into indices of today's format with three shards, in turn, --repeat times (counts: three times as
+often); the best of each counts. The ratios are the result: client and server share the machine's cores.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import http.client
+import itertools
 import json
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -30,11 +36,17 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.parquet as pq
 from captrawl.core.records import CorpusFile
+from captrawl.core.text import tokens
 from captrawl.indexer.captions import index_captions
 from captrawl.indexer.corpora.files import find_files
 from captrawl.search.elastic.bulk import chunks
+from captrawl.search.elastic.catalogue import Catalogue
+from captrawl.search.elastic.counting import counts_under
+from captrawl.search.elastic.index import ElasticCaptions
+from captrawl.search.elastic.queries import in_loads
 from captrawl.search.elastic.schema import mapping, operations
-from elastic import batches, load_helper, server
+from captrawl.search.query import CaptionQuery, Filters, Safety
+from elastic import batches, load_helper, server, timed
 from peers import machine
 
 CONNECTIONS = 3
@@ -86,6 +98,46 @@ def loaded(url: str, files: Sequence[CorpusFile]) -> float:
     return seconds
 
 
+def counting(url: str, file: CorpusFile, rows: int, repeat: int) -> dict[str, float]:
+    """The least seconds of a count, of ``repeat``."""
+    texts = itertools.chain.from_iterable(batch["caption"].to_pylist() for batch in batches(file, rows))
+    pairs = dict.fromkeys(" ".join(words[1:3]) for text in texts if len(words := tokens(text or "")) > 2)
+    queries = [CaptionQuery((pair,), filters=Filters(safety=Safety.OFF)) for pair in list(pairs)[:1000]]
+    best: dict[str, float] = {}
+    opened = [ElasticCaptions.open(f"{url}-{part}?shards=3", create=True) for part in "ab"]
+    with opened[0] as clean, opened[1] as beside:
+        clean.add(file, batches(file, rows))
+        beside.add(file, batches(file, rows))
+        _leave_unfinished(beside, replace(file, file="other"), rows)
+        for index in opened:
+            index.server.client.indices.forcemerge(index=index.index, max_num_segments=1)
+        catalogue = Catalogue(beside.server, beside.index)
+        visible = [in_loads(sorted(catalogue.committed_loads()))]
+        ways = {
+            "whole": lambda: clean.count(queries),
+            "beside": lambda: beside.count(queries),
+            "filtered": lambda: counts_under(catalogue, queries, visible),
+        }
+        assert len({tuple(way()) for way in ways.values()}) == 1
+        for _ in range(repeat):
+            for name, way in ways.items():
+                best[name] = min(best.get(name, 9e9), timed(way)[0])
+        for index in opened:
+            index.server.client.indices.delete(index=index.index)
+    return best
+
+
+def _leave_unfinished(index: ElasticCaptions, file: CorpusFile, rows: int) -> None:
+    """All rows of ``file`` lie in the index, as after a kill before the commit."""
+
+    def killed() -> Iterator[pa.RecordBatch]:
+        yield from batches(file, rows)
+        raise KeyboardInterrupt
+
+    with contextlib.suppress(KeyboardInterrupt):
+        index.add(file, killed())
+
+
 def split(captions: str, rows: int, count: int, folder: Path) -> tuple[list[CorpusFile], list[CorpusFile]]:
     """The corpus's first rows as one file, and as ``count`` files."""
     source = pq.read_table(find_files([captions])[0].path).slice(0, rows)
@@ -125,6 +177,7 @@ def main() -> None:
         for _ in range(given.repeat):
             for name, way in ways.items():
                 seconds.setdefault(name, []).append(way(f"{host}/captrawl-bench-{uuid4().hex}"))
+        counts = counting(f"{host}/captrawl-bench-{uuid4().hex}", one[0], given.rows, 3 * given.repeat)
     best = {name: min(some) for name, some in seconds.items()}
     out = {
         "machine": machine(),
@@ -134,6 +187,9 @@ def main() -> None:
         "one_file_of_ceiling": round(best["ceiling"] / best["one file"], 2),
         "one_file_of_helper": round(best["helper"] / best["one file"], 2),
         "many_files_of_one": round(best["many files"] / best["one file"], 2),
+        "counting_seconds": {name: round(some, 3) for name, some in counts.items()},
+        "beside_of_whole": round(counts["beside"] / counts["whole"], 2),
+        "filtered_of_whole": round(counts["filtered"] / counts["whole"], 2),
     }
     json.dump(out, sys.stdout, indent=2)
     print()

@@ -51,6 +51,8 @@ from .server import Server, connect
 from .session import loading, settle
 
 T = TypeVar("T")
+_WORKER_ROWS = 200_000
+"""Rows for which a further process is worth its start, which takes as long as sending half as many."""
 
 
 class ElasticCaptions:
@@ -139,8 +141,9 @@ class ElasticCaptions:
             rows = in_index + sum(max(file.fingerprint.rows, 0) for file in files)
             warn_crowded(self.server, rows, options_of(self.server, self.index, {}).shards or 1)
         adder = _Adder(self.server.address.location, job.read)
+        workers = min(job.workers, 1 + sum(file.estimated_rows for file in files) // _WORKER_ROWS)
         with contextlib.closing(adder), self.loading():
-            return sum(run_jobs(adder, groups(files), workers=job.workers, on_units=job.on_rows))
+            return sum(run_jobs(adder, groups(files), workers=workers, on_units=job.on_rows))
 
     def remove(self, file: str) -> None:
         """Take a corpus file's rows out; CaptionIndexError where it isn't in."""

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 from collections import Counter
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from captrawl.core.errors import CorpusError, IndexBusyError
 from captrawl.core.records import LoadJob
+from captrawl.indexer.captions import index_captions
+from captrawl.indexer.corpora.files import find_files
 from captrawl.search.elastic import bulk
+from captrawl.search.elastic import index as elastic_index
+from captrawl.search.elastic import load as elastic_load
 from captrawl.search.elastic.index import ElasticCaptions
 from captrawl.search.query import CaptionQuery, Filters, Safety
 
@@ -56,6 +63,26 @@ def test_small_files_share_their_requests(place, corpus, proxy):
     assert spent["_refresh"] == 1
     assert spent["_bulk"] <= 1 + 2 + 4  # rows; the loads noted and committed; the control record's
     assert spent.total() < len(SIZES)
+
+
+def test_groups_are_shared_out_among_processes(place, tmp_path, monkeypatch):
+    monkeypatch.setattr(elastic_index, "_WORKER_ROWS", 100)
+    monkeypatch.setattr(elastic_load, "GROUP_ROWS", 150)
+    for number in range(4):
+        captions = [f"a dog, no. {row}" for row in range(100)]
+        table = pa.table({"url": [f"http://x/{number}/{row}" for row in range(100)], "caption": captions})
+        pq.write_table(table, tmp_path / f"{number}.parquet")
+    processes = set()
+
+    def progress(what, done, total=None):
+        processes.update(process.pid for process in multiprocessing.active_children())
+
+    done = index_captions(place, find_files([tmp_path]), workers=2, progress=progress)
+    assert (done.files_added, done.rows_added, done.rows) == (4, 400, 400)
+    assert len(processes) == 2
+    with ElasticCaptions.open(place) as index:
+        assert index.count([DOGS]) == [400]
+        assert documents(index) == 400 + 4 + 1
 
 
 def test_a_file_that_cannot_be_read_leaves_those_before_it_in(place, corpus):
