@@ -12,7 +12,7 @@ helper       the client's own parallel_bulk, of documents made beforehand
 counting     1,000 pairs of words of the captions in an index that is whole, and in one with the same rows in
              which an unfinished load of as many lies: as captrawl counts, and with a filter for what counts
 
-All go into indices of today's format with three shards, in turn, --repeat times (counts: three times as
+All go into indices of today's format with three shards, in turn, --repeat times (counts: five times as
 often); the best of each counts. The ratios are the result: client and server share the machine's cores.
 """
 
@@ -23,12 +23,14 @@ import contextlib
 import http.client
 import itertools
 import json
+import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -98,18 +100,40 @@ def loaded(url: str, files: Sequence[CorpusFile]) -> float:
     return seconds
 
 
-def counting(url: str, file: CorpusFile, rows: int, repeat: int) -> dict[str, float]:
-    """The least seconds of a count, of ``repeat``."""
+def spent(host: str, work: Callable[[], object]) -> tuple[float, float]:
+    """Seconds, and seconds of CPU of the server, of us and of the processes we started."""
+    from elasticsearch import Elasticsearch
+
+    def cpu() -> float:
+        nodes = client.nodes.stats(metric="process")["nodes"].values()
+        ours = os.times()
+        return sum(node["process"]["cpu"]["total_in_millis"] for node in nodes) / 1000 + sum(ours[:4])
+
+    with Elasticsearch(host) as client:
+        before = cpu()
+        seconds = timed(work)[0]
+        return seconds, cpu() - before
+
+
+def least(some: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The least seconds, and the least CPU."""
+    return min(seconds for seconds, _ in some), min(cpu for _, cpu in some)
+
+
+def counting(host: str, file: CorpusFile, rows: int, repeat: int) -> dict[str, tuple[float, float]]:
+    """The least seconds of a count, and the least CPU, of ``repeat``."""
     texts = itertools.chain.from_iterable(batch["caption"].to_pylist() for batch in batches(file, rows))
     pairs = dict.fromkeys(" ".join(words[1:3]) for text in texts if len(words := tokens(text or "")) > 2)
     queries = [CaptionQuery((pair,), filters=Filters(safety=Safety.OFF)) for pair in list(pairs)[:1000]]
-    best: dict[str, float] = {}
-    opened = [ElasticCaptions.open(f"{url}-{part}?shards=3", create=True) for part in "ab"]
+    some: dict[str, list[tuple[float, float]]] = {}
+    place = f"{host}/captrawl-bench-{uuid4().hex}"
+    opened = [ElasticCaptions.open(f"{place}-{part}?shards=3", create=True) for part in "ab"]
     with opened[0] as clean, opened[1] as beside:
         clean.add(file, batches(file, rows))
         beside.add(file, batches(file, rows))
         _leave_unfinished(beside, replace(file, file="other"), rows)
         for index in opened:
+            index.server.client.indices.refresh(index=index.index)
             index.server.client.indices.forcemerge(index=index.index, max_num_segments=1)
         catalogue = Catalogue(beside.server, beside.index)
         visible = [in_loads(sorted(catalogue.committed_loads()))]
@@ -121,10 +145,10 @@ def counting(url: str, file: CorpusFile, rows: int, repeat: int) -> dict[str, fl
         assert len({tuple(way()) for way in ways.values()}) == 1
         for _ in range(repeat):
             for name, way in ways.items():
-                best[name] = min(best.get(name, 9e9), timed(way)[0])
+                some.setdefault(name, []).append(spent(host, way))
         for index in opened:
             index.server.client.indices.delete(index=index.index)
-    return best
+    return {name: least(values) for name, values in some.items()}
 
 
 def _leave_unfinished(index: ElasticCaptions, file: CorpusFile, rows: int) -> None:
@@ -155,6 +179,12 @@ def _write(folder: Path, tables: Sequence[pa.Table]) -> None:
         pq.write_table(table, folder / f"{number:05d}.parquet")
 
 
+def ratio(measures: Mapping[str, tuple[float, float]], above: str, below: str) -> dict[str, float]:
+    """How many times as long, and as much CPU, ``above`` takes."""
+    pairs = zip(measures[above], measures[below], strict=True)
+    return dict(zip(("seconds", "cpu"), (round(high / low, 2) for high, low in pairs), strict=True))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -164,7 +194,7 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=200)
     parser.add_argument("--repeat", type=int, default=3)
     given = parser.parse_args()
-    seconds: dict[str, list[float]] = {}
+    some: dict[str, list[tuple[float, float]]] = {}
     with tempfile.TemporaryDirectory() as folder, server() as host:
         one, many = split(given.captions, given.rows, given.files, Path(folder))
         requests = bodies(one[0], given.rows)
@@ -176,20 +206,23 @@ def main() -> None:
         }
         for _ in range(given.repeat):
             for name, way in ways.items():
-                seconds.setdefault(name, []).append(way(f"{host}/captrawl-bench-{uuid4().hex}"))
-        counts = counting(f"{host}/captrawl-bench-{uuid4().hex}", one[0], given.rows, 3 * given.repeat)
-    best = {name: min(some) for name, some in seconds.items()}
+                work = partial(way, f"{host}/captrawl-bench-{uuid4().hex}")
+                some.setdefault(name, []).append(spent(host, work))
+        counts = counting(host, one[0], given.rows, 5 * given.repeat)
+    loads = {name: least(values) for name, values in some.items()}
     out = {
         "machine": machine(),
         "rows": given.rows,
         "files": given.files,
-        "rows_a_second": {name: round(given.rows / some) for name, some in best.items()},
-        "one_file_of_ceiling": round(best["ceiling"] / best["one file"], 2),
-        "one_file_of_helper": round(best["helper"] / best["one file"], 2),
-        "many_files_of_one": round(best["many files"] / best["one file"], 2),
-        "counting_seconds": {name: round(some, 3) for name, some in counts.items()},
-        "beside_of_whole": round(counts["beside"] / counts["whole"], 2),
-        "filtered_of_whole": round(counts["filtered"] / counts["whole"], 2),
+        "rows_a_second": {name: round(given.rows / seconds) for name, (seconds, _) in loads.items()},
+        "load_cpu_seconds": {name: round(cpu, 1) for name, (_, cpu) in loads.items()},
+        "one_file_of_ceiling": ratio(loads, "ceiling", "one file"),
+        "one_file_of_helper": ratio(loads, "helper", "one file"),
+        "many_files_of_one": ratio(loads, "many files", "one file"),
+        "counting_seconds": {name: round(seconds, 3) for name, (seconds, _) in counts.items()},
+        "counting_cpu_seconds": {name: round(cpu, 3) for name, (_, cpu) in counts.items()},
+        "beside_of_whole": ratio(counts, "beside", "whole"),
+        "filtered_of_whole": ratio(counts, "filtered", "whole"),
     }
     json.dump(out, sys.stdout, indent=2)
     print()
