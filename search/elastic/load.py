@@ -44,7 +44,8 @@ from .schema import deletion, operations, row_id
 logger = logging.getLogger(__name__)
 GROUP_ROWS = 50_000
 """Rows of small files that are committed together: what a killed worker has to write again."""
-GROUP_FILES = 500
+GROUP_FILES = 250
+"""Their records go in one request: some 200 kB."""
 _LOSSES = 5
 
 

@@ -5,7 +5,8 @@
     else                         local_server.py starts one from Maven Central
 
 CAPTRAWL_ELASTIC_VERSIONS says which versions are started, by default both; of the tests that start servers of
-their own, to kill them or with security, then only on the newest. Under CI a missing server fails.
+their own, to kill them or with security, then on the newest, and on both where they are marked so. Under CI
+a missing server fails.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ CHOSEN = os.environ.get("CAPTRAWL_ELASTIC_VERSIONS", "")
 VERSIONS = tuple((CHOSEN or "9.5.0,8.19.5").split(","))
 SOCKET = Path("/var/run/docker.sock")
 IMAGE = "docker.elastic.co/elasticsearch/elasticsearch:{version}"
+
+
+every_version = pytest.mark.parametrize("elastic_version", VERSIONS, indirect=True, scope="module")
+"""Marks a test that starts servers of its own, and yet runs on every version."""
 
 
 def load(name: str) -> ModuleType:

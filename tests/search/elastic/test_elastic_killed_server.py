@@ -17,6 +17,7 @@ from captrawl.search.elastic.index import ElasticCaptions
 from captrawl.search.query import CaptionQuery, Filters, Safety
 
 pytestmark = pytest.mark.elastic
+every_version = sys.modules["captrawl_tests_servers"].every_version
 
 ANY = Filters(safety=Safety.OFF)
 DOGS, BLUE = (CaptionQuery((phrase,), filters=ANY) for phrase in ("dog", "blue dog"))
@@ -33,26 +34,14 @@ def node(elastic_modules, elastic_version):
 
 
 @pytest.fixture(scope="module")
-def nodes(elastic_modules, request):
-    """Three nodes of one cluster, of the version that the test is given."""
+def nodes(elastic_modules, elastic_version):
+    """Three nodes of one cluster."""
     local, servers = elastic_modules("local_server"), elastic_modules("servers")
     try:
-        with local.cluster(request.param) as nodes:
+        with local.cluster(elastic_version) as nodes:
             yield nodes
     except local.NoServerError as error:
         servers.missing(error)
-
-
-ON_EVERY_VERSION = ("test_a_node_that_hangs_is_left_for_another", "test_a_cluster_loses_a_node_in_mid_load")
-"""The tests of three nodes that run on every version: three take half a minute to start."""
-
-
-def pytest_generate_tests(metafunc):
-    if "nodes" in metafunc.fixturenames:
-        servers = sys.modules["captrawl_tests_servers"]
-        everywhere = metafunc.function.__name__ in ON_EVERY_VERSION
-        versions = servers.VERSIONS if everywhere else servers.local_versions()
-        metafunc.parametrize("nodes", versions, indirect=True, scope="module")
 
 
 def paced(batches, pace, told):
@@ -142,6 +131,7 @@ def test_a_load_that_gives_up_is_run_again(node, corpus, monkeypatch):
     check(place, made)
 
 
+@every_version
 def test_a_node_that_hangs_is_left_for_another(nodes, corpus, monkeypatch):
     """It takes connections and never answers; each question reaches a node that does."""
     place = f"{hosts(nodes)}/hanging?shards=1&replicas=2"
@@ -173,6 +163,7 @@ def green(index):
     assert not health["timed_out"]
 
 
+@every_version
 def test_a_cluster_loses_a_node_in_mid_load(nodes, corpus, monkeypatch):
     monkeypatch.setattr(elastic_bulk, "CHUNK_DOCUMENTS", 400)
     place = f"{hosts(nodes)}/shared?shards=3&replicas=1"

@@ -8,6 +8,7 @@ import re
 import shutil
 import ssl
 import subprocess
+import sys
 
 import pytest
 from captrawl.core.errors import CaptionIndexError, ServerError
@@ -16,6 +17,7 @@ from captrawl.search.elastic.index import ElasticCaptions
 from captrawl.search.query import CaptionQuery, Filters, Safety
 
 pytestmark = pytest.mark.elastic
+every_version = sys.modules["captrawl_tests_servers"].every_version
 
 DOGS = CaptionQuery(("dog",), filters=Filters(safety=Safety.OFF))
 ROLES = """
@@ -226,6 +228,7 @@ def test_an_index_that_is_not_there_is_told_apart_from_one_that_may_not_be_seen(
         open_captions(f"{secured}/birds-gone")
 
 
+@every_version
 @pytest.mark.parametrize("user", ["by_alias", "by_alias_just_reader"])
 def test_rights_on_the_alias_alone_suffice(birds, become, user):
     become(user)
@@ -236,6 +239,7 @@ def test_rights_on_the_alias_alone_suffice(birds, become, user):
         open_captions(birds)
 
 
+@every_version
 def test_an_alias_that_shows_a_part_is_refused_to_who_may_not_see_its_rules(birds, become):
     become("by_alias_just_reader")
     with pytest.raises(CaptionIndexError, match="shown-part is an alias with a filter or routing"):
