@@ -91,22 +91,18 @@ def scored(query: CaptionQuery, visible: Visible = ()) -> Body:
     return {"bool": {**surroundings(query, visible), "must": [synonyms(query)]}}
 
 
-def counts(queries: Sequence[CaptionQuery], visible: Visible = (), *, less: Body | None = None) -> Body:
+def counts(queries: Sequence[CaptionQuery], visible: Visible = ()) -> Body:
     """A search that counts each of ``queries``, which differ in their synonyms only.
 
-    The counts are ``aggregations.queries.buckets[i].doc_count``; with ``less``, every second one is that of
-    the query before within ``less``. One pass over each phrase's postings, some
+    The counts are ``aggregations.queries.buckets[i].doc_count``. One pass over each phrase's postings, some
     hundreds of phrases a request: 4 to 10 times as fast as one search each.
     """
     clauses = surroundings(queries[0], visible)
-    filters = [synonyms(query) for query in queries]
-    if less is not None:
-        filters = [body for one in filters for body in (one, {"bool": {"filter": [one, less]}})]
     return {
         "size": 0,
         "track_total_hits": False,
         "query": {"bool": clauses} if clauses else {"match_all": {}},
-        "aggs": {"queries": {"filters": {"filters": filters}}},
+        "aggs": {"queries": {"filters": {"filters": [synonyms(query) for query in queries]}}},
     }
 
 
@@ -132,14 +128,44 @@ def below_priority(start: int) -> Body:
 
 def in_loads(loads: Sequence[str]) -> Body:
     """Rows that one of ``loads`` wrote."""
+    return any_of(_parts_of(loads))
+
+
+def _parts_of(loads: Sequence[str]) -> list[Body]:
     parts = [loads[i : i + MOST_TERMS] for i in range(0, len(loads), MOST_TERMS)] or [()]
-    return any_of([{"terms": {"load": list(part)}} for part in parts])
+    return [{"terms": {"load": list(part)}} for part in parts]
 
 
 def list_loads() -> Body:
     """Every load that has rows; :func:`loads_of` reads the answer."""
     loads: Body = {"terms": {"field": "load", "size": MOST_LOADS}}
     return {"size": 0, "track_total_hits": False, "aggs": {"loads": loads}}
+
+
+def other_loads(loads: Sequence[str], most: int) -> Body:
+    """What the records name beside the committed ``loads``, at most ``most`` of each kind.
+
+    ``pending`` are loads that don't count, ``new`` those that have come to count since; ``rows`` is how many
+    rows count, new ones too.
+    """
+    earlier = [{"terms": {"record.load": body["terms"]["load"]}} for body in _parts_of(loads)]
+    new: Body = {"bool": {"filter": [{"exists": {"field": "record.load"}}], "must_not": earlier}}
+    names = {"loads": {"terms": {"field": "record.load", "size": most}}}
+    aggregations: Body = {
+        "pending": {"terms": {"field": "record.pending", "size": most}},
+        "new": {"filter": new, "aggs": names},
+        "rows": {"sum": {"field": "record.rows"}},
+    }
+    return {"size": 0, "track_total_hits": False, "query": of_kind("file"), "aggs": aggregations}
+
+
+def rows_with(loads: Sequence[str]) -> Body:
+    """How many documents there are (``hits.total``), how many records, and how many rows of ``loads``."""
+    aggregations: Body = {
+        "records": {"filter": {"exists": {"field": "kind"}}},
+        "rows": {"filter": in_loads(loads)},
+    }
+    return {"size": 0, "track_total_hits": True, "aggs": aggregations}
 
 
 def rows_of_loads(loads: Sequence[str]) -> Body:

@@ -125,7 +125,10 @@ class Snapshot:
     def search(self, body: Body) -> Mapping[str, Any]:
         """The answer to a search of it."""
         body = {**body, "pit": {"id": self.id, "keep_alive": KEEP_ALIVE}}
-        answer = self.catalogue.ask_search({"body": body, "allow_partial_search_results": False})
+        ways: Body = {"allow_partial_search_results": False}
+        if body["size"] == 0:
+            ways["request_cache"] = False
+        answer = self.catalogue.ask_search({"body": body, **ways})
         self.id = answer.get("pit_id", self.id)
         return answer
 
