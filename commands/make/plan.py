@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from ...indexer.forecast import Forecast
     from ...workspace.workspace import Workspace
 
+logger = logging.getLogger(__name__)
 app = typer.Typer()
 HOUR = 3600
 
@@ -44,7 +46,11 @@ def show_plan(workspace: Workspace, *, json: bool) -> None:
         emit_json(_plain(ahead))
     else:
         out().print(table("", [("", "left"), ("", "left")], list(_lines(ahead))))
-    plan_record(ahead).save(workspace)
+    try:
+        plan_record(ahead).save(workspace)
+    except OSError as error:  # what would be done can be asked where nothing can be
+        reason = error.strerror or error
+        logger.warning("plan.json can't be written (%s): the report won't compare this plan", reason)
 
 
 def _lines(ahead: Forecast) -> Iterator[tuple[str, str]]:

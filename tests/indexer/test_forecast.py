@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import captrawl
@@ -136,6 +139,20 @@ def test_the_commands_say_the_plan_and_fetch_nothing(web, make_workspace) -> Non
     kept = load_plan(workspace)
     assert kept is not None
     assert (kept.ended_urls, kept.images, kept.refused, kept.fetch_hours * 3600) == (10, 6, 0, 5.0)
+
+
+def test_a_plan_of_a_read_only_workspace_is_said_all_the_same(make_workspace) -> None:
+    """Root too is refused what the permissions refuse (prctl: drop CAP_DAC_OVERRIDE)."""
+    root = make_workspace([f"http://h.invalid/{n}" for n in range(10)]).root
+    root.chmod(0o555)
+    done = subprocess.run(
+        [sys.executable, "-m", "captrawl", "-C", str(root), "plan"],
+        capture_output=True, text=True, check=False, preexec_fn=lambda: ctypes.CDLL(None).prctl(24, 1),
+    )  # fmt: skip
+    root.chmod(0o755)
+    assert done.returncode == 0, done.stderr
+    assert "10 URLs of 1 host" in done.stdout
+    assert "plan.json can't be written (Permission denied)" in " ".join(done.stderr.split())
 
 
 def test_a_plan_needs_matches(tmp_path, make_workspace) -> None:
