@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from .commands.hints import directory_first, hint, unreadable
 from .commands.table import GROUPS, Commands
-from .core.errors import CaptrawlError, StorageError, UsageError, lacks_memory
+from .core.errors import NO_MEMORY, CaptrawlError, StorageError, UsageError, lacks_memory, machines_fault
 from .core.interrupts import (
     INTERRUPTED,
     MESSAGE,
@@ -68,7 +68,7 @@ class Guarded(TyperGroup):
                 error.message = f"{error.message.rstrip('.')}; {guess}"
             raise
         except CaptrawlError as error:
-            _say(error)
+            _say(machines_fault(error))
             raise SystemExit(2 if isinstance(error, UsageError) else 1) from error
         except OSError as error:
             refused = StorageError.of(error)
@@ -82,9 +82,7 @@ class Guarded(TyperGroup):
         except Exception as error:
             if not lacks_memory(error):
                 raise
-            _say(
-                "this machine gives no more memory or threads; free some, or raise the limits (ulimit -v, -u)"
-            )
+            _say(NO_MEMORY)
             raise SystemExit(1) from error
 
     def _invoke(self, ctx: Any) -> Any:

@@ -15,7 +15,7 @@ pictures    image bytes → an upright, flattened picture
 retry_after how long a server asks to be left alone
 parallel    usable cores, and jobs in worker processes
 interrupts  Ctrl-C at every moment
-startup     a start without pandas
+startup     a start within the machine's limits, and without pandas
 wording     numbers in sentences
 picture_hash perceptual hashes of pictures
 terminal    tables, progress and messages; hostile text made harmless

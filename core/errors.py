@@ -148,7 +148,23 @@ def import_failure(error: ImportError, what: str, extra: str) -> CaptrawlError:
     )
 
 
-def lacks_memory(error: Exception) -> bool:
-    """Whether ``error`` is the machine's: no memory left, or no thread to be had."""
-    words = ("can't start new thread", "failed to launch worker thread", "cannot allocate memory")
-    return isinstance(error, MemoryError) or any(word in str(error).lower() for word in words)
+_NO_MEMORY = (
+    "can't start new thread", "failed to launch worker thread", "cannot allocate memory",
+    "failed to map segment from shared object",
+)  # fmt: skip
+NO_MEMORY = "this machine gives no more memory or threads; free some, or raise the limits (ulimit -v, -u)"
+
+
+def lacks_memory(error: BaseException | None) -> bool:
+    """Whether ``error``, or what it came of, is the machine's: no memory left, or no thread to be had."""
+    while error is not None:
+        if isinstance(error, MemoryError) or any(words in str(error).lower() for words in _NO_MEMORY):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def machines_fault(error: CaptrawlError) -> str:
+    """What a user reads of ``error``: a file isn't damaged where it is the memory that couldn't be had."""
+    cause = error.__cause__
+    return NO_MEMORY if lacks_memory(cause) and not isinstance(cause, ImportError) else str(error)

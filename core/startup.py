@@ -1,11 +1,41 @@
-"""A start without what others import and captrawl has no use for: pandas (pyarrow), wandb (timm)."""
+"""A start within the machine's limits, and without what others import: pandas (pyarrow), wandb (timm)."""
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+
+LEAST_MEMORY = 640 << 20
+"""Bytes of addresses below which libraries crash while they are loaded, instead of saying so."""
+
+
+def memory_limit() -> int | None:
+    """The bytes of addresses that this process may have (ulimit -v); None without a limit."""
+    try:
+        import resource
+    except ImportError:  # Windows has none
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
+
+
+def settle_threads() -> None:
+    """Let OpenBLAS do without threads where none can be had: it would end the process like Ctrl-C."""
+    done = threading.Event()
+    threads = [threading.Thread(target=done.wait, daemon=True) for _ in range(min(os.cpu_count() or 1, 64))]
+    try:
+        for thread in threads:
+            thread.start()
+    except RuntimeError:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    done.set()
+    for thread in threads:
+        if thread.ident:
+            thread.join()
 
 
 class _NoPandas:

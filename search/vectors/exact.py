@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ...core.errors import import_failure
 from ...core.records import Vectors
+from ...core.startup import memory_limit
 from .gpu import has_gpu
 
 DECIMALS = 6
@@ -45,6 +46,8 @@ def _products(faiss: Any, queries: Vectors, vectors: Vectors) -> list[tuple[int,
     return parts
 
 
+_LEAST_MEMORY = 5 << 28
+"""Bytes of addresses (ulimit -v) below which its OpenBLAS crashes the process while it is loaded."""
 _THREAD = threading.local()
 """Holds a thread's GPU memory and streams: slow to make, and not to be used by two threads at once."""
 
@@ -57,7 +60,10 @@ def _gpu_resources(faiss: Any) -> Any:
 
 def import_faiss() -> Any:
     """The faiss module; MissingExtraError without it."""
+    limit = memory_limit()
     try:
+        if limit is not None and limit < _LEAST_MEMORY:
+            raise ImportError(f"{limit >> 20:,} MiB of memory are allowed")
         import faiss
     except ImportError as error:
         raise import_failure(error, "searching vectors", "cpu") from error

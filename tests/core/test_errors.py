@@ -5,9 +5,18 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
+import pyarrow as pa
 import pytest
-from captrawl.core.errors import MissingExtraError, import_failure, lacks_memory
+from captrawl.core.errors import (
+    NO_MEMORY,
+    MissingExtraError,
+    WorkspaceError,
+    import_failure,
+    lacks_memory,
+    machines_fault,
+)
 
 GIGABYTE = 1_000_000_000
 
@@ -23,10 +32,36 @@ def test_an_import_that_fails_is_a_missing_extra_only_where_the_module_is_missin
 @pytest.mark.parametrize(
     ("error", "machine"),
     [(MemoryError(), True), (RuntimeError("can't start new thread"), True), (RuntimeError("x"), False),
-     (OSError(12, "Cannot allocate memory"), True)],
+     (OSError(12, "Cannot allocate memory"), True),
+     (ImportError("libx.so: failed to map segment from shared object"), True)],
 )  # fmt: skip
 def test_what_is_the_machines_fault(error: Exception, machine: bool) -> None:
     assert lacks_memory(error) is machine
+
+
+@pytest.mark.parametrize("megabytes", [60, 150, 300])
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of the address space are Linux's")
+def test_too_little_memory_to_start_is_a_line(tmp_path: Path, megabytes: int) -> None:
+    """Not a traceback of numpy's, and not "interrupted": OpenBLAS sends Ctrl-C where it gets no thread."""
+    done = subprocess.run(
+        [sys.executable, "-m", "captrawl", "status"],
+        capture_output=True, text=True, cwd=tmp_path, check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20)),
+    )  # fmt: skip
+    line = f"captrawl: {megabytes} MiB of memory are allowed here (ulimit -v), too few to start\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", line)
+
+
+def test_a_file_is_not_called_damaged_for_want_of_memory() -> None:
+    def reading(cause: BaseException) -> str:
+        error = WorkspaceError("can't read a.parquet; delete it and embed again")
+        error.__cause__ = cause
+        return machines_fault(error)
+
+    assert reading(pa.ArrowMemoryError("malloc of size 64 failed")) == NO_MEMORY
+    assert reading(pa.ArrowException("Failed to launch worker thread: Resource …")) == NO_MEMORY
+    assert reading(pa.ArrowInvalid("no footer")).startswith("can't read a.parquet")
+    assert reading(ImportError("libx.so: failed to map segment from shared object")).startswith("can't read")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of the address space are Linux's")
