@@ -165,6 +165,8 @@ def lacks_memory(error: BaseException | None) -> bool:
 
 
 def machines_fault(error: CaptrawlError) -> str:
-    """What a user reads of ``error``: a file isn't damaged where it is the memory that couldn't be had."""
+    """What a user reads of ``error``: no file is damaged where memory or a descriptor couldn't be had."""
     cause = error.__cause__
+    if isinstance(cause, OSError) and cause.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}:
+        return str(StorageError.of(cause))
     return NO_MEMORY if lacks_memory(cause) and not isinstance(cause, ImportError) else str(error)

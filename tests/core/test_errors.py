@@ -60,6 +60,8 @@ def test_a_file_is_not_called_damaged_for_want_of_memory() -> None:
 
     assert reading(pa.ArrowMemoryError("malloc of size 64 failed")) == NO_MEMORY
     assert reading(pa.ArrowException("Failed to launch worker thread: Resource …")) == NO_MEMORY
+    many = reading(OSError(24, "Too many open files", "a.npy"))
+    assert many.startswith("a.npy: Too many open files; raise the limit of open files (ulimit -n)")
     assert reading(pa.ArrowInvalid("no footer")).startswith("can't read a.parquet")
     assert reading(ImportError("libx.so: failed to map segment from shared object")).startswith("can't read")
 
