@@ -16,6 +16,8 @@ from ...search.captions import is_path, open_captions
 from ...search.vectors.models import ModelId, fingerprint
 from ..corpora.files import find_files, read_batches
 from ..corpora.fingerprints import fingerprint as file_fingerprint
+from ..sources.locations import is_remote
+from ..sources.remote_path import RemotePath
 from .arrays import VectorArray
 from .layout import CAPTIONS, IMAGES, VectorSet, sets_in
 from .registration import ROW_BITS, Published, PublishedFile
@@ -80,7 +82,7 @@ def register(
     unindexed: list[VectorSet] = []
     for number, one in enumerate(sets):
         progress("vectors: files", number, len(sets))
-        mark = file_fingerprint(Path(one.metadata))
+        mark = file_fingerprint(RemotePath(one.metadata) if is_remote(one.metadata) else Path(one.metadata))
         _check_rows(one, mark.rows)
         names = by_digest.get(mark.digest, [])
         files += [PublishedFile(name, mark.digest, one.arrays) for name in names]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -158,6 +160,22 @@ def test_a_pool_is_ranked_by_published_vectors(
     first = corpus.match(rank="T2I", top=50)
     second = ranked["class_id"].to_pylist().index(1)
     assert first.equals(pa.concat_tables([ranked.slice(0, 50), ranked.slice(second, 50)]))
+
+
+@pytest.mark.parametrize(("layout", "same"), [("npy", True), ("npz", False), ("parquet", True)])
+def test_vectors_in_a_store(publish: Callable[..., Corpus], layout: str, same: bool) -> None:
+    """They rank as they do from a folder: s3:// and hf:// are read by the same file system interface."""
+    corpus = publish(layout, same=same)
+    store = fsspec.filesystem("memory")
+    try:
+        for path in corpus.folder.rglob("*.*"):
+            store.pipe_file(f"/bucket/{path.relative_to(corpus.folder)}", path.read_bytes())
+        counts = corpus.register(folder="memory://bucket")
+        assert (counts.files, counts.rows, counts.by_uid) == (FILES, FILES * ROWS, not same)
+        shutil.rmtree(corpus.folder)
+        assert spearman(pairs(corpus.match(rank="T2I")), expected(corpus)) > 0.9999
+    finally:
+        store.store.clear()
 
 
 @pytest.fixture
