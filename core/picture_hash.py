@@ -66,15 +66,17 @@ def hashes_of(levels: NDArray[np.float32]) -> Hashes:
     return _packed(np.stack(windows))
 
 
-def signature(picture: Image.Image) -> bytes:
-    """SIGNATURE bytes, GREYS × GREYS and COLOURS × COLOURS RGB: near one another where pictures are the same.
+def signature(picture: Image.Image, levels: NDArray[np.float32]) -> bytes:
+    """SIGNATURE bytes of a picture and its :func:`grey` levels, near one another where pictures are the same.
 
+    GREYS × GREYS of its greys, and COLOURS × COLOURS of its colours.
     A hash doesn't do for that: of an even or symmetric picture, as placeholders are, most frequencies are
     nothing, and their signs are chance.
     """
     from PIL.Image import Resampling
 
-    greys = picture.convert("L").resize((GREYS, GREYS), Resampling.BOX)
+    step = GRID // GREYS
+    greys = levels.reshape(GREYS, step, GREYS, step).mean(axis=(1, 3)).round().astype(np.uint8)
     return greys.tobytes() + picture.convert("RGB").resize((COLOURS, COLOURS), Resampling.BOX).tobytes()
 
 

@@ -236,11 +236,13 @@ class _Upright:
 
     def _hash(self, img: Any, bbox_list: object) -> Any:
         """``img`` as it is. img2dataset's blurrer is called with the pixels that it is about to encode."""
+        import cv2
         from PIL import Image
 
         del bbox_list
-        picture = Image.fromarray(img if img.ndim == 2 else img[:, :, ::-1])
-        self.hashes[self.seen[-1]] = (hashes_of(grey(picture)).tobytes(), signature(picture))
+        picture = Image.fromarray(img if img.ndim == 2 else cv2.cvtColor(img, cv2.COLOR_BGR2RGB))
+        levels = grey(picture)
+        self.hashes[self.seen[-1]] = (hashes_of(levels).tobytes(), signature(picture, levels))
         return img
 
     def __call__(self, stream: io.BytesIO, boxes: object = None) -> tuple[Any, ...]:

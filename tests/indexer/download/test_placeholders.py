@@ -8,7 +8,7 @@ import sqlite3
 
 import numpy as np
 import pytest
-from captrawl.core.picture_hash import SIGNATURE, signature
+from captrawl.core.picture_hash import SIGNATURE, grey, signature
 from captrawl.indexer.download.adopt import adopt
 from captrawl.indexer.download.look_alikes import name_look_alikes
 from captrawl.indexer.download.placeholders import judge_pictures
@@ -238,7 +238,8 @@ def test_textures_of_one_colour_are_unlike(make_workspace, web) -> None:
         for seed in range(20):
             rng = np.random.default_rng(seed)
             texture = rng.normal((90, 130, 60), 60, (512, 512, 3)).clip(0, 255).astype(np.uint8)
-            value = signature(Image.fromarray(texture))
+            image = Image.fromarray(texture)
+            value = signature(image, grey(image))
             database.execute("INSERT INTO pictures (sha256, signature) VALUES (?, ?)", (f"{seed:02}", value))
     with Ledger(workspace.ledger_path) as ledger:
         name_look_alikes(ledger)
