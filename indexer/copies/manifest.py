@@ -103,6 +103,8 @@ class IndexManifest:
             corpora = tuple(CopiedCorpus(**one) for one in values.pop("corpora"))
             files = tuple(CopiedFile(**one) for one in values.pop("files"))
             manifest = cls(corpora=corpora, files=files, **values)
+            if not (type(manifest.rows) is int and type(manifest.licence) is str and corpora):
+                raise ValueError("no number of rows, licence or corpora")
             if not all(_is_safe(file) for file in files):
                 raise ValueError("a path that leads out of the index")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

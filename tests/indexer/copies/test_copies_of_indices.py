@@ -159,6 +159,8 @@ def test_what_is_there_stays(index: Path, tmp_path: Path) -> None:
         {"files": [{"path": "x", "size": -1, "sha256": "0" * 64}]},
         {"format": 2},
         {"corpora": 7},
+        {"corpora": []},
+        {"rows": "\x1b[31m7"},
         {"more": 1},
     ],
 )
