@@ -2,14 +2,15 @@
 
 import sys
 
-from .core.errors import NO_MEMORY, lacks_memory
 from .core.interrupts import end_when_interrupted
-from .core.startup import LEAST_MEMORY, memory_limit, settle_threads
 
 
 def main() -> None:
     """Run the command line."""
     end_when_interrupted()
+    from .core.errors import NO_MEMORY, lacks_memory
+    from .core.startup import LEAST_MEMORY, memory_limit, settle_threads
+
     limit = memory_limit()
     if limit is not None and limit < LEAST_MEMORY:
         sys.exit(f"captrawl: {limit >> 20:,} MiB of memory are allowed here (ulimit -v), too few to start")
