@@ -110,6 +110,8 @@ def test_commands_print_what_the_page_says(copy: ct.Workspace, tmp_path: Path, t
         "index captions": ["index", "captions", corpus, "--to", tmp_path / "index"],
         "index vectors": ["index", "vectors", vectors, "--model", "a/b", "--index", task.index],
         "index files": ["index", "files", tmp_path / "index"],
+        "index push": ["index", "push", tmp_path / "index", tmp_path / "copy", "--licence", "CC0"],
+        "index pull": ["index", "pull", tmp_path / "copy", tmp_path / "pulled"],
         "index remove": ["index", "remove", "corpus/a.parquet", "--from", tmp_path / "index"],
         "synonyms --dry-run": ["-C", copy.root, "synonyms", "--dry-run"],
         "synonyms --forms": ["-C", copy.root, "synonyms", "--forms", "plural"],
