@@ -28,6 +28,8 @@ import errno
 import os
 from collections.abc import Sequence
 
+from .interrupts import causes
+
 
 def nearest(given: str, known: Sequence[str], *, cutoff: float = 0.5, otherwise: str = "known:") -> str:
     """The end of an error on a name that isn't ``known``: the one that was meant, or what there is."""
@@ -157,11 +159,10 @@ NO_MEMORY = "this machine gives no more memory or threads; free some, or raise t
 
 def lacks_memory(error: BaseException | None) -> bool:
     """Whether ``error``, or what it came of, is the machine's: no memory left, or no thread to be had."""
-    while error is not None:
-        if isinstance(error, MemoryError) or any(words in str(error).lower() for words in _NO_MEMORY):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    return any(
+        isinstance(cause, MemoryError) or any(words in str(cause).lower() for words in _NO_MEMORY)
+        for cause in causes(error)
+    )
 
 
 def machines_fault(error: CaptrawlError) -> str:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C."""
@@ -42,9 +42,16 @@ def _unraisable(caught: sys.UnraisableHookArgs) -> None:
 
 def from_interrupt(error: BaseException | None) -> bool:
     """Whether ``error`` came of a KeyboardInterrupt: an import cut short fails otherwise the next time."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
+    return any(isinstance(cause, KeyboardInterrupt) for cause in causes(error))
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """``error``, and what it came of, each once: an error raised from itself leads back to itself."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
         error = error.__cause__ or error.__context__
-    return error is not None
 
 
 @contextlib.contextmanager

@@ -30,7 +30,7 @@ class SpilledRows:
     """Rows in a temporary file that is gone with this object, and with the process."""
 
     def __init__(self, batches: Iterable[pa.RecordBatch], schema: pa.Schema, folder: Path) -> None:
-        with tempfile.TemporaryFile(dir=folder) as file:
+        with _temporary_file(folder) as file:
             with pa.ipc.new_stream(file, schema) as writer:
                 for batch in batches:
                     writer.write_batch(batch)
@@ -63,6 +63,14 @@ class SpilledRows:
             self._map.madvise(mmap.MADV_DONTNEED)
             self._taken = 0
         return table
+
+
+def _temporary_file(folder: Path) -> Any:
+    """A file in ``folder``, which has room for much; in the system's where that can't be written."""
+    try:
+        return tempfile.TemporaryFile(dir=folder)
+    except OSError:
+        return tempfile.TemporaryFile()
 
 
 class LedgerImages:

@@ -11,12 +11,14 @@ import pyarrow as pa
 import pytest
 from captrawl.core.errors import (
     NO_MEMORY,
+    CaptrawlError,
     MissingExtraError,
     WorkspaceError,
     import_failure,
     lacks_memory,
     machines_fault,
 )
+from captrawl.core.interrupts import causes, from_interrupt
 
 GIGABYTE = 1_000_000_000
 
@@ -80,3 +82,11 @@ def test_torch_that_finds_no_memory_is_not_said_to_be_missing(tmp_path) -> None:
     )  # fmt: skip
     assert "can't be loaded" in done.stdout, done.stderr
     assert "pip install" not in done.stdout
+
+
+def test_an_error_raised_from_itself_is_told_all_the_same() -> None:
+    error = CaptrawlError("no key")
+    error.__cause__ = error
+    assert list(causes(error)) == [error]
+    assert machines_fault(error) == "no key"
+    assert not from_interrupt(error)
