@@ -207,6 +207,7 @@ def test_a_killed_judge_goes_on_and_asks_nothing_twice(doubtful: Any, server: Ju
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
+    time.sleep(0.5)  # what was on its way when it died arrives all the same
     server.delay = 0.0
     journal = doubtful.workspace.root / "judge.jsonl"
     before = journal.read_bytes().count(b"\n")
