@@ -15,13 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from PIL import Image
 
 Hashes = NDArray[np.uint8]
 """A hash a row: uint8 (rows, BYTES)."""
 
-MARK = "captrawl hashes"
-"""The key of a table's metadata whose value is the VERSION of its hashes."""
 VERSION = 1
 """Of what hashes are made of: those of other versions can't be compared."""
 BYTES = 32
@@ -34,6 +33,8 @@ COPY = 52
 GREYS, COLOURS = 16, 8
 """Pixels of a side of what a signature keeps of a picture: its greys, and its colours."""
 SIGNATURE = GREYS * GREYS + COLOURS * COLOURS * 3
+_MARK = "captrawl hashes"
+"""The key of a table's metadata whose value is the VERSION of its hashes."""
 _SIDE = 16
 _SMALLEST_FRAME, _LARGEST_FRAME = 2, GRID // 3
 _EVEN = 6.0
@@ -64,6 +65,16 @@ def hashes_of(levels: NDArray[np.float32]) -> Hashes:
         products = (down @ levels @ across.T).reshape(len(down) // _SIDE, _SIDE, -1, _SIDE)
         windows += [products[y, :, x] for y, x in product(range(len(products)), range(products.shape[2]))]
     return _packed(np.stack(windows))
+
+
+def marked(table: pa.Table) -> pa.Table:
+    """``table``, which says that its hashes are of this VERSION."""
+    return table.replace_schema_metadata({_MARK: str(VERSION)})
+
+
+def has_hashes(schema: pa.Schema) -> bool:
+    """Whether the hashes of a table of this schema are of this VERSION."""
+    return (schema.metadata or {}).get(_MARK.encode()) == str(VERSION).encode()
 
 
 def signature(picture: Image.Image, levels: NDArray[np.float32]) -> bytes:

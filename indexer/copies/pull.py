@@ -89,8 +89,10 @@ def _fetch(where: str, file: CopiedFile, target: Path) -> bool:
         return True
     part = target.with_name(f"{target.name}.part")
     part.parent.mkdir(parents=True, exist_ok=True)
-    hashed = _hash(part) if part.is_file() and part.stat().st_size <= file.size else hashlib.sha256()
-    at = part.stat().st_size if part.is_file() and part.stat().st_size <= file.size else 0
+    at = part.stat().st_size if part.is_file() else 0
+    if at > file.size:  # of another copy
+        at = 0
+    hashed = _hash(part) if at else hashlib.sha256()
     with contextlib.ExitStack() as stack:
         handle = stack.enter_context(part.open("ab" if at else "wb"))
         blob = stack.enter_context(opened(_address(where, file.name), _AGENT)) if file.size else None

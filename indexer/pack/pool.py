@@ -23,7 +23,7 @@ from typing import Any
 
 from ...core.errors import DownloadError
 from ...core.interrupts import children_unheard
-from ...core.picture_hash import MARK, VERSION
+from ...core.picture_hash import has_hashes
 from ...core.records import SHARD
 from ..outcomes import PackedFile, Reason
 from .worker import JOB, LOG, LOST, Job, shard_name
@@ -225,8 +225,8 @@ def read_shard(folder: Path, path: str) -> list[PackedFile]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(folder / SHARD) as file:
-        comparable = (file.schema_arrow.metadata or {}).get(MARK.encode()) == str(VERSION).encode()
-        columns = ["key", "sha256", "width", "height", "reason", *(["signature"] if comparable else [])]
+        signed = ["signature"] if has_hashes(file.schema_arrow) else []
+        columns = ["key", "sha256", "width", "height", "reason", *signed]
         rows: list[dict[str, Any]] = file.read(columns).to_pylist()
     return [
         PackedFile(row["sha256"], reason=row["reason"])

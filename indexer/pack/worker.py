@@ -27,7 +27,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ...core.picture_hash import MARK, VERSION, grey, hashes_of, signature
+from ...core.picture_hash import grey, hashes_of, marked, signature
 from ...core.pictures import UnreadablePictureError
 from ...core.records import SHARD
 from ..outcomes import Reason
@@ -301,8 +301,7 @@ def _conclude(job: Job, pictures: _Upright) -> int:
             "signature": pa.array([one for _, one in hashes], pa.binary()),
         }
     )
-    marked = table.replace_schema_metadata({MARK: str(VERSION)})
-    pq.write_table(marked, f"out/{name}/{SHARD}")
+    pq.write_table(marked(table), f"out/{name}/{SHARD}")
     return 0
 
 

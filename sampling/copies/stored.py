@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...core.files import atomic
-from ...core.picture_hash import BYTES, CROPS, MARK, VERSION, Hashes, grey, hashes_of
+from ...core.picture_hash import BYTES, CROPS, Hashes, grey, has_hashes, hashes_of, marked
 from ...core.records import SHARD, Progress, silent
 from ...search.vectors.decode import Undecodable, decoded
 from ...workspace.workspace import Workspace
@@ -77,12 +77,12 @@ class PictureHashes:
             np.save(handle, hashes)
         with atomic(table) as temporary:
             columns = pa.table({"sha256": pa.array(keys, pa.string())})
-            pq.write_table(columns.replace_schema_metadata({MARK: str(VERSION)}), temporary)
+            pq.write_table(marked(columns), temporary)
         self._read(array, table)
 
     def _read(self, array: Path, table: Path) -> None:
         rows = pq.read_table(table)
-        if (rows.schema.metadata or {}).get(MARK.encode()) != str(VERSION).encode():
+        if not has_hashes(rows.schema):
             return
         hashes = np.load(array, mmap_mode="r")
         if hashes.shape == (rows.num_rows, CROPS, BYTES):
@@ -110,7 +110,7 @@ def _read_packed(table: Path) -> Iterator[tuple[str, Hashes]]:
     if not table.is_file():
         return
     with pq.ParquetFile(table) as file:
-        if (file.schema_arrow.metadata or {}).get(MARK.encode()) != str(VERSION).encode():
+        if not has_hashes(file.schema_arrow):
             return
         rows: list[dict[str, Any]] = file.read(["sha256", "hashes"]).to_pylist()
     for row in rows:
