@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from .classes.files import load_classes
     from .core.errors import CaptrawlError
+    from .indexer.opening import open_index as open_captions
     from .library.workspace import TaskWorkspace as Workspace
     from .search.api import count, count_classes, query
-    from .search.captions import open_captions
     from .search.query import CaptionQuery, Filters, Safety
     from .search.vectors.similar import similar
 
@@ -56,7 +56,7 @@ _HOMES = {
     "count": "search.api",
     "count_classes": "search.api",
     "load_classes": "classes.files",
-    "open_captions": "search.captions",
+    "open_captions": "indexer.opening:open_index",
     "query": "search.api",
     "similar": "search.vectors.similar",
 }

@@ -174,6 +174,22 @@ class ReadBatches(Protocol):
         ...
 
 
+class CorpusReader(Protocol):
+    """Reads corpus files again, row group by row group, as they were read when they were indexed."""
+
+    def row_group_rows(self, path: CorpusPath) -> Sequence[int]:
+        """The rows of each row group."""
+        ...
+
+    def fingerprint(self, path: CorpusPath, more_captions: Sequence[str]) -> Fingerprint:
+        """What the file is now, read with these further caption columns."""
+        ...
+
+    def read_batches(self, file: CorpusFile, *, row_groups: range | None = None) -> Iterator[pa.RecordBatch]:
+        """As :class:`ReadBatches` does."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class LoadJob:
     """Corpus files to be put into a caption index: of ``files``, those named in ``missing``.

@@ -219,10 +219,10 @@ def _index(web: Web, location: str, progress: Progress) -> None:
     """Put the corpus into the index at ``location``; CaptionIndexError where that holds other corpora."""
     from ..indexer.captions import index_captions
     from ..indexer.corpora.files import find_files
-    from ..search.captions import open_captions
+    from ..indexer.opening import open_index
 
     files = find_files([web.corpus], corpus="demo")
-    with open_captions(location, create=True) as index:
+    with open_index(location, create=True) as index:
         foreign = sorted(index.files().keys() - {file.file for file in files})
     if foreign:
         raise CaptionIndexError(

@@ -2,6 +2,7 @@
 
 corpora        corpus files: presets, readers, columns, fingerprints
 captions       corpus files → a caption index
+opening        an index with what reads its rows back from the corpus
 embedded       … the Tantivy side of it: several sub-indexes at once
 copies         a finished index pushed to a folder, store or hub, and pulled from there
 match_stage    class list + caption index → matches.parquet

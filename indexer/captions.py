@@ -14,10 +14,10 @@ import mmh3
 from ..core.errors import CaptionIndexError, InputError
 from ..core.parallel import cores
 from ..core.records import CorpusFile, Fingerprint, InventoryFile, LoadJob, Progress, silent
-from ..search.captions import open_captions
 from ..search.inventory import below, corpus_totals, double_rows
 from .corpora.files import expected_rows, read_batches
 from .corpora.readers import row_group_rows
+from .opening import open_index
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +48,14 @@ def index_captions(
     same files is an IndexBusyError. Whatever happens, what is in stays in.
     """
     share = files_of_part(files, part)
-    with open_captions(location, create=True, rows=expected_rows(files)) as index:
+    with open_index(location, create=True, rows=expected_rows(files)) as index:
         missing = _missing_files(share, index.files(), replace=replace, location=str(location))
         if index.analyzer < 2 and any(file.more_captions for file in missing):
             raise CaptionIndexError(
                 f"{location} has analyzer {index.analyzer}, which knows no rows with several captions; "
                 "index them into a new index, or one caption column alone"
             )
-    with open_captions(location, patient=True) as index:
+    with open_index(location, patient=True) as index:
         names = frozenset(file.file for file in missing)
         on_rows = _RowProgress(progress, expected_rows(missing))
         rows = index.load(
@@ -73,7 +73,7 @@ def remove_others(location: str, files: Sequence[CorpusFile], part: tuple[int, i
     A build that was begun with other files, and is taken up with these, then holds just these.
     """
     names = {file.file for file in files}
-    with open_captions(location, patient=True) as index:
+    with open_index(location, patient=True) as index:
         others = [file for file in index.files() if file not in names and _in_part(file, part)]
         for file in others:
             index.remove(file)
@@ -85,7 +85,7 @@ def remove_files(location: str, name: str, *, progress: Progress = silent) -> li
 
     Killed at any moment, it goes on when it is run again. CaptionIndexError: there is no such file.
     """
-    with open_captions(location, patient=True) as index:
+    with open_index(location, patient=True) as index:
         files = below(in_index := index.inventory(), name)
         if not files:
             corpora = ", ".join(map(str, corpus_totals(in_index)[:10])) or "nothing"

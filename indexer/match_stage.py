@@ -24,7 +24,7 @@ from ..classes.nested import longest
 from ..core.errors import WorkspaceError
 from ..core.files import atomic, digest, sweep_writes
 from ..core.records import MATCH_SCHEMA, Progress, silent
-from ..search.captions import CaptionIndex, absolute_location, open_captions
+from ..search.captions import CaptionIndex, absolute_location
 from ..search.match import ClassCount, Scope, class_counts, count_safety, matches
 from ..search.query import Filters
 from ..workspace.parts import StagePart
@@ -33,6 +33,7 @@ from ..workspace.stages import StageFacts
 from ..workspace.workspace import StageStatus, State, Workspace, readable
 from .fetch.blocklist import Blocklist
 from .fetch.tombstones import load_tombstones
+from .opening import open_index
 from .published.rank import PoolFiles, Ranking
 
 logger = logging.getLogger(__name__)
@@ -101,7 +102,7 @@ def match_part(
     that of the match which joins them, and ranks.
     """
     task = task_of(workspace)
-    with workspace.locked(f"match-{part.name}"), open_captions(index_location(workspace)) as index:
+    with workspace.locked(f"match-{part.name}"), open_index(index_location(workspace)) as index:
         parts = _parts_folder(workspace, _inputs(task, _digest_of(index), ranking))
         pools = _pools_folder(parts, ranking)
         own = replace(task, classes=tuple(_of_part(task.classes, part)))
@@ -116,7 +117,7 @@ def match_part(
 def matched_parts(workspace: Workspace, count: int, ranking: Ranking | None = None) -> set[int]:
     """Which of ``count`` parts have all their classes' files, as the settings and the index are now."""
     task = task_of(workspace)
-    with open_captions(index_location(workspace)) as index:
+    with open_index(index_location(workspace)) as index:
         inputs = _inputs(task, _digest_of(index), ranking)
     pools = _pools_folder(_parts_folder(workspace, inputs), ranking)
     shares = {number: _of_part(task.classes, StagePart(number, count)) for number in range(1, count + 1)}
@@ -137,7 +138,7 @@ def match(
     """
     task = task_of(workspace)
     settings = workspace.settings()
-    with workspace.locked("match"), open_captions(index_location(workspace)) as index:
+    with workspace.locked("match"), open_index(index_location(workspace)) as index:
         corpus = corpus_of(index)
         inputs = _inputs(task, corpus_digest(corpus, index.analyzer), ranking)
         progress("match: counting", 0, None)
@@ -191,7 +192,7 @@ def match_status(workspace: Workspace, ranking: Ranking | None = None) -> StageS
         unfinished = (workspace.root / ".matches").is_dir()
         return StageStatus(MATCH.name, State.PARTIAL, {}) if unfinished else MATCH.missing()
     if workspace.settings().captions.index:
-        with open_captions(index_location(workspace)) as index:
+        with open_index(index_location(workspace)) as index:
             corpus = corpus_digest(corpus_of(index), index.analyzer)
     else:  # imported matches: there is no index to compare them with
         corpus = record.inputs["corpus"]

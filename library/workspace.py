@@ -17,8 +17,9 @@ from ..core.errors import CaptrawlError, WorkspaceError
 from ..core.terminal import progress_bars
 from ..indexer.download import stage as downloading
 from ..indexer.match_stage import index_location
+from ..indexer.opening import open_index
 from ..sampling.report.stage import page_path, report
-from ..search.captions import CaptionIndex, absolute_location, open_captions
+from ..search.captions import CaptionIndex, absolute_location
 from ..search.vectors.models import model_of, resolve
 from ..workspace import pipeline
 from ..workspace.settings import Settings, parse_settings
@@ -203,7 +204,7 @@ class TaskWorkspace(Workspace):
 
     def open_captions(self) -> CaptionIndex:
         """The caption index that the workspace names; close it, or use it in a ``with``."""
-        return open_captions(index_location(self))
+        return open_index(index_location(self))
 
     # How it looks ------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from ..indexer.fetch.sites import site_of
 from ..indexer.fetch.tombstones import add_tombstones
 from ..indexer.ledger import Ledger
 from ..indexer.match_stage import index_location
+from ..indexer.opening import open_index
 from ..sampling.copies.stored import hash_shards, hashes_folder
 from ..sampling.export.formats import EXPORTED
 from ..sampling.files import SamplePaths
@@ -30,7 +31,6 @@ from ..sampling.judge.answers import forget as forget_answers
 from ..sampling.marks import Marks, set_marks
 from ..sampling.shots import PIXELS_VERSION
 from ..sampling.vector_cache import forget
-from ..search.captions import open_captions
 from ..search.match import file_of_row
 from ..search.vectors.store import Embeddings, count_shards, shard_paths
 from ..workspace.workspace import Workspace
@@ -227,7 +227,7 @@ def captions(workspace: Workspace, doomed: Doomed) -> int:
     """The rows of the caption index that this workspace matched."""
     if not doomed.rows or not workspace.settings().captions.index:
         return 0
-    with open_captions(index_location(workspace)) as index:
+    with open_index(index_location(workspace)) as index:
         files, rows = index.files(), defaultdict[str, set[int]](set)
         for file, numbers in doomed.rows.items():  # a row may be named by each of its captions
             rows[file_of_row(file, files)].update(numbers)

@@ -1,4 +1,4 @@
-"""The protocol that every caption engine keeps, and the one way to open an index."""
+"""The protocol that every caption engine keeps, and the engines (indexer.opening opens an index for all)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 import pyarrow as pa
 
 from ..core.errors import CaptionIndexError, UsageError
-from ..core.records import CorpusFile, Fingerprint, InventoryFile, LoadJob, RowId
+from ..core.records import CorpusFile, CorpusReader, Fingerprint, InventoryFile, LoadJob, RowId
 from .query import CaptionQuery
 
 if TYPE_CHECKING:
@@ -112,15 +112,22 @@ class CaptionIndex(Protocol):
 
 
 def open_captions(
-    location: str | Path, *, create: bool = False, patient: bool = False, rows: int | None = None
+    location: str | Path,
+    *,
+    create: bool = False,
+    patient: bool = False,
+    rows: int | None = None,
+    reader: CorpusReader | None = None,
 ) -> CaptionIndex:
     """The index at ``location``: a folder (embedded), or http(s)://host:port/name (Elasticsearch).
 
     With ``create`` an index that isn't there is made, empty, for ``rows`` rows where it is known how many;
     else it is a CaptionIndexError. ``patient`` is for the middle of a load: a server that is gone or busy is
-    waited for, where else it is soon an error.
+    waited for, where else it is soon an error. Without a ``reader`` (indexer.opening hands it in) an index
+    that has no rows of its own can be counted, and gives none.
     """
-    return ENGINES[_scheme(str(location))](str(location), create=create, patient=patient, rows=rows)
+    engine = ENGINES[_scheme(str(location))]
+    return engine(str(location), create=create, patient=patient, rows=rows, reader=reader)
 
 
 def create_without_rows(location: str | Path) -> None:
@@ -183,13 +190,27 @@ def _check_swappable(location: str) -> None:
         )
 
 
-def _open_folder(location: str, *, create: bool, patient: bool, rows: int | None) -> CaptionIndex:  # noqa: ARG001
+def _open_folder(
+    location: str,
+    *,
+    create: bool,
+    patient: bool,  # noqa: ARG001
+    rows: int | None,  # noqa: ARG001
+    reader: CorpusReader | None,
+) -> CaptionIndex:
     from .tantivy.index import TantivyCaptions
 
-    return TantivyCaptions.open(Path(location), create=create)
+    return TantivyCaptions.open(Path(location), create=create, reader=reader)
 
 
-def _open_elastic(location: str, *, create: bool, patient: bool, rows: int | None) -> CaptionIndex:
+def _open_elastic(
+    location: str,
+    *,
+    create: bool,
+    patient: bool,
+    rows: int | None,
+    reader: CorpusReader | None,  # noqa: ARG001
+) -> CaptionIndex:
     from .elastic.index import ElasticCaptions
 
     return ElasticCaptions.open(location, create=create, patient=patient, rows=rows)
@@ -198,7 +219,9 @@ def _open_elastic(location: str, *, create: bool, patient: bool, rows: int | Non
 class OpenEngine(Protocol):
     """Opens the index of one engine, as :func:`open_captions` does."""
 
-    def __call__(self, location: str, *, create: bool, patient: bool, rows: int | None) -> CaptionIndex:
+    def __call__(
+        self, location: str, *, create: bool, patient: bool, rows: int | None, reader: CorpusReader | None
+    ) -> CaptionIndex:
         """The index at ``location``."""
         ...
 

@@ -9,7 +9,7 @@ from ..classes.files import load_classes
 from ..classes.model import ClassList, cleaned
 from ..core.errors import ClassListError
 from ..indexer.match_stage import index_location, task_of
-from ..search.captions import open_captions
+from ..indexer.opening import open_index
 from ..search.match import class_counts
 from ..workspace.workspace import Workspace
 
@@ -46,7 +46,7 @@ def compare(workspace: Workspace, metrics: Path) -> list[Compared]:
             "such as semi-aves_metrics-LAION400M.json"
         )
     _check_names(metrics, theirs, classes)
-    with open_captions(index_location(workspace)) as index:
+    with open_index(index_location(workspace)) as index:
         counts = class_counts(index, classes, task.scope)
     return [Compared(count.id, count.name, count.total, numbers[count.id]) for count in counts]
 

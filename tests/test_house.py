@@ -155,6 +155,39 @@ def test_every_folder_has_its_line_in_the_table() -> None:
     assert {name.split(".")[0] for name in MODULES} - ROOT_MODULES - {""} == set(MAY_IMPORT)
 
 
+def test_modules_are_imported_not_looked_up_by_name() -> None:
+    """A name in a string is a dependency that no table sees."""
+    lazy = {"", "commands.table"}
+    foreign = {
+        "core.pictures",
+        "indexer.corpora.languages",
+        "indexer.pack.worker",
+        "library.mcp_server",
+        "library.tables",
+    }
+    lookups = {"import_module", "resolve_name", "__import__"}
+    looking_up = {
+        name
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in lookups
+    }
+    assert looking_up == lazy | foreign
+
+
+def test_indices_are_opened_with_what_reads_their_rows() -> None:
+    """search.captions.open_captions alone gives no rows of an index that was made with --store none."""
+    opening = {
+        name
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        and (node.module or "").endswith("search.captions")
+        and "open_captions" in {alias.name for alias in node.names}
+    }
+    assert opening == {"indexer.opening"}
+
+
 def test_a_class_name_means_one_thing() -> None:
     homes: dict[str, list[str]] = defaultdict(list)
     for name, tree in TREES.items():

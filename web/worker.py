@@ -48,7 +48,7 @@ def _serve(questions: BinaryIO, answers: BinaryIO) -> None:
         answers.flush()
 
     settle_without_pandas()
-    from ..search.captions import open_captions
+    from ..indexer.opening import open_index
     from ..workspace.workspace import Workspace
     from .caption_pages import answer
     from .explorer import Explorer
@@ -57,7 +57,7 @@ def _serve(questions: BinaryIO, answers: BinaryIO) -> None:
         return
     sources: Sources = pickle.loads(first)  # noqa: S301 our own server's
     try:
-        with open_captions(sources.location) as captions:
+        with open_index(sources.location) as captions:
             workspace = Workspace.open(sources.workspace) if sources.workspace else None
             explorer = Explorer(captions, sources.location, workspace)
             send(ANSWER)

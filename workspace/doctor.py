@@ -178,11 +178,11 @@ def _model(workspace: Workspace, name: str) -> Finding:
 
 def _index(location: str) -> Finding:
     from ..core.text import ANALYZER_VERSION
-    from ..search.captions import open_captions
+    from ..indexer.opening import open_index
     from ..search.inventory import double_rows
 
     try:
-        with open_captions(location) as captions:
+        with open_index(location) as captions:
             text = (
                 f"{location}: {counted(captions.rows(), 'row')} of {counted(len(captions.files()), 'file')}"
             )

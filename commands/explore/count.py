@@ -49,7 +49,7 @@ def count(
     from ...classes.files import load_classes
     from ...classes.model import ClassEntry, Synonym
     from ...core.terminal import emit, emit_json
-    from ...search.captions import open_captions
+    from ...indexer.opening import open_index
     from ...search.match import Scope, class_counts, count_safety, credited_counts
 
     settle_without_pandas()
@@ -63,7 +63,7 @@ def count(
         else (ClassEntry(0, (phrases or [""])[0], tuple(Synonym(phrase) for phrase in phrases or ())),)
     )
     scope = Scope(prefix, tuple(exclude or ()), options.filters_of(context))
-    with open_captions(options.index_of(context, index)) as captions:
+    with open_index(options.index_of(context, index)) as captions:
         rows = captions.rows()
         counts = class_counts(captions, entries, scope)
         scopes = [scope.of(entry) for entry in entries]

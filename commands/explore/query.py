@@ -59,8 +59,8 @@ def query(
 ) -> None:
     """Show captions that contain any of the phrases, and count them."""
     from ...core.terminal import emit, emit_csv, emit_json, progress_bars
+    from ...indexer.opening import open_index
     from ...search import api
-    from ...search.captions import open_captions
     from ...search.query import CaptionQuery
 
     settle_without_pandas()
@@ -68,7 +68,7 @@ def query(
         raise UsageError("--json and --csv contradict each other; give one of them")
     page = api.PageOfRows(limit, api.order_of(order), seed)
     caption_query = CaptionQuery(tuple(phrases), prefix, tuple(exclude or ()), options.filters_of(context))
-    with open_captions(options.index_of(context, index)) as captions:
+    with open_index(options.index_of(context, index)) as captions:
         totals = api.count(captions, caption_query)
         if output:
             with progress_bars() as progress:

@@ -35,7 +35,7 @@ def serve(
     from ...core.parallel import cores
     from ...core.terminal import emit, say
     from ...indexer.match_stage import index_location
-    from ...search.captions import open_captions
+    from ...indexer.opening import open_index
     from ...workspace.workspace import Workspace
 
     settle_without_pandas()
@@ -48,7 +48,7 @@ def serve(
     directory: Path = context.obj
     workspace = Workspace.open(directory) if _is_workspace(directory, index) else None
     location = index or (index_location(workspace) if workspace else "")
-    with contextlib.closing(server.listen(host, port)) as listener, open_captions(location) as captions:
+    with contextlib.closing(server.listen(host, port)) as listener, open_index(location) as captions:
         serving = Serving(
             AllowedHosts.serving(host, allow_host or ()), processes=min(cores(), _MOST_PROCESSES)
         )

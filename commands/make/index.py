@@ -150,10 +150,11 @@ def index_back(
 ) -> None:
     """Elasticsearch: let readers see the index again that stood there before the last --swap."""
     from ...core.terminal import emit, emit_json
-    from ...search.captions import go_back, open_captions
+    from ...indexer.opening import open_index
+    from ...search.captions import go_back
 
     now, before = go_back(index)
-    with open_captions(index) as captions:
+    with open_index(index) as captions:
         rows = captions.rows()
     if json:
         emit_json(IndexBackJson(index=now, replaced=before, rows=rows))

@@ -23,10 +23,10 @@ def index_files(
 ) -> None:
     """List what is in a caption index: corpora, files, rows, and when they came in."""
     from ...core.terminal import emit, emit_json, number, out, table
-    from ...search.captions import open_captions
+    from ...indexer.opening import open_index
     from ...search.inventory import corpus_totals
 
-    with open_captions(index) as captions:
+    with open_index(index) as captions:
         files = captions.inventory()
     totals = corpus_totals(files)
     if json:

@@ -47,7 +47,7 @@ def init(
     """Make a workspace: a class list, a caption index and settings to edit."""
     from ...classes.checks import with_all_names
     from ...core.terminal import emit, say
-    from ...search.captions import open_captions
+    from ...indexer.opening import open_index
     from ...search.query import CaptionQuery
     from ...workspace.workspace import Workspace
 
@@ -78,7 +78,7 @@ def init(
         CaptionQuery(phrases)
     if shots:
         warnings += _shot_warnings(shots, root or directory, entries)
-    with open_captions(settings.captions.index) as captions:
+    with open_index(settings.captions.index) as captions:
         rows = captions.rows()
         if forms:
             entries, note = _with_forms(captions, entries, settings)

@@ -42,7 +42,7 @@ def show_forms(workspace: Workspace, forms: str, *, take: bool, json: bool) -> N
     from ...classes.files import load_classes, save_classes
     from ...core.terminal import emit, emit_json, number, out, table
     from ...indexer.match_stage import index_location, task_of
-    from ...search.captions import open_captions
+    from ...indexer.opening import open_index
     from ...search.synonyms.forms import FORMS, proposals, shown_forms, with_forms
 
     if forms not in FORMS:
@@ -50,7 +50,7 @@ def show_forms(workspace: Workspace, forms: str, *, take: bool, json: bool) -> N
             f"--forms {forms}: choose {', '.join(FORMS)}" if forms else "--take needs --forms plural"
         )
     path = workspace.classes_path()
-    with open_captions(index_location(workspace)) as index:
+    with open_index(index_location(workspace)) as index:
         fresh = proposals(index, load_classes(path), task_of(workspace).scope)
     if take:
         with workspace.locked("synonyms"):

@@ -20,14 +20,14 @@ def reviewed(workspace: Workspace, names: list[str], encoder: Callable[[], TextE
     from ...classes.files import load_classes
     from ...core.terminal import progress_bars
     from ...indexer.match_stage import index_location, task_of
-    from ...search.captions import open_captions
+    from ...indexer.opening import open_index
     from ...search.synonyms.review import NAME, Plan, review, save_review
 
     classes = load_classes(workspace.classes_path())
     plan = Plan(only=_chosen(classes, names))
     scope = task_of(workspace).scope
     judge = encoder()
-    with open_captions(index_location(workspace)) as index, progress_bars() as progress:
+    with open_index(index_location(workspace)) as index, progress_bars() as progress:
         result = review(index, classes, judge, scope=scope, plan=plan, progress=progress)
     save_review(result, workspace.root / NAME)
     return result

@@ -25,13 +25,13 @@ def mcp(
     Tools: query, count, classes, status, sample, similar; they only read. With --write also draw_sample and
     mark. Nothing is ever fetched.
     """
+    from ...indexer.opening import open_index
     from ...library.agent import AgentTools
     from ...library.mcp_server import serve_tools
     from ...library.workspace import TaskWorkspace
-    from ...search.captions import open_captions
 
     directory: Path = context.obj
     location = options.index_of(context, index)
     workspace = TaskWorkspace(directory) if (directory / "captrawl.toml").is_file() else None
-    with open_captions(location) as captions:
+    with open_index(location) as captions:
         serve_tools(AgentTools(captions, workspace), write=write)

@@ -15,9 +15,9 @@ from typing import Any
 from ...core.errors import InputError
 from ...core.files import sha256_file
 from ...core.records import Progress
-from ...search.captions import open_captions
 from ...search.inventory import corpus_totals
 from ...search.tantivy.folder import WITHOUT_ROWS, check_folder, format_of, read_groups
+from ..opening import open_index
 
 MANIFEST = "captrawl-index.json"
 FORMAT = 1
@@ -76,7 +76,7 @@ class IndexManifest:
                 f"{root} was made with --store none: its rows are in the corpus's files, a copy would have "
                 "none; build it with --store rows to share it"
             )
-        with open_captions(root) as captions:
+        with open_index(root) as captions:
             inventory = captions.inventory()
         corpora = tuple(CopiedCorpus(one.corpus, one.files, one.rows) for one in corpus_totals(inventory))
         if not corpora:

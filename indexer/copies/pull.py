@@ -11,7 +11,8 @@ from typing import Any
 from ...core.errors import InputError
 from ...core.records import Progress, silent
 from ...core.version import __version__
-from ...search.captions import is_path, open_captions
+from ...search.captions import is_path
+from ..opening import open_index
 from ..sources.blobs import MissingArchiveError
 from ..sources.locations import is_remote
 from ..sources.opening import opened
@@ -58,7 +59,7 @@ def pull(where: str, index: str, *, progress: Progress = silent) -> PulledIndex:
         staging.rename(target)
     except OSError as error:
         raise InputError(f"{staging} can't be written ({error.strerror or error}); pull again") from error
-    with open_captions(target) as captions:
+    with open_index(target) as captions:
         rows = captions.rows()
     if rows != manifest.rows:
         raise InputError(f"{target} has {rows:,} rows, the copy says {manifest.rows:,}: push it again")

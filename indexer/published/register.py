@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from ...core.errors import InputError
 from ...core.records import Progress, silent
-from ...search.captions import is_path, open_captions
+from ...search.captions import is_path
 from ...search.vectors.models import ModelId, fingerprint
 from ..corpora.files import find_files, read_batches
 from ..corpora.fingerprints import fingerprint as file_fingerprint
+from ..opening import open_index
 from ..sources.locations import is_remote
 from ..sources.remote_path import RemotePath
 from .arrays import VectorArray
@@ -71,7 +72,7 @@ def register(
             f"{index} is a server and keeps no files: name a folder for the registration with --to FOLDER, "
             "and set vectors in [match] of captrawl.toml to it"
         )
-    with open_captions(index) as captions:
+    with open_index(index) as captions:
         by_digest: dict[str, list[str]] = {}
         for file, mark in captions.files().items():
             by_digest.setdefault(mark.digest, []).append(file)

@@ -6,10 +6,9 @@ same. Unpacked row groups stay for the next question, as many as fit.
 
 from __future__ import annotations
 
-import pkgutil
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,13 +17,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ...core.errors import CaptionIndexError, CorpusError
-from ...core.records import CorpusFile, CorpusPath, Fingerprint, ReadBatches
+from ...core.records import CorpusFile, CorpusReader
 from .folder import Group
 from .row_blocks import COLUMNS, in_order
 from .schema import places_of
 
-_READER = "captrawl.indexer.corpora"
-"""Where corpus files are read. It stands above search, and is looked up by name once a row is wanted."""
 _CACHE_BYTES = 256 << 20
 
 PlacedRows = tuple[NDArray[np.int64], pa.RecordBatch]
@@ -32,28 +29,37 @@ PlacedRows = tuple[NDArray[np.int64], pa.RecordBatch]
 
 
 class RowGroups:
-    """Row groups of corpus files, the last that were asked for unpacked. Threads may share it."""
+    """Row groups of corpus files, the last that were asked for unpacked. Threads may share it.
 
-    def __init__(self) -> None:
+    Without a ``reader`` there are none: every question is a CaptionIndexError.
+    """
+
+    def __init__(self, reader: CorpusReader | None) -> None:
+        self._reader = reader
         self._tables: OrderedDict[tuple[tuple[str, str], int], pa.Table] = OrderedDict()
         self._starts: dict[tuple[str, str], tuple[tuple[int, int], NDArray[np.int64]]] = {}
         self._lock = threading.Lock()
 
     def rows(self, file: CorpusFile, numbers: NDArray[np.int64]) -> list[PlacedRows]:
         """The rows of the file with these numbers; CaptionIndexError where it is gone or another one."""
+        if self._reader is None:
+            raise CaptionIndexError(
+                f"the rows of {file.file} are in {file.path}, and the index was opened without its reader: "
+                "open it with captrawl.open_captions"
+            )
         with self._lock:
-            starts = self._checked(file)
+            starts = self._checked(file, self._reader)
             groups = np.searchsorted(starts, numbers, "right") - 1
             order = np.argsort(groups, kind="stable")
             distinct, bounds = np.unique(groups[order], return_index=True)
             rows: list[PlacedRows] = []
             for group, places in zip(distinct.tolist(), np.split(order, bounds[1:]), strict=True):
                 inside = numbers[places] - starts[group]
-                table = self._table(file, group).take(inside).combine_chunks()
+                table = self._table(file, group, self._reader).take(inside).combine_chunks()
                 rows.append((places, table.to_batches()[0]))
             return rows
 
-    def _checked(self, file: CorpusFile) -> NDArray[np.int64]:
+    def _checked(self, file: CorpusFile, reader: CorpusReader) -> NDArray[np.int64]:
         """The first row of each row group; the file's fingerprint is looked at whenever it was touched."""
         path = Path(str(file.path))
         try:
@@ -66,20 +72,18 @@ class RowGroups:
         state = (stat.st_size, stat.st_mtime_ns)
         version = (str(path), file.fingerprint.digest)
         if version not in self._starts or self._starts[version][0] != state:
-            _check_unchanged(file, path)
-            sizes: Sequence[int] = _reader("readers:row_group_rows")(path)
-            self._starts[version] = state, np.cumsum([0, *sizes[:-1]])
+            _check_unchanged(file, path, reader)
+            self._starts[version] = state, np.cumsum([0, *reader.row_group_rows(path)[:-1]])
             for key in [key for key in self._tables if key[0] == version]:
                 del self._tables[key]
         return self._starts[version][1]
 
-    def _table(self, file: CorpusFile, group: int) -> pa.Table:
+    def _table(self, file: CorpusFile, group: int, reader: CorpusReader) -> pa.Table:
         key = ((str(file.path), file.fingerprint.digest), group)
         table = self._tables.pop(key, None)
         if table is None:
-            read: ReadBatches = _reader("files:read_batches")
-            batches = [b.select(list(COLUMNS)) for b in read(file, row_groups=range(group, group + 1))]
-            table = pa.Table.from_batches(batches)
+            batches = reader.read_batches(file, row_groups=range(group, group + 1))
+            table = pa.Table.from_batches([batch.select(list(COLUMNS)) for batch in batches])
         self._tables[key] = table
         while len(self._tables) > 1 and sum(each.nbytes for each in self._tables.values()) > _CACHE_BYTES:
             self._tables.popitem(last=False)
@@ -136,10 +140,9 @@ def _is_parquet(path: Path) -> bool:
         return handle.read(4) == b"PAR1"
 
 
-def _check_unchanged(file: CorpusFile, path: Path) -> None:
-    mark_of: Callable[[CorpusPath, Sequence[str]], Fingerprint] = _reader("files:fingerprint_with")
+def _check_unchanged(file: CorpusFile, path: Path, reader: CorpusReader) -> None:
     try:
-        same = mark_of(path, file.more_captions) == file.fingerprint
+        same = reader.fingerprint(path, file.more_captions) == file.fingerprint
     except CorpusError:
         same = False
     if not same:
@@ -147,7 +150,3 @@ def _check_unchanged(file: CorpusFile, path: Path) -> None:
             f"{path} was changed since {file.file} was indexed, so its rows can't be read from it: "
             "put the old file back, or index the new one with --replace"
         )
-
-
-def _reader(name: str) -> Any:
-    return pkgutil.resolve_name(f"{_READER}.{name}")

@@ -16,7 +16,7 @@ import pyarrow as pa
 import tantivy
 
 from ...core.errors import CaptionIndexError, QueryError
-from ...core.records import ROW_SCHEMA, CorpusFile, Fingerprint, InventoryFile, LoadJob, RowId
+from ...core.records import ROW_SCHEMA, CorpusFile, CorpusReader, Fingerprint, InventoryFile, LoadJob, RowId
 from ..query import CaptionQuery, sample_start
 from .build import build_part, staged
 from .corpus_rows import RowGroups, check_source, corpus_rows
@@ -63,22 +63,30 @@ class TantivyCaptions:
     in when it was asked.
     """
 
-    def __init__(self, root: Path, analyzer: int) -> None:
+    def __init__(self, root: Path, analyzer: int, reader: CorpusReader | None) -> None:
         self._root = root
         self.analyzer = analyzer
         self._pool = ThreadPoolExecutor(CORES, "captions")
         self._seen: _Snapshot | None = None
         self._closed = False
-        self._row_groups = RowGroups()
+        self._reader = reader
+        self._row_groups = RowGroups(reader)
 
     @classmethod
-    def open(cls, root: Path, *, create: bool = False, with_rows: bool = True) -> TantivyCaptions:
+    def open(
+        cls,
+        root: Path,
+        *,
+        create: bool = False,
+        with_rows: bool = True,
+        reader: CorpusReader | None = None,
+    ) -> TantivyCaptions:
         """The index at ``root``; CaptionIndexError where there is none, unless ``create``.
 
-        Without ``with_rows`` a new one has no row store: rows are read back from the corpus's files.
+        Without ``with_rows`` a new one has no row store: ``reader`` reads rows back from the corpus's files.
         """
         form = FORMAT if with_rows else WITHOUT_ROWS
-        index = cls(root, check_folder(root, create=create, form=form))
+        index = cls(root, check_folder(root, create=create, form=form), reader)
         if not with_rows and format_of(root) != WITHOUT_ROWS:
             index.close()
             raise CaptionIndexError(f"{root} contains its rows already; --store none is for a new folder")
@@ -126,7 +134,7 @@ class TantivyCaptions:
     def remove_rows(self, rows: Mapping[str, Collection[int]]) -> int:
         """Take rows out: their groups are written anew without them."""
         self._check_open()
-        return remove_rows(self._root, rows)
+        return remove_rows(self._root, rows, self._reader)
 
     def count(self, queries: Sequence[CaptionQuery]) -> list[int]:
         """How many rows match each query."""

@@ -15,7 +15,7 @@ import tantivy
 from numpy.typing import NDArray
 
 from ...core.files import digest
-from ...core.records import CorpusFile
+from ...core.records import CorpusFile, CorpusReader
 from .build import Staging, build_part, part_name, staged
 from .corpus_rows import RowGroups, corpus_rows
 from .folder import Group, IndexedFile, commit_group, read_groups
@@ -28,20 +28,24 @@ Rows = Mapping[str, Collection[int]]
 """File → numbers of its rows."""
 
 
-def remove_rows(root: Path, rows: Rows) -> int:
-    """Take ``rows`` out of the index at ``root``; how many of them were in. Killed, a rerun goes on."""
+def remove_rows(root: Path, rows: Rows, reader: CorpusReader | None = None) -> int:
+    """Take ``rows`` out of the index at ``root``; how many of them were in. Killed, a rerun goes on.
+
+    ``reader`` reads the other rows where the index has none of its own.
+    """
+    row_groups = RowGroups(reader)
     removed = 0
     for group in read_groups(root):
         files = [member for member in group.live() if member.file in rows]
         if files:
-            removed += _rewrite(root, group, {member.file: rows[member.file] for member in files})
+            removed += _rewrite(root, group, {member.file: rows[member.file] for member in files}, row_groups)
     return removed
 
 
-def _rewrite(root: Path, group: Group, rows: Rows) -> int:
+def _rewrite(root: Path, group: Group, rows: Rows, row_groups: RowGroups) -> int:
     members = list(group.live())
     files = [CorpusFile(member.file, Path(), "", member.fingerprint) for member in members]
-    corpus = corpus_rows(group, RowGroups())
+    corpus = corpus_rows(group, row_groups)
     names = [member.file for member in group.files]
     parts = [Part(group.folder / name, names, removed=group.removed, corpus=corpus) for name in group.parts]
     doomed = {one.file: np.array(sorted(rows.get(one.file, ())), np.int64) for one in members}

@@ -54,7 +54,9 @@ class MemoryCaptions:
         self._open: bool = True
 
     @classmethod
-    def open(cls, location: str, *, create: bool, patient: bool, rows: int | None) -> MemoryCaptions:
+    def open(
+        cls, location: str, *, create: bool, patient: bool, rows: int | None, reader: object
+    ) -> MemoryCaptions:
         if create:
             _INDEXES.setdefault(location, {})
         if location not in _INDEXES:

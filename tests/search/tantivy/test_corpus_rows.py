@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import captrawl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from captrawl.core.errors import CaptionIndexError, UsageError
 from captrawl.indexer.captions import index_captions
+from captrawl.indexer.corpora import files as corpus_files
 from captrawl.indexer.corpora.files import find_files, with_captions
+from captrawl.indexer.opening import open_index
 from captrawl.search.captions import create_without_rows, open_captions
 from captrawl.search.query import CaptionQuery, Filters, Safety
 from captrawl.search.tantivy import corpus_rows
@@ -50,7 +53,7 @@ def both(tmp_path: Path, captions: tuple[str, ...] = ()) -> tuple[Path, Path]:
 
 
 def answers(folder: Path) -> list[object]:
-    with open_captions(folder) as index:
+    with open_index(folder) as index:
         scans = [(number, row) for number, batch in index.scans(QUERIES) for row in batch.to_pylist()]
         return [
             index.count(QUERIES),
@@ -72,7 +75,7 @@ def test_it_answers_as_an_index_with_its_rows(
     assert (expected[0][0], len(expected[1])) == (1364, sum(expected[0]))
     assert answers(without) == expected
     for folder in (with_rows, without):
-        with open_captions(folder) as index:
+        with open_index(folder) as index:
             assert index.remove_rows({"corpus/a.parquet": [0, 5, 699], "corpus/b.parquet": [7]}) == 4
     assert answers(without) == answers(with_rows) != expected
 
@@ -93,16 +96,13 @@ def test_a_huge_file_is_cut_into_parts(tmp_path: Path, monkeypatch: pytest.Monke
 def test_row_groups_that_fit_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, without = both(tmp_path)
     reads: list[range] = []
-    resolve = corpus_rows._reader
-
-    def counting(name: str) -> object:
-        function = resolve(name)
-        if name != "files:read_batches":
-            return function
-        return lambda file, *, row_groups: reads.append(row_groups) or function(file, row_groups=row_groups)
-
-    monkeypatch.setattr(corpus_rows, "_reader", counting)
-    with open_captions(without) as index:
+    read = corpus_files.read_batches
+    monkeypatch.setattr(
+        corpus_files,
+        "read_batches",
+        lambda file, *, row_groups: reads.append(row_groups) or read(file, row_groups=row_groups),
+    )
+    with open_index(without) as index:
         for _ in range(3):
             index.first(CaptionQuery(("dog",)), 200, None)
     assert reads == [range(1), range(1, 2)]
@@ -114,7 +114,7 @@ def test_a_file_that_is_gone_or_another_one_is_an_error_of_one_line(tmp_path: Pa
     _, without = both(tmp_path)
     corpus = tmp_path / "corpus"
     os.utime(corpus / "a.parquet")  # touched, not changed
-    with open_captions(without) as index:
+    with open_index(without) as index:
         assert index.first(QUERIES[0], 1, None)["url"].to_pylist() == ["http://a/0.jpg"]
         write(corpus, "a", word="cat")
         with pytest.raises(CaptionIndexError, match=r"a\.parquet was changed since corpus/a\.pa"):
@@ -129,9 +129,19 @@ def test_a_file_that_is_gone_or_another_one_is_an_error_of_one_line(tmp_path: Pa
     assert result.exit_code == 1
     write(corpus, "a", word="cat")
     assert index_captions(without, find_files([corpus]), workers=1, replace=True).rows_added == ROWS
-    with open_captions(without) as index:
+    with open_index(without) as index:
         assert index.count([QUERIES[0], CaptionQuery(("cat",), filters=ANY)]) == [682, 682]
         assert index.first(CaptionQuery(("cat",)), 1, None)["caption"].to_pylist() == ["a cat n0 a é"]
+
+
+def test_opened_without_its_reader_it_counts_and_says_what_it_lacks(tmp_path: Path) -> None:
+    _, without = both(tmp_path)
+    with open_captions(without) as index:
+        assert index.count(QUERIES[:1]) == [1364]
+        with pytest.raises(CaptionIndexError, match=r"without its reader: open it with captrawl\.open_cap"):
+            index.first(QUERIES[0], 1, None)
+    with captrawl.open_captions(without) as index:
+        assert index.first(QUERIES[0], 1, None)["url"].to_pylist() == ["http://a/0.jpg"]
 
 
 def test_only_parquet_files_here_can_be_read_back(tmp_path: Path) -> None:
@@ -139,12 +149,12 @@ def test_only_parquet_files_here_can_be_read_back(tmp_path: Path) -> None:
     create_without_rows(tmp_path / "i")
     with pytest.raises(CaptionIndexError, match="isn't a Parquet file on this machine"):
         index_captions(tmp_path / "i", find_files([tmp_path / "t.tsv"]), workers=1)
-    with open_captions(tmp_path / "i") as index:
+    with open_index(tmp_path / "i") as index:
         assert index.rows() == 0
 
 
 def test_an_index_with_its_rows_stays_one(tmp_path: Path) -> None:
-    open_captions(tmp_path / "i", create=True).close()
+    open_index(tmp_path / "i", create=True).close()
     with pytest.raises(CaptionIndexError, match="contains its rows already"):
         create_without_rows(tmp_path / "i")
     with pytest.raises(UsageError, match="is an Elasticsearch index"):
