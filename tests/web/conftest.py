@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -193,13 +194,13 @@ class Server:
         return self.log.read_text()
 
 
-@pytest.fixture(scope="session")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
-    """serve(*arguments) → a Server on a free port of loopback, ended at the session's end."""
+@contextmanager
+def servers(make_folder: Callable[[str], Path]) -> Iterator[Callable[..., Server]]:
+    """serve(*arguments) → a Server on a free port of loopback; all end with the block."""
     running: list[subprocess.Popen[str]] = []
 
     def start(*arguments: object, before_exec: Callable[[], None] | None = None) -> Server:
-        folder = tmp_path_factory.mktemp("server")
+        folder = make_folder("server")
         before = [str(a) for a in arguments[:2]] if arguments[0] == "-C" else []
         after = [str(a) for a in arguments[len(before) :]]
         command = [sys.executable, "-m", "captrawl", *before, "serve", "--port", "0", *after]
@@ -217,17 +218,27 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Se
             time.sleep(0.05)
         pytest.fail(f"{command} didn't start:\n{(folder / 'err').read_text()}")
 
-    yield start
-    for process in running:
-        process.terminate()
-    for process in running:
-        process.wait(120)  # a dozen servers with models end at once, most of them paged out by now
+    try:
+        yield start
+    finally:
+        for process in running:
+            process.terminate()
+        for process in running:
+            process.wait(120)  # where memory is short, what was paged out comes back first
+
+
+@pytest.fixture
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Servers of the test's own: one takes half a gigabyte, so none outlives its test."""
+    with servers(tmp_path_factory.mktemp) as start:
+        yield start
 
 
 @pytest.fixture(scope="session")
-def server(serve: Callable[..., Server], site: Site) -> Server:
+def server(tmp_path_factory: pytest.TempPathFactory, site: Site) -> Iterator[Server]:
     """A server over the shared site; its tests don't write."""
-    return serve("-C", site.folder / "birds")
+    with servers(tmp_path_factory.mktemp) as start:
+        yield start("-C", site.folder / "birds")
 
 
 @pytest.fixture(scope="module")
@@ -254,8 +265,11 @@ class Watched:
 
 
 @pytest.fixture
-def watch(chromium: Any, server: Server) -> Iterator[Callable[..., Watched]]:
-    """watch(server=…, width=…, scheme=…) → a Watched page; problems fail the test at its end."""
+def watch(chromium: Any, server: Server, serve: object) -> Iterator[Callable[..., Watched]]:
+    """watch(server=…, width=…, scheme=…) → a Watched page; problems fail the test at its end.
+
+    It asks for ``serve`` so that pages are closed before the test's own servers.
+    """
     opened: list[tuple[Any, Watched]] = []
 
     def start(
