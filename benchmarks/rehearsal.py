@@ -102,7 +102,8 @@ class Writer:
                 "WIDTH": generator.integers(150, 2000, FILE_ROWS),
                 "HEIGHT": generator.integers(150, 2000, FILE_ROWS),
                 "NSFW": generator.choice(["UNLIKELY", "UNSURE", "NSFW"], FILE_ROWS, p=[0.95, 0.04, 0.01]),
-                "similarity": generator.uniform(0.3, 0.4, FILE_ROWS),
+                # doubles that were floats, as LAION's are
+                "similarity": generator.uniform(0.3, 0.4, FILE_ROWS).astype(np.float32).astype(float),
             }
         )
         pq.write_table(table, path.with_suffix(".tmp"), row_group_size=GROUP_ROWS)

@@ -19,6 +19,7 @@ import uuid
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import tantivy
@@ -174,7 +175,7 @@ def _write(
 ) -> dict[str, int]:
     """A sub-index of ``contents`` at ``folder``, durably; the rows of each file."""
     folder.mkdir()
-    index = tantivy.Index(SCHEMA, str(folder))
+    index = _empty_index(folder)
     index.register_tokenizer("captrawl", analyzer.tokenizer)
     writer = index.writer(HEAP_BYTES, num_threads=1)
     rows: dict[str, int] = {}
@@ -202,6 +203,17 @@ def _write(
     for private in ("meta.json", ".managed.json"):  # tantivy lets only their owner read them
         shutil.copymode(folder / "part.json", folder / private)
     return rows
+
+
+def _empty_index(folder: Path) -> tantivy.Index:
+    """A new sub-index. Its tags have no field norms: a byte a row, by which nothing is scored."""
+    tantivy.Index(SCHEMA, str(folder))
+    meta = folder / "meta.json"  # tantivy-py's schemas can't say it, those in its files can
+    values: dict[str, Any] = json.loads(_text(meta))
+    (tags,) = (field for field in values["schema"] if field["name"] == "tags")
+    tags["options"]["indexing"]["fieldnorms"] = False
+    write_json(meta, values)
+    return tantivy.Index.open(str(folder))
 
 
 def _finished(part: Path) -> dict[str, int] | None:

@@ -18,7 +18,7 @@ import pytest
 from captrawl.core.errors import CaptionIndexError, CorpusError, IndexBusyError
 from captrawl.core.records import RowId
 from captrawl.search.captions import open_captions
-from captrawl.search.query import CaptionQuery
+from captrawl.search.query import CaptionQuery, Filters
 from captrawl.search.tantivy import part as tantivy_part
 from captrawl.search.tantivy import scan as tantivy_scan
 from captrawl.search.tantivy.build import build_part, staged, sweep_index
@@ -51,6 +51,18 @@ def index_folder(tmp_path, rows, file_of, batches_of):
 
 def leftovers(root: Path) -> list[str]:
     return sorted(entry.name for entry in (root / "building").iterdir())
+
+
+def test_a_row_costs_one_byte_of_norms(tmp_path, make_rows, file_of, batches_of):
+    """Its caption's, by which relevance is scored; the tags' were a byte that nothing read."""
+    rows = {"a": make_rows(["dog", "cat dog"] * 1000, file="a", nsfw="UNLIKELY", language="en")}
+    place = filled(tmp_path / "index", rows, file_of, batches_of, files=("a",))
+    (norms,) = place.rglob("*.fieldnorm")
+    assert 2000 <= norms.stat().st_size < 2500
+    with open_captions(place) as index:
+        query = CaptionQuery(("dog",), filters=Filters(language="en"))
+        assert index.count([query, CaptionQuery(("dog",), filters=Filters(language="de"))]) == [2000, 0]
+        assert set(index.relevant(query, 1000)["caption"].to_pylist()) == {"dog"}
 
 
 def test_a_file_of_a_group_is_removed_alone(index_folder):
@@ -341,7 +353,7 @@ READER = """
     import os, sys, time
     import captrawl.search.tantivy.index
     from captrawl.search.captions import open_captions
-    from captrawl.search.query import CaptionQuery
+    from captrawl.search.query import CaptionQuery, Filters
 
     def ask(place):
         with open_captions(place) as index:
