@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,8 @@ from .pool_images import LedgerImages, SpilledRows
 from .scores import Scores
 
 BATCH_ROWS = 1 << 18
+Hashes = Callable[[NDArray[np.int64]], Any]
+"""The sha256 of embedded rows, by their numbers; NULL for -1."""
 COLUMNS = ["class_id", "synonym", "uid", "url", "caption", "nsfw", "priority", "file", "row"]
 
 
@@ -44,14 +46,17 @@ class Pool:
 
 
 def read_pool(workspace: Workspace, class_id: int, embeddings: Embeddings) -> Pool:
-    """The pool of one class; WorkspaceError before `captrawl match` and `captrawl download`."""
-    images = _read_images(workspace)
+    """The pool of one class; WorkspaceError before `captrawl match` and `captrawl download`.
+
+    The ledger and the embeddings' metadata are read through, and only the class's rows stay.
+    """
+    _check_stages(workspace)
     of_class = pc.field("class_id") == class_id
     with readable(workspace.matches_path, "match"):
         table = pq.read_table(workspace.matches_path, columns=COLUMNS, filters=of_class)
-    return _pool(
-        class_id, _with_images(table, images).combine_chunks(), embeddings, _pictures(workspace, embeddings)
-    )
+    images = _read_images(workspace, table.column("url").combine_chunks())
+    with_images = _with_images(table, images).combine_chunks()
+    return _pool(class_id, with_images, embeddings, lambda rows: embeddings.take("sha256", rows))
 
 
 def read_pools(workspace: Workspace, classes: ClassList, embeddings: Embeddings) -> Iterator[Pool]:
@@ -60,6 +65,7 @@ def read_pools(workspace: Workspace, classes: ClassList, embeddings: Embeddings)
     Streams matches.parquet; in memory are the largest class and 12 bytes for each URL of the ledger. Matches
     of classes that are no longer in the list are passed over.
     """
+    _check_stages(workspace)
     images, pictures = _read_images(workspace), _pictures(workspace, embeddings)
     ids = [entry.id for entry in classes]
     in_list = set(ids)
@@ -79,18 +85,21 @@ def read_pools(workspace: Workspace, classes: ClassList, embeddings: Embeddings)
         yield _pool(class_id, empty, embeddings, pictures)
 
 
-def _read_images(workspace: Workspace) -> LedgerImages:
+def _check_stages(workspace: Workspace) -> None:
     for path, stage in ((workspace.matches_path, "match"), (workspace.images_path, "download")):
         if not path.exists():
             raise WorkspaceError(f"{path} isn't there; run captrawl {stage} first")
+
+
+def _read_images(workspace: Workspace, urls: Any = None) -> LedgerImages:
     with readable(workspace.images_path, "download"):
-        return LedgerImages(workspace.images_path)
+        return LedgerImages(workspace.images_path, urls)
 
 
-def _pictures(workspace: Workspace, embeddings: Embeddings) -> SpilledRows:
-    """The sha256 of each embedded row."""
+def _pictures(workspace: Workspace, embeddings: Embeddings) -> Hashes:
     schema = pa.schema([EMBEDDED_SCHEMA.field("sha256")])
-    return SpilledRows(embeddings.batches(["sha256"]), schema, workspace.root)
+    spilled = SpilledRows(embeddings.batches(["sha256"]), schema, workspace.root)
+    return lambda rows: spilled.take(rows).column("sha256")
 
 
 def _by_class(source: pq.ParquetFile, images: LedgerImages) -> Iterator[tuple[int, pa.Table]]:
@@ -134,11 +143,11 @@ def _with_images(rows: pa.Table, images: LedgerImages) -> pa.Table:
     )
 
 
-def _pool(class_id: int, table: pa.Table, embeddings: Embeddings, pictures: SpilledRows) -> Pool:
+def _pool(class_id: int, table: pa.Table, embeddings: Embeddings, pictures: Hashes) -> Pool:
     """Join the rows' vectors by uid; the vectors of another picture than the ledger's aren't the row's."""
     at = embeddings.rows_of(table.column("uid").to_numpy())
     if embeddings.rows:
-        same = pc.fill_null(pc.equal(table.column("sha256"), pictures.take(at).column("sha256")), False)
+        same = pc.fill_null(pc.equal(table.column("sha256"), pictures(at)), False)
         at = np.where(same.to_numpy(), at, -1)
     missing: Any = table.column("missing")
     blank = pc.fill_null(pc.match_substring_regex(table.column("path"), r"\s"), False)

@@ -74,15 +74,16 @@ def _temporary_file(folder: Path) -> Any:
 
 
 class LedgerImages:
-    """images.parquet, asked by URL."""
+    """images.parquet, asked by URL; with ``urls`` only what it has of these."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, urls: Any = None) -> None:
         hashes: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
 
         def hashed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             for batch in batches:
-                hashes.append(_hashes_of(batch.column("url")))
-                yield batch
+                rows = batch if urls is None else batch.filter(pc.is_in(batch.column("url"), value_set=urls))
+                hashes.append(_hashes_of(rows.column("url")))
+                yield rows
 
         with pq.ParquetFile(path) as source:
             columns = ["url", *VALUES]

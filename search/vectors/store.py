@@ -161,6 +161,20 @@ class Embeddings:
         for shard in range(self.shards):
             yield from _metadata(self.folder, shard, columns).to_batches()
 
+    def take(self, column: str, rows: NDArray[np.int64]) -> pa.ChunkedArray[Any]:
+        """A column's values of these rows, in their order, NULL for -1; the metadata is read through once."""
+        distinct = np.unique(rows[rows >= 0])
+        field = EMBEDDED_SCHEMA.field(column)
+        values: list[Any] = [pa.array([], field.type)]
+        start = 0
+        for batch in self.batches([column]):
+            end = start + batch.num_rows
+            first, last = np.searchsorted(distinct, [start, end]).tolist()
+            values.append(batch.column(column).take(distinct[first:last] - start))
+            start = end
+        places: Any = pa.array(np.searchsorted(distinct, rows), mask=rows < 0)
+        return pa.chunked_array(values).take(places)
+
     @property
     def dimension(self) -> int:
         return self.info.dimension

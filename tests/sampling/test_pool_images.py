@@ -45,3 +45,19 @@ def test_images_are_joined_by_url(
         column = pa.chunked_array([urls[:3], urls[3:]], pa.string())
         expected = images.take(pc.index_in(column, value_set=images["url"])).select(VALUES)
         assert joined.of(column).select(VALUES).to_pylist() == expected.to_pylist()
+
+
+def test_of_some_urls_only_their_images_are_spilled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One class's pool is asked for while a slider moves: it must not write the whole ledger anew."""
+    monkeypatch.setattr(pool_images, "_BATCH_ROWS", 700)
+    images = ledger(5000)
+    pq.write_table(images, tmp_path / "images.parquet", row_group_size=1500)
+    urls = [*images["url"].to_pylist()[1000:1200:2], None, "http://h/none"]
+    column = pa.chunked_array([urls[:3], urls[3:]], pa.string())
+    some = LedgerImages(tmp_path / "images.parquet", column.combine_chunks())
+    assert some.of(column).to_pylist() == LedgerImages(tmp_path / "images.parquet").of(column).to_pylist()
+    assert len(some._rows) == 100
+    assert (
+        LedgerImages(tmp_path / "images.parquet", pa.array([], pa.string())).of(column)["path"].null_count
+        == 102
+    )

@@ -15,9 +15,12 @@ from captrawl.core.errors import InputError, WorkspaceError
 from captrawl.sampling.files import SAMPLE_SCHEMA, read_list, read_sample
 from captrawl.sampling.methods import resolve
 from captrawl.sampling.outcome import outcomes, why_nothing
+from captrawl.sampling.pool import read_pool, read_pools
 from captrawl.sampling.recipes import name_of
 from captrawl.sampling.sample import draw, sample_status
 from captrawl.sampling.task import paths_of, task_of
+from captrawl.search.vectors.models import model_of
+from captrawl.search.vectors.store import Embeddings
 from captrawl.workspace.settings import SampleSettings, parse_settings, save_settings
 from captrawl.workspace.workspace import State
 from typer.testing import CliRunner
@@ -355,6 +358,24 @@ def test_pools_come_in_class_order_with_gaps(make_workspace, make_row) -> None:
         "3": 1,
     }
     assert (counts["classes"], counts["without_pool"], counts["pool"]) == (4, 2, 2)
+
+
+def test_a_classs_pool_is_the_same_alone_and_among_all(birds) -> None:
+    place = birds.workspace
+    embeddings = Embeddings.open(place.embeddings_folder(model_of(place).slug))
+    pools = list(read_pools(place, load_classes(place.classes_path()), embeddings))
+    assert [(pool.class_id, pool.table.num_rows, len(pool.rows)) for pool in pools] == [
+        (0, 6, 4),
+        (1, 0, 0),
+        (2, 3, 3),
+    ]
+    for pool in pools:
+        alone = read_pool(place, pool.class_id, embeddings)
+        assert alone.table.to_pylist() == pool.table.to_pylist()
+        assert alone.embedded.tolist() == pool.embedded.tolist()
+    rows = np.array([3, -1, 0, 3])
+    hashes = embeddings.metadata["sha256"].to_pylist()
+    assert embeddings.take("sha256", rows).to_pylist() == [hashes[3], None, hashes[0], hashes[3]]
 
 
 def test_no_match_at_all_is_fine(make_workspace) -> None:
