@@ -16,7 +16,15 @@ from typer.core import TyperGroup
 
 from .commands.hints import directory_first, hint, unreadable
 from .commands.table import GROUPS, Commands
-from .core.errors import NO_MEMORY, CaptrawlError, StorageError, UsageError, lacks_memory, machines_fault
+from .core.errors import (
+    NO_MEMORY,
+    CaptrawlError,
+    StorageError,
+    UsageError,
+    lacks_memory,
+    machines_fault,
+    no_process,
+)
 from .core.interrupts import (
     INTERRUPTED,
     MESSAGE,
@@ -71,7 +79,7 @@ class Guarded(TyperGroup):
             _say(machines_fault(error))
             raise SystemExit(2 if isinstance(error, UsageError) else 1) from error
         except OSError as error:
-            refused = StorageError.of(error)
+            refused = NO_MEMORY if no_process(error) else StorageError.of(error)
             if refused is None:
                 raise
             _say(refused)

@@ -152,8 +152,9 @@ def import_failure(error: ImportError, what: str, extra: str) -> CaptrawlError:
 
 _NO_MEMORY = (
     "can't start new thread", "failed to launch worker thread", "cannot allocate memory",
-    "failed to map segment from shared object",
+    "failed to map segment from shared object", "memoryerror", "blockingioerror",
 )  # fmt: skip
+"""In errors of libraries, and (the last two) in the last line of a process's traceback."""
 NO_MEMORY = "this machine gives no more memory or threads; free some, or raise the limits (ulimit -v, -u)"
 
 
@@ -163,6 +164,11 @@ def lacks_memory(error: BaseException | None) -> bool:
         isinstance(cause, MemoryError) or any(words in str(cause).lower() for words in _NO_MEMORY)
         for cause in causes(error)
     )
+
+
+def no_process(error: OSError) -> bool:
+    """Whether no process was to be had (ulimit -u); a full pipe's error says what the pipe took, too."""
+    return error.errno == errno.EAGAIN and not hasattr(error, "characters_written")
 
 
 def machines_fault(error: CaptrawlError) -> str:

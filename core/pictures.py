@@ -1,7 +1,8 @@
 """Image bytes → an upright, flattened, 8-bit picture: one way for all that is packed, embedded or shown.
 
 Browsers are the model: the first frame, turned as EXIF (not XMP) says, transparency laid on white. Text,
-profiles and other metadata are never read. Whatever a decoder raises is an UnreadablePictureError.
+profiles and other metadata are never read. Whatever a decoder raises is an UnreadablePictureError, unless
+this machine allows less memory than any picture may take, and that was too little.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections.abc import Generator, Iterator, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from .errors import import_failure
+from .errors import import_failure, lacks_memory
+from .startup import memory_left
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -23,6 +25,8 @@ PIXELS_VERSION = 2
 
 MAX_PIXELS = 50_000_000
 """Of a picture that is decoded: a decoder needs several bytes for each."""
+MOST_MEMORY = 1 << 30
+"""Bytes that decoding one of so many pixels takes at most: 967 MiB were seen, of a PNG with transparency."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 """Pillow's names of the formats taken from strangers; no other parser ever sees their bytes."""
@@ -172,6 +176,9 @@ def _decoder_errors() -> Generator[None]:
     except Image.UnidentifiedImageError as error:
         raise UnreadablePictureError(Fault.NOT_A_PICTURE, "not an image") from error
     except Exception as error:  # decoders raise anything on hostile bytes
+        left = memory_left()
+        if left is not None and left < MOST_MEMORY and lacks_memory(error):
+            raise  # ulimit -v is no picture's fault
         text = " ".join(str(error).split())[:200] or type(error).__name__
         fault = Fault.TRUNCATED if "truncated" in text.lower() else Fault.UNDECODABLE
         raise UnreadablePictureError(fault, text) from error

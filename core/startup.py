@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType
 
 LEAST_MEMORY = 640 << 20
@@ -21,6 +22,14 @@ def memory_limit() -> int | None:
         return None
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     return None if limit == resource.RLIM_INFINITY else limit
+
+
+def memory_left() -> int | None:
+    """The bytes of addresses that this process may still take; None without a limit, or where nobody says."""
+    limit, counted = memory_limit(), Path("/proc/self/statm")
+    if limit is None or not counted.is_file():
+        return None
+    return limit - int(counted.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def settle_threads() -> None:

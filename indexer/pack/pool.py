@@ -129,7 +129,7 @@ class PackPool:
             raise DownloadError(
                 f"packing failed for a reason that is no image's ({tail}); nothing fetched is lost; "
                 "is img2dataset 1.47 installed? captrawl doctor says"
-            )
+            ) from ChildProcessError(tail)
         raise WorkerDeathError(reply["suspect"])
 
     @contextlib.contextmanager
@@ -204,11 +204,11 @@ class _PackProcess:
         self._process.kill()
         self._process.wait()
         self._errors.seek(0)
-        tail = self._errors.read().decode("utf-8", "replace").strip().splitlines()[-1:]
+        lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
+        tail = lines[-1] if lines else f"status {self._process.returncode}"
         raise DownloadError(
-            f"a packing worker ended ({tail[0] if tail else f'status {self._process.returncode}'}); "
-            "nothing fetched is lost: run captrawl download again"
-        )
+            f"a packing worker ended ({tail}); nothing fetched is lost: run captrawl download again"
+        ) from ChildProcessError(tail)
 
 
 def _read(folder: Path, shard: int) -> Shard:

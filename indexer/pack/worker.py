@@ -28,7 +28,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ...core.picture_hash import grey, hashes_of, marked, signature
-from ...core.pictures import UnreadablePictureError
+from ...core.pictures import MOST_MEMORY, UnreadablePictureError
 from ...core.records import SHARD
 from ..outcomes import Reason
 from .orient import plain_bytes
@@ -45,6 +45,8 @@ LOST = "lost"
 _DIGITS = 5
 _DISK_EXIT, _BUG_EXIT = 73, 70
 _POLL = 0.2
+_LEAST_MEMORY = MOST_MEMORY + 1_500_000_000
+"""Of a job: for the largest picture beside pyarrow and a thread. With less, good pictures aren't decoded."""
 _NOBODY = -1
 
 
@@ -137,6 +139,9 @@ def _child(folder: Path, job: Job, marker: mmap.mmap) -> int:
     if used:
         hard = resource.getrlimit(resource.RLIMIT_AS)[1]
         limit = used + job.memory if hard == resource.RLIM_INFINITY else min(used + job.memory, hard)
+        if limit - used < min(job.memory, _LEAST_MEMORY):
+            sys.stderr.write(f"cannot allocate memory: {limit - used:,} bytes are left (ulimit -v)\n")
+            return _BUG_EXIT
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     try:
         return pack_here(job, marker)

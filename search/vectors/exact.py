@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...core.errors import import_failure
 from ...core.records import Vectors
-from ...core.startup import memory_limit
+from ...core.startup import memory_left
 from .gpu import has_gpu
 
 DECIMALS = 6
@@ -46,8 +47,8 @@ def _products(faiss: Any, queries: Vectors, vectors: Vectors) -> list[tuple[int,
     return parts
 
 
-_LEAST_MEMORY = 5 << 28
-"""Bytes of addresses (ulimit -v) below which its OpenBLAS crashes the process while it is loaded."""
+_TO_LOAD = 512 << 20
+"""Bytes of addresses (ulimit -v) without which FAISS's OpenBLAS crashes the process while it is loaded."""
 _THREAD = threading.local()
 """Holds a thread's GPU memory and streams: slow to make, and not to be used by two threads at once."""
 
@@ -60,10 +61,10 @@ def _gpu_resources(faiss: Any) -> Any:
 
 def import_faiss() -> Any:
     """The faiss module; MissingExtraError without it."""
-    limit = memory_limit()
+    left = None if "faiss" in sys.modules else memory_left()
     try:
-        if limit is not None and limit < _LEAST_MEMORY:
-            raise ImportError(f"{limit >> 20:,} MiB of memory are allowed")
+        if left is not None and left < _TO_LOAD:
+            raise ImportError(f"{left >> 20:,} MiB of memory are left")
         import faiss
     except ImportError as error:
         raise import_failure(error, "searching vectors", "cpu") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import resource
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from captrawl.core.errors import (
     import_failure,
     lacks_memory,
     machines_fault,
+    no_process,
 )
 from captrawl.core.interrupts import causes, from_interrupt
 
@@ -39,6 +42,17 @@ def test_an_import_that_fails_is_a_missing_extra_only_where_the_module_is_missin
 )  # fmt: skip
 def test_what_is_the_machines_fault(error: Exception, machine: bool) -> None:
     assert lacks_memory(error) is machine
+
+
+def test_a_refused_process_is_not_a_full_pipe() -> None:
+    assert no_process(BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)))
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with os.fdopen(reader, "rb", 0) as end, os.fdopen(writer, "wb") as pipe:
+        with pytest.raises(BlockingIOError) as full:
+            pipe.write(bytes(1_000_000))
+        end.read(1_000_000)
+    assert not no_process(full.value)
 
 
 @pytest.mark.parametrize("megabytes", [60, 150, 300])

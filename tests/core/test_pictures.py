@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
 import sys
 import zlib
 from pathlib import Path
@@ -141,6 +142,23 @@ def test_a_damaged_avif_is_a_fault_of_its_own(data_folder: Path, name: str) -> N
     with pytest.raises(UnreadablePictureError) as caught:
         read_upright((data_folder / "cases/hostile" / name).read_bytes())
     assert caught.value.fault is Fault.UNDECODABLE
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of the address space are Linux's")
+def test_a_picture_is_not_undecodable_for_want_of_memory(tmp_path: Path) -> None:
+    Image.new("RGB", (7000, 7000)).save(tmp_path / "large.png", compress_level=1)
+    code = (
+        "import resource\nfrom pathlib import Path\nfrom PIL import Image\nImage.init()\n"
+        "from captrawl.core.pictures import read_upright\n"
+        "size = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize() + 100_000_000\n"
+        "data = Path('large.png').read_bytes()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (size, size))\n"
+        "try:\n    read_upright(data)\nexcept MemoryError:\n    print('no memory')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.stdout == "no memory\n", done.stderr
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP"])

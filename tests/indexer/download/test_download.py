@@ -19,7 +19,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from captrawl.cli import app
-from captrawl.core.errors import DownloadError, WorkspaceError
+from captrawl.core.errors import NO_MEMORY, DownloadError, WorkspaceError
 from captrawl.core.records import IMAGE_SCHEMA
 from captrawl.indexer.download.crawl import in_flight_limit
 from captrawl.indexer.download.stage import download, download_status
@@ -523,6 +523,31 @@ def test_few_open_files_are_enough(web, make_workspace, tools, tmp_path) -> None
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert counts == {"dropped": 150, "dropped:too_small": 150}
+
+
+AS_SOMEBODY = ["setpriv", "--reuid=60001", "--clear-groups"] + [
+    f"--{kind}=-all,+dac_override" for kind in ("inh-caps", "ambient-caps", "bounding-set")
+]
+"""Root may have any number of processes; somebody who may open root's files."""
+
+
+@pytest.mark.parametrize("limit", ["-v 2050000", "-u 6", "-u 16"])
+@pytest.mark.skipif(sys.platform != "linux", reason="these limits are Linux's")
+def test_a_limit_of_the_machine_is_a_line_and_no_picture_is_lost(web, make_workspace, tools, limit) -> None:
+    """No traceback and no crash; least of all good pictures that are undecodable from then on."""
+    somebody = AS_SOMEBODY if limit.startswith("-u") else []
+    if somebody and (os.geteuid() or not shutil.which("setpriv")):
+        pytest.skip("a user without processes is needed, and root to become one")
+    workspace = make_workspace([web.give(f"/{n}", tools.jpeg(n)) for n in range(3)])
+    command = [*somebody, sys.executable, "-P", "-m", "captrawl", "download"]
+    done = subprocess.run(
+        ["bash", "-c", f'ulimit {limit}; exec "$@"', "bash", *command],
+        capture_output=True, text=True, check=False, cwd=workspace.root,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, f"captrawl: {NO_MEMORY}"), done.stderr
+    assert "Traceback" not in done.stderr
+    counts = download_status(workspace).counts
+    assert counts.get("queued", 0) + counts.get("spooled", 0) == 3
 
 
 def test_a_poisonous_image_is_dropped_alone(web, make_workspace, tools, monkeypatch) -> None:
