@@ -127,10 +127,13 @@ class Ledger(LedgerFile):
                 row = (result.reason, result.status, result.final_url or None, result.id)
                 database.execute(sql.NEXT_SOURCE, row)
 
-    def end_sources(self) -> None:
-        """No source is left: what is queued fails, for the last source's reason where one had any."""
+    def end_sources(self, addresses: str = "") -> None:
+        """No source is left: what is queued fails, for the last source's reason where one had any.
+
+        ``addresses``: only URLs that begin so.
+        """
         with self.transaction() as database:
-            database.execute(sql.NO_SOURCE, (Reason.NO_SOURCE, self.generation))
+            database.execute(sql.NO_SOURCE, (Reason.NO_SOURCE, self.generation, f"{addresses}*"))
 
     def settle(self, results: Sequence[FetchResult], *, retries: int, retry_after: float) -> SettledCounts:
         """Note the results.

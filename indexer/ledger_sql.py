@@ -105,6 +105,7 @@ UPDATE urls SET state = 'queued', reason = ?, status = ?, final_url = coalesce(?
 """
 NO_SOURCE = """
 UPDATE urls SET state = 'failed', reason = coalesce(reason, ?) WHERE state = 'queued' AND wanted = ?
+    AND url GLOB ?
 """
 ATTEMPTS = "SELECT attempts FROM urls WHERE id = ?"
 SETTLE = """

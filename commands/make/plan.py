@@ -58,6 +58,8 @@ def _lines(ahead: Forecast) -> Iterator[tuple[str, str]]:
     ended = f", of which {look.ended:,} have ended" if look.ended else ""
     yield "matched", f"{counted(look.rows, 'row')}, {counted(look.urls, 'URL')}{ended}"
     yield "to be asked", f"{counted(look.asked_urls, 'URL')} of {counted(look.hosts, 'host')}"
+    if look.archived:
+        yield "in archives", f"{counted(look.archived, 'picture')} without a URL"
     if look.refusals:
         reasons = sorted(look.refusals.items(), key=lambda pair: (-pair[1], pair[0]))
         reasons_text = ", ".join(f"{reason} {urls:,}" for reason, urls in reasons)
@@ -85,6 +87,7 @@ def _plain(ahead: Forecast) -> ForecastJson:
         urls=look.urls,
         ended=look.ended,
         to_ask=look.asked_urls,
+        in_archives=look.archived,
         hosts=look.hosts,
         slowest_host=slowest,
         survival=SurvivalJson(share=look.survival.share, source=look.survival.source),

@@ -138,14 +138,16 @@ class HoursJson(TypedDict):
 class ForecastJson(TypedDict):
     """What a run would do.
 
-    Of ``urls``, ``ended`` need nothing and ``to_ask`` would be asked; of ``expected_images``, ``images`` are
-    there. ``refused`` URLs were refused, or are known to be: ``reasons``.
+    Of ``urls``, ``ended`` need nothing, ``to_ask`` would be asked and ``in_archives`` are pictures without
+    one; of ``expected_images``, ``images`` are there. ``refused`` URLs were refused, or are known to be:
+    ``reasons``.
     """
 
     rows: int
     urls: int
     ended: int
     to_ask: int
+    in_archives: int
     hosts: int
     slowest_host: SlowestHostJson
     survival: SurvivalJson

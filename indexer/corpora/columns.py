@@ -17,6 +17,7 @@ from ...core.errors import CorpusError
 from ...core.records import ROW_SCHEMA, CorpusFile
 from ...core.row_captions import joined, without_borders
 from ...core.row_ids import priorities, uids
+from ..sources.owners import archive_address
 from .languages import languages
 from .readers import SourceBatch
 from .safety import boolean_tags, number_tags, word_tags
@@ -65,6 +66,8 @@ def canonical(file: CorpusFile, batch: SourceBatch, unknown_tags: Counter[str]) 
     if file.detect_language and "language" not in columns:
         arrays["language"] = languages(arrays["caption"])
     number = np.arange(first_row, first_row + rows, dtype=np.int64)
+    if batch.keys is not None:
+        arrays["url"] = _with_addresses(arrays["url"], file.file, batch.keys)
     uid = uids(arrays["url"], arrays["caption"])
     arrays["uid"] = pa.array(uid)
     arrays["caption"] = without_borders(arrays["caption"])
@@ -83,6 +86,12 @@ def with_more_captions(rows: pa.RecordBatch, others: Mapping[str, pa.RecordBatch
     language = pc.coalesce(rows.column("language"), *(one.column("language") for one in others.values()))
     columns = {**dict(zip(rows.schema.names, rows.columns, strict=True)), "caption": captions}
     return pa.RecordBatch.from_arrays(list({**columns, "language": language}.values()), schema=ROW_SCHEMA)
+
+
+def _with_addresses(urls: pa.Array[Any], file: str, keys: pa.Array[Any]) -> pa.Array[Any]:
+    """``urls``; where there is none, what names the picture in ``file`` with this key."""
+    missing = pc.or_kleene(pc.is_null(urls), pc.equal(urls, ""))
+    return pc.if_else(missing, pc.binary_join_element_wise(archive_address(file, ""), keys, ""), urls)
 
 
 class _TypeError(Exception):

@@ -8,15 +8,12 @@ The presets are in presets.py, the formats in readers.py and texts.py, the types
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import logging
-import os
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import MappingProxyType
 
 import pyarrow as pa
@@ -24,12 +21,10 @@ import pyarrow as pa
 from ...core.errors import CorpusError
 from ...core.records import CorpusFile, CorpusPath, Fingerprint
 from ...core.wording import counted
-from ..sources.listing import files_below
-from ..sources.locations import is_remote
-from ..sources.remote_path import RemotePath
 from .columns import canonical, with_more_captions
 from .fingerprints import UNKNOWN_ROWS, fingerprint
-from .presets import SQLITE, check_choice, detect, sources
+from .places import files_at
+from .presets import SAMPLES, SQLITE, check_choice, detect, sources
 from .readers import (
     Format,
     SourceBatch,
@@ -41,12 +36,9 @@ from .readers import (
     sqlite_batches,
     sqlite_columns,
 )
+from .samples import sample_batches, sample_columns
 from .templates import fields_of
-from .texts import SUFFIXES, text_batches, text_layout
-
-_SUFFIXES = (".parquet", *SUFFIXES, *(f"{suffix}.gz" for suffix in SUFFIXES))
-_TAKEN = f".parquet, {', '.join(SUFFIXES)}, and those with .gz"
-"""What is taken from a folder; anything else, SWAT's database too, must be named itself."""
+from .texts import text_batches, text_layout
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +46,6 @@ MAX_ROW_GROUP = 4 << 30
 """Bytes that a row group may unpack to: several times what corpora have."""
 
 _NO_COLUMNS: Mapping[str, str] = MappingProxyType({})
-_MAGIC_CHARACTERS = re.compile(r"[*?[]")
 
 
 def find_files(
@@ -76,7 +67,7 @@ def find_files(
     check_choice(preset, columns)
     places: dict[str, CorpusPath] = {}
     for argument in paths:
-        for identity, path in _files_of(str(argument), corpus):
+        for identity, path in files_at(str(argument), corpus):
             other = places.setdefault(identity, path)
             if other != path and not _is_same(other, path):
                 raise CorpusError(
@@ -86,10 +77,19 @@ def find_files(
     if not places:
         raise CorpusError("no corpus files given")
     by_identity = sorted(places.items(), key=lambda item: item[0].encode())
-    return [
-        _corpus_file(identity, path, preset, columns, max_row_group=max_row_group)
+    without_url: list[CorpusPath] = []
+    files = [
+        _corpus_file(identity, path, preset, columns, max_row_group=max_row_group, without_url=without_url)
         for identity, path in by_identity
     ]
+    if without_url:
+        logger.warning(
+            "%s of %s no URL column that is known (--url-column names one), e.g. %s; its rows have the "
+            "pictures in it, which [download] archives give",
+            len(without_url), f"{counted(len(places), 'file')} {'has' if len(without_url) == 1 else 'have'}",
+            without_url[0],
+        )  # fmt: skip
+    return files
 
 
 def with_captions(
@@ -104,7 +104,9 @@ def with_captions(
     for file in files:
         for column in columns:
             named = {**file.columns, "caption": column}
-            _corpus_file(file.file, file.path, file.preset, named, max_row_group=max_row_group)
+            _corpus_file(
+                file.file, file.path, file.preset, named, max_row_group=max_row_group, without_url=[]
+            )
     return [_with_captions(file, tuple(columns)) for file in files]
 
 
@@ -131,13 +133,13 @@ def read_batches(file: CorpusFile, *, row_groups: range | None = None) -> Iterat
     keep their numbers in the whole file. CorpusError names the file, and what of it can't be read.
     """
     unknown_tags: Counter[str] = Counter()
-    others = [replace(file, columns={**file.columns, "caption": column}) for column in file.more_captions]
-    readings = [_source_batches(one, row_groups, [file, *others]) for one in (file, *others)]
-    for first, *more in zip(*readings, strict=True):
-        rows = canonical(file, first, unknown_tags)
-        by_others = [canonical(file, one, Counter()) for one in more]
-        others_of = dict(zip(file.more_captions, by_others, strict=True))
-        yield with_more_captions(rows, others_of) if others_of else rows
+    for batch in _source_batches(file, row_groups):
+        rows = canonical(file, batch, unknown_tags)
+        others = {
+            caption: canonical(file, _by_caption(batch, number), Counter())
+            for number, caption in enumerate(file.more_captions, 2)
+        }
+        yield with_more_captions(rows, others) if others else rows
     if unknown_tags:
         words = ", ".join(f"{word!r:.40} ({count:,})" for word, count in unknown_tags.most_common(5))
         logger.warning(
@@ -146,34 +148,70 @@ def read_batches(file: CorpusFile, *, row_groups: range | None = None) -> Iterat
         )  # fmt: skip
 
 
-def _source_batches(
-    file: CorpusFile, row_groups: range | None, beside: Sequence[CorpusFile]
-) -> Iterator[SourceBatch]:
-    """``beside``: the same file, as it is read for each of its captions, batch by batch of the same rows."""
+def _source_batches(file: CorpusFile, row_groups: range | None) -> Iterator[SourceBatch]:
+    """The file, read once for all its captions."""
     kind = format_of(file.path)
     if kind is Format.PARQUET:
-        present = parquet_columns(file.path)
-        read = [sources(one.path, one.preset, present, one.columns) for one in (file, *beside)]
-        return parquet_batches(
-            file.path, read[0], row_groups, {name for one in read for name in one.values()}
-        )
+        present, has_pictures = parquet_columns(file.path)
+        read = _columns_read(file, present, has_pictures=has_pictures)
+        return parquet_batches(file.path, read, row_groups, has_pictures=has_pictures)
     if kind is Format.SQLITE:
-        read = sources(file.path, file.preset, sqlite_columns(file.path), file.columns)
-        return sqlite_batches(file.path, read, row_groups)
+        return sqlite_batches(file.path, _columns_read(file, sqlite_columns(file.path)), row_groups)
     if row_groups is not None:
-        raise CorpusError(f"{file.path} is a text: it has no row groups to read apart")
-    layout = text_layout(file.path, _column_names(file.columns))
-    return text_batches(file.path, layout, sources(file.path, file.preset, layout.columns, file.columns))
+        raise CorpusError(f"{file.path} has no row groups to read apart")
+    if kind is Format.TAR:
+        read = _columns_read(file, sample_columns(file.path), has_pictures=True)
+        return sample_batches(file.path, read)
+    named = {**file.columns, **{caption: caption for caption in file.more_captions}}
+    layout = text_layout(file.path, _column_names(named))
+    return text_batches(file.path, layout, _columns_read(file, layout.columns))
+
+
+def _columns_read(file: CorpusFile, present: Sequence[str], *, has_pictures: bool = False) -> dict[str, str]:
+    """Canonical column → source column; of the further captions behind their number."""
+    named = [file.columns, *({**file.columns, "caption": caption} for caption in file.more_captions)]
+    first, *others = [
+        sources(file.path, file.preset, present, columns, has_pictures=has_pictures) for columns in named
+    ]
+    more = {
+        f"{number}. {name}": column
+        for number, read in enumerate(others, 2)
+        for name, column in read.items()
+        if name.startswith("caption")
+    }
+    return first | more
+
+
+def _by_caption(batch: SourceBatch, number: int) -> SourceBatch:
+    """What is read of ``batch`` by its ``number``-th caption: that, and its language."""
+    mark = f"{number}. "
+    captions = {
+        name.removeprefix(mark): column for name, column in batch.columns.items() if name.startswith(mark)
+    }
+    language = {name: column for name, column in batch.columns.items() if name == "language"}
+    return SourceBatch(batch.first_row, batch.rows, captions | language)
 
 
 def _corpus_file(
-    identity: str, path: CorpusPath, preset: str, columns: Mapping[str, str], *, max_row_group: int
+    identity: str,
+    path: CorpusPath,
+    preset: str,
+    columns: Mapping[str, str],
+    *,
+    max_row_group: int,
+    without_url: list[CorpusPath],
 ) -> CorpusFile:
-    """The file, checked: the columns that are read of it are there, and no row group of them is too large."""
+    """The file, checked: the columns that are read of it are there, and no row group of them is too large.
+
+    A table with pictures and without a URL column is added to ``without_url``.
+    """
     kind = format_of(path)
+    has_pictures = False
     if kind is Format.PARQUET:
-        present = parquet_columns(path)
+        present, has_pictures = parquet_columns(path)
         detected = detect(present)
+    elif kind is Format.TAR:
+        present, detected, has_pictures = sample_columns(path), SAMPLES, True
     elif kind is Format.SQLITE:
         present, detected = sqlite_columns(path), SQLITE
     else:
@@ -181,9 +219,10 @@ def _corpus_file(
         present = list(layout.columns)
         detected = detect(present) if layout.header else layout.preset
     preset_name = preset or detected
-    read = frozenset(sources(path, preset_name, present, columns).values())
+    read = sources(path, preset_name, present, columns, has_pictures=has_pictures)
     if kind is Format.PARQUET:
-        check_row_groups(path, read, max_row_group)
+        check_row_groups(path, frozenset(read.values()), max_row_group)
+        without_url += [] if "url" in read else [path]
     return CorpusFile(identity, path, preset_name, fingerprint(path), dict(columns))
 
 
@@ -193,63 +232,6 @@ def _column_names(columns: Mapping[str, str]) -> tuple[str, ...]:
 
 def _is_same(one: CorpusPath, other: CorpusPath) -> bool:
     return isinstance(one, Path) and isinstance(other, Path) and one.samefile(other)
-
-
-def _files_behind(url: str, corpus: str) -> list[tuple[str, CorpusPath]]:
-    """(identity, path) of the file at a URL, or of the corpus files below it, in a store."""
-    remote = RemotePath(url)
-    above = PurePosixPath(str(remote).partition("://")[2])
-    if remote.name.lower().endswith(_SUFFIXES):
-        return [(f"{corpus or above.parent.name or 'corpus'}/{remote.name}", remote)]
-    name = corpus or above.name or "corpus"
-    files = [(file, where) for file, where in files_below(url) if file.lower().endswith(_SUFFIXES)]
-    if not files:
-        raise CorpusError(f"{remote} contains no corpus files ({_TAKEN})")
-    return [(f"{name}/{file}", RemotePath(where)) for file, where in files]
-
-
-def _files_of(argument: str, corpus: str) -> Sequence[tuple[str, CorpusPath]]:
-    """(identity, path) of each file that one argument names."""
-    if is_remote(argument):
-        return _files_behind(argument, corpus)
-    path = Path(os.path.abspath(Path(argument).expanduser()))  # noqa: PTH100 - keeps a symlink's own name
-    if not path.exists() and _MAGIC_CHARACTERS.search(argument):
-        matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - absolute patterns
-        readable = [match for match in matches if Path(match).is_dir() or _is_corpus_name(Path(match))]
-        if not readable:
-            raise CorpusError(f"{argument} matches no corpus files ({_TAKEN})")
-        return [pair for match in readable for pair in _files_of(match, corpus)]
-    if path.is_dir():
-        pairs = [(_identity(corpus or path.name, path, file), file) for file in _below(path)]
-        if not pairs:
-            raise CorpusError(f"{argument} contains no corpus files ({_TAKEN}; name others themselves)")
-        return pairs
-    if not path.is_file():
-        raise CorpusError(
-            f"{argument} isn't there" if not path.exists() else f"{argument} is no file or folder"
-        )
-    return [(_identity(corpus or path.parent.name, path.parent, path), path)]
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    """Corpus files below ``folder``; hidden ones and Spark's `_…` leftovers aside."""
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
-        if not hidden and _is_corpus_name(path) and path.is_file():
-            yield path
-
-
-def _is_corpus_name(path: Path) -> bool:
-    return path.name.lower().endswith(_SUFFIXES)
-
-
-def _identity(corpus: str, folder: Path, path: Path) -> str:
-    identity = f"{corpus or 'corpus'}/{path.relative_to(folder).as_posix()}"
-    try:
-        identity.encode()
-    except UnicodeEncodeError as error:
-        raise CorpusError(f"{path!r}: a file's name must be UTF-8 to be its identity: rename it") from error
-    return identity
 
 
 def expected_rows(files: Sequence[CorpusFile]) -> int | None:

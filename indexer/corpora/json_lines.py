@@ -26,7 +26,7 @@ def json_batches(path: CorpusPath, sources: Mapping[str, str]) -> Iterator[Sourc
     objects = (_object(path, number, line) for number, line in enumerate(lines(path), 1) if line.strip())
     row = 0
     while batch := list(itertools.islice(objects, BATCH_ROWS)):
-        columns = {name: _column([value.get(key) for value in batch]) for name, key in sources.items()}
+        columns = {name: column_of([value.get(key) for value in batch]) for name, key in sources.items()}
         yield SourceBatch(row, len(batch), columns)
         row += len(batch)
 
@@ -41,7 +41,7 @@ def _object(path: CorpusPath, number: int, line: bytes) -> dict[str, Any]:
     return value
 
 
-def _column(values: list[Any]) -> pa.Array[Any]:
+def column_of(values: list[Any]) -> pa.Array[Any]:
     """Texts, numbers or booleans where all of them are, else everything as text."""
     kinds = {type(value) for value in values if value is not None}
     if kinds <= {str}:

@@ -15,13 +15,16 @@ from ...core.records import CorpusPath
 from .templates import fields_of, key_of
 
 REQUIRED = ("url", "caption")
-"""The canonical columns that a corpus file must have."""
+"""The canonical columns that a corpus file must have, ``url`` only where the pictures aren't in it."""
 
 OPTIONAL = ("width", "height", "similarity", "nsfw", "punsafe", "licence", "language")
 """The canonical columns that may be absent."""
 
 SQLITE = "swat-db"
 """The preset of SWAT's database: recognised by its tables, never by its columns."""
+
+SAMPLES = "webdataset"
+"""The preset of tars, recognised by their format."""
 
 PAIR = "url-caption"
 """The preset of any table with a URL and a caption column, its names known or given by the user."""
@@ -159,6 +162,20 @@ CORPORA: dict[str, CorpusPreset] = {
             "url kingdom family genus species",
         ),
     ),
+    SAMPLES: CorpusPreset(
+        "WebDataset tars: a sample's txt, its json's keys; pictures without a URL are told by tar and key",
+        {
+            "url": ("url", "URL", "image_url"),
+            "caption": ("txt", "caption", "text"),
+            "width": ("original_width", "width"),
+            "height": ("original_height", "height"),
+            "similarity": ("similarity", "clip_similarity"),
+            "nsfw": ("NSFW", "nsfw"),
+            "punsafe": ("punsafe",),
+            "licence": ("LICENSE", "license", "licence"),
+            "language": ("LANGUAGE", "language"),
+        },
+    ),
     PAIR: CorpusPreset(
         "any Parquet or TSV (with a header) that has a URL and a caption column",
         {
@@ -204,12 +221,17 @@ def check_choice(preset: str, columns: Mapping[str, str]) -> None:
 
 
 def sources(
-    path: CorpusPath, preset: str, present: Sequence[str], columns: Mapping[str, str]
+    path: CorpusPath,
+    preset: str,
+    present: Sequence[str],
+    columns: Mapping[str, str],
+    *,
+    has_pictures: bool = False,
 ) -> dict[str, str]:
     """Canonical column → the source column of ``path`` that is read for it; what isn't there is left out.
 
-    ``columns`` (named by the user) go before the preset's. CorpusError names the file, the column that is
-    missing and those present.
+    ``columns`` (named by the user) go before the preset's. A file that has the pictures needs no URLs.
+    CorpusError names the file, the column that is missing and those present.
     """
     source_of: dict[str, str] = {}
     for canonical in (*REQUIRED, *OPTIONAL):
@@ -231,7 +253,7 @@ def sources(
             raise CorpusError(
                 f"{path} has no column {by_user!r} (for {canonical}); it has {_listed(present)}"
             )
-        elif canonical in REQUIRED:
+        elif canonical in REQUIRED and not (canonical == "url" and has_pictures):
             raise CorpusError(
                 f"{path} has no {canonical} column (preset {preset} looks for {', '.join(names)}); it has "
                 f"{_listed(present)}: name another --preset, or the columns"

@@ -16,15 +16,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...core.errors import CorpusError
 from ...core.records import CorpusPath
+from ..sources.image_parquet import picture_column
 from .unpacked import check_lengths, rows_at_once
 
 BATCH_ROWS = 1 << 14
 """The most rows of a batch: more cost up to a microsecond a row, in pages given back and faulted in again."""
+
+
+_HEAD = 512
+_TAR_MAGIC = 257
 
 
 class Format(Enum):
@@ -33,27 +39,36 @@ class Format(Enum):
     PARQUET = b"PAR1"
     SQLITE = b"SQLite format 3\x00"
     GZIP = b"\x1f\x8b"
+    TAR = b"ustar"  # at byte 257
     TEXT = b""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceBatch:
-    """Some rows of a file: the number of the first, how many, and the columns read, by canonical name."""
+    """Some rows of a file: the number of the first, how many, and the columns read, by canonical name.
+
+    ``keys``: of rows whose picture is in the file; where they have no URL, it is what names the picture.
+    """
 
     first_row: int
     rows: int
     columns: Mapping[str, pa.Array[Any]]
+    keys: pa.Array[Any] | None = None
 
 
 def format_of(path: CorpusPath) -> Format:
     """The format by magic bytes; CorpusError for an empty or unreadable file."""
     try:
         with path.open("rb") as handle:
-            head = handle.read(16)
+            head = handle.read(_HEAD)
     except OSError as error:
         raise CorpusError(f"{path} can't be read ({error.strerror or error})") from error
     if not head:
         raise CorpusError(f"{path} is empty (0 bytes): fetch it again, or leave it out")
+    if head[_TAR_MAGIC:].startswith(Format.TAR.value) or path.suffix.lower() == ".tar":
+        return Format.TAR
+    if head.startswith(Format.GZIP.value) and path.name.lower().endswith((".tar.gz", ".tgz")):
+        raise CorpusError(f"{path} is a tar packed with gzip, whose members can't be read apart: unpack it")
     for kind in Format:
         if head.startswith(kind.value):
             if kind is Format.TEXT and path.suffix.lower() == ".parquet":
@@ -89,10 +104,10 @@ def row_group_rows(path: CorpusPath) -> list[int]:
         return [source.metadata.row_group(group).num_rows for group in range(source.num_row_groups)]
 
 
-def parquet_columns(path: CorpusPath) -> list[str]:
-    """The top-level columns of a Parquet file."""
+def parquet_columns(path: CorpusPath) -> tuple[list[str], bool]:
+    """The top-level columns of a Parquet file, and whether one of them has pictures."""
     with opened_parquet(path) as source:
-        return list(source.schema_arrow.names)
+        return list(source.schema_arrow.names), picture_column(source.schema_arrow) is not None
 
 
 def check_row_groups(path: CorpusPath, columns: Collection[str], most: int) -> None:
@@ -110,12 +125,9 @@ def check_row_groups(path: CorpusPath, columns: Collection[str], most: int) -> N
 
 
 def parquet_batches(
-    path: CorpusPath, sources: Mapping[str, str], row_groups: range | None, columns: Collection[str]
+    path: CorpusPath, sources: Mapping[str, str], row_groups: range | None, *, has_pictures: bool
 ) -> Iterator[SourceBatch]:
-    """The rows of the row groups (None: all), numbered in the whole file.
-
-    ``columns``: of the readers that read it side by side. All have batches of the same rows.
-    """
+    """The rows of the row groups (None: all), numbered in the whole file."""
     with opened_parquet(path) as source:
         sizes = [source.metadata.row_group(group).num_rows for group in range(source.num_row_groups)]
         groups = range(len(sizes)) if row_groups is None else row_groups
@@ -124,14 +136,16 @@ def parquet_batches(
             return
         columns_read = sorted(set(sources.values()))
         with path.open("rb") as handle:
-            rows = rows_at_once(handle, source.metadata, groups, columns, BATCH_ROWS)
+            rows = rows_at_once(handle, source.metadata, groups, columns_read, BATCH_ROWS)
         for batch in source.iter_batches(
             rows, row_groups=list(groups), columns=columns_read, use_threads=False
         ):
             arrays = {name: batch.column(column) for name, column in sources.items()}
             check_lengths(path, row, arrays)
-            yield SourceBatch(row, batch.num_rows, arrays)
-            row += batch.num_rows
+            end = row + batch.num_rows
+            keys = pa.array(np.arange(row, end)).cast(pa.string()) if has_pictures else None
+            yield SourceBatch(row, batch.num_rows, arrays, keys)
+            row = end
 
 
 # SQLite (SWAT's laion400m.db) ---------------------------------------------------------------------

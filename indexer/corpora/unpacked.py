@@ -177,7 +177,9 @@ def _longest_in_dictionary(handle: BinaryIO, metadata: pq.FileMetaData, number: 
     name, encodings = chunk.path_in_schema, frozenset(chunk.encodings)
     if "." in name or _SHARED_BEGINNINGS in encodings or not chunk.has_dictionary_page:
         return None
-    source = pq.ParquetFile(handle, metadata=metadata, read_dictionary=[name], buffer_size=1 << 20)
+    source = pq.ParquetFile(
+        handle, metadata=metadata, read_dictionary=[name], buffer_size=1 << 20, pre_buffer=False
+    )
     batches = source.iter_batches(1, row_groups=[number], columns=[name], use_threads=False)
     column: Any = next((batch.column(0) for batch in batches), None)
     if not isinstance(column, pa.DictionaryArray):

@@ -20,6 +20,7 @@ import numpy as np
 
 from ...core.files import digest
 from ...core.records import Progress, silent
+from ...core.wording import counted
 from ..outcomes import FetchResult, Reason
 from ..pack.queue import PackQueue
 from ..sources.blobs import ArchiveError
@@ -67,6 +68,13 @@ def take_from_archives(
             for results in reading.read(archive, archives[number + 1 : number + _THREADS]):
                 _settle(session, queue, results)
             progress("archives", number + 1, len(archives))
+    nowhere = sorted(lookup.addressed - {lookup.file_of(archive) for archive in archives})
+    if nowhere:
+        logger.warning(
+            "[download] archives: no path ends with %s%s, where matched pictures are; name the folder that "
+            "was indexed, whose name is the corpus's",
+            nowhere[0], f" (nor with {counted(len(nowhere) - 1, 'other')})" if nowhere[1:] else "",
+        )  # fmt: skip
     if not reading.failures:
         session.ledger.note(archives=looked_at)
 

@@ -20,6 +20,7 @@ from ..fetch.host_queue import PER_HOST
 from ..fetch.urls import host_of
 from ..ledger import Ledger
 from ..outcomes import Reason, UrlState
+from ..sources.owners import ADDRESS
 from .enqueue import matched_batches, matched_rows
 from .session import blocklist_of
 from .url_plan import link_refusal
@@ -40,15 +41,16 @@ _ENDED = frozenset({UrlState.PACKED, UrlState.FAILED, UrlState.REFUSED, UrlState
 class Outlook:
     """What a download would do from here.
 
-    ``asked_urls`` are those that would be asked, ``images`` the distinct ones that are there, ``new_images``
-    those to expect, ``refusals`` URLs by the reason for which they were refused or, ``refused_unasked`` of
-    them, would be without being asked.
+    ``asked_urls`` are those that would be asked, ``archived`` pictures that only an archive has, ``images``
+    the distinct ones that are there, ``new_images`` those to expect, ``refusals`` URLs by the reason why
+    they were refused or, ``refused_unasked`` of them, would be without being asked.
     """
 
     rows: int
     urls: int
     ended: int
     asked_urls: int
+    archived: int
     hosts: int
     slowest_host: str
     slowest_urls: int
@@ -94,14 +96,16 @@ def outlook(workspace: Workspace) -> Outlook:
         if state == UrlState.REFUSED and reason:
             survey.refusals[reason] += urls
     hosts = survey.hosts()
+    archived = hosts.pop("", 0)
     asked_urls = hosts.total()
     slowest_host, slowest_urls = max(hosts.items(), key=lambda pair: (pair[1], pair[0]), default=("", 0))
-    new_images = round(asked_urls * survival.share)
+    new_images = round(asked_urls * survival.share) + archived
     return Outlook(
         rows=rows,
         urls=len(survey.states),
         ended=survey.ended,
         asked_urls=asked_urls,
+        archived=archived,
         hosts=len(hosts),
         slowest_host=slowest_host,
         slowest_urls=slowest_urls,
@@ -146,7 +150,7 @@ class _Survey:
     ended: int = 0
     refusals: Counter[str] = field(default_factory=Counter[str])
     waiting: Counter[str] = field(default_factory=Counter[str])
-    """Host → URLs to be asked, if all are."""
+    """Host → URLs to be asked, if all are; "" → what archives give."""
     orders: defaultdict[int, _ClassOrder] = field(default_factory=lambda: defaultdict(_ClassOrder))
 
     def fill(self, workspace: Workspace) -> None:
@@ -198,7 +202,11 @@ class _Survey:
             self.ended += 1
             return entry[1]
         refusal = Reason.BLOCKED_UID if uid_blocked else self.blocklist.blocks_link(url, host)
-        refusal = refusal or link_refusal(url, allow_private=self.settings.allow_private)
+        if url.startswith(ADDRESS):
+            has_archives = "tars" in self.settings.sources and self.settings.archives
+            refusal = refusal or (None if has_archives else Reason.NO_SOURCE)
+        else:
+            refusal = refusal or link_refusal(url, allow_private=self.settings.allow_private)
         if refusal:
             self.refusals[refusal] += 1
             return UrlState.REFUSED

@@ -23,6 +23,7 @@ from ..fetch.tombstones import NAME as TOMBSTONES
 from ..fetch.urls import domain_of, host_of
 from ..ledger import Ledger
 from ..outcomes import Reason
+from ..sources.owners import ADDRESS
 from .enqueue import matched_batches, matches_digest
 from .link import link_images, packed_on_disk
 from .session import DOWNLOAD, DownloadSession
@@ -118,11 +119,16 @@ def _of_part(matches: Path, part: StagePart) -> Iterator[pa.RecordBatch]:
     for batch in matched_batches(matches, MATCH_SCHEMA.names):
         rows: list[bool] = []
         for url in batch.column("url").to_pylist():
-            domain = domain_of(host_of(url)) if url is not None else ""
+            domain = _domain(url) if url is not None else ""
             if domain not in by_domain:
                 by_domain[domain] = part.has(domain)
             rows.append(url is not None and by_domain[domain])
         yield batch.filter(pa.array(rows, pa.bool_()))
+
+
+def _domain(url: str) -> str:
+    """Whose URLs are in one part: a domain's, or an archive's."""
+    return url.rpartition("/")[0] if url.startswith(ADDRESS) else domain_of(host_of(url))
 
 
 def _mark(own: Workspace) -> str:

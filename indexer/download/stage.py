@@ -25,6 +25,7 @@ from ..fetch.sites import Sites
 from ..ledger import Ledger
 from ..outcomes import Reason
 from ..pack.queue import PackQueue
+from ..sources.owners import ADDRESS
 from ..sources.tables import MemberTables
 from .adopt import adopt
 from .archives import take_from_archives
@@ -148,7 +149,9 @@ class _Sources:
         for source in session.settings.sources:
             if source == "tars":
                 take_from_archives(session, self.queue, self.tables, progress=self.progress)
-            elif source == "mirror":
+                continue
+            session.ledger.end_sources(ADDRESS)  # no host has these
+            if source == "mirror":
                 self._ask_mirrors()
             elif session.ledger.queued():
                 asyncio.run(self._crawl(self.crawl, session.rules))

@@ -22,7 +22,7 @@ from .urls import LinkError, host_of, parse_link
 _LABELLED = re.compile(rf"({'|'.join(_KINDS)})[\s,:]+(\S.*)", re.IGNORECASE)
 _HASHES = ("md5", "sha1", "sha256")
 _SHAPES = {
-    "url": re.compile(r"https?:.+", re.IGNORECASE),
+    "url": re.compile(r"(https?|archive):.+", re.IGNORECASE),
     "uid": re.compile(r"-?[0-9]{1,19}"),
     "md5": re.compile(r"[0-9a-f]{32}", re.IGNORECASE),
     "sha1": re.compile(r"[0-9a-f]{40}", re.IGNORECASE),

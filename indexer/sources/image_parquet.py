@@ -85,15 +85,19 @@ def _opened(blob: Blob) -> Generator[pq.ParquetFile]:
         raise ArchiveError(f"{blob.where} is truncated or damaged ({text})") from error
 
 
-def _picture_column(blob: Blob, file: pq.ParquetFile) -> str:
-    schema = file.schema_arrow
+def picture_column(schema: pa.Schema) -> str | None:
+    """The column of pictures, if there is one."""
     structs = [field.name for field in schema if _is_picture_struct(field.type)]
     named = [name for name in _COLUMNS if name in schema.names and _is_bytes(schema.field(name).type)]
-    for name in (*structs, *named):
-        return name
-    raise ArchiveError(
-        f"{blob.where} has no column of pictures (its columns: {', '.join(schema.names)[:200]})"
-    )
+    return next(iter((*structs, *named)), None)
+
+
+def _picture_column(blob: Blob, file: pq.ParquetFile) -> str:
+    column = picture_column(file.schema_arrow)
+    if column is None:
+        names = ", ".join(file.schema_arrow.names)[:200]
+        raise ArchiveError(f"{blob.where} has no column of pictures (its columns: {names})")
+    return column
 
 
 def _is_picture_struct(kind: pa.DataType) -> bool:

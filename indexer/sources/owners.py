@@ -25,6 +25,15 @@ class Owner:
     original: str | None = None
 
 
+ADDRESS = "archive:"
+"""What the address of a picture begins with that only an archive has."""
+
+
+def archive_address(file: str, key: str) -> str:
+    """What stands for the URL of a picture that has none: its corpus file, and its key or row in there."""
+    return f"{ADDRESS}{file}/{key}"
+
+
 def url_hash(url: str) -> int:
     """64 bits of ``url``, which tables have in its place."""
     return mmh3.hash64(url.encode(errors="surrogatepass"))[0]

@@ -33,7 +33,11 @@ class RemotePath:
     def open(self, mode: Literal["rb"], /) -> BinaryIO:
         """Its bytes, read by range as they are asked for; ArchiveError where they can't be had."""
         del mode
-        return cast("BinaryIO", _RemoteFile(open_blob(self.url, f"captrawl/{__version__}")))
+        return cast("BinaryIO", _RemoteFile(self.blob()))
+
+    def blob(self) -> Blob:
+        """The file, to be read by range and closed."""
+        return open_blob(self.url, f"captrawl/{__version__}")
 
 
 class _RemoteFile(BlobFile):

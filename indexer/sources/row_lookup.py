@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...core.arrow import pc
 from .locations import Archive
-from .owners import url_hash
+from .owners import ADDRESS, archive_address, url_hash
 
 Ints = NDArray[np.int64]
 NOBODY = -1
@@ -48,6 +48,8 @@ class RowLookup:
     uids: Lookup
     places: Mapping[str, Lookup]
     """The row numbers of each corpus file."""
+    addressed: frozenset[str]
+    """The corpus files of pictures that only an archive has."""
 
     @classmethod
     def of(cls, rows: Iterable[tuple[int, str]], matches: Iterable[Iterable[tuple[Any, ...]]]) -> RowLookup:
@@ -56,29 +58,41 @@ class RowLookup:
         urls = Lookup.of(pairs[:, 1], pairs[:, 0])
         uids, ids = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
         places: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        addressed: set[str] = set()
         for batch in matches:
             rows_of_batch = list(batch)
             hashed = np.array([(url_hash(row[0]), row[1]) for row in rows_of_batch], np.int64).reshape(-1, 2)
             of_row = urls.find(hashed[:, 0])
             uids.append(hashed[of_row != NOBODY, 1])
             ids.append(of_row[of_row != NOBODY])
-            for (_, _, file, row), id_ in zip(rows_of_batch, of_row.tolist(), strict=True):
+            for (url, _, file, row), id_ in zip(rows_of_batch, of_row.tolist(), strict=True):
                 if id_ != NOBODY:
                     places[file].append((row, id_))
+                    if url.startswith(ADDRESS):
+                        addressed.add(file)
         numbers = {file: np.array(pairs, np.int64) for file, pairs in places.items()}
         by_file = {file: Lookup.of(pairs[:, 0], pairs[:, 1]) for file, pairs in numbers.items()}
-        return cls(urls, Lookup.of(np.concatenate(uids), np.concatenate(ids)), by_file)
+        by_uid = Lookup.of(np.concatenate(uids), np.concatenate(ids))
+        return cls(urls, by_uid, by_file, frozenset(addressed))
+
+    def file_of(self, archive: Archive) -> str:
+        """The corpus file that the archive is, by its name; "" where it is none."""
+        ends = (file for file in self.places if f"/{archive.name}".endswith(f"/{file}"))
+        return max(ends, key=len, default="")
 
     def of_table(self, table: pa.Table, archive: Archive) -> Ints:
         """The id of each line of the archive's member table, NOBODY where nobody asked for it.
 
-        Row numbers count in a Parquet that is named as the corpus file was: ``corpus/00000.parquet``.
+        A Parquet's row numbers and a tar's keys count where it is named as the corpus file was:
+        ``corpus/00000.parquet``.
         """
         ids = np.full(len(table), NOBODY, np.int64)
-        if archive.is_parquet:
-            ends = (file for file in self.places if f"/{archive.name}".endswith(f"/{file}"))
-            file = max(ends, key=len, default="")
-            ids = self.places[file].find(table["offset"].to_numpy()) if file else ids
+        file = self.file_of(archive)
+        if file and archive.is_parquet:
+            ids = self.places[file].find(table["offset"].to_numpy())
+        elif file:
+            keys = map(str, table["key"].to_pylist())
+            ids = self.urls.find(np.array([url_hash(archive_address(file, key)) for key in keys], np.int64))
         for name, lookup in (("uid", self.uids), ("url", self.urls)):  # what a URL says counts
             column = table[name]
             matches = lookup.find(pc.fill_null(column, 0).to_numpy())

@@ -6,6 +6,7 @@ backwards or announces more than a megabyte of itself ends the reading with one 
 
 from __future__ import annotations
 
+import re
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,10 @@ from .blobs import ArchiveError, Blob, BlobFile
 
 T = TypeVar("T")
 MOST_MEMBERS = 4_000_000
+PICTURES = frozenset({"jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"})
+"""Endings of members that are pictures."""
+_KEY = re.compile(r"((?:.*/)?[^/.]+)\.([^/]*)")
+"""webdataset's rule: a sample is what its members' names have up to the first dot."""
 _HEADER_BYTES = 1 << 20
 _HOSTILE = (tarfile.TarError, EOFError, OSError, ValueError, OverflowError, RecursionError, LookupError)
 
@@ -27,6 +32,12 @@ class TarMember:
     offset: int
     size: int
     problem: str
+
+
+def sample_of(name: str) -> tuple[str, str]:
+    """The key of a member's sample and its ending, in lower case; "" and "" where it is of none."""
+    parts = _KEY.fullmatch(name)
+    return (parts[1], parts[2].lower()) if parts else ("", "")
 
 
 class TarMembers:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,14 +14,11 @@ from .locations import Archive
 from .member_table import table_of_lines
 from .opening import opened
 from .owners import NAMES, Owner, owner_of, owner_of_json
-from .tar_members import TarMember, TarMembers
+from .tar_members import PICTURES, TarMember, TarMembers, sample_of
 
 logger = logging.getLogger(__name__)
 
-ENDINGS = frozenset({"jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"})
 _LONGEST_JSON = 1 << 20
-_KEY = re.compile(r"((?:.*/)?[^/.]+)\.([^/]*)")
-"""webdataset's rule: a sample is what its members' names have up to the first dot."""
 
 
 def tar_table(blob: Blob, archive: Archive) -> pa.Table:
@@ -40,8 +36,8 @@ def _read(members: TarMembers, owners: dict[str, Owner] | None) -> pa.Table:
     by_key: dict[str, Owner] = {} if owners is None else owners
     try:
         for member in members:
-            key, ending = _split(member.name)
-            if ending in ENDINGS:
+            key, ending = sample_of(member.name)
+            if ending in PICTURES:
                 first = pictures.setdefault(key, member)
                 if first.name == member.name:  # a name that comes twice is the later one, as in unpacking
                     pictures[key] = member
@@ -56,11 +52,6 @@ def _read(members: TarMembers, owners: dict[str, Owner] | None) -> pa.Table:
         (key, member.offset, member.size, by_key.get(key, nobody), member.problem)
         for key, member in pictures.items()
     )
-
-
-def _split(name: str) -> tuple[str, str]:
-    parts = _KEY.fullmatch(name)
-    return (parts[1], parts[2].lower()) if parts else ("", "")
 
 
 def _owners_beside(archive: Archive) -> dict[str, Owner] | None:

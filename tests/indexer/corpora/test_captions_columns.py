@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import mmh3
@@ -95,6 +97,50 @@ def test_captions_whose_dictionaries_differ_stay_with_their_rows(
     assert len(batches) > 1
     texts = [text for batch in batches for text in batch.column("caption").to_pylist()]
     assert [apart(text)[1][1] for text in texts] == columns["org_caption"]
+
+
+class CountingPath:
+    """A file that counts the bytes that are read of it, by whichever of its handles."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.name, self.suffix = path, path.name, path.suffix
+        self.read_bytes = 0
+
+    def open(self, mode: str) -> Any:
+        counter = self
+
+        class Handle(io.FileIO):
+            def readinto(self, buffer: Any) -> int:
+                size = super().readinto(buffer)
+                counter.read_bytes += size
+                return size
+
+            def read(self, size: int = -1) -> bytes:
+                data = super().read(size)
+                counter.read_bytes += len(data)
+                return data
+
+        return Handle(self.path, mode)
+
+
+def test_a_file_is_read_once_for_all_its_captions(tmp_path: Path) -> None:
+    random = Random(1)
+    columns = {
+        name: [random.randbytes(60).hex() for _ in range(20_000)]
+        for name in ("url", "re_caption", "org_caption", "alt_caption")
+    }
+    path = written(tmp_path / "three.parquet", columns)
+    (file,) = with_captions(find_files([path]), ["org_caption", "{alt_caption} too"])
+    counting = CountingPath(path)
+    batches = list(read_batches(replace(file, path=counting)))
+    assert counting.read_bytes <= path.stat().st_size * 2  # the columns, and a look at their dictionaries
+    texts = [apart(text) for batch in batches for text in batch.column("caption").to_pylist()]
+    wanted = [
+        columns["re_caption"],
+        columns["org_caption"],
+        [f"{text} too" for text in columns["alt_caption"]],
+    ]
+    assert [tuple(text for _, text in row) for row in texts] == list(zip(*wanted, strict=True))
 
 
 def test_a_caption_from_the_web_makes_no_second_caption(tmp_path: Path) -> None:

@@ -248,7 +248,7 @@ def test_parquet_preset(case: str, tmp_path: Path) -> None:
 
 def test_every_parquet_preset_has_a_case() -> None:
     tested = {preset for preset, _, _ in PARQUET.values()}
-    assert tested | {"cc3m", "cc12m", "swat-db"} == set(CORPORA)
+    assert tested | {"cc3m", "cc12m", "swat-db", "webdataset"} == set(CORPORA)
 
 
 def test_named_columns_go_first(tmp_path: Path) -> None:
