@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...search.vectors.neighbours import proposals
 from ...search.vectors.store import Matrix
 
 BLOCK = 65_536
@@ -26,7 +27,8 @@ def sample_queries(matrix: Matrix) -> NDArray[np.float32]:
 def tune(faiss: Any, index: Any, matrix: Matrix, queries: NDArray[np.float32]) -> float:
     """Search so many lists that recall@10 is good, or a quarter of them; gives that recall.
 
-    A found row counts when its exact score reaches the true tenth's, so equal vectors are equally right.
+    It is that of search.vectors.neighbours: what the index proposes, in the order of the exact scores. A row
+    counts when its score reaches the true tenth's, so equal vectors are equally right.
     """
     if not len(matrix) or not len(queries):
         return 1.0
@@ -37,10 +39,12 @@ def tune(faiss: Any, index: Any, matrix: Matrix, queries: NDArray[np.float32]) -
     while True:
         if lists is not None:
             lists.nprobe = probes
-        places = index.search(queries, min(RECALL_AT, len(matrix)))[1]
-        rows = np.maximum(places, 0)
-        exact = np.stack([matrix.take(some) @ query for some, query in zip(rows, queries, strict=True)])
-        recall = float(((exact >= least[:, None] - 1e-6) & (places >= 0)).mean())
+        right = np.zeros(len(queries))
+        for at, places in enumerate(index.search(queries, min(proposals(RECALL_AT), len(matrix)))[1]):
+            scores = matrix.take(places[places >= 0]) @ queries[at]
+            right[at] = np.count_nonzero(scores >= least[at] - 1e-6)
+        size = min(RECALL_AT, len(matrix))
+        recall = float(np.minimum(right, size).mean() / size)
         if recall >= GOOD_RECALL or probes >= most:
             return round(recall, 4)
         probes = min(2 * probes, most)
@@ -59,6 +63,6 @@ def _tenth_scores(faiss: Any, matrix: Matrix, queries: NDArray[np.float32]) -> N
 def inverted_lists(faiss: Any, index: Any) -> Any | None:
     """The inverted lists inside ``index``, None where it has none."""
     try:
-        return faiss.extract_index_ivf(index)
+        return faiss.downcast_index(faiss.extract_index_ivf(index))
     except RuntimeError:
         return None

@@ -28,11 +28,14 @@ from .store import Embeddings
 FORMAT = 1
 METRIC = "inner_product"
 WHERE = ("images", "captions")
-MORE = 4
-"""An inexact index is asked for so many times the rows wanted, and those are scored exactly."""
 
 Where = Literal["images", "captions"]
 Rows = NDArray[np.int64]
+
+
+def proposals(size: int) -> int:
+    """How many rows an inexact index is asked for; of them the ``size`` best by exact scores are given."""
+    return 4 * size + 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class VectorsInfo:
     content: str
     factory: str
     recall: Mapping[str, float] | None
-    """recall@10 of images and captions on a sample; None for an exact index."""
+    """recall@10 of what :meth:`NeighbourIndex.nearest` gives, of a sample; None for an exact index."""
 
     @property
     def exact(self) -> bool:
@@ -189,7 +192,7 @@ class NeighbourIndex:
         An inexact index proposes rows; they are scored from the stored vectors.
         """
         total = len(self.matrix)
-        ask = min(total, size + 64 if self.info.exact else size * MORE + 64)
+        ask = min(total, size + 64 if self.info.exact else proposals(size))
         while True:
             products, neighbours = self._index.search(contiguous(query[None]), ask)
             rows = neighbours[0][neighbours[0] >= 0]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pyarrow as pa
 import pytest
 from captrawl.core.errors import ModelError, WorkspaceError
 from captrawl.core.records import EMBEDDED_SCHEMA
 from captrawl.indexer.embed.faiss_index import build_vectors, choose_factory, content_of, vectors_status
+from captrawl.indexer.embed.recall import sample_queries
 from captrawl.search.vectors.models import model_of
 from captrawl.search.vectors.neighbours import NeighbourIndex, VectorsInfo
 from captrawl.search.vectors.store import Embeddings, EmbeddingsInfo, write_shard
@@ -19,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 DIMENSION = 16
-FACTORIES = ["Flat", "IVF4,Flat", "IVF4,SQfp16", "OPQ8,IVF4,PQ8x4", "HNSW8"]
+FACTORIES = ["Flat", "IVF4,Flat", "IVF4,SQfp16", "IVF4,RaBitQ", "OPQ8,IVF4,PQ8x4", "HNSW8"]
 
 
 def unit(rows: int, seed: int = 0) -> np.ndarray:
@@ -232,6 +234,22 @@ class TestBuilding:
         assert set(recall) == {"images", "captions"}
         assert all(0.05 < value <= 1 for value in recall.values())
 
+    def test_the_recall_is_of_what_is_given(self, workspace):
+        """A bit a dimension puts rows in a rough order, and their own vectors put the best ones right."""
+        stored = fill(workspace, unit(1000))
+        build_vectors(workspace, factory="IVF4,RaBitQ")
+        folder = workspace.vectors_folder(model_of(workspace).slug)
+        asked = sample_queries(stored.captions)
+        rows = opened(workspace, stored).nearest(asked, 10).rows
+        truth = np.argsort(-(asked @ stored.images.take(np.arange(1000)).T), axis=1)[:, :10]
+        right = [len({*some} & {*best}) for some, best in zip(rows.tolist(), truth.tolist(), strict=True)]
+        assert sum(right) / truth.size == pytest.approx(VectorsInfo.load(folder).recall["images"], abs=0.01)
+        index = faiss.read_index(str(folder / "images.faiss"))
+        _, proposed = index.search(asked, 10)
+        rough = [len({*some} & {*best}) for some, best in zip(proposed.tolist(), truth.tolist(), strict=True)]
+        assert sum(rough) < 0.8 * sum(right)
+        assert index.qb == 4  # with FAISS's own 0 a search takes a hundred times as long
+
     def test_equal_embeddings_give_equal_indices(self, make_workspace):
         made = []
         for name in ("one", "two"):
@@ -307,12 +325,22 @@ class TestBuilding:
             (1_000_000, 512, "Flat"),
             (1_000_001, 512, "IVF4096,SQfp16"),
             (10_000_000, 512, "IVF16384,SQfp16"),
-            (86_000_000, 768, "OPQ64,IVF32768,PQ64x8"),
-            (86_000_000, 1000, "OPQ8,IVF32768,PQ8x8"),
+            (86_000_000, 768, "IVF32768,RaBitQ"),
         ],
     )
     def test_the_factory_goes_by_size(self, rows, dimension, factory):
         assert choose_factory(rows, dimension) == factory
+
+    @pytest.mark.parametrize(
+        ("rows", "dimension", "factory"),
+        [
+            (10_000_000, 512, "IVF16384,SQfp16"),
+            (86_000_000, 768, "OPQ64,IVF32768,PQ64x8"),
+            (86_000_000, 1000, "OPQ8,IVF32768,PQ8x8"),
+        ],
+    )
+    def test_on_a_gpu_it_is_one_that_a_gpu_fills(self, rows, dimension, factory):
+        assert choose_factory(rows, dimension, gpu=True) == factory
 
 
 class TestRefusals:
