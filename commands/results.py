@@ -1,4 +1,4 @@
-"""What several commands show of their results: counts in a line, rows, safety and stages as JSON values."""
+"""What several commands show of their results: rows, safety and stages as JSON values."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
+from ..core.wording import counts_text
+
 if TYPE_CHECKING:
     from ..classes.model import ClassList
     from ..search.match import SafetyCount
     from ..search.query import Filters
     from ..workspace.workspace import StageStatus
-
-KEPT = "kept"
 
 
 class SafetyJson(TypedDict):
@@ -62,26 +62,6 @@ class VersionedJson(TypedDict):
     """The number of the format."""
 
     format: int
-
-
-def counts_text(counts: Mapping[str, int]) -> str:
-    """Counts in a line: ``packed 1,843, no url 24, failed 86 (http_404 35, timeout 51)``.
-
-    A name ``a:b`` is a part of the count ``a``, and ``b`` a reason as files and report have it; zeros are
-    left out but for the first and for ``kept``: that a sample is empty is news.
-    """
-    parts: dict[str, list[str]] = {}
-    for name, value in counts.items():
-        whole, colon, part = name.partition(":")
-        if colon and value:
-            parts.setdefault(whole, []).append(f"{part} {value:,}")
-    whole_counts = [(name, value) for name, value in counts.items() if ":" not in name]
-    texts: list[str] = []
-    for place, (name, value) in enumerate(whole_counts):
-        if value or not place or name == KEPT:
-            inside = f" ({', '.join(parts[name])})" if name in parts else ""
-            texts.append(f"{_words(name)} {value:,}{inside}")
-    return ", ".join(texts)
 
 
 class StageLines:

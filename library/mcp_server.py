@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import functools
 import inspect
+import logging
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -12,6 +14,8 @@ from typing import Any
 from ..core.errors import CaptrawlError, import_failure
 from ..core.version import __version__
 from .agent import INSTRUCTIONS, READING, WRITING, AgentTools, Pictured
+
+logger = logging.getLogger(__name__)
 
 
 def serve_tools(tools: AgentTools, *, write: bool) -> None:
@@ -30,6 +34,10 @@ def serve_tools(tools: AgentTools, *, write: bool) -> None:
         hints = types.ToolAnnotations(read_only_hint=name in READING, open_world_hint=False)
         answer = _answering(getattr(tools, name), sdk.Image, errors.ToolError)
         server.tool(annotations=hints, structured_output=False)(answer)
+    if sys.stdin.isatty():
+        logger.warning(
+            "this waits for a program, such as an editor's assistant, that speaks MCP; Ctrl-C ends it"
+        )
     server.run("stdio")
 
 

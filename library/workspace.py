@@ -15,6 +15,7 @@ from ..classes.files import load_classes
 from ..classes.model import ClassList
 from ..core.errors import CaptrawlError, WorkspaceError
 from ..core.terminal import progress_bars
+from ..core.wording import counts_text
 from ..indexer.download import stage as downloading
 from ..indexer.match_stage import index_location
 from ..indexer.opening import open_index
@@ -214,7 +215,9 @@ class TaskWorkspace(Workspace):
     def _repr_html_(self) -> str:
         """The stages as they were left, and the samples."""
         try:
-            pairs = [(stage.stage, f"{stage.state} {_counts(stage)}".strip()) for stage in self.status()]
+            pairs = [
+                (stage.stage, f"{stage.state} {counts_text(stage.counts)}".strip()) for stage in self.status()
+            ]
         except CaptrawlError as error:
             pairs = [("error", str(error))]
         return pairs_html(str(self.root), pairs)
@@ -252,7 +255,3 @@ class TaskWorkspace(Workspace):
 def _table(path: Path, stage: str) -> pa.Table:
     with readable(path, stage):
         return pq.read_table(path, memory_map=True)
-
-
-def _counts(stage: StageStatus) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in stage.counts.items())

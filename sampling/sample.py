@@ -122,9 +122,12 @@ class Drawer:
         return replace(self, referee=judge(pools, self.embeddings, self.prompts, policy))
 
     def with_best_method(self, workspace: Workspace, progress: Progress) -> Drawer:
-        """Choose method and n by cross-validation on the shots; the table goes to NAME_auto.json."""
+        """Choose method and n by cross-validation on the shots; the table goes to NAME_auto.json.
+
+        Without shots, or without any image, nothing is compared.
+        """
         spec = self.task.spec
-        if len(self.shots.labels):
+        if len(self.shots.labels) and self.embeddings.rows:
             chosen = self._contest(workspace, progress)
         else:
             chosen = without_shots(spec.n, confirmed=self.task.marks.any_confirmed)

@@ -78,7 +78,8 @@ def read_labelled(source: Path, root: Path, classes: ClassList | None) -> Labell
         path = root / entry.path
         if not path.is_file():
             raise InputError(
-                f"{source}:{entry.line}: there is no image {path}; name the paths' folder as root"
+                f"{source}:{entry.line}: there is no image {path}; "
+                "name the folder that the list's paths start from (--root)"
             )
         paths.append(path)
         labels.append(entry.label)

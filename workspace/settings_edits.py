@@ -39,6 +39,8 @@ def put_sample(path: Path, spec: SampleSettings) -> None:
     tables: Any = document["sample"]
     place = next((at for at, one in enumerate(tables) if one.get("name") == spec.name), None)
     if place is None:
+        if tables and not tables[-1].as_string().endswith("\n\n"):
+            tables[-1].add(tomlkit.nl())
         tables.append(_sample_table(spec))
     else:
         table, values = tables[place], _sample_table(spec)

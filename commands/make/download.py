@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...core.errors import DownloadError, UsageError
+from ...core.wording import counts_text
 from .. import options
 from ..enough import enough_json, enough_lines
-from ..results import counts_text
 from .shapes import DownloadJson, PlanJson
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ...core.wording import counts_text
 from .. import options
-from ..results import counts_text
 from .shapes import StageCountsJson
 
 app = typer.Typer()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...core.errors import UsageError
-from ...core.wording import counted
+from ...core.wording import counted, counts_text
 from .. import options
-from ..results import CountsJson, counts_text
+from ..results import CountsJson
 from .shapes import ComparedClassJson, CompareJson
 
 if TYPE_CHECKING:

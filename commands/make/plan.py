@@ -54,6 +54,8 @@ def show_plan(workspace: Workspace, *, json: bool) -> None:
 
 
 def _lines(ahead: Forecast) -> Iterator[tuple[str, str]]:
+    from ...indexer.outcomes import Reason
+
     look = ahead.outlook
     ended = f", of which {look.ended:,} have ended" if look.ended else ""
     yield "matched", f"{counted(look.rows, 'row')}, {counted(look.urls, 'URL')}{ended}"
@@ -63,7 +65,8 @@ def _lines(ahead: Forecast) -> Iterator[tuple[str, str]]:
     if look.refusals:
         reasons = sorted(look.refusals.items(), key=lambda pair: (-pair[1], pair[0]))
         reasons_text = ", ".join(f"{reason} {urls:,}" for reason, urls in reasons)
-        yield "refused", f"{counted(sum(look.refusals.values()), 'URL')} ({reasons_text})"
+        hint = "; --allow-private fetches these" if Reason.PRIVATE_ADDRESS in look.refusals else ""
+        yield "refused", f"{counted(sum(look.refusals.values()), 'URL')} ({reasons_text}){hint}"
     share = f"{100 * look.survival.share:.0f} % of the URLs: {look.survival.source}"
     yield "images", f"{look.images:,} there, {look.new_images:,} more expected ({share})"
     short = "; too little" if ahead.new_bytes > ahead.disk_left else ""

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ...core.wording import counts_text
 from .. import options
-from ..results import counts_text
 from .shapes import ClassKeptJson, SampleJson
 
 app = typer.Typer()

@@ -58,9 +58,10 @@ def show_questions(
 def taking_text(use: Use, server: ModelServer, price: tuple[float, float] | None) -> str:
     """What asking would take, in a line."""
     from ...core.terminal import number
+    from ...core.wording import counted
 
     return (
-        f"{number(use.questions)} questions to {server.model} at {server.shown()}: "
+        f"{counted(use.questions, 'question')} to {server.model} at {server.shown()}: "
         f"about {number(use.prompt_tokens)} tokens in, {number(use.completion_tokens)} out, "
         f"{_dollars(use.cost(price))}; nothing was asked"
     )

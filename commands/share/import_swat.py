@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from ...core.wording import counts_text
 from .. import options
-from ..results import CountsJson, counts_text
+from ..results import CountsJson
 
 app = typer.Typer()
 import_app = typer.Typer(help="Make a workspace of what other tools left.", no_args_is_help=True)

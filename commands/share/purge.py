@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...core.errors import UsageError, WorkspaceError
+from ...core.wording import counts_text
 from .. import options
-from ..results import counts_text
 from .shapes import PurgeJson, PurgePreviewJson
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ def purge(
         emit_json(_printed(proof))
     else:
         emit(f"purged {counts_text(proof.named)}")
+        if not any(number for step, number in proof.removed.items() if step != "tombstones"):
+            emit("nothing of it was here (is it spelt as in images.parquet?); it is kept out from now on")
         emit(f"searched {proof.files:,} files: {'nothing is left' if proof.clean else 'NOT CLEAN'}")
         for place in proof.remains:
             emit(f"not searched or removed: {place}")

@@ -14,9 +14,9 @@ app = typer.Typer()
 def report(context: typer.Context, json: options.Json = False) -> None:
     """Write the report: one page on what was matched, downloaded and kept, its plots and its numbers."""
     from ...core.terminal import emit, emit_json, progress_bars
+    from ...core.wording import counts_text
     from ...sampling.report.stage import page_path, read_numbers
     from ...sampling.report.stage import report as make
-    from ..results import counts_text
 
     workspace = options.workspace_of(context)
     with progress_bars() as progress:

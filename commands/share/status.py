@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...core.wording import counts_text
 from .. import options
-from ..results import counts_text, status_json
+from ..results import status_json
 from .shapes import ChangeJson, StatusJson
 
 if TYPE_CHECKING:

@@ -142,3 +142,7 @@ def _show(groups: Sequence[Sequence[Sighting]], captions: Captions) -> None:
         )
     if len(groups) > _SHOWN_GROUPS:
         logger.warning("%s more were dropped", counted(len(groups) - _SHOWN_GROUPS, "placeholder"))
+    if groups:
+        logger.warning(
+            'where these are real pictures with captions of people: [download] placeholders = "keep"'
+        )

@@ -103,8 +103,8 @@ class AutoRecord:
         """What was chosen and how good that is; ``names`` are the classes'."""
         if self.accuracy is None or self.alone is None:
             return (
-                f"auto: no shots to compare by, so {self.method}: as many per class as the mixture of its "
-                f"scores lets pass, {self.n:,} at most; nothing measured how good that is"
+                f"auto: no shots or no images to compare by, so {self.method}: as many per class as the "
+                f"mixture of its scores lets pass, {self.n:,} at most; nothing measured how good that is"
             )
         alone = f"{100 * self.alone:.1f} %"
         if not self.n:
@@ -112,7 +112,7 @@ class AutoRecord:
                 f"auto: none, no sample is better than the shots alone ({alone} of held-out shots are right)"
             )
         figure = f"{100 * self.accuracy:.1f} % of held-out shots are right, by the shots alone {alone}"
-        return f"auto: {self.method}, {self.n:,} a class{self._others(names)}; {figure}"
+        return f"auto: {self.method}, {self.n:,} per class{self._others(names)}; {figure}"
 
     def _others(self, names: Mapping[int, str]) -> str:
         if not self.numbers:

@@ -271,7 +271,7 @@ def trials_chart(record: AutoRecord) -> Figure:
         colour = SERIES[place % len(SERIES)]
         bands = ([100 * one.low for one in trials], [100 * one.high for one in trials])
         axes.fill_between(numbers, *bands, color=colour, alpha=0.12, linewidth=0)
-        label = plain_text(order.removeprefix("--rank "))
+        label = plain_text(order.removeprefix("--rank ").replace(" --keep ", ", ").replace("'", ""))
         axes.plot(
             numbers, [100 * one.accuracy for one in trials], "o-", color=colour, markersize=3, label=label
         )

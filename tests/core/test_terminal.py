@@ -14,8 +14,8 @@ import sys
 import termios
 
 import pytest
-from captrawl.commands.results import counts_text
 from captrawl.core.terminal import bar, clean, emit_json, highlighted, one_line
+from captrawl.core.wording import counts_text
 
 
 @pytest.mark.parametrize(

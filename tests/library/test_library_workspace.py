@@ -128,6 +128,7 @@ def test_a_notebook_shows_pictures_and_no_markup_of_others(ready: ct.Workspace) 
     assert "<img" not in page  # matches name no picture
     assert "fixed_size" not in ready.embeddings()._repr_html_()
     assert "sample:T2I4</th><td>done" in ready._repr_html_()
+    assert "classes_without" not in ready._repr_html_(), "counts are worded as `captrawl status` words them"
     assert repr(ready) == f"Workspace('{ready.root}')"
     assert repr(ready.samples["T2I4"]).startswith("<12 rows of class_id, uid, url,")
 

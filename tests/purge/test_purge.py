@@ -287,6 +287,8 @@ def test_the_command(place: Any, captrawl: Any, tools: Any) -> None:
     said = json.loads(captrawl("purge", place.root, "--url", place.row["url"], "--json").stdout)
     assert (said["clean"], said["named"]["pictures"], said["removed"]["captions"]) == (True, 1, 1)
     assert tools.left_over(place.root, place.row) == {}
+    again = captrawl("-C", place.root, "purge", "--url", "http://nowhere.example/x.jpg").stdout
+    assert "nothing of it was here" in again
     wrong = captrawl("-C", place.root, "purge", "--sha256", "zz", check=False)
     assert (wrong.returncode, "--sha256" in wrong.stderr) == (1, True)
 

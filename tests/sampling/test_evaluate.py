@@ -137,7 +137,7 @@ def test_auto_chooses_what_the_shots_like_and_shows_why(polluted) -> None:
     spec = workspace.settings().sample[1]
     outcome = outcome_of(workspace, spec)
     assert outcome.n == table["n"]
-    assert outcome.auto.startswith(f"auto: {table['method']}, {table['n']} a class; ")
+    assert outcome.auto.startswith(f"auto: {table['method']}, {table['n']} per class; ")
 
 
 def test_what_was_confirmed_by_hand_is_a_shot_in_every_fold_of_auto(polluted) -> None:
@@ -232,6 +232,16 @@ def test_none_is_a_sample_of_nothing_said_in_one_line(make_workspace, make_row) 
     assert paths_of(made.workspace, "auto30").listing.read_text() == ""
 
 
+def test_auto_compares_nothing_where_no_image_came(make_workspace, make_row) -> None:
+    centres = np.eye(8)[:3]
+    shots = {c: unit(centres[c] + 0.1 * np.eye(8)[4:6]) for c in range(3)}
+    made = make_workspace([make_row(c, c) for c in range(3)], {}, prompts=unit(centres), shots=shots)
+    done = CliRunner().invoke(app, ["-C", str(made.workspace.root), "sample", "--method", "auto", "-n", "30"])
+    assert done.exit_code == 0, done.output
+    assert "no shots or no images to compare by" in " ".join(done.output.split())
+    assert json.loads(paths_of(made.workspace, "auto30").auto.read_text())["trials"] == []
+
+
 def test_auto_without_shots_takes_what_the_mixture_lets_pass_and_says_that_nothing_measured_it(
     make_workspace, make_row
 ) -> None:
@@ -249,7 +259,7 @@ def test_auto_without_shots_takes_what_the_mixture_lets_pass_and_says_that_nothi
     done = CliRunner().invoke(app, ["-C", root, "sample", "--method", "auto", "-n", "50"])
     assert done.exit_code == 0, done.output
     said = " ".join(done.output.split())
-    assert "auto: no shots to compare by, so --rank clean-text --keep 'clean-text>=mix'" in said
+    assert "auto: no shots or no images to compare by, so --rank clean-text --keep 'clean-text>=mix'" in said
     assert "nothing measured how good that is" in said
     table = read_sample(paths_of(made.workspace, "auto50"), kept=True).to_pylist()
     right = [[row["uid"] % 100 < 15 * (c + 1) for row in table if row["class_id"] == c] for c in range(3)]

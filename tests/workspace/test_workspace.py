@@ -155,6 +155,8 @@ def test_the_default_sample_stays_beside_the_first_that_is_stored(tmp_path: Path
     path.write_text('[captions]\nindex = "idx"\n')
     put_sample(path, SampleSettings(name="B"))
     assert [sample.name for sample in load_settings(path).sample] == ["T2T500", "B"]
+    put_sample(path, SampleSettings(name="C", n=7))
+    assert '"B"\nn = 500\n\n[[sample]]\nname = "C"' in path.read_text(), "a blank line parts the tables"
 
 
 def test_an_override_is_for_one_call(tmp_path: Path) -> None:

@@ -107,6 +107,7 @@ def test_pictures_under_many_urls(web, make_workspace, tools, caplog) -> None:
     assert (state_of(counts, "placeholder"), state_of(counts, "duplicate")) == (13, 2)
     assert "5 URLs of 1 host gave one picture" in caplog.text
     assert UNLIKE[0] in caplog.text
+    assert caplog.text.count('placeholders = "keep"') == 1, "what to do where it is wrong"
     hits = len(web.hits)
     assert download(workspace) == counts
     assert len(web.hits) == hits
