@@ -9,6 +9,7 @@ elastic      the engine on an Elasticsearch cluster
 inventory    what an index contains, corpus by corpus
 match        classes and synonyms over an engine: frequencies, credit, matches
 api          counts and rows of ad-hoc phrases, for the terminal, the page and notebooks
+facets       what the rows of a question are like: hosts, licences, sizes, longer phrases
 vectors      CLIP models, stored embeddings, exact and approximate neighbours
 synonyms     synonyms from a language model, filtered and reviewed
 """

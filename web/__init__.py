@@ -9,8 +9,8 @@ In reading order:
     schemas          requests and answers, as OpenAPI describes them
     explorer         the open index and workspace, and values read again when a file changes
     question_route   query strings parsed into a model
-    caption_routes   /api/query, /api/count, /api/export
-    caption_pages    a page of captions, and counts
+    caption_routes   /api/query, /api/count, /api/facets, /api/export
+    caption_pages    a page of captions, counts, and facets
     streams          all rows of a question as Parquet or CSV
     executor         threads with a time limit for an answer
     worker_pool      processes that answer caption questions

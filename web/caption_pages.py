@@ -1,4 +1,4 @@
-"""The answers about the caption index: a page of rows, and counts."""
+"""The answers about the caption index: a page of rows, counts, and what the rows are like."""
 
 from __future__ import annotations
 
@@ -12,18 +12,33 @@ from ..core.records import RowId
 from ..core.text import token_spans, tokens
 from ..search import api
 from ..search.api import Frequencies, Order
+from ..search.facets import facets
 from ..search.query import CaptionQuery
 from .explorer import Explorer, is_unsafe
-from .schemas import WINDOW, CaptionPage, CaptionParameters, CaptionRow, Counts, PageParameters, SafetyCounts
+from .schemas import (
+    WINDOW,
+    CaptionPage,
+    CaptionParameters,
+    CaptionRow,
+    Counts,
+    FacetParameters,
+    FacetsAnswer,
+    FacetValue,
+    PageParameters,
+    SafetyCounts,
+)
 
 MARKED = 4000
 """Characters of a caption in which matches are marked: more than a screen shows."""
 
 
 def answer(explorer: Explorer, question: CaptionParameters) -> bytes:
-    """The answer as JSON: a CaptionPage to PageParameters, else Counts."""
-    value = page(explorer, question) if isinstance(question, PageParameters) else counts(explorer, question)
-    return value.model_dump_json().encode()
+    """The answer as JSON: a CaptionPage to PageParameters, FacetsAnswer to FacetParameters, else Counts."""
+    if isinstance(question, PageParameters):
+        return page(explorer, question).model_dump_json().encode()
+    if isinstance(question, FacetParameters):
+        return facets_of(explorer, question).model_dump_json().encode()
+    return counts(explorer, question).model_dump_json().encode()
 
 
 def page(explorer: Explorer, question: PageParameters) -> CaptionPage:
@@ -40,6 +55,17 @@ def page(explorer: Explorer, question: PageParameters) -> CaptionPage:
         rows=_rows(explorer, table, query),
         next=next_cursor(table, question, skip, totals),
     )
+
+
+def facets_of(explorer: Explorer, question: FacetParameters) -> FacetsAnswer:
+    """What the rows are like."""
+    of_rows = facets(explorer.captions, question.query())
+    values = {
+        name: [FacetValue(value=value, rows=rows) for value, rows in getattr(of_rows, name)]
+        for name in FacetsAnswer.model_fields
+        if name != "rows"
+    }
+    return FacetsAnswer(rows=of_rows.rows, **values)
 
 
 def counts(explorer: Explorer, question: CaptionParameters) -> Counts:

@@ -10,7 +10,15 @@ from fastapi.responses import StreamingResponse
 from .executor import Executor
 from .explorer import Explorer
 from .question_route import QuestionRoute
-from .schemas import CaptionPage, CaptionParameters, Counts, ExportParameters, PageParameters
+from .schemas import (
+    CaptionPage,
+    CaptionParameters,
+    Counts,
+    ExportParameters,
+    FacetParameters,
+    FacetsAnswer,
+    PageParameters,
+)
 from .streams import TYPES, stream
 from .worker_pool import WorkerPool
 
@@ -34,6 +42,12 @@ class CaptionRoutes:
             "/count", self.count, response_model=Counts, summary="How many captions contain the phrases"
         )
         router.add_api_route(
+            "/facets",
+            self.facets,
+            response_model=FacetsAnswer,
+            summary="What the rows of a question are like",
+        )
+        router.add_api_route(
             "/export",
             self.export,
             summary="Every matching row as a file",
@@ -48,6 +62,10 @@ class CaptionRoutes:
 
     async def count(self, question: Annotated[CaptionParameters, Query()]) -> Response:
         """The rows that match any phrase, each phrase by itself, and what safety left out."""
+        return Response(await self._workers.answer(question), media_type="application/json")
+
+    async def facets(self, question: Annotated[FacetParameters, Query()]) -> Response:
+        """Hosts, licences, languages, sizes, similarities and longer phrases, of 1,000 rows at most."""
         return Response(await self._workers.answer(question), media_type="application/json")
 
     async def export(self, question: Annotated[ExportParameters, Query()]) -> StreamingResponse:

@@ -59,6 +59,10 @@ class PageParameters(CaptionParameters):
     cursor: Annotated[str, Field(max_length=2000, description="`next` of the page before.")] = ""
 
 
+class FacetParameters(CaptionParameters):
+    """A question whose rows' values are counted."""
+
+
 class ExportParameters(CaptionParameters):
     """A question whose rows are all wanted."""
 
@@ -161,6 +165,25 @@ class CaptionPage(Total):
 
     rows: list[CaptionRow]
     next: str | None
+
+
+class FacetValue(BaseModel):
+    """A value, and how many of the rows have it."""
+
+    value: str
+    rows: int
+
+
+class FacetsAnswer(BaseModel):
+    """Of all rows, or of so many at random, the most frequent values; sides and similarities: at least."""
+
+    rows: int
+    hosts: list[FacetValue]
+    licences: list[FacetValue]
+    languages: list[FacetValue]
+    sides: list[FacetValue]
+    similarities: list[FacetValue]
+    longer: list[FacetValue]
 
 
 class SimilarRow(CaptionRow):

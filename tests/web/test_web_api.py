@@ -174,6 +174,25 @@ def test_counts_and_downloads_are_the_librarys(
         assert {(r["file"], r["row"], r["uid"], r["caption"]) for r in table.to_pylist()} == expected
 
 
+def test_facets_are_what_the_rows_say(client: TestClient) -> None:
+    of_cats = told(client, "facets", phrase="tabby cat")
+    assert (of_cats["rows"], of_cats["languages"]) == (45, [])
+    assert of_cats["licences"] == [{"value": "CC-BY 4.0", "rows": 45}]
+    assert of_cats["hosts"] == [{"value": "127.0.0.1", "rows": 45}]
+    assert of_cats["sides"] == [{"value": str(side), "rows": 0} for side in (128, 256, 512, 1024)]
+    assert of_cats["similarities"] == [
+        {"value": value, "rows": rows}
+        for value, rows in (("0.2", 45), ("0.25", 45), ("0.3", 45), ("0.35", 0))
+    ]
+    assert of_cats["longer"] == [], "numbers follow, and no word"
+    words = told(client, "facets", phrase="golden retriever", exclude="tabby cat")["longer"]
+    assert words[:3] == [{"value": f"golden retriever {c}", "rows": 20} for c in ("blue", "green", "red")]
+    odd = told(client, "facets", phrase="odd similarity")
+    assert odd["similarities"][0]["rows"] == 0, "6016 is no similarity"
+    for licence in of_cats["licences"]:  # a press narrows to these rows
+        assert told(client, "count", phrase="tabby cat", licence=licence["value"])["total"] == licence["rows"]
+
+
 @pytest.mark.parametrize(
     ("path", "status", "text"),
     [

@@ -81,6 +81,26 @@ def test_phrases_are_counted_as_they_are_typed(watch: Callable[..., Any]) -> Non
     expect(page.locator(".chip")).to_have_text(["golden retriever×"])
 
 
+def test_facets_narrow_and_suggest(watch: Callable[..., Any]) -> None:
+    page = watch().page
+    page.goto("/#captions?phrase=retriever")
+    page.get_by_text("What these rows are like").click()
+    hosts = page.locator(".facet", has_text="Hosts")
+    expect(hosts.locator("bdi")).to_have_text(["127.0.0.1"])
+    expect(hosts.locator(".num")).to_have_text(["72"])
+    assert "golden retriever" in page.locator("#longer option").evaluate_all(
+        "all => all.map((one) => one.value)"
+    )
+    expect(page.get_by_label("Phrases")).to_have_attribute("list", "longer")
+    page.locator(".facet", has_text="Longer phrases").get_by_role("button", name="golden retriever").click()
+    total(page, 75)
+    expect(page.locator(".chip")).to_have_text("golden retriever×")
+    page.locator(".facet", has_text="Licences").get_by_role("button", name="CC-BY 4.0").click()
+    total(page, 5)
+    expect(page.get_by_label("Licence starts with")).to_have_value("CC-BY 4.0")
+    expect(page.locator(".facets p")).to_contain_text("all 5 rows")
+
+
 def test_all_rows_are_paged_through_and_back(watch: Callable[..., Any]) -> None:
     page = watch().page
     page.goto("/#captions?phrase=tabby+cat&order=corpus")

@@ -19,6 +19,7 @@ OPERATIONS = [
     ("GET", "/api/session"),
     ("GET", "/api/query"),
     ("GET", "/api/count"),
+    ("GET", "/api/facets"),
     ("GET", "/api/export"),
     ("GET", "/api/similar"),
     ("POST", "/api/similar/image"),

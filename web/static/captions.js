@@ -13,9 +13,12 @@ export function captionsView(main, query) {
   const results = el("section", { class: "view", "aria-label": "Results", tabindex: "-1" });
   const run = latest(results);
   const soon = later(180, () => search());
-  const safety = later(500, showSafety);  // takes longer than the page itself
+  const safety = later(500, () => { showSafety(); showFacets(); });  // take longer than the page itself
+  const longer = el("datalist", { id: "longer" });
+  let facetsOpen = false;
   const restart = () => { cursors.splice(0, cursors.length, ""); before = 0; soon(); };
   const phrases = chips({ label: "Phrases", values: query.getAll("phrase"), placeholder: session.examples[0] || "a phrase", big: true, changed: restart, id: "phrases" });
+  phrases.input.setAttribute("list", "longer");
   const exclude = chips({ label: "Not with", values: query.getAll("exclude"), placeholder: "toy", changed: restart });
   const form = formOf(phrases, exclude, query);
   form.addEventListener("input", (event) => { if (event.target.name) restart(); });
@@ -59,6 +62,30 @@ export function captionsView(main, query) {
     note.replaceChildren([out > 0 && `${number(out)} ${kind} left out`, unknown > 0 && `${number(unknown)} without a safety value stay`].filter(Boolean).join("; "));
   }
 
+  async function showFacets() {
+    const { order, seed, ...asked } = question();
+    const box = results.querySelector(".facets");
+    if (!box || !asked.phrase.length) return;
+    const facets = await ask("facets", asked).catch(() => null);
+    if (!facets?.rows || !box.isConnected) return;
+    // The words of a phrase that is being typed are suggested from the rows of what stood there before.
+    if (facets.longer.length) longer.replaceChildren(...facets.longer.map(({ value }) => el("option", { value })));
+    const put = (name, value) => { form.elements[name].value = value; form.querySelector("details").open = true; restart(); };
+    const parts = [
+      facetOf("Longer phrases", facets.longer, asked.phrase.length === 1 && ((value) => phrases.put([value]))),
+      facetOf("Hosts", facets.hosts),
+      facetOf("Licences", facets.licences, (value) => put("licence", value)),
+      facetOf("Languages", facets.languages, (value) => put("language", value)),
+      facetOf("Shorter side, pixels", facets.sides, (value) => put("min_side", value), "≥ "),
+      facetOf("Similarity", facets.similarities, (value) => put("min_similarity", value), "≥ "),
+    ];
+    const all = facets.rows < 1000 ? `all ${number(facets.rows)} rows` : `${number(facets.rows)} rows at random`;
+    box.replaceChildren(el("details", { open: facetsOpen, ontoggle: (event) => { facetsOpen = event.target.open; } },
+      el("summary", {}, "What these rows are like"),
+      el("p", { class: "small soft" }, `Of ${all}. A value that can be pressed narrows the question.`),
+      el("div", { class: "facet-list" }, parts)));
+  }
+
   function pager(page) {
     const first = before + 1, last = before + page.rows.length;
     const turn = (back) => {
@@ -75,7 +102,7 @@ export function captionsView(main, query) {
       end && el("span", { class: "small soft" }, `This order shows the first ${number(session.window)}; corpus order, or a download, has all.`));
   }
 
-  main.replaceChildren(el("div", { class: "view" }, el("h1", { class: "sr" }, "Captions"), form, results));
+  main.replaceChildren(el("div", { class: "view" }, el("h1", { class: "sr" }, "Captions"), form, longer, results));
   if (!matchMedia("(pointer: coarse)").matches) phrases.input.focus();
   search();
 }
@@ -88,7 +115,17 @@ function summary(page, asked) {
       el("p", { class: "total", role: "status", "data-total": String(page.total) }, `${number(page.total)} ${page.total === 1 ? "row matches" : "rows match"}`),
       page.total > 0 && el("div", { class: "line" }, file("parquet", "↓ Parquet"), file("csv", "↓ CSV"))),
     pairs.length > 1 && [bars(pairs), el("p", { class: "small soft" }, "Rows that contain each phrase. A row that contains several is credited to the one with most matches.")],
-    el("p", { class: "small soft safety" }));
+    el("p", { class: "small soft safety" }), el("div", { class: "facets" }));
+}
+
+// A value and its rows, a line each; `press`: what a press of a value does.
+function facetOf(title, values, press = null, before = "") {
+  const some = values.filter(({ rows }) => rows > 0);
+  if (!some.length) return null;
+  return el("div", { class: "facet" }, el("h2", { class: "small soft" }, title), el("ul", {}, some.map(({ value, rows }) => {
+    const text = [before, el("bdi", {}, value)];
+    return el("li", {}, press ? el("button", { type: "button", class: "quiet", onclick: () => press(value) }, text) : el("span", {}, text), el("span", { class: "num" }, number(rows)));
+  })));
 }
 
 const NARROWING = ["prefix", "exclude", "min_side", "max_punsafe", "min_similarity", "licence", "language", "nsfw"];

@@ -190,5 +190,6 @@ export function chips({ label, values, placeholder, big, changed, id }) {
   input.addEventListener("input", () => { if (/[,;]/.test(input.value)) take(); changed(); });
   draw();
   const current = () => [...new Set([...phrases, input.value.trim()].filter(Boolean))];
-  return { box, input, current, commit: take };
+  const put = (texts) => { phrases.splice(0, phrases.length, ...texts); input.value = ""; draw(); changed(); };
+  return { box, input, current, commit: take, put };
 }
