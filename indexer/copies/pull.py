@@ -35,15 +35,17 @@ def pull(where: str, index: str, *, progress: Progress = silent) -> PulledIndex:
     """Bring the copy at ``where`` into the new folder ``index``.
 
     The files come into a hidden folder beside it, which is renamed when all are there and right; killed, the
-    next call goes on inside the file it was at. InputError: ``index`` exists, ``where`` has no copy, or a
-    file of it isn't what the manifest says.
+    next call goes on inside the file it was at, and where nothing was left to do says so. InputError:
+    ``index`` exists and is another, ``where`` has no copy, or a file of it isn't what the manifest says.
     """
     if not is_path(index):
         raise InputError(f"{index} is a server; pull into a folder")
     target = Path(index).expanduser().resolve()
-    if target.exists():
-        raise InputError(f"{target} is there already; name a new folder")
     manifest = read_manifest(where)
+    if target.exists():
+        if not all(_is_there(target / file.path, file) for file in manifest.files):
+            raise InputError(f"{target} is there already; name a new folder")
+        return PulledIndex(manifest, len(manifest.files))
     staging = target.with_name(f".{target.name}.pulling")
     earlier = 0
     try:
@@ -86,7 +88,7 @@ def _address(where: str, name: str) -> str:
 
 def _fetch(where: str, file: CopiedFile, target: Path) -> bool:
     """Bring one file to ``target``, checked; whether it was there already."""
-    if target.is_file() and _hash(target).hexdigest() == file.sha256:
+    if _is_there(target, file):
         return True
     part = target.with_name(f"{target.name}.part")
     part.parent.mkdir(parents=True, exist_ok=True)
@@ -110,6 +112,10 @@ def _fetch(where: str, file: CopiedFile, target: Path) -> bool:
         )
     part.replace(target)
     return False
+
+
+def _is_there(path: Path, file: CopiedFile) -> bool:
+    return path.is_file() and path.stat().st_size == file.size and _hash(path).hexdigest() == file.sha256
 
 
 def _hash(path: Path) -> Any:

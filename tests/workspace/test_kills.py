@@ -6,6 +6,7 @@ prints a line a step.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -17,10 +18,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -69,6 +72,12 @@ STEPS = {
     "export urls": Step("-C w export --name T2T --to urls out", "sample"),
     "import swat": Step("import swat out/demo --to taken", "export swat"),
     "run": Step("-C w run", "index"),
+    "synonyms": Step("-C w synonyms", "index"),
+    "judge": Step("-C w judge --questions 4", "sample"),
+    "purge": Step("-C w purge --list takedown.txt", "sample"),
+    "remove": Step("index remove corpus/part-00000.parquet --from captions", "index"),
+    "push": Step("index push captions pushed --licence none", "index", quick=True),
+    "pull": Step("index pull pushed taken", "push", quick=True),
 }
 
 PREPARATIONS = {"matched again": Step("-C other match --all", "download")}
@@ -133,6 +142,7 @@ class Site:
         for folder in (self.folder, self._states, self.temporary):
             folder.mkdir()
         self._output = root / "output.txt"
+        self.model = ""
         self.zygote = subprocess.Popen(
             [sys.executable, "-c", ZYGOTE, HEAVY if KILLS else LIGHT],
             env={**os.environ, "TMPDIR": str(self.temporary), "HF_HUB_OFFLINE": "1"},
@@ -142,6 +152,8 @@ class Site:
         self._caches = set(self.temporary.iterdir())  # torch's, a folder a user
 
     def start(self, command: str) -> Running:
+        if {"synonyms", "judge"} & set(command.split()):
+            command += f" --base-url {self.model}"
         return Running(self.zygote, command, self.folder, self._output)
 
     def close(self) -> None:
@@ -197,6 +209,10 @@ class Site:
 def value_of(path: Path, name: str) -> object:
     if path.is_dir() or name.startswith("captions/") or "/.locks/" in name:
         return None
+    if path.suffix == ".jsonl":  # in the order in which answers came
+        return sorted(line for line in path.read_text().splitlines() if '"kind": "answer"' in line)
+    if name.startswith("w/purges/"):
+        return json.loads(path.read_text())["clean"]
     if path.name == "captrawl.lock.json":
         stages = json.loads(path.read_text())["stages"]
         stages.get("report", {"inputs": {}})["inputs"].pop("images", None)  # their places too
@@ -212,9 +228,33 @@ def value_of(path: Path, name: str) -> object:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-CHANCE = re.compile(r"(?<=[0-9a-f]{20})-[0-9a-f]{8}\b|\b[0-9a-f]{32}\b")
-"""What chance has in the names of a caption index: its groups' and Tantivy's segments'."""
+CHANCE = re.compile(r"(?<=[0-9a-f]{20})-[0-9a-f]{8}\b|\b[0-9a-f]{32}\b|(?<=purges/).*")
+"""What chance has in the names of a caption index (its groups' and segments'), and time in a proof's."""
 PLACES = ("path", "image_path", "status", "final_url", "attempts")
+
+
+class LanguageModel(BaseHTTPRequestHandler):
+    """Answers a question alike whenever it is asked, and takes its time."""
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        question = body["messages"][-1]["content"]
+        text = question if isinstance(question, str) else question[0]["text"]
+        name = f"thing {hashlib.sha256(text.encode()).hexdigest()[:6]}"
+        answer = {"synonyms": [name]} if text == question else {"answer": "AB"[len(text) % 2]}
+        time.sleep(0.02)
+        message = {"role": "assistant", "content": json.dumps(answer)}
+        choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+        reply = {"id": "x", "object": "chat.completion", "created": 0, "model": "fake", "choices": choices}
+        data = json.dumps(reply).encode()
+        with contextlib.suppress(OSError):  # who asked was killed
+            self.send_response(200)
+            self.send_header("content-length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
 
 
 def rows_of(index: Path) -> object:
@@ -235,6 +275,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         settings = demo_settings(web.settings, "../captions").model_copy(update={"sample": []})
         workspace = Workspace.create(site.folder / name, settings, demo_classes())
         edit_settings(workspace.settings_path, {"task": {"shots": str(site.folder / "shots")}})
+    picked = [web.url(row.path) for row in web.rows if row.picture >= 0][::20]
+    (site.folder / "takedown.txt").write_text("".join(f"{url}\n" for url in picked))
     rows = [row for row in web.rows if row.picture >= 0]
     for entry in CLASSES:
         for row in [row for row in rows if row.drawing == entry.drawing][:2]:
@@ -242,8 +284,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(web.picture(row.picture), target)
     site.save("new")
-    with serving(web), closing(site):
+    with serving(web), ThreadingHTTPServer(("127.0.0.1", 0), LanguageModel) as model, closing(site):
+        threading.Thread(target=model.serve_forever, args=(0.02,), daemon=True).start()
+        site.model = f"http://127.0.0.1:{model.server_port}/v1"
         yield site
+        model.shutdown()
 
 
 @pytest.mark.parametrize("name", [name for name, step in STEPS.items() if KILLS or step.quick])

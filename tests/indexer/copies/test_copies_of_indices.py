@@ -250,6 +250,18 @@ def test_killed_inside_a_file(index: Path, tmp_path: Path) -> None:
     assert counts(new) == counts(index)
 
 
+def test_a_pull_killed_when_it_was_whole_is_finished(index: Path, tmp_path: Path) -> None:
+    place, new = tmp_path / "place", tmp_path / "new"
+    push(str(index), str(place), LICENCE)
+    pull(str(place), str(new))
+    again = pull(str(place), str(new))
+    assert again.earlier == len(again.manifest.files)
+    assert counts(new) == counts(index)
+    (new / "captions.json").write_text((new / "captions.json").read_text() + "\n")
+    with pytest.raises(InputError, match="is there already"):
+        pull(str(place), str(new))
+
+
 def test_killed_and_pushed_on(index: Path, tmp_path: Path) -> None:
     """Without the manifest nothing was pushed; what is there isn't sent again."""
     place = tmp_path / "place"
