@@ -201,7 +201,10 @@ class Site:
         values: dict[str, object] = {}
         for path in self.folder.rglob("*"):
             name = path.relative_to(self.folder).as_posix()
-            values[re.sub(CHANCE, "…", name)] = value_of(path, name)
+            if not PICTURE.search(name):
+                values[re.sub(CHANCE, "…", name)] = value_of(path, name)
+        for name in ("w", "other"):
+            values[f"pictures that {name} doesn't name, or lacks"] = pictures_off(self.folder / name)
         values["captions"] = rows_of(self.folder / "captions")
         return values
 
@@ -223,14 +226,25 @@ def value_of(path: Path, name: str) -> object:
     if path.name == "images.parquet" or path.name.startswith("metadata_"):
         table = pq.read_table(path)
         return table.select([c for c in table.column_names if c not in PLACES]).to_pylist()
-    if re.search(r"/images/\d{5}/", name):
-        return None  # in which place a picture lies is chance; images.parquet is compared
+    if name.endswith("/shard.parquet"):
+        return None
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 CHANCE = re.compile(r"(?<=[0-9a-f]{20})-[0-9a-f]{8}\b|\b[0-9a-f]{32}\b|(?<=purges/).*")
 """What chance has in the names of a caption index (its groups' and segments'), and time in a proof's."""
+PICTURE = re.compile(r"/images/\d{5}/\d+\.jpg$")
+"""In which place a picture lies is chance, and which places are empty since placeholders went."""
 PLACES = ("path", "image_path", "status", "final_url", "attempts")
+
+
+def pictures_off(workspace: Path) -> set[str]:
+    """The pictures that only the folders, or only images.parquet, has; none before that is written."""
+    table = workspace / "images.parquet"
+    if not table.exists():
+        return set()
+    files = {path.relative_to(workspace).as_posix() for path in workspace.glob("images/*/*.jpg")}
+    return files ^ set(filter(None, pq.read_table(table, columns=["path"]).column("path").to_pylist()))
 
 
 class LanguageModel(BaseHTTPRequestHandler):
@@ -300,6 +314,7 @@ def test_killed_and_rerun(name: str, site: Site) -> None:
     site.start(step.command).finish()
     whole = time.monotonic() - began
     calm = site.contents()
+    assert not any(value for key, value in calm.items() if key.startswith("pictures that"))
     assert site.temporary_files() == set()
     kills = late = 0
     while kills < max(KILLS, 1) and late < 40:
