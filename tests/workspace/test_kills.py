@@ -75,7 +75,6 @@ STEPS = {
     "synonyms": Step("-C w synonyms", "index"),
     "judge": Step("-C w judge --questions 4", "sample"),
     "purge": Step("-C w purge --list takedown.txt", "sample"),
-    "remove": Step("index remove corpus/part-00000.parquet --from captions", "index"),
     "push": Step("index push captions pushed --licence none", "index", quick=True),
     "pull": Step("index pull pushed taken", "push", quick=True),
 }
