@@ -14,7 +14,7 @@ lowest:                 ## the core of the suite with the oldest versions that p
 	python3 -m venv build/lowest && build/lowest/bin/pip install -q uv
 	build/lowest/bin/uv pip install --python build/lowest/bin/python --resolution lowest-direct -e '.[test]' \
 		torchvision==0.25.0  # torch 2.10's: another brings another torch
-	build/lowest/bin/python .ci/floors.py
+	build/lowest/bin/python tests/floors.py
 	build/lowest/bin/python -W default -m pytest -W default tests/core tests/classes tests/workspace tests/commands \
 		tests/search/engines tests/indexer -m "not elastic"
 

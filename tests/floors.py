@@ -1,5 +1,7 @@
 """Print the floor of every requirement in pyproject.toml beside the version that is installed here."""
 
+from __future__ import annotations
+
 import re
 import tomllib
 from importlib.metadata import PackageNotFoundError, version
@@ -14,4 +16,4 @@ for requirement in sorted(sum(project["optional-dependencies"].values(), project
         installed = version(floor[1])
     except PackageNotFoundError:
         installed = "not installed"
-    print(f"{floor[1]:24} {floor[2]:10} {installed}")  # noqa: T201
+    print(f"{floor[1]:24} {floor[2]:10} {installed}")
