@@ -113,13 +113,19 @@ class StorePlace:
 
 
 class HubPlace:
-    """A data set of a Hugging Face hub, made where it isn't there; some files a commit."""
+    """A data set of a Hugging Face hub, made where it isn't there; some files a commit.
+
+    Which files are large, and how they go (Xet, or LFS in one piece or in parts), is the hub's and its
+    library's business.
+    """
 
     def __init__(self, repo: str, folder: str) -> None:
         try:
             from huggingface_hub import HfApi
+            from huggingface_hub.utils import disable_progress_bars
         except ImportError as error:
             raise MissingExtraError("writing hf:// files", "remote") from error
+        disable_progress_bars()  # of uploads; there is one already
         self._api: Any = HfApi()
         self._repo, self._folder = repo, folder
         self._call("create_repo", exist_ok=True)
@@ -144,7 +150,12 @@ class HubPlace:
             answer: Any = getattr(self._api, name)(repo_id=self._repo, repo_type="dataset", **values)
             return list(answer) if name == "list_repo_tree" else answer
         except Exception as error:  # whatever the hub's library raises; its texts quote URLs
+            status = getattr(getattr(error, "response", None), "status_code", 0)
+            remedy = (
+                "is a token with write access set (HF_TOKEN, or hf auth login)?"
+                if status in {401, 403, 404} or type(error).__name__ == "LocalTokenNotFoundError"
+                else "push again for what is missing; HF_HUB_DISABLE_XET=1 does without Xet's storage"
+            )
             raise InputError(
-                f"hf://datasets/{self._repo} can't be written ({type(error).__name__}): is a token with "
-                "write access set (HF_TOKEN, or hf auth login)?"
+                f"hf://datasets/{self._repo} can't be written ({type(error).__name__}): {remedy}"
             ) from error
