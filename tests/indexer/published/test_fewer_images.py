@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
 import subprocess
 import sys
@@ -34,7 +35,8 @@ from captrawl.workspace.settings import (
 from captrawl.workspace.workspace import Workspace
 from PIL import Image
 
-ROWS, N = 240, 12
+ROWS, N = map(int, os.environ.get("CAPTRAWL_FEWER", "240,12").split(","))
+"""The long run is of 4000,500 (docs/development.md)."""
 CLASSES = (ClassEntry(0, "dog", (Synonym("dog"),)),)
 
 
@@ -137,7 +139,7 @@ def test_a_quarter_of_the_images_gives_the_same_list(
     pictures.asked.clear()
     ranked = settings.model_copy(
         update={
-            "match": MatchSettings(sample="all", rank="T2I", top=100),
+            "match": MatchSettings(sample="all", rank="T2I", top=ROWS * 5 // 12),
             "download": settings.download.model_copy(update={"until": N}),
         }
     )
@@ -146,6 +148,7 @@ def test_a_quarter_of_the_images_gives_the_same_list(
     assert few == whole
     assert asked_for_whole == ROWS
     assert N < len(pictures.asked) <= ROWS / 4
+    print(f"{N} images of {ROWS} rows: asked for {len(pictures.asked)} pictures, in place of {ROWS}")
 
 
 def test_a_ranked_match_killed_and_run_again(tmp_path: Path, tiny_model: Path) -> None:
