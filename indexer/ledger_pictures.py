@@ -7,7 +7,7 @@ A picture is a group of images that look alike; it is named by the first of them
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,22 +41,29 @@ class LedgerPictures:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def unnamed(self) -> tuple[list[str], Signatures]:
-        """The images that weren't compared yet, by sha256."""
-        return self._signatures(sql.NEW_PICTURES)
+    def unnamed(self, most: int) -> Iterator[tuple[list[str], Signatures]]:
+        """The images that weren't compared yet, by sha256, ``most`` at once: name those before the next."""
+        last = ""
+        while rows := self._ledger.database.execute(sql.NEW_PICTURES, (last, most)).fetchall():
+            last = rows[-1][0]
+            yield _signatures(rows)
 
-    def named(self) -> tuple[list[str], Signatures]:
-        """The images that others were said to look like: one a picture, by sha256."""
-        return self._signatures(sql.FIRST_PICTURES)
+    def named(self, most: int) -> Iterator[tuple[list[str], Signatures]]:
+        """The images that others were said to look like: one a picture, by sha256, ``most`` at once."""
+        cursor = self._ledger.database.execute(sql.FIRST_PICTURES)
+        while rows := cursor.fetchmany(most):
+            yield _signatures(rows)
 
     def name(self, pictures: Mapping[str, str]) -> None:
         """Note which picture images are: sha256 → the sha256 of the first that looks like it."""
         with self._ledger.transaction() as database:
             database.executemany(sql.NOTE_SAME, [(first, sha256) for sha256, first in pictures.items()])
 
-    def packed_urls(self) -> list[str]:
-        """The wanted URLs that have an image."""
-        return [url for (url,) in self._ledger.database.execute(sql.PACKED_URLS, (self._ledger.generation,))]
+    def packed_urls(self, most: int) -> Iterator[list[str]]:
+        """The wanted URLs that have an image, ``most`` at once."""
+        cursor = self._ledger.database.execute(sql.PACKED_URLS, (self._ledger.generation,))
+        while rows := cursor.fetchmany(most):
+            yield [url for (url,) in rows]
 
     def sightings(self, also: Sequence[str]) -> list[Sighting]:
         """The URLs of every picture that several gave, and the URLs ``also``: by picture, then in rank order.
@@ -79,7 +86,7 @@ class LedgerPictures:
                 database.execute(*((sql.DROP_COPY, (reason, id_)) if reason else (sql.RESTORE_COPY, (id_,))))
             self._ledger.note(**notes)
 
-    def _signatures(self, statement: str) -> tuple[list[str], Signatures]:
-        rows = self._ledger.database.execute(statement).fetchall()
-        values = np.frombuffer(b"".join(signature for _, signature in rows), np.uint8)
-        return [sha256 for sha256, _ in rows], values.reshape(-1, SIGNATURE)
+
+def _signatures(rows: Sequence[tuple[str, bytes]]) -> tuple[list[str], Signatures]:
+    values = np.frombuffer(b"".join(signature for _, signature in rows), np.uint8)
+    return [sha256 for sha256, _ in rows], values.reshape(-1, SIGNATURE)

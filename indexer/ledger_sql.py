@@ -140,7 +140,9 @@ UPDATE urls SET state = 'queued', reason = NULL, attempts = 0, next_try = 0, sha
 
 # Copies among the pictures
 SIGNATURE = "SELECT signature FROM pictures WHERE sha256 = ?"
-NEW_PICTURES = "SELECT sha256, signature FROM pictures WHERE same_as IS NULL ORDER BY sha256"
+NEW_PICTURES = """
+SELECT sha256, signature FROM pictures WHERE same_as IS NULL AND sha256 > ? ORDER BY sha256 LIMIT ?
+"""
 FIRST_PICTURES = "SELECT sha256, signature FROM pictures WHERE same_as = sha256 ORDER BY sha256"
 NOTE_SAME = "UPDATE pictures SET same_as = ? WHERE sha256 = ?"
 FORGET_PICTURE = "DELETE FROM pictures WHERE sha256 = ?"

@@ -24,71 +24,95 @@ GREY, GREY_MEAN, COLOUR = 24, 6.0, 12
 CONTRAST = 0.25
 """The share of a picture's own contrast beyond which the mean is too much: textures have little of it."""
 _COARSE = 4
-_AT_ONCE = 512
+_AT_ONCE, _SEARCHED, _FITTED = 512, 64, 8_192
+"""Images that are compared with all pictures, and with those that are near."""
+_CHUNK = 16_384
 
 
 def name_look_alikes(ledger: Ledger) -> None:
-    """Compare every image of ``ledger`` that wasn't yet, and note which picture it is."""
+    """Compare every image of ``ledger`` that wasn't yet, and note which picture it is.
+
+    Takes some 600 bytes of memory a picture.
+    """
     pictures = LedgerPictures(ledger)
-    images, signatures = pictures.unnamed()
-    if not images:
-        return
-    firsts, references = pictures.named()
-    seen = _References(references)
-    for start in range(0, len(images), _AT_ONCE):
-        names: dict[str, str] = {}
-        places = seen.places(signatures[start : start + _AT_ONCE])
-        for image, place in zip(images[start:], places, strict=False):
-            if place == len(firsts):
-                firsts.append(image)
-            names[image] = firsts[place]
-        pictures.name(names)
+    seen: _References | None = None
+    for images, signatures in pictures.unnamed(_AT_ONCE):
+        if seen is None:
+            seen = _References()
+            for firsts, references in pictures.named(_CHUNK):
+                seen.add(firsts, references)
+        pictures.name(dict(zip(images, seen.names(images, signatures), strict=True)))
 
 
 class _References:
     """The first image of every picture, by its place; grows by the pictures that are new."""
 
-    def __init__(self, signatures: Signatures) -> None:
+    def __init__(self) -> None:
         self._index: Any = import_faiss().IndexFlatL2(_COARSE * _COARSE)
-        self._signatures = np.empty((0, SIGNATURE), np.uint8)
-        self._add(signatures)
+        self._signatures: list[Signatures] = []
+        self._names: list[NDArray[np.bytes_]] = []
 
-    def places(self, signatures: Signatures) -> list[int]:
-        """Which picture each is, the first that it looks like; a new picture takes the next place."""
+    def names(self, images: Sequence[str], signatures: Signatures) -> list[str]:
+        """Which picture each is, the first that it looks like; a new picture is named by its image."""
         places = [min(alike, default=-1) for alike in self._alike(signatures)]
         unlike = [row for row, place in enumerate(places) if place < 0]
-        among = _References(signatures[unlike])._alike(signatures[unlike])
+        among = _References()
+        among.add([images[row] for row in unlike], signatures[unlike])
+        names = ["" if place < 0 else self._name(place) for place in places]
         new: list[int] = []
-        for at, row in enumerate(unlike):
-            if places[row] < 0:
-                for other in among[at]:
-                    if places[unlike[other]] < 0:
-                        places[unlike[other]] = len(self._signatures) + len(new)
+        for row, alike in zip(unlike, among._alike(signatures[unlike]), strict=True):
+            if not names[row]:
+                for other in alike:
+                    names[unlike[other]] = names[unlike[other]] or images[row]
                 new.append(row)
-        self._add(signatures[new])
-        return places
+        self.add([images[row] for row in new], signatures[new])
+        return names
+
+    def add(self, images: Sequence[str], signatures: Signatures) -> None:
+        """Take in the first images of pictures."""
+        start = self._index.ntotal
+        self._index.add(_coarse(signatures))
+        for row, image in enumerate(images, start):
+            chunk, at = divmod(row, _CHUNK)
+            if chunk == len(self._names):
+                self._signatures.append(np.empty((_CHUNK, SIGNATURE), np.uint8))
+                self._names.append(np.empty(_CHUNK, "S64"))
+            self._signatures[chunk][at] = signatures[row - start]
+            self._names[chunk][at] = image.encode()
+
+    def _name(self, place: int) -> str:
+        return bytes(self._names[place // _CHUNK][place % _CHUNK]).decode()
+
+    def _at(self, places: NDArray[np.int64]) -> Signatures:
+        rows = np.empty((len(places), SIGNATURE), np.uint8)
+        for chunk in np.unique(places // _CHUNK).tolist():
+            of_chunk = places // _CHUNK == chunk
+            rows[of_chunk] = self._signatures[chunk][places[of_chunk] % _CHUNK]
+        return rows
 
     def _alike(self, signatures: Signatures) -> Sequence[list[int]]:
         """Of each row, the places of the pictures that it looks like, itself among them where it is one."""
-        alike: list[list[int]] = [[] for _ in signatures]
-        if not len(signatures):
-            return alike
         # Means differ no more than what they are the means of.
         radius = _COARSE * _COARSE * (GREY_MEAN**2 + 1)
-        limits, _, places = self._index.range_search(_coarse(signatures), radius)
-        for row in range(len(signatures)):
-            near = places[limits[row] : limits[row + 1]]
-            apart = np.abs(signatures[row].astype(np.int16) - self._signatures[near])
-            greys, colours = np.split(apart, [GREYS * GREYS], axis=1)
-            mean = np.sqrt(np.square(greys, dtype=np.float32).mean(axis=1))
-            most = np.clip(CONTRAST * signatures[row, : GREYS * GREYS].std(), 1.0, GREY_MEAN)
-            fits = (mean <= most) & (greys.max(axis=1) <= GREY) & (colours.max(axis=1) <= COLOUR)
-            alike[row] += near[fits].tolist()
+        alike: list[list[int]] = []
+        for start in range(0, len(signatures), _SEARCHED):
+            some = signatures[start : start + _SEARCHED]
+            limits, _, places = self._index.range_search(_coarse(some), radius)
+            alike += [self._fitting(row, places[limits[at] : limits[at + 1]]) for at, row in enumerate(some)]
         return alike
 
-    def _add(self, signatures: Signatures) -> None:
-        self._index.add(_coarse(signatures))
-        self._signatures = np.concatenate([self._signatures, signatures])
+    def _fitting(self, signature: NDArray[np.uint8], near: NDArray[np.int64]) -> list[int]:
+        """Those of the places ``near`` whose picture it is."""
+        places: list[int] = []
+        most = np.clip(CONTRAST * signature[: GREYS * GREYS].std(), 1.0, GREY_MEAN)
+        for start in range(0, len(near), _FITTED):
+            some = near[start : start + _FITTED]
+            apart = np.abs(signature.astype(np.int16) - self._at(some))
+            greys, colours = np.split(apart, [GREYS * GREYS], axis=1)
+            mean = np.sqrt(np.square(greys, dtype=np.float32).mean(axis=1))
+            fits = (mean <= most) & (greys.max(axis=1) <= GREY) & (colours.max(axis=1) <= COLOUR)
+            places += some[fits].tolist()
+        return places
 
 
 def _coarse(signatures: Signatures) -> NDArray[np.float32]:

@@ -8,10 +8,11 @@ URLs with the same bytes share one image, and a sample takes the best-ranked of 
 from __future__ import annotations
 
 import logging
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
+import numpy as np
 import pyarrow as pa
 
 from ...core.arrow import pc
@@ -34,6 +35,7 @@ UNLIKE = 5
 """So many captions, each unlike all others, make a picture a placeholder; of two classes, two do."""
 _SHOWN_GROUPS, _SHOWN_CAPTIONS, _SHOWN_LETTERS = 5, 3, 60
 _JUDGED = "judged"
+_URLS_AT_ONCE = 65_536
 
 Captions = Mapping[str, Sequence[tuple[int, str]]]
 """URL → (class id, caption) of its rows."""
@@ -49,7 +51,7 @@ def judge_pictures(session: DownloadSession) -> None:
         return
     name_look_alikes(ledger)
     pictures = LedgerPictures(ledger)
-    sightings = pictures.sightings(_repeated(session, pictures.packed_urls()))
+    sightings = pictures.sightings(_repeated(session, pictures))
     mark = digest([ledger.meta("taken_in"), [[one.picture, one.id] for one in sightings]])
     if not sightings or ledger.meta(_JUDGED) == mark:
         return
@@ -108,13 +110,17 @@ def _alike(words: frozenset[str], other: frozenset[str]) -> bool:
     return len(words & other) >= ALIKE * min(len(words), len(other))
 
 
-def _repeated(session: DownloadSession, urls: Sequence[str]) -> list[str]:
-    """Those of ``urls`` that so many rows name that their captions alone could make them placeholders."""
-    names = pa.array(urls, pa.string())
-    rows: Counter[int] = Counter()
+def _repeated(session: DownloadSession, pictures: LedgerPictures) -> list[str]:
+    """The packed URLs of several rows, whose captions alone could make them placeholders."""
+    chunks = [pa.array(urls, pa.string()) for urls in pictures.packed_urls(_URLS_AT_ONCE)]
+    if not chunks:
+        return []
+    urls = pa.concat_arrays(chunks)
+    rows = np.zeros(len(urls), np.int64)
     for batch in matched_batches(session.workspace.matches_path, ["url"]):
-        rows.update(pc.drop_null(pc.index_in(batch.column("url"), value_set=names)).to_pylist())
-    return [urls[place] for place, number in sorted(rows.items()) if number > 1]
+        places = pc.drop_null(pc.index_in(batch.column("url"), value_set=urls)).to_numpy()
+        rows += np.bincount(places, minlength=len(urls))
+    return urls.take(pa.array(np.flatnonzero(rows > 1))).to_pylist()
 
 
 def _captions(session: DownloadSession, urls: Sequence[str]) -> Captions:
