@@ -2,11 +2,11 @@
 
 One process serves virtual hosts on loopback addresses and logs every request. The same job runs undisturbed
 and killed; both must end alike, with the same sample lists (the demo's model), and the log must show no host
-above two requests at once, no URL asked twice, nothing that a tar had, nothing of a host that forbids it.
-What was in flight at a kill is asked again, since nobody knows what came of it: so many URLs at most as were
-in flight, times the kills. Placeholders are dropped wherever they came from. The memory of the download and
-its workers (proportional set size) is looked at ten times a second. JSON on stdout; exit code 1 where a
-check fails.
+above two requests at once or its Crawl-delay, no URL asked twice, nothing that a tar had, nothing of a host
+that forbids it. What was in flight at a kill is asked again, since nobody knows what came of it: so many URLs
+at most as were in flight, times the kills. Placeholders are dropped wherever they came from. The memory of
+the download and its workers (proportional set size) is looked at ten times a second. JSON on stdout; exit
+code 1 where a check fails.
 
     python benchmarks/consent_job.py [--rows 50000] [--hosts 200] [--classes 40] [--until 100] [--kills 20]
         [--in-flight 512] [--lists 20]
@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import io
+import itertools
 import json
 import multiprocessing
 import os
@@ -77,6 +78,25 @@ def forbids(address: str) -> bool:
     return int(address.rpartition(".")[2]) % 20 == 0
 
 
+def interval(address: str) -> float:
+    """Seconds between two requests that the host's robots.txt asks for: one host in ten."""
+    return 0.1 + 0.02 * random.Random(address).randrange(10) if int(address[-1]) == 7 else 0.0
+
+
+def too_fast(lines: list[list[str]]) -> int:
+    """Hosts whose pictures were asked for faster than their interval, or any of them within half of it."""
+    times: dict[str, list[float]] = {}
+    for address, path, _, at in lines:
+        if interval(address) and path.endswith(".jpg"):
+            times.setdefault(address, []).append(float(at))
+    number = 0
+    for address, all_of_it in times.items():
+        gaps = [after - before for before, after in itertools.pairwise(sorted(all_of_it))]
+        mean = sum(gaps) / max(1, len(gaps))
+        number += bool(gaps) and (min(gaps) < interval(address) / 2 or mean < interval(address) * 0.98)
+    return number
+
+
 def serve(hosts: int, port: int, log: Path) -> None:
     """Answer on every address, a line in ``log`` a request: address, path, how many were open at the host."""
     open_now: Counter[str] = Counter()
@@ -89,7 +109,7 @@ def serve(hosts: int, port: int, log: Path) -> None:
                     pass
                 path = line.split()[1].decode()
                 open_now[address] += 1
-                lines.write(f"{address} {path} {open_now[address]}\n")
+                lines.write(f"{address} {path} {open_now[address]} {time.monotonic():.3f}\n")
                 lines.flush()
                 await asyncio.sleep(0.005)
                 open_now[address] -= 1
@@ -115,6 +135,8 @@ def reply(address: str, path: str) -> bytes:
     status, head, body = "200 OK", "", b""
     if path == "/robots.txt" and forbids(address):
         body = b"User-agent: *\nDisallow: /\n"
+    elif path == "/robots.txt" and interval(address):
+        body = f"User-agent: *\nCrawl-delay: {interval(address)}\n".encode()
     elif not path.endswith(".jpg"):
         status = "404 Not Found"
     else:
@@ -260,15 +282,16 @@ def job(folder: Path, options: argparse.Namespace) -> int:
         server.terminate()
         server.join()
         lines = [line.split() for line in log.read_text().splitlines()]
-        asked = Counter(path for _, path, _ in lines if path.endswith(".jpg"))
+        asked = Counter(path for _, path, *_ in lines if path.endswith(".jpg"))
         record = json.loads((root / "captrawl.lock.json").read_text())["stages"]["download"]
         results[name] = {
             "seconds": round(seconds, 1),
             "requests": len(lines),
-            "most_at_once_per_host": max((int(number) for _, _, number in lines), default=0),
+            "most_at_once_per_host": max((int(number) for _, _, number, _ in lines), default=0),
+            "hosts_asked_too_fast": too_fast(lines),
             "asked_twice": sum(number > 1 for number in asked.values()),
             "asked_that_a_tar_has": len(asked.keys() & in_tars),
-            "asked_of_closed_hosts": sum(forbids(a) and path.endswith(".jpg") for a, path, _ in lines),
+            "asked_of_closed_hosts": sum(forbids(a) and path.endswith(".jpg") for a, path, *_ in lines),
             "megabytes": memory >> 20,
             "placeholders_left": placeholders_left(root),
             "counts": record["counts"],
@@ -278,7 +301,7 @@ def job(folder: Path, options: argparse.Namespace) -> int:
     calm, killed = results["calm"], results["killed"]
     same = calm.pop("ends") == killed.pop("ends")
     same_lists = calm.pop("lists") == killed.pop("lists")
-    nothing = ("asked_that_a_tar_has", "asked_of_closed_hosts")
+    nothing = ("asked_that_a_tar_has", "asked_of_closed_hosts", "hosts_asked_too_fast")
     few = (
         max(one["placeholders_left"] for one in (calm, killed)) < 5
     )  # some captions of one class tell nothing

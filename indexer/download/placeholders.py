@@ -11,6 +11,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -120,7 +121,8 @@ def _repeated(session: DownloadSession, pictures: LedgerPictures) -> list[str]:
     for batch in matched_batches(session.workspace.matches_path, ["url"]):
         places = pc.drop_null(pc.index_in(batch.column("url"), value_set=urls)).to_numpy()
         rows += np.bincount(places, minlength=len(urls))
-    return urls.take(pa.array(np.flatnonzero(rows > 1))).to_pylist()
+    repeated: Any = urls.take(pa.array(np.flatnonzero(rows > 1), pa.int64()))
+    return repeated.to_pylist()
 
 
 def _captions(session: DownloadSession, urls: Sequence[str]) -> Captions:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PAUSING = frozenset({429, 503})
+_LONGEST_TURN = 60.0
+"""Seconds that a request waits for its turn under a slot; longer, and its URL is queued again."""
 _LONGEST_COOKIES = 16_384
 
 
@@ -139,6 +141,7 @@ class Fetcher:
                 raise FetchError(Reason.REDIRECTS)
             seen.add(step)
             await self._ask_site(visit, link)
+            await self._wait_turn(visit, link)
             outcome = await self._hop(visit, link)
             if not isinstance(outcome, Link):
                 return outcome
@@ -167,6 +170,17 @@ class Fetcher:
         if verdict.signal is not None:
             visit.consent, visit.final_url = verdict.evidence, link.url
             raise FetchError(REFUSALS[verdict.signal])
+
+    async def _wait_turn(self, visit: _Visit, link: Link) -> None:
+        """Wait until the host's pace allows a request; the time is no part of the visit's."""
+        if self._sites is not None:
+            self._hosts.slow_to(link.host, self._sites.interval(link))
+        seconds = self._hosts.reserve(link.host)
+        if seconds > _LONGEST_TURN:
+            raise FetchError(Reason.TIMEOUT, wait=seconds)
+        if seconds > 0:
+            visit.credit(seconds)
+            await asyncio.sleep(seconds)
 
     async def _move(self, visit: _Visit, host: str) -> None:
         """Give back the slot held, of a host that answered, and wait for one of ``host``, uncounted."""
@@ -230,7 +244,10 @@ class Fetcher:
             wait = (retry_after(headers) or 0.0) if status in _PAUSING else 0.0
             if wait:
                 self._hosts.pause(link.host, wait)
+            elif status in _PAUSING:
+                self._hosts.slow_down(link.host)
             raise FetchError(http_reason(status), wait=wait)
+        self._hosts.speed_up(link.host)
         if self._rules.vouched:
             visit.consent = self._rules.vouched
             return

@@ -1,4 +1,7 @@
-"""Which host may be asked now: two requests a host, pauses that hosts ask for, hosts that don't answer.
+"""Which host may be asked now: two requests a host, the pace that hosts ask for, hosts that don't answer.
+
+A host's pace is the interval between two requests that its robots.txt names; one that says 429 or 503 without
+saying for how long is asked half as fast, and faster again with every answer.
 
 A host that gave no HTTP answer to SILENT_AFTER requests in a row is silent: what waits for it stays until
 the caller asks for a probe, and an answer ends the silence. Everything runs in one event loop. Items come
@@ -16,6 +19,8 @@ from ..outcomes import FetchJob
 
 PER_HOST = 2
 SILENT_AFTER = 5
+FIRST_INTERVAL, LONGEST_INTERVAL = 1.0, 4.0
+"""Seconds between two requests to a host that has too many: at first, and at most."""
 
 
 class HostQueue:
@@ -27,6 +32,9 @@ class HostQueue:
         self._active: dict[str, int] = {}
         self._hops: dict[str, deque[asyncio.Future[None]]] = {}
         self._paused: dict[str, float] = {}
+        self._intervals: dict[str, float] = {}  # interval that the host names
+        self._slowed: dict[str, float] = {}  # interval that its answers gave it
+        self._next: dict[str, float] = {}  # when the next request may start (monotonic), of hosts with a pace
         self._ready: list[tuple[int, str]] = []  # heap: the place of a host's first item, host
         self._in_heap: set[str] = set()
         self._sleeping: list[tuple[float, str]] = []  # heap: until when (monotonic), host
@@ -139,6 +147,37 @@ class HostQueue:
         if until > self._paused.get(host, 0.0):
             self._paused[host] = until
             heapq.heappush(self._sleeping, (until, host))
+
+    def slow_to(self, host: str, interval: float) -> None:
+        """Keep the seconds between two requests that ``host`` asks for; it was asked for that just now."""
+        if interval > 0 and self._intervals.get(host) != interval:
+            self._intervals[host] = interval
+            self._next[host] = max(self._next.get(host, 0.0), time.monotonic() + interval)
+
+    def slow_down(self, host: str) -> None:
+        """Ask ``host`` half as fast."""
+        interval = 2 * self._slowed.get(host, FIRST_INTERVAL / 2)
+        self._slowed[host] = min(interval, LONGEST_INTERVAL)
+        self._next[host] = max(self._next.get(host, 0.0), time.monotonic() + self._slowed[host])
+        self.pause(host, self._slowed[host])
+
+    def speed_up(self, host: str) -> None:
+        """Ask ``host``, which answered, twice as fast as it was slowed down to."""
+        if host in self._slowed:
+            self._slowed[host] /= 2
+            if self._slowed[host] < FIRST_INTERVAL:
+                del self._slowed[host]
+
+    def reserve(self, host: str) -> float:
+        """Seconds until a request to ``host`` may start, which then counts as started."""
+        interval = max(self._intervals.get(host, 0.0), self._slowed.get(host, 0.0))
+        if interval <= 0:
+            return 0.0
+        now = time.monotonic()
+        start = max(now, self._next.get(host, 0.0))
+        self._next[host] = start + interval
+        self.pause(host, start + interval - now)
+        return start - now
 
     def pause_left(self, host: str) -> float:
         """Seconds for which ``host`` still wants to be left alone."""

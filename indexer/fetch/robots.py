@@ -1,5 +1,7 @@
 """robots.txt → what it says of a path: RFC 9309, with Content-Usage and Content-Signal among the rules.
 
+Crawl-delay and Request-rate, which the RFC leaves out, say how fast the site may be asked.
+
 The longest pattern that matches a path decides, and of equal ones Allow does; ``*`` stands for anything and
 ``$`` for the end. Unlike in the RFC a group of our own doesn't replace that of ``*``: the groups of every
 name that we go by, and ``*``, all bind us, so that no line that refuses can open what another line closes.
@@ -26,6 +28,7 @@ _RULES: Mapping[str, Signal] = {
     "content-usage": Signal.CONTENT_USAGE,
     "content-signal": Signal.CONTENT_SIGNAL,
 }
+_INTERVALS = frozenset({"crawl-delay", "request-rate"})
 _MISSPELT = {"disalow": "disallow", "dissallow": "disallow", "useragent": "user-agent"}
 
 
@@ -45,6 +48,8 @@ class RobotsRules:
     groups: Mapping[tuple[Signal, str], Sequence[_Rule]] = field(
         default_factory=dict[tuple[Signal, str], Sequence[_Rule]]
     )
+    interval: float = 0.0
+    """Seconds between two requests that the site asks for."""
 
     def judge(self, path: str, *, honoured: frozenset[Signal]) -> ConsentVerdict:
         """What they say of ``path``, which is a URL's from the first slash on, with its query."""
@@ -64,11 +69,15 @@ class RobotsRules:
 def parse_robots(text: str) -> RobotsRules:
     """The rules of a robots.txt that bind us; whatever is no line of the format is passed over."""
     groups: dict[tuple[Signal, str], list[_Rule]] = {}
+    interval = 0.0
     for agent, name, value in _lines(text):
+        if name in _INTERVALS:
+            interval = max(interval, _seconds(name, value))
+            continue
         rule = _rule(agent, name, value)
         if rule is not None:
             groups.setdefault((rule.signal, agent), []).append(rule)
-    return RobotsRules(groups)
+    return RobotsRules(groups, interval)
 
 
 def decode_robots(data: bytes) -> str:
@@ -97,6 +106,8 @@ def _lines(text: str) -> Iterator[tuple[str, str, str]]:
             agents, in_rules = ([] if in_rules else agents), False
             token = _TOKEN.match(match[2])
             agents.append(token[0].lower() if token else "")
+        elif name in _INTERVALS:  # no rule: the names of the next group may follow
+            yield from ((agent, name, match[2]) for agent in agents if agent in AGENTS)
         elif name in _RULES:
             in_rules = True
             # A preference in no group at all is everybody's.
@@ -113,6 +124,17 @@ def _rule(agent: str, name: str, value: str) -> _Rule | None:
         return _Rule(signal, _normal(pattern), usage_refusal([preferences]) is not None, line)
     words = re.findall(r"([\w-]+)\s*=\s*([\w-]+)", preferences.lower())
     return _Rule(signal, _normal(pattern), ("ai-train", "no") in words, line)
+
+
+def _seconds(name: str, value: str) -> float:
+    """Between two requests: ``Crawl-delay: 10``, ``Request-rate: 1/10m``; 0 where it says nothing usable."""
+    if name == "crawl-delay":
+        number = re.match(r"\d{1,6}(?:\.\d{0,6})?|\.\d{1,6}", value)
+        return float(number[0]) if number else 0.0
+    rate = re.match(r"(\d{1,6})\s*/\s*(\d{1,6})\s*([smh]?)", value.lower())
+    if rate is None or not int(rate[1]):
+        return 0.0
+    return int(rate[2]) * {"": 1, "s": 1, "m": 60, "h": 3600}[rate[3]] / int(rate[1])
 
 
 def _fits(pattern: str, path: str) -> bool:

@@ -74,6 +74,13 @@ class Sites:
             return judge_tdmrep(record.tdmrep, path)
         return verdict
 
+    def interval(self, link: Link) -> float:
+        """Seconds between two requests that the site of ``link``, judged just now, asks for."""
+        if Signal.ROBOTS_TXT not in self._rules.honoured:
+            return 0.0
+        _, robots = self._sites.get(_parts(link.url)[0], (None, RobotsRules()))
+        return robots.interval
+
     async def close(self) -> None:
         """Give up what is under way."""
         for task in self._requests.values():

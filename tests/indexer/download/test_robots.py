@@ -65,6 +65,51 @@ def test_a_site_that_asks_for_a_pause_in_place_of_robots_gets_it(
     assert (web.count("/robots.txt"), web.hits) == (1, [])
 
 
+def gaps(web: Any) -> list[float]:
+    times = sorted(hit.at for hit in web.hits)
+    return [after - before for before, after in itertools.pairwise(times)]
+
+
+def test_a_host_is_asked_as_fast_as_its_robots_says(web: Any, make_workspace: Any, tools: Any) -> None:
+    web.give("/robots.txt", b"User-agent: *\nCrawl-delay: 0.3")
+    urls = [web.give(f"/{n}.jpg", tools.jpeg(n)) for n in range(6)]
+    web.give("/moved.jpg", status=302, Location="/0.jpg")
+    assert download(make_workspace([*urls, web.url("/moved.jpg")])) == {"packed": 7}
+    assert len(web.hits) == 8
+    assert min(gaps(web)) >= 0.15  # as they came, which isn't as they were sent
+    assert sum(gaps(web)) >= 7 * 0.29
+    assert min(hit.at for hit in web.hits) - max(hit.at for hit in web.site_hits) >= 0.2
+    web.hits.clear()
+    more = [web.give(f"/more{n}.jpg", tools.jpeg(10 + n)) for n in range(6)]
+    unheard = make_workspace([*urls, *more], honour=["x-robots-tag"])
+    assert download(unheard)["packed"] == 12
+    assert sum(gaps(web)) < 0.3 * 5
+
+
+def test_a_host_of_one_picture_an_hour_is_left_to_other_runs(
+    web: Any, make_workspace: Any, tools: Any
+) -> None:
+    web.give("/robots.txt", b"User-agent: *\nRequest-rate: 1/1h")
+    workspace = make_workspace([web.give(f"/{n}.jpg", tools.jpeg(n)) for n in range(5)], retries=1)
+    assert download(workspace) == {"queued": 5}
+    assert not web.hits
+
+
+def test_a_host_that_has_too_many_requests_is_asked_half_as_fast(
+    web: Any, make_workspace: Any, tools: Any
+) -> None:
+    urls = [web.give(f"/{n}.jpg", tools.jpeg(n)) for n in range(6)]
+    for n in (1, 2):
+        web.handle(f"/{n}.jpg", tools.whole(b"", 429), tools.whole(tools.jpeg(n)))
+    workspace = make_workspace(urls, retries=1, retry_after=0.1, threads=1)
+    assert download(workspace) == {"packed": 6}
+    times = [hit.at for hit in web.hits]
+    first, second = [place for place, hit in enumerate(web.hits) if hit.target in {"/1.jpg", "/2.jpg"}][:2]
+    assert times[first + 1] - times[first] >= 0.9
+    assert times[second + 1] - times[second] >= 1.9
+    assert times[-1] - times[-2] < 0.9
+
+
 @pytest.mark.parametrize(("hops", "packed"), [(5, 0), (6, 1)])
 def test_redirects_of_robots_are_followed_five_times(
     web: Any, make_workspace: Any, tools: Any, hops: int, packed: int

@@ -75,6 +75,30 @@ def test_named_cases(text: str, path: str, signal: Signal | None) -> None:
         assert parse_robots(text).judge(path, honoured=ALL - {signal}).allowed
 
 
+INTERVALS = [
+    ("User-agent: *\nCrawl-delay: 9\nDisallow: /p", 9.0),
+    ("User-agent: *\nCrawl-Delay: 0.5", 0.5),
+    ("User-agent: *\nCrawl-delay: .5 # seconds", 0.5),
+    ("User-agent: *\nCrawl-delay: soon", 0.0),
+    ("User-agent: *\nCrawl-delay: -3", 0.0),
+    ("User-agent: *\nCrawl-delay: 1e9", 1.0),
+    ("User-agent: googlebot\nCrawl-delay: 9", 0.0),
+    ("User-agent: img2dataset\nCrawl-delay: 9\n\nUser-agent: *\nCrawl-delay: 2", 9.0),
+    ("User-agent: googlebot\nCrawl-delay: 9\nUser-agent: *\nDisallow:", 0.0),
+    ("User-agent: *\nRequest-rate: 1/5", 5.0),
+    ("User-agent: *\nRequest-rate: 30/1m 1300-1659", 2.0),
+    ("User-agent: *\nRequest-rate: 2 / 1h", 1800.0),
+    ("User-agent: *\nRequest-rate: 0/5", 0.0),
+    ("User-agent: *\nRequest-rate: 1/5\nCrawl-delay: 7", 7.0),
+    ("Crawl-delay: 9", 0.0),
+]
+
+
+@pytest.mark.parametrize(("text", "seconds"), INTERVALS)
+def test_how_fast_a_site_may_be_asked(text: str, seconds: float) -> None:
+    assert parse_robots(text).interval == seconds
+
+
 def test_the_settings_have_every_signal() -> None:
     assert set(get_args(ConsentSignal)) == {signal.value for signal in Signal}
 
