@@ -45,7 +45,8 @@ def test_the_page(watch: Callable[..., Any], violations: Callable[[Any], list[st
     wrong: dict[str, list[str]] = {}
     views = {
         "/": "main", "/#captions?phrase=tabby+cat": ".facets summary", "/#similar?text=cat": ".card",
-        "/#classes/0": "h2.title", "/#captions?phrase=nothing+of+the+kind": ".total",
+        "/#classes/0": "h2.title", "/#classes/0?sample=T2T5&other=T2I5": ".side",
+        "/#captions?phrase=nothing+of+the+kind": ".total",
     }  # fmt: skip
     for view, shown in views.items():
         page.goto("about:blank")

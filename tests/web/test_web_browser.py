@@ -81,6 +81,35 @@ def test_phrases_are_counted_as_they_are_typed(watch: Callable[..., Any]) -> Non
     expect(page.locator(".chip")).to_have_text(["golden retriever×"])
 
 
+def test_two_samples_side_by_side(watch: Callable[..., Any], site: Any) -> None:
+    """Each picture stands once: where only the one, both, or only the other sample keeps it."""
+    kept = {}
+    for name in ("T2T5", "T2I5"):
+        rows = read_sample(paths_of(site.workspace, name), kept=True).to_pylist()
+        kept[name] = {row["sha256"]: row["uid"] for row in rows if row["class_id"] == 0}
+    mine, theirs = kept["T2T5"], kept["T2I5"]
+    page = watch().page
+    page.goto("/#classes/0?sample=T2T5")
+    page.get_by_label("Compare with").select_option("T2I5")
+    for title, hashes in (
+        ("Only in T2T5", mine.keys() - theirs.keys()),
+        ("In both", mine.keys() & theirs.keys()),
+        ("Only in T2I5", theirs.keys() - mine.keys()),
+    ):
+        side = page.get_by_role("region", name=title)
+        expect(side.locator("h3 .num")).to_have_text(str(len(hashes)))
+        expect(side.locator(".card")).to_have_count(len(hashes))
+        shown = side.locator(".card img").evaluate_all("all => all.map((one) => one.getAttribute('src'))")
+        assert {source.split("/")[3].partition("?")[0] for source in shown} == hashes
+    assert mine.keys() != theirs.keys()
+    assert "other=T2I5" in page.url
+    page.get_by_role("region", name="Only in T2I5").locator("button.look").first.click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.get_by_label("Compare with").select_option("none")
+    expect(page.locator(".side")).to_have_count(0)
+
+
 def test_facets_narrow_and_suggest(watch: Callable[..., Any]) -> None:
     page = watch().page
     page.goto("/#captions?phrase=retriever")

@@ -1,6 +1,7 @@
 // The classes, and of one: its synonyms, the sample it is seen through, and its pictures.
 
 import { arrows, ask, choice, commandLine, el, failed, field, number, oneStop, route, session, state, toQuery } from "./dom.js";
+import { comparison } from "./compare.js";
 import { gallery } from "./gallery.js";
 
 export async function classesView(main, query, [id]) {
@@ -16,12 +17,12 @@ export async function classesView(main, query, [id]) {
   const draw = () => {
     const words = filter.value.trim().toLowerCase();
     list.replaceChildren(...classes.filter((one) => one.name.toLowerCase().includes(words) || one.id === words).map((one) =>
-      el("a", { href: addressOf(one.id, query.get("sample"), filter.value), "aria-current": one.id === id ? "page" : null },
+      el("a", { href: addressOf(one.id, query.get("sample"), filter.value, query.get("other")), "aria-current": one.id === id ? "page" : null },
         el("bdi", {}, one.name), el("span", {}, `${number(one.images)}/${number(one.pool)}`))));
     oneStop(list, list.querySelector("[aria-current]") || list.firstChild);
   };
   filter.addEventListener("input", () => {
-    history.replaceState(null, "", addressOf(id, query.get("sample"), filter.value));
+    history.replaceState(null, "", addressOf(id, query.get("sample"), filter.value, query.get("other")));
     draw();
   });
   arrows(list);
@@ -40,8 +41,8 @@ export async function classesView(main, query, [id]) {
 }
 
 // The address of a class, or of the list alone, seen through a sample, the list filtered.
-function addressOf(id, sample, filter) {
-  const query = toQuery({ sample, filter: filter?.trim() });
+function addressOf(id, sample, filter, other = "") {
+  const query = toQuery({ sample, other, filter: filter?.trim() });
   return `#classes${id === undefined ? "" : `/${id}`}${query ? `?${query}` : ""}`;
 }
 
@@ -49,16 +50,21 @@ async function showClass(detail, id, query) {
   detail.replaceChildren(state(el("p", {}, "Loading …")));
   const page = await ask(`classes/${id}`);
   const sample = page.samples.includes(query.get("sample")) ? query.get("sample") : page.samples[0] || "";
-  const pool = await ask(`classes/${id}/pool`, { sample });
+  const others = page.samples.filter((name) => name !== sample);
+  const other = others.includes(query.get("other")) ? query.get("other") : "";
+  const pool = await ask(`classes/${id}/pool`, { sample, ...(other && { limit: 5000 }) });
   const through = choice("sample", page.samples.map((name) => [name, name]), sample);
-  through.addEventListener("change", () => { location.hash = addressOf(id, through.value, route().query.get("filter")); });
+  const beside = choice("other", [["", "none"], ...others.map((name) => [name, name])], other);
+  const look = () => { location.hash = addressOf(id, through.value, route().query.get("filter"), beside.value === through.value ? "" : beside.value); };
+  for (const control of [through, beside]) control.addEventListener("change", look);
   detail.replaceChildren(
     el("div", {}, el("h2", { class: "title" }, el("bdi", {}, page.name)),
       el("p", { class: "soft" }, `${number(page.pool)} ${page.pool === 1 ? "row matches" : "rows match"}, with ${number(page.images)} ${page.images === 1 ? "image" : "images"}`)),
     el("details", { open: true }, el("summary", {}, "Synonyms"), synonymTable(page.synonyms.filter((one) => one.match)), unmatched(page.synonyms)),
-    page.samples.length ? el("div", { class: "through" }, field("By the scores of", through), el("code", { class: "soft" }, pool.method))
+    page.samples.length ? el("div", { class: "through" }, field("By the scores of", through), others.length > 0 && field("Compare with", beside), el("code", { class: "soft" }, pool.method))
       : el("p", { class: "notice" }, "No sample was drawn yet, so there are no scores: ", el("code", {}, commandLine("sample"))));
   if (!pool.rows.length) { detail.append(state(el("p", {}, "No caption matched this class."))); return; }
+  if (other) return comparison(detail, { id, sample, other, pool });
   return gallery(detail, { id, sample, pool, page });
 }
 
