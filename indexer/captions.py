@@ -22,7 +22,7 @@ from .opening import open_index
 
 @dataclass(frozen=True, slots=True)
 class IndexedCounts:
-    """What a build did, and how many rows the index holds now."""
+    """What a build did, and how many rows the index contains now."""
 
     files_added: int
     files_skipped: int
@@ -43,7 +43,7 @@ def index_captions(
 
     ``part`` (i, n) takes only the i-th of n shares of the files (1-based, by a hash of the identity).
     ``workers`` processes (0: one a core) build side by side; they are spawned, so a script that calls this
-    needs the usual ``if __name__ == "__main__"``. A file that the index holds in another version is a
+    needs the usual ``if __name__ == "__main__"``. A file that the index contains in another version is a
     CaptionIndexError, before anything is written, unless ``replace``; another process that is building the
     same files is an IndexBusyError. Whatever happens, what is in stays in.
     """

@@ -27,7 +27,7 @@ class Forecast:
 
     @property
     def expected_images(self) -> int:
-        """Distinct images that the workspace holds at the end."""
+        """Distinct images that the workspace contains at the end."""
         return self.outlook.images + self.outlook.new_images
 
     @property

@@ -101,7 +101,7 @@ class TaskWorkspace(Workspace):
     ) -> Mapping[str, int]:
         """Fetch the matched images and pack them; the counts. Ctrl-C loses nothing: call it again.
 
-        ``until``: so many usable images a class are enough; 0: every match is asked for.
+        ``until``: so many usable images per class are enough; 0: every match is asked for.
         """
         self._caution()
         base = allowing_private(self) if allow_private else self

@@ -1,4 +1,4 @@
-"""Our class totals beside a metrics file's ``actual_freq``, for people who hold the same corpus."""
+"""Our class totals beside a metrics file's ``actual_freq``, for people who have the same corpus."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def model_named(folder: SwatFolder, config: str, model: str) -> ModelId | None:
 
 
 def load_features(path: Path) -> Features:
-    """The vectors in ``path``; InputError where it isn't such a file, or holds anything but data."""
+    """The vectors in ``path``; InputError where it isn't such a file, or contains anything but data."""
     try:
         import torch
     except ImportError as error:

@@ -24,7 +24,7 @@ KINDS: dict[Kind, str] = {
     "metrics": r"(?P<dataset>.+)_metrics-(?P<database>[^-]+)\.json",
     "database": r".+\.db",
 }
-"""The names of SWAT's files and folders, by what they hold."""
+"""The names of SWAT's files and folders, by what they contain."""
 
 OLD_NAMES = {"oxfordpets": "oxford_pets", "stanfordcars": "stanford_cars", "imagenet_1k": "imagenet"}
 """What earlier scripts of SWAT's call a data set → its name since."""
@@ -34,7 +34,7 @@ DATABASE = "laion400m.db"
 """What SWAT calls its database, in any case of letters; the published matches need it for their URLs."""
 
 ROW_KINDS: tuple[Kind, ...] = ("mined", "meta", "captions", "urls", "images")
-"""The kinds that hold rows of a data set; one file of each."""
+"""The kinds that contain rows of a data set; one file of each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,11 +39,11 @@ class SwatChoices:
     classes: Path | None = None
     """A metrics JSON, or a folder of them, where the SWAT folder has none."""
     sampling: str = ""
-    """Which of a folder's samplings (all, random, few, ranked), where it holds several."""
+    """Which of a folder's samplings (all, random, few, ranked), where it contains several."""
     model: str = ""
-    """The model whose vectors a _mined.pth of no name of SWAT's holds."""
+    """The model whose vectors a _mined.pth of no name of SWAT's contains."""
     prefix: str | None = None
-    """Which matched captions, where the folder holds those of several prefixes; "" are those without."""
+    """Which matched captions, where the folder contains those of several prefixes; "" are those without."""
     tag: str = ""
     """What SWAT's ``--tag`` put into the names of its files."""
 
@@ -182,7 +182,7 @@ def _settings(folder: SwatFolder, choices: SwatChoices) -> Settings:
 def _write_matches(
     workspace: Workspace, files: Mapping[str, str], entries: ClassList, rows: Mapping[int, Sequence[Mined]]
 ) -> dict[str, int]:
-    """matches.parquet in class order, recorded as done from the values that the settings hold now."""
+    """matches.parquet in class order, recorded as done from the values of the settings now."""
     counts = {"matches": 0, "without_url": 0}
     with atomic(workspace.matches_path) as temporary, pq.ParquetWriter(temporary, MATCH_SCHEMA) as writer:
         for entry in entries:

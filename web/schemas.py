@@ -36,7 +36,7 @@ FilterParameters: type[Parameters] = create_model("FilterParameters", __base__=P
 
 
 class CaptionParameters(FilterParameters):
-    """A question of the caption index: a row matches when it holds any of the phrases."""
+    """A question of the caption index: a row matches when it contains any of the phrases."""
 
     phrase: Annotated[
         tuple[Phrase, ...], Field(min_length=1, max_length=200, description="Synonyms of one class.")
@@ -97,7 +97,7 @@ class PoolParameters(Parameters):
 
 
 class PreviewParameters(Parameters):
-    """A sample as it is, but for its order, conditions and images a class."""
+    """A sample as it is, but for its order, conditions and images per class."""
 
     sample: SampleName
     rank: Annotated[str, Field(max_length=120)] = ""
@@ -269,7 +269,7 @@ class PoolPage(BaseModel):
     rank: str
     keep: list[str]
     n: int
-    """The sample's order, conditions and images a class, as `captrawl sample` takes them."""
+    """The sample's order, conditions and images per class, as `captrawl sample` takes them."""
     stale: bool
     """Whether marks were changed since the sample was drawn."""
 

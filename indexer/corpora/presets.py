@@ -1,4 +1,4 @@
-"""Corpus presets: which of a corpus's columns holds what, and how a file's preset is recognised.
+"""Corpus presets: which of a corpus's columns contains what, and how a file's preset is recognised.
 
 Names and types of columns drift between releases and between files, so a preset gives for each canonical
 column the source columns to try, in order; the first one present is read. A name is looked up as written,

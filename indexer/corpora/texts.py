@@ -51,7 +51,7 @@ class TextLayout:
 
 
 def text_layout(path: CorpusPath, user_columns: Sequence[str] = ()) -> TextLayout:
-    """The layout that the first lines show: JSON, a header, else which of the first two columns holds URLs.
+    """The layout of the first lines: JSON, a header, else which of the first two columns contains URLs.
 
     A header is a first line without a URL in which two fields are known (or ``user_columns``) column names.
     CorpusError where it isn't clear which column is the URL and which the caption.

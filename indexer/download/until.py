@@ -45,7 +45,7 @@ class ClassImages:
 
 @dataclass(frozen=True, slots=True)
 class Sufficiency:
-    """How a download until ``n`` images a class ended; classes without any URL aren't among ``classes``."""
+    """How a download until ``n`` images per class ended; classes without any URL aren't among ``classes``."""
 
     n: int
     classes: tuple[ClassImages, ...]

@@ -95,7 +95,7 @@ class EmbeddingTarget:
 
 
 def embed(workspace: Workspace, *, replace: bool = False, progress: Progress = silent) -> dict[str, int]:
-    """Embed every distinct matched uid with a usable image; returns what the folder holds then.
+    """Embed every distinct matched uid with a usable image; returns what the folder contains then.
 
     Counts: rows, images and captions (distinct ones), failed (images that can't be decoded). Only what is
     missing is embedded; the model isn't loaded where nothing is. Raises ModelError where the folder's vectors

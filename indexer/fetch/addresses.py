@@ -44,7 +44,7 @@ class Resolver(Protocol):
         ...
 
     async def close(self) -> None:
-        """Free what the resolver holds."""
+        """Free the resolver's resources."""
         ...
 
 

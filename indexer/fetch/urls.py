@@ -1,4 +1,4 @@
-"""URLs as corpora hold them → URLs that can be asked, quoted as a browser would."""
+"""URLs as they stand in corpora → URLs that can be asked, quoted as a browser would."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class Blob(Protocol):
         ...
 
     def close(self) -> None:
-        """Free what it holds."""
+        """Close its files and connections."""
         ...
 
 

@@ -58,7 +58,7 @@ def questions(
     brought: Mapping[int, set[str]],
     languages: Mapping[str, str] = MappingProxyType({"en": "English"}),
 ) -> list[SynonymQuestion]:
-    """One question a class and language (code → name). ``brought`` is what earlier answers added: those names
+    """One question per class and language (code → name). ``brought`` is what earlier answers added: those names
     are not asked with.
     """
     batch: list[SynonymQuestion] = []

@@ -31,7 +31,7 @@ SAMPLED = 20
 SHOWN = 5
 """Captions a synonym that a person is shown: the first of the sample, in its order, equal ones once."""
 POOL = 200
-"""Captions a class that proposals are made from, at most, equal ones once (one caption that a corpus repeats
+"""Captions per class that proposals are made from, at most, equal ones once (one caption that a corpus repeats
 would propose all its words): near is the nearest third, far the farthest."""
 POOLED = 20_000
 """Captions of all classes that proposals are made from, about."""
@@ -41,7 +41,7 @@ NAME = "synonyms-review.json"
 """Where a workspace keeps its review."""
 FORMAT = 1
 FEWEST = 30
-"""Captions a class needs for proposals."""
+"""Captions that a class needs for proposals."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "vernacular": ("vernacularname", "commonname", "vernacular", "name"),
     "language": ("language", "lang"),
 }
-"""What a column holds → what tables call it, without a prefix such as ``col:``, in small letters."""
+"""What a column contains → what tables call it, without a prefix such as ``col:``, in small letters."""
 ENGLISH = frozenset({"", "en", "eng", "english"})
 TAXA, VERNACULARS = ("Taxon.tsv", "NameUsage.tsv"), "VernacularName.tsv"
 

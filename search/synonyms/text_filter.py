@@ -1,6 +1,6 @@
 """The text filter: a synonym stays where, among all classes' prompts, its own class's is nearest.
 
-One prompt a class, from its name, never from the synonyms under test: that would be circular.
+One prompt per class, from its name, never from the synonyms under test: that would be circular.
 """
 
 from __future__ import annotations

@@ -207,7 +207,7 @@ def discard(root: Path, folder: Path) -> None:
 
 
 def _settled(root: Path) -> list[Group]:
-    """The groups that still hold files; what others replaced is written down, empty groups are deleted."""
+    """The groups that still contain files; what others replaced is written down, empty groups are deleted."""
     live_groups: list[Group] = []
     for group in read_groups(root):
         if any(group.live()):

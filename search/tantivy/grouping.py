@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ...core.records import CorpusFile, CorpusPath
 
 PART_ROWS = 1_000_000
-"""A sub-index should hold about so many rows: one segment's worth, so that none are merged."""
+"""A sub-index should contain about so many rows: one segment's worth, so that none are merged."""
 
 SMALLEST_SHARE = 50_000
 """Below so many rows a group isn't worth splitting among workers."""
@@ -32,13 +32,13 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class PlannedGroup:
-    """Files that go in together, and which pieces of them each part holds."""
+    """Files that go in together, and which pieces of them each part contains."""
 
     files: tuple[CorpusFile, ...]
     parts: tuple[tuple[Piece, ...], ...]
 
     def only(self, names: Collection[str]) -> PlannedGroup:
-        """What is left of the group when it holds only the files of these names."""
+        """What is left of the group when it contains only the files of these names."""
         parts = [tuple(piece for piece in part if piece.file.file in names) for part in self.parts]
         return PlannedGroup(
             tuple(file for file in self.files if file.file in names), tuple(part for part in parts if part)

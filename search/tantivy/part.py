@@ -76,7 +76,7 @@ class Part:
         return [search(query, 1).count for query in live_queries]
 
     def frequency(self, token: str) -> int:
-        """How many captions hold ``token``, in all that was written."""
+        """How many captions contain ``token``, in all that was written."""
         return self._searcher.doc_freq("tokens", token)
 
     def by_priority(

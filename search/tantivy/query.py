@@ -50,7 +50,7 @@ def ranked(query: CaptionQuery, boosts: Iterable[Sequence[float]]) -> list[tanti
 
 
 def phrase(words: Sequence[str]) -> tantivy.Query:
-    """The rows whose caption holds the tokens ``words`` in order and adjacent."""
+    """The rows whose caption contains the tokens ``words`` in order and adjacent."""
     if len(words) == 1:
         return _Query.term_query(SCHEMA, "tokens", words[0])
     return _Query.phrase_query(SCHEMA, "tokens", list(words))

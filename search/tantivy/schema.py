@@ -1,4 +1,4 @@
-"""What a sub-index holds: its fields, and corpus rows as documents; their values lie beside it (row_store).
+"""What a sub-index contains: its fields, and corpus rows as documents; their values lie beside it (row_store).
 
 tokens      the caption through the index's analyzer (core.analyzers), with positions
 position    the file's ordinal in its group, then the row (position_of): the corpus order as one number
@@ -114,7 +114,7 @@ _ADDERS: dict[str, Callable[[tantivy.Document, str, Any], None]] = {
 
 
 def _tags(batch: pa.RecordBatch) -> list[list[str | None]]:
-    """The tags of every row, of the columns that hold any; each distinct value is looked at once."""
+    """The tags of every row, of the columns that contain any; each distinct value is looked at once."""
     columns: list[list[str | None]] = []
     for field in TAGGED:
         column = batch.column(field)

@@ -87,7 +87,7 @@ def read_values(rows_of_parts: Sequence[PartRows], order: NDArray[np.int64] | No
 
 
 def _columns(rows_of_parts: Sequence[PartRows], order: NDArray[np.int64]) -> dict[str, pa.Array[Any]]:
-    """The columns that hold anything."""
+    """The columns that contain anything."""
     columns = _stored(rows_of_parts, order)
     for name in FAST_FLOATS:
         if values := _fast(rows_of_parts, name, order):
