@@ -194,7 +194,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def _text(value: str) -> str:
-    """``value`` as UTF-8 can express it: half a surrogate pair, as pickles may have, becomes a question mark."""
+    """``value`` as UTF-8 has it: half a surrogate pair, as pickles may have, becomes a question mark."""
     return value.encode("utf-8", "replace").decode()
 
 

@@ -228,7 +228,7 @@ def _is_extension(folder: Path, stored: Embeddings) -> bool:
 
 
 def _opened(faiss: Any, path: Path, rows: int) -> Any | None:
-    """The index at ``path`` if it contains just ``rows``; a build killed between its two files leaves others."""
+    """The index at ``path`` if just ``rows`` are in it; a build killed between two files leaves others."""
     try:
         index = faiss.read_index(str(path))
     except RuntimeError:

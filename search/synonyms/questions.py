@@ -58,8 +58,8 @@ def questions(
     brought: Mapping[int, set[str]],
     languages: Mapping[str, str] = MappingProxyType({"en": "English"}),
 ) -> list[SynonymQuestion]:
-    """One question per class and language (code → name). ``brought`` is what earlier answers added: those names
-    are not asked with.
+    """One question per class and language (code → name). ``brought`` is what earlier answers added: those
+    names are not asked with.
     """
     batch: list[SynonymQuestion] = []
     for entry in classes:

@@ -31,7 +31,7 @@ SAMPLED = 20
 SHOWN = 5
 """Captions a synonym that a person is shown: the first of the sample, in its order, equal ones once."""
 POOL = 200
-"""Captions per class that proposals are made from, at most, equal ones once (one caption that a corpus repeats
+"""Captions per class that proposals are made from, at most, equal ones once (one that a corpus repeats
 would propose all its words): near is the nearest third, far the farthest."""
 POOLED = 20_000
 """Captions of all classes that proposals are made from, about."""

@@ -1,4 +1,4 @@
-"""What a sub-index contains: its fields, and corpus rows as documents; their values lie beside it (row_store).
+"""A sub-index: its fields, and corpus rows as documents; their values lie beside it (row_store).
 
 tokens      the caption through the index's analyzer (core.analyzers), with positions
 position    the file's ordinal in its group, then the row (position_of): the corpus order as one number

@@ -128,6 +128,12 @@ def test_facets_narrow_and_suggest(watch: Callable[..., Any]) -> None:
     total(page, 5)
     expect(page.get_by_label("Licence starts with")).to_have_value("CC-BY 4.0")
     expect(page.locator(".facets p")).to_contain_text("all 5 rows")
+    page.get_by_label("as a grid").check()
+    page.reload()
+    total(page, 5)
+    boxes = [row.bounding_box() for row in page.locator(".rows > .row").all()[:2]]
+    assert boxes[0]["y"] == boxes[1]["y"], "beside each other, still"
+    page.get_by_label("as a grid").uncheck()
 
 
 def test_all_rows_are_paged_through_and_back(watch: Callable[..., Any]) -> None:

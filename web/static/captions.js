@@ -47,7 +47,7 @@ export function captionsView(main, query) {
 
   function show(page, asked) {
     const parts = [summary(page, asked)];
-    if (page.rows.length) parts.push(el("ol", { class: "rows" }, page.rows.map((row) => line(row, page))), pager(page));
+    if (page.rows.length) parts.push(gridSwitch(), el("ol", { class: gridWanted() ? "rows as-grid" : "rows" }, page.rows.map((row) => line(row, page))), pager(page));
     else if (!before) parts.push(nothing(asked));
     results.replaceChildren(...parts);
     safety();
@@ -116,6 +116,18 @@ function summary(page, asked) {
       page.total > 0 && el("div", { class: "line" }, file("parquet", "↓ Parquet"), file("csv", "↓ CSV"))),
     pairs.length > 1 && [bars(pairs), el("p", { class: "small soft" }, "Rows that contain each phrase. A row that contains several is credited to the one with most matches.")],
     el("p", { class: "small soft safety" }), el("div", { class: "facets" }));
+}
+
+const gridWanted = () => localStorage.getItem("rows") === "grid";
+
+// Pictures first, captions below them, instead of a line per caption: a choice that stays.
+function gridSwitch() {
+  const box = el("input", { type: "checkbox", checked: gridWanted() });
+  box.addEventListener("change", () => {
+    localStorage.setItem("rows", box.checked ? "grid" : "lines");
+    document.querySelector(".rows").classList.toggle("as-grid", box.checked);
+  });
+  return el("label", { class: "check" }, box, "as a grid");
 }
 
 // A value and its rows, a line each; `press`: what a press of a value does.
