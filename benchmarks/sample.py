@@ -1,6 +1,7 @@
 """Sampling at scale against bare exact matrix products over the same pools, in the same run.
 
     python benchmarks/sample.py [--classes 1000] [--pool 2000] [--dimension 512] [--folder DIR]
+    python benchmarks/sample.py --classes 5000 --dimension 64 --only-draw     # 10 million rows: the memory
 
 Made-up unit vectors, stored as float16 as embed stores them, one task of ``classes`` pools. For each method
 the time of scoring (T2T and T2I, both of which the sample's table holds) and choosing, against the bare
@@ -60,6 +61,7 @@ def main() -> None:
     parser.add_argument("--pool", type=int, default=2000)
     parser.add_argument("--dimension", type=int, default=512)
     parser.add_argument("--folder", type=Path, help="an empty folder with room for two float16 matrices")
+    parser.add_argument("--only-draw", action="store_true", help="nothing but the whole draw and its memory")
     parser.add_argument("--draw", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.draw:
@@ -75,7 +77,7 @@ def main() -> None:
             "classes": given.classes,
             "pool": given.pool,
             "dimension": given.dimension,
-            "methods": measure(workspace),
+            "methods": {} if given.only_draw else measure(workspace),
         }
         command = [sys.executable, __file__, "--draw", str(workspace.root)]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -103,10 +105,12 @@ def make(root: Path, classes: int, pool: int, dimension: int) -> Workspace:
     prompts = unit(generator, classes, dimension)
     cache = workspace.vectors_folder(model.slug) / "prompts.npz"
     save(cache, [digest([name, (TEMPLATE,)]) for name in names], prompts, WEIGHTS)
-    images: list[pa.Table] = []
     shards = min(100, classes)
     numbers = np.array_split(np.arange(classes), shards)
-    with pq.ParquetWriter(workspace.matches_path, MATCH_SCHEMA) as matches:
+    with (
+        pq.ParquetWriter(workspace.matches_path, MATCH_SCHEMA) as matches,
+        pq.ParquetWriter(workspace.images_path, IMAGE_SCHEMA) as images,
+    ):
         for shard, some in enumerate(numbers):
             rows = match_rows(generator, some, pool)
             matches.write_table(rows)
@@ -116,7 +120,7 @@ def make(root: Path, classes: int, pool: int, dimension: int) -> Workspace:
                 "path": [f"images/{at:09d}.jpg" for at in rows["row"].to_pylist()],
                 "sha256": [f"{at:064x}" for at in rows["row"].to_pylist()],
             }  # fmt: skip
-            images.append(filled(ledger, IMAGE_SCHEMA, size))
+            images.write_table(filled(ledger, IMAGE_SCHEMA, size).sort_by("url"))
             held = filled(
                 {"uid": rows["uid"], "url": rows["url"], "caption": rows["caption"],
                  "image_path": ledger["path"], "sha256": ledger["sha256"]}, EMBEDDED_SCHEMA, size,
@@ -127,7 +131,6 @@ def make(root: Path, classes: int, pool: int, dimension: int) -> Workspace:
                 images=unit(generator, size, dimension).astype(np.float16),
                 captions=unit(generator, size, dimension).astype(np.float16),
             )  # fmt: skip
-    pq.write_table(pa.concat_tables(images).sort_by("url"), workspace.images_path)
     return workspace
 
 
