@@ -89,10 +89,6 @@ def _can_show(text: str) -> bool:
     return True
 
 
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
 def row_json(row: dict[str, Any]) -> RowJson:
     """A matching row as --json prints it, with all that --csv has; 64 bits are text: JSON loses some."""
     wide = {"uid": str(row["uid"]), "priority": str(row["priority"])}
