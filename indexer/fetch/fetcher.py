@@ -175,10 +175,10 @@ class Fetcher:
         """Wait until the host's pace allows a request; the time is no part of the visit's."""
         if self._sites is not None:
             self._hosts.slow_to(link.host, self._sites.interval(link))
-        seconds = self._hosts.reserve(link.host)
-        if seconds > _LONGEST_TURN:
-            raise FetchError(Reason.TIMEOUT, wait=seconds)
-        if seconds > 0:
+        while (seconds := self._hosts.reserve(link.host)) > 0:
+            if seconds > _LONGEST_TURN:
+                self._hosts.pause(link.host, seconds)
+                raise FetchError(Reason.TIMEOUT, wait=seconds)
             visit.credit(seconds)
             await asyncio.sleep(seconds)
 

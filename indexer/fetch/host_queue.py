@@ -169,15 +169,16 @@ class HostQueue:
                 del self._slowed[host]
 
     def reserve(self, host: str) -> float:
-        """Seconds until a request to ``host`` may start, which then counts as started."""
+        """Seconds until a request to ``host`` may start; 0.0: it starts now, and counts."""
         interval = max(self._intervals.get(host, 0.0), self._slowed.get(host, 0.0))
         if interval <= 0:
             return 0.0
-        now = time.monotonic()
-        start = max(now, self._next.get(host, 0.0))
-        self._next[host] = start + interval
-        self.pause(host, start + interval - now)
-        return start - now
+        seconds = self._next.get(host, 0.0) - time.monotonic()
+        if seconds > 0:
+            return seconds
+        self._next[host] = time.monotonic() + interval
+        self.pause(host, interval)
+        return 0.0
 
     def pause_left(self, host: str) -> float:
         """Seconds for which ``host`` still wants to be left alone."""
