@@ -8,6 +8,7 @@ import io
 import logging
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
@@ -47,6 +48,13 @@ def _say(what: CaptrawlError | str) -> None:
     err().print(clean(f"captrawl: {what}"), style="red", soft_wrap=True)
 
 
+def _stream(error: OSError) -> str | None:
+    """Standard output, where ``error`` came while printing: it has no name of a file. None for all else."""
+    modules = {frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__)}
+    printing = modules & {"rich.console", "captrawl.core.terminal"}
+    return "standard output" if printing and error.filename is None else None
+
+
 class _Lines(logging.StreamHandler[TextIO]):
     """Log lines on stderr, beside a progress bar that steps aside."""
 
@@ -79,7 +87,7 @@ class Guarded(TyperGroup):
             _say(machines_fault(error))
             raise SystemExit(2 if isinstance(error, UsageError) else 1) from error
         except OSError as error:
-            refused = NO_MEMORY if no_process(error) else StorageError.of(error)
+            refused = NO_MEMORY if no_process(error) else StorageError.of(error, _stream(error))
             if refused is None:
                 raise
             _say(refused)

@@ -6,6 +6,8 @@ import json
 import multiprocessing
 import re
 import shutil
+import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -247,6 +249,16 @@ def test_a_full_disk_is_named_with_the_artefact(tmp_path: Path) -> None:
         temporary.write_text("half")
         Path("/dev/full").write_bytes(b"\0")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this machine has no /dev/full")
+def test_a_full_disk_behind_standard_output_is_named() -> None:
+    index = Path(__file__).resolve().parents[1] / "golden/captions-2/index"
+    command = [sys.executable, "-m", "captrawl", "query", "a", "--index", str(index), "--csv"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert "standard output: No space left on device; free space there" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_digests_are_of_values() -> None:
