@@ -252,8 +252,9 @@ def test_a_full_disk_is_named_with_the_artefact(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this machine has no /dev/full")
-def test_a_full_disk_behind_standard_output_is_named() -> None:
-    index = Path(__file__).resolve().parents[1] / "golden/captions-2/index"
+def test_a_full_disk_behind_standard_output_is_named(tmp_path: Path) -> None:
+    golden = Path(__file__).resolve().parents[1] / "golden/captions-2/index"
+    index = shutil.copytree(golden, tmp_path / "index")
     command = [sys.executable, "-m", "captrawl", "query", "a", "--index", str(index), "--csv"]
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
