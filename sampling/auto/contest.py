@@ -122,7 +122,7 @@ class Contest:
                         probe.add(index, vectors[start:end])
             progress("try methods", index + 1, self.classes)
         fitted = {fold: self._fitted(fold) for fold in self.fold_numbers}
-        verdicts, images = self._verdicts(parts, fitted)
+        verdicts, images = self._verdicts(parts, fitted, progress)
         choice = verdicts.choice()
         return Chosen(
             self.methods[max(choice.order, 0)],
@@ -134,7 +134,10 @@ class Contest:
         )
 
     def _verdicts(
-        self, parts: dict[tuple[Method, int], list[Probe]], fitted: dict[int, Probe]
+        self,
+        parts: dict[tuple[Method, int], list[Probe]],
+        fitted: dict[int, Probe],
+        progress: Progress = silent,
     ) -> tuple[ShotVerdicts, NDArray[np.float64]]:
         """Which shots are classified rightly, fold by fold, and the images of a sample (orders, numbers)."""
         where = np.concatenate([np.flatnonzero(self.folds == fold) for fold in fitted])
@@ -142,17 +145,22 @@ class Contest:
         images = np.zeros(correct.shape[:2])
         alone: list[NDArray[np.bool_]] = []
         start = 0
-        for fold, shots_probe in fitted.items():
+        for done, (fold, shots_probe) in enumerate(fitted.items()):
             here = slice(start, start + int((self.folds == fold).sum()))
             start = here.stop
             alone.append(self._right(shots_probe, fold))
             for place, method in enumerate(self.methods):
-                probe = shots_probe
+                probe, right_of_fold = shots_probe, alone[-1]
                 first = self.fold_numbers[0]
                 for number, part in enumerate(parts.get((method, fold)) or parts[method, first]):
-                    probe = probe.added(part)
-                    correct[place, number, here] = self._right(probe, fold)
+                    if part.counts.any():  # else the pools end before this number
+                        probe = probe.added(part)
+                        right_of_fold = self._right(probe, fold)
+                    correct[place, number, here] = right_of_fold
                     images[place, number] += int(part.counts.sum()) / len(fitted)
+                progress(
+                    "judge methods", done * len(self.methods) + place + 1, len(fitted) * len(self.methods)
+                )
         right = ShotVerdicts(
             correct, np.concatenate(alone), self.truth[where], self.folds[where], self.numbers
         )
