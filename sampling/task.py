@@ -13,7 +13,7 @@ from ..classes.model import ClassList
 from ..core.errors import InputError, WorkspaceError, nearest
 from ..core.files import digest
 from ..core.picture_hash import VERSION
-from ..search.vectors.models import ModelId, model_of
+from ..search.vectors.models import FLOAT32, ModelId, model_of
 from ..search.vectors.store import RAW, EmbeddingsInfo, count_shards, shard_paths
 from ..workspace.settings import COPIES, SampleSettings
 from ..workspace.stages import StageFacts
@@ -187,6 +187,7 @@ def _embeddings_digest(folder: Path) -> str:
         return ""
     shards = [file_digest(shard_paths(folder, shard)[2]) for shard in range(count_shards(folder))]
     text = [] if info.caption_text == RAW else [info.caption_text]
+    text += [] if info.compute == FLOAT32 else [info.compute]
     return digest([info.weights, info.precision, shards, *text])
 
 

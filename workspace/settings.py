@@ -156,6 +156,8 @@ class ModelSettings(Section):
     batch: Annotated[int, Field(ge=1)] = 64
     precision: Literal["float16", "float32"] = "float16"
     """Of the stored vectors."""
+    compute: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    """Of the forward pass that makes stored vectors; auto: as those that are there, else by the device."""
     published: bool = False
     """Registered vectors are taken for the images that have one."""
     caption_text: Literal["raw", "swat"] = "raw"

@@ -1,6 +1,7 @@
 """The embed and vectors stages: images and captions → unit vectors → FAISS indices.
 
 stage          the embed stage and its status
+target         what the vectors must be made with
 rows           which rows are still to be embedded
 parts          shares of the rows, each in a folder of its own
 writer         rows → shards of embeddings/<model>/

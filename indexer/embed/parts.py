@@ -36,6 +36,12 @@ def part_is_done(folder: Path, rows: pa.Table) -> bool:
     return done and (folder / INFO).is_file()
 
 
+def part_folders(workspace: Workspace, slug: str) -> list[Path]:
+    """The folders of the parts that were begun."""
+    folder = parts_folder(workspace, STAGE, slug)
+    return sorted(path.parent for path in folder.glob(f"*/{INFO}"))
+
+
 def finished_parts(
     workspace: Workspace, slug: str, rows: pa.Table, info: EmbeddingsInfo
 ) -> tuple[Embeddings, ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from ...core.errors import ModelError
+from ...search.vectors.encoder import compute_of
 from ...search.vectors.loading import load_encoder, local_weights
 from ...search.vectors.models import model_of
 from ...workspace.workspace import Workspace
@@ -40,6 +41,7 @@ def measure(workspace: Workspace, rows: int = ROWS) -> EmbeddingSpeed:
         raise ModelError(f"{model}: its weights aren't on this machine yet")
     settings = workspace.settings().model
     encoder = load_encoder(model, device=settings.device, batch=settings.batch)
+    encoder = replace(encoder, compute=compute_of(settings.compute, encoder.device))
     batches = matched_batches(workspace.matches_path, ["caption"])
     captions = list(islice((text for batch in batches for text in batch.column(0).to_pylist()), rows))
     images: list[Path | Image] = [*_packed(workspace, rows)]

@@ -8,8 +8,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
-from dataclasses import dataclass
-from dataclasses import replace as replaced
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,7 +18,6 @@ from ...core.files import digest, sweep
 from ...core.records import Progress, silent
 from ...core.version import __version__
 from ...core.wording import counted
-from ...search.vectors.encoder import Encoder
 from ...search.vectors.loading import load_encoder
 from ...search.vectors.models import INFO, ModelId, fingerprint, model_of, others_of
 from ...search.vectors.store import (
@@ -35,9 +32,10 @@ from ...search.vectors.store import (
 from ...workspace.parts import StagePart, check_count, drop_parts, parts_folder
 from ...workspace.stages import Stage, StageFacts
 from ...workspace.workspace import StageStatus, State, Workspace
-from .parts import finished_parts, note_done, part_is_done, rows_of_part
+from .parts import finished_parts, note_done, part_folders, part_is_done, rows_of_part
 from .published import PublishedImages
 from .rows import forgive_missing, load_failed, remaining_rows, rows_to_embed
+from .target import EmbeddingTarget
 from .verify import confirm_imported
 from .writer import EmbeddingWriter
 
@@ -56,44 +54,6 @@ EMBED = StageFacts(
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class EmbeddingTarget:
-    """What the vectors must be made with; ``weights`` is "" while a hub's model isn't loaded."""
-
-    model: ModelId
-    weights: str
-    precision: str
-    caption_text: str
-
-    def info(self, encoder: Encoder) -> EmbeddingsInfo:
-        """What a folder's model.json says of vectors that ``encoder`` made."""
-        name, pretrained = self.model.name, self.model.pretrained
-        return EmbeddingsInfo(
-            name, pretrained, encoder.weights, encoder.dimension, self.precision, self.caption_text
-        )
-
-    def misfit(self, folder: Path) -> str:
-        """Why vectors of this target can't join those in ``folder``; "" where they can, or none are there."""
-        if not (folder / INFO).is_file():
-            return ""
-        info = EmbeddingsInfo.load(folder)
-        model = ModelId(info.name, info.pretrained)
-        same_weights = bool(self.weights) and info.weights == self.weights
-        if model != self.model and not same_weights:
-            return f"{folder} contains vectors of {model}, the settings ask for {self.model}"
-        if info.precision != self.precision:
-            return f"{folder} contains {info.precision} vectors, the settings ask for {self.precision}"
-        if info.caption_text != self.caption_text:
-            was = info.caption_text
-            return (
-                f"{folder} contains vectors of {was} captions, the settings ask for {self.caption_text} ones"
-            )
-        if self.weights and info.weights and info.weights != self.weights:
-            was, now = info.weights[:12], self.weights[:12]
-            return f"{folder} was made with weights {was}…, {self.model} has {now}… now"
-        return ""
-
-
 def embed(workspace: Workspace, *, replace: bool = False, progress: Progress = silent) -> dict[str, int]:
     """Embed every distinct matched uid with a usable image; returns what the folder contains then.
 
@@ -105,7 +65,7 @@ def embed(workspace: Workspace, *, replace: bool = False, progress: Progress = s
     settings = workspace.settings().model
     with workspace.locked(EMBED.name):
         model = model_of(workspace)
-        target = EmbeddingTarget(model, fingerprint(model), settings.precision, settings.caption_text)
+        target = EmbeddingTarget.of(model, fingerprint(model), settings)
         folder = workspace.embeddings_folder(target.model.slug)
         staging = folder.with_name(f".{folder.name}.new")
         rows = rows_to_embed(workspace)
@@ -115,7 +75,7 @@ def embed(workspace: Workspace, *, replace: bool = False, progress: Progress = s
             return _recorded(workspace, folder, target)
         workspace.check_images(rows["image_path"].to_pylist())
         encoder = load_encoder(target.model, device=settings.device, batch=settings.batch)
-        target = replaced(target, weights=encoder.weights)
+        target, encoder = target.settled(encoder, [folder, staging, *part_folders(workspace, model.slug)])
         confirm_imported(workspace, folder, encoder)
         misfit = target.misfit(folder)
         if misfit and not replace:
@@ -147,7 +107,8 @@ def embed_part(workspace: Workspace, part: StagePart, *, progress: Progress = si
         rows = rows_of_part(rows_to_embed(workspace), part)
         workspace.check_images(rows["image_path"].to_pylist())
         encoder = load_encoder(model, device=settings.device, batch=settings.batch)
-        target = EmbeddingTarget(model, encoder.weights, settings.precision, settings.caption_text)
+        target = EmbeddingTarget.of(model, encoder.weights, settings)
+        target, encoder = target.settled(encoder, part_folders(workspace, model.slug))
         info = target.info(encoder)
         if (folder / INFO).is_file() and EmbeddingsInfo.load(folder) != info:
             shutil.rmtree(folder)
@@ -163,7 +124,7 @@ def embedded_parts(workspace: Workspace, count: int) -> set[int]:
     model, settings = model_of(workspace), workspace.settings().model
     parts = parts_folder(workspace, EMBED.name, model.slug)
     check_count(parts, StagePart(1, count))
-    target = EmbeddingTarget(model, fingerprint(model), settings.precision, settings.caption_text)
+    target = EmbeddingTarget.of(model, fingerprint(model), settings)
     rows = rows_to_embed(workspace)
     every = [StagePart(number, count) for number in range(1, count + 1)]
     return {
@@ -192,7 +153,7 @@ def embed_status(workspace: Workspace) -> StageStatus:
         return StageStatus(EMBED.name, State.PARTIAL, {}, f"a file of shard {whole} is gone")
     counts = _counts(folder)
     settings = workspace.settings().model
-    misfit = EmbeddingTarget(model, weights, settings.precision, settings.caption_text).misfit(folder)
+    misfit = EmbeddingTarget.of(model, weights, settings).misfit(folder)
     if misfit:
         return StageStatus(EMBED.name, State.STALE, counts, misfit)
     stored = Embeddings.open(folder)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 LOCAL = "local-dir:"
 HUB = "hf-hub:"
 CONFIG = "open_clip_config.json"
+FLOAT32 = "float32"
+"""A forward pass without shorter types."""
 INFO = "model.json"
 """What a folder of embeddings/ says of its model."""
 

@@ -29,7 +29,7 @@ from ...core.errors import ModelError, WorkspaceError
 from ...core.files import atomic, read_json, write_json
 from ...core.records import EMBEDDED_SCHEMA
 from .matrix import Matrix
-from .models import INFO
+from .models import FLOAT32, INFO
 
 FORMAT = 1
 RAW = "raw"
@@ -54,10 +54,13 @@ class EmbeddingsInfo:
     """Of the stored vectors: float16 or float32."""
     caption_text: str = RAW
     """What of a caption was embedded, a key of indexer.embed.caption_text.CAPTION_TEXTS."""
+    compute: str = FLOAT32
+    """The type of the forward pass, search.vectors.Encoder.compute."""
 
     def save(self, folder: Path) -> None:
         """Write ``folder``/model.json."""
-        values = {key: value for key, value in asdict(self).items() if (key, value) != ("caption_text", RAW)}
+        defaults = {"caption_text": RAW, "compute": FLOAT32}
+        values = {key: value for key, value in asdict(self).items() if value != defaults.get(key)}
         write_json(folder / INFO, {"format": FORMAT, **values})
 
     @classmethod
