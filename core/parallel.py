@@ -133,7 +133,20 @@ def _death(worker: _JobProcess) -> CaptrawlError:
 
 
 def _serve(connection: Connection, work: Callable[[J, OnRows], R], parent: int) -> None:
-    """A worker's life: jobs in, results out, until None, or until the parent is gone.
+    """A worker's life: jobs in, results out, until None, or until the parent is gone."""
+    settle_worker(parent)
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        while (job := connection.recv()) is not None:
+            try:
+                result = work(job, lambda count: connection.send(_Units(count)))
+            except CaptrawlError as error:
+                connection.send(_Failed(type(error), str(error)))
+                return
+            connection.send(_Done(result))
+
+
+def settle_worker(parent: int) -> None:
+    """Leave signals to the ``parent``, and end with it.
 
     Ctrl-C, and what a scheduler or a closed terminal sends, reaches the whole group: the parent alone answers
     it, by ending its workers.
@@ -143,14 +156,6 @@ def _serve(connection: Connection, work: Callable[[J, OnRows], R], parent: int) 
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     _die_with(parent)
     settle_without_pandas()
-    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        while (job := connection.recv()) is not None:
-            try:
-                result = work(job, lambda count: connection.send(_Units(count)))
-            except CaptrawlError as error:
-                connection.send(_Failed(type(error), str(error)))
-                return
-            connection.send(_Done(result))
 
 
 def _die_with(parent: int) -> None:

@@ -33,16 +33,16 @@ class EmbeddingTarget:
         """As the settings ask."""
         return cls(model, weights, settings.precision, settings.caption_text, settings.compute)
 
-    def settled(self, encoder: Encoder, made: Iterable[Path]) -> tuple[EmbeddingTarget, Encoder]:
+    def settled(self, encoder: Encoder, folders: Iterable[Path]) -> tuple[EmbeddingTarget, Encoder]:
         """With the encoder's weights, and for both one type of forward pass.
 
-        Where any will do, that of the first folder of ``made`` whose vectors can be added to, else the
+        Where any will do, that of the first of ``folders`` whose vectors can be added to, else the
         device's.
         """
         target = replaced(self, weights=encoder.weights)
         compute = compute_of(self.compute, encoder.device)
         if self.compute == AUTO:
-            there = (folder for folder in made if (folder / INFO).is_file() and not target.misfit(folder))
+            there = (folder for folder in folders if (folder / INFO).is_file() and not target.misfit(folder))
             compute = next((EmbeddingsInfo.load(folder).compute for folder in there), compute)
         return replaced(target, compute=compute), replaced(encoder, compute=compute)
 

@@ -7,6 +7,7 @@ loading      an open_clip model loaded, with every failure in a clear line
 encoder      texts and images to unit vectors
 text_tower   a causal text tower run at the batch's longest text, exactly
 decode       image files to pixels, in threads ahead of the model
+decode_processes  the same in processes, for a GPU that threads can't feed
 matrix       memory-mapped vectors as one matrix
 store        stored embeddings, in clip-retrieval's layout
 gpu          whether FAISS and torch can use the GPU they see

@@ -1,7 +1,8 @@
 """Image files → pixels, decoded in threads while the model works on the batch before.
 
-Pillow gives up the interpreter lock while it decodes and resizes, so threads are enough, and no image is
-copied between processes. What is in flight is bounded, and a file that can't be decoded is a value.
+Pillow gives up the interpreter lock while it decodes and resizes, so threads are enough for a model on the
+CPU, and no image is copied between processes. What is in flight is bounded, and a file that can't be decoded
+is a value.
 """
 
 from __future__ import annotations
@@ -56,14 +57,15 @@ def decoded(images: Sequence[Source], prepare: Prepare, *, ahead: int) -> Genera
             for image in images:
                 if len(waiting) >= ahead:
                     yield waiting.popleft().result()
-                waiting.append(pool.submit(_decode, image, prepare))
+                waiting.append(pool.submit(decode, image, prepare))
             while waiting:
                 yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _decode(source: Source, prepare: Prepare) -> Decoded:
+def decode(source: Source, prepare: Prepare) -> Decoded:
+    """``prepare(image)``, or why it can't be had."""
     from PIL import Image
 
     try:

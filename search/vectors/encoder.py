@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ...core.errors import InputError, ModelError
 from ...core.records import Progress, Vectors, silent
 from .decode import Source, Undecodable, decoded, split_transform
+from .decode_processes import decode_processes, decoded_in_processes
 from .models import FLOAT32, ModelId
 from .text_tower import TextTower, text_tower
 
@@ -110,9 +111,10 @@ class Encoder:
                 yield start + some, self._features(tower, tokens[some][:, :length])
 
     def image_batches(self, images: Sequence[Source]) -> Generator[ImageBatch, None, None]:
-        """Every image once, in input order, ``batch`` at a time; decoding runs ahead in threads.
+        """Every image once, in input order, ``batch`` at a time; decoding runs ahead.
 
-        A GPU is given the next batch before the vectors of the one before are waited for.
+        It runs in threads, or in processes where those are worth it (:mod:`decode_processes`). A GPU is given
+        the next batch before the vectors of the one before are waited for.
         """
         prepare, finish = split_transform(self.preprocess)
         arrays: list[NDArray[Any]] = []
@@ -131,7 +133,13 @@ class Encoder:
             indices.clear()
             reasons.clear()
 
-        with contextlib.closing(decoded(images, prepare, ahead=3 * self.batch)) as stream:
+        processes = decode_processes(self.device, images)
+        stream = (
+            decoded_in_processes(images, self.preprocess, processes=processes)
+            if processes
+            else decoded(images, prepare, ahead=3 * self.batch)
+        )
+        with contextlib.closing(stream):
             for index, image in enumerate(stream):
                 if isinstance(image, Undecodable):
                     reasons[index] = image.reason
