@@ -163,7 +163,7 @@ CORPORA: dict[str, CorpusPreset] = {
         ),
     ),
     SAMPLES: CorpusPreset(
-        "WebDataset tars: a sample's txt, its json's keys; pictures without a URL are told by tar and key",
+        "WebDataset tars: a sample's txt, its json's keys; pictures without a URL are named by tar and key",
         {
             "url": ("url", "URL", "image_url"),
             "caption": ("txt", "caption", "text"),

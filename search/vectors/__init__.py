@@ -5,6 +5,7 @@ In reading order:
 models       a model's identity, its folder's name and the fingerprint of its weights; without torch
 loading      an open_clip model loaded, with every failure in a clear line
 encoder      texts and images to unit vectors
+tokenizing   texts to tokens, in processes ahead of a GPU
 text_tower   a causal text tower run at the batch's longest text, exactly
 decode       image files to pixels, in threads ahead of the model
 decode_processes  the same in processes, for a GPU that threads can't feed

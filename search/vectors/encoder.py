@@ -20,9 +20,7 @@ from .decode import Source, Undecodable, decoded, split_transform
 from .decode_processes import decode_processes, decoded_in_processes
 from .models import FLOAT32, ModelId
 from .text_tower import TextTower, text_tower
-
-TEXT_BLOCK = 8192
-"""Texts tokenized and sorted by length at a time: bounds the memory, and batches hardly get longer."""
+from .tokenizing import token_blocks, token_processes
 
 
 def compute_of(setting: str, device: str) -> str:
@@ -89,17 +87,15 @@ class Encoder:
         return vectors
 
     def text_batches(self, texts: Sequence[str | None]) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
-        """(indices, unit rows) of every text once, short ones first within a block.
+        """(indices, unit rows) of every text once, short ones first within a block of TEXT_BLOCK.
 
         A causal tower that pools at the end token runs at the batch's longest text; a batch then holds as
         many tokens as ``batch`` texts of full length at most, and at most 8 × ``batch`` texts.
         """
         tower = text_tower(self.network)
-        for start in range(0, len(texts), TEXT_BLOCK):
-            block = [text or "" for text in texts[start : start + TEXT_BLOCK]]
-            tokens = self.tokenizer(block)
+        for start, tokens in self._token_blocks(texts):
             if tower is None:
-                for first in range(0, len(block), self.batch):
+                for first in range(0, len(tokens), self.batch):
                     rows = slice(first, first + self.batch)
                     features = self._features(self.network.encode_text, tokens[rows])
                     yield np.arange(start + first, start + first + len(features)), features
@@ -109,6 +105,11 @@ class Encoder:
             for some in self._by_length(order, ends):
                 length = int(ends[some].max()) + 1
                 yield start + some, self._features(tower, tokens[some][:, :length])
+
+    def _token_blocks(self, texts: Sequence[str | None]) -> Iterator[tuple[int, Any]]:
+        # what has no fingerprint was wrapped, and its tokenizer may be anyone's
+        processes = token_processes(self.device, len(texts)) if self.weights else 0
+        return token_blocks(texts, self.tokenizer, self.model, self.context, processes=processes)
 
     def image_batches(self, images: Sequence[Source]) -> Generator[ImageBatch, None, None]:
         """Every image once, in input order, ``batch`` at a time; decoding runs ahead.

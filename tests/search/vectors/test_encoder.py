@@ -80,7 +80,7 @@ class TestTrimming:
 
     def test_batches_are_bounded(self, tiny_model, monkeypatch):
         encoder = load_encoder(resolve(f"local-dir:{tiny_model}"), batch=4)
-        monkeypatch.setattr("captrawl.search.vectors.encoder.TEXT_BLOCK", 64)
+        monkeypatch.setattr("captrawl.search.vectors.tokenizing.TEXT_BLOCK", 64)
         texts = ["word " * (n % 25) for n in range(200)]
         batches = [
             (len(indices), max(len(texts[at].split()) for at in indices))
