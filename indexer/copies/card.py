@@ -9,13 +9,18 @@ from ...core.records import CROISSANT_CONTEXT
 from ...core.version import __version__
 from .manifest import MANIFEST, IndexManifest
 
+HUB_LICENCES = frozenset(
+    ("cc0-1.0", "cc-by-2.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-4.0")
+    + ("cc-by-nc-sa-4.0", "cc-by-nd-4.0", "cc-by-nc-nd-4.0", "pddl", "odc-by", "odbl", "mit", "apache-2.0")
+)
+"""Licences of data that hubs have an identifier for; any other is named in words."""
+
 
 def card(manifest: IndexManifest, where: str) -> str:
     """README.md: what is indexed, how, under what licence, and how it is used; ``where``: its address."""
     corpora = "\n".join(f"| {one.corpus} | {one.files:,} | {one.rows:,} |" for one in manifest.corpora)
     return f"""---
-license: other
-license_name: {json.dumps(manifest.licence)}
+{_licence(manifest.licence)}
 tags: [captrawl, caption-index]
 ---
 # Captions of {manifest.title}, indexed
@@ -35,6 +40,13 @@ Licence of the captions' source: {manifest.licence}
 
 `{MANIFEST}` has the path, size and sha256 of every file; `pull` checks them.
 """
+
+
+def _licence(text: str) -> str:
+    identifier = text.strip().lower()
+    if identifier in HUB_LICENCES:
+        return f"license: {identifier}"
+    return f"license: other\nlicense_name: {json.dumps(text)}"
 
 
 def croissant(manifest: IndexManifest, where: str) -> str:

@@ -67,6 +67,12 @@ def check(index: Path, place: str, new: Path) -> None:
     assert again.sent == 0
 
 
+def test_a_licence_that_hubs_know_by_no_name_is_named_in_words(index: Path, tmp_path: Path) -> None:
+    push(str(index), str(tmp_path / "x"), 'as "the source" says')
+    card = (tmp_path / "x" / "README.md").read_text()
+    assert card.startswith('---\nlicense: other\nlicense_name: "as \\"the source\\" says"\n')
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_a_folder(index: Path, tmp_path: Path) -> None:
     import mlcroissant
@@ -77,7 +83,8 @@ def test_a_folder(index: Path, tmp_path: Path) -> None:
     assert index_captions(tmp_path / "new", extra, workers=1).rows == 903  # an index like any other
     card = (place / "README.md").read_text()
     assert "| birds | 2 | 601 |" in card
-    assert LICENCE in card
+    assert card.startswith("---\nlicense: cc-by-4.0\n")
+    assert f"source: {LICENCE}" in card
     dataset = mlcroissant.Dataset(jsonld=place / "croissant.json")
     assert not dataset.metadata.ctx.issues.errors
     assert not dataset.metadata.ctx.issues.warnings
