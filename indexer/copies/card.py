@@ -9,10 +9,10 @@ from ...core.records import CROISSANT_CONTEXT
 from ...core.version import __version__
 from .manifest import MANIFEST, IndexManifest
 
-HUB_LICENCES = frozenset(
-    ("cc0-1.0", "cc-by-2.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-4.0")
-    + ("cc-by-nc-sa-4.0", "cc-by-nd-4.0", "cc-by-nc-nd-4.0", "pddl", "odc-by", "odbl", "mit", "apache-2.0")
-)
+HUB_LICENCES = frozenset({
+    "cc0-1.0", "cc-by-2.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-4.0",
+    "cc-by-nc-sa-4.0", "cc-by-nd-4.0", "cc-by-nc-nd-4.0", "pddl", "odc-by", "odbl", "mit", "apache-2.0",
+})  # fmt: skip
 """Licences of data that hubs have an identifier for; any other is named in words."""
 
 

@@ -118,8 +118,11 @@ def test_the_commands(index: Path, tmp_path: Path) -> None:
         "files": sent["files"],
         "already": 0,
     }
-    done = runner.invoke(app, ["index", "pull", place, new])
-    assert (done.exit_code, f"{new} is there already" in " ".join(done.stderr.split())) == (1, True)
+    done = runner.invoke(app, ["index", "pull", place, new, "--json"])
+    assert (done.exit_code, json.loads(done.stdout)["already"]) == (0, sent["files"])
+    (other := tmp_path / "other").mkdir()
+    done = runner.invoke(app, ["index", "pull", place, str(other)])
+    assert (done.exit_code, f"{other} is there already" in " ".join(done.stderr.split())) == (1, True)
 
 
 def test_damage_is_named(index: Path, tmp_path: Path) -> None:
