@@ -306,6 +306,23 @@ def test_the_number_is_what_the_copied_command_keeps(
     assert 0 < kept == stay(page) < 40
 
 
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ("{ ok: true, json: () => Promise.reject(new DOMException('x', 'AbortError')) }", "AbortError: x"),
+        ("new Response('{', { status: 200 })", "Error: The server's answer was cut off; ask again."),
+        ("new Response('<p>', { status: 502 })", "Error: The server answered 502."),
+    ],
+)
+def test_an_answer_that_ends_early_is_no_answer(watch: Callable[..., Any], answer: str, error: str) -> None:
+    """A question given up while its answer came read as an empty answer."""
+    page = watch().page
+    page.goto("/")
+    page.evaluate(f"window.fetch = async () => ({answer})")
+    asked = "import('/static/dom.js').then(({ ask }) => ask('x'))"
+    assert page.evaluate(asked + ".catch((error) => `${error.name}: ${error.message}`)") == error
+
+
 def test_a_picture_of_several_rows_is_one_card(
     watch: Callable[..., Any], serve: Callable[..., Any], own_site: Any
 ) -> None:

@@ -50,6 +50,8 @@ export function captionsView(main, query) {
     if (page.rows.length) parts.push(gridSwitch(), el("ol", { class: gridWanted() ? "rows as-grid" : "rows" }, page.rows.map((row) => line(row, page))), pager(page));
     else if (!before) parts.push(nothing(asked));
     results.replaceChildren(...parts);
+    const fold = results.querySelector(".facets");
+    if (fold) { fold.open = facetsOpen; fold.addEventListener("toggle", () => { facetsOpen = fold.open; }); }
     safety();
   }
 
@@ -64,10 +66,11 @@ export function captionsView(main, query) {
 
   async function showFacets() {
     const { order, seed, ...asked } = question();
-    const box = results.querySelector(".facets");
+    const box = results.querySelector(".facets > div");
     if (!box || !asked.phrase.length) return;
     const facets = await ask("facets", asked).catch(() => null);
-    if (!facets?.rows || !box.isConnected) return;
+    if (!facets?.rows) { box.replaceChildren("They couldn't be looked at; ask again."); return; }
+    if (!box.isConnected) return;
     // The words of a phrase that is being typed are suggested from the rows of what stood there before.
     if (facets.longer.length) longer.replaceChildren(...facets.longer.map(({ value }) => el("option", { value })));
     const put = (name, value) => { form.elements[name].value = value; form.querySelector("details").open = true; restart(); };
@@ -80,10 +83,10 @@ export function captionsView(main, query) {
       facetOf("Similarity", facets.similarities, (value) => put("min_similarity", value), "≥ "),
     ];
     const all = facets.rows < 1000 ? `all ${number(facets.rows)} rows` : `${number(facets.rows)} rows at random`;
-    box.replaceChildren(el("details", { open: facetsOpen, ontoggle: (event) => { facetsOpen = event.target.open; } },
-      el("summary", {}, "What these rows are like"),
+    box.className = "";
+    box.replaceChildren(
       el("p", { class: "small soft" }, `Of ${all}. A value that can be pressed narrows the question.`),
-      el("div", { class: "facet-list" }, parts)));
+      el("div", { class: "facet-list" }, parts));
   }
 
   function pager(page) {
@@ -115,7 +118,9 @@ function summary(page, asked) {
       el("p", { class: "total", role: "status", "data-total": String(page.total) }, `${number(page.total)} ${page.total === 1 ? "row matches" : "rows match"}`),
       page.total > 0 && el("div", { class: "line" }, file("parquet", "↓ Parquet"), file("csv", "↓ CSV"))),
     pairs.length > 1 && [bars(pairs), el("p", { class: "small soft" }, "Rows that contain each phrase. A row that contains several is credited to the one with most matches.")],
-    el("p", { class: "small soft safety" }), el("div", { class: "facets" }));
+    el("p", { class: "small soft safety" }),
+    // There from the start: what comes late moves nothing.
+    page.total > 0 && el("details", { class: "facets" }, el("summary", {}, "What these rows are like"), el("div", { class: "small soft" }, "Looking at them …")));
 }
 
 const gridWanted = () => localStorage.getItem("rows") === "grid";

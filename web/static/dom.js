@@ -43,7 +43,11 @@ async function request(path, parameters = {}, options = {}) {
     if (error.name === "AbortError") throw error;
     throw new Problem("The server doesn't answer. Is captrawl serve still running?", 0);
   }
-  const value = await answer.json().catch(() => ({}));
+  const value = await answer.json().catch((error) => {
+    if (error.name === "AbortError") throw error;
+    if (answer.ok) throw new Problem("The server's answer was cut off; ask again.", 0);
+    return {};
+  });
   if (!answer.ok) throw new Problem(value.error || `The server answered ${answer.status}.`, answer.status);
   return value;
 }
