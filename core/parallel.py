@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .errors import CaptrawlError
@@ -125,11 +126,23 @@ def _death(worker: _JobProcess) -> CaptrawlError:
     worker.process.join(5)
     code = worker.process.exitcode
     if code is None or code >= 0:
-        return CaptrawlError(f"a worker process failed (exit code {code}): its own message is above")
+        return CaptrawlError(
+            f"a worker process failed (exit code {code}): its own message is above{unguarded_script()}"
+        )
     hint = "; the system may be out of memory: give fewer --workers" if -code == signal.SIGKILL else ""
     return CaptrawlError(
         f"a worker process was ended by {signal.Signals(-code).name}{hint}; run again to resume"
     )
+
+
+def unguarded_script() -> str:
+    """What to add to an error of worker processes where the script that started them runs again in each."""
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    try:
+        guarded = not script or "__main__" in Path(script).read_text(encoding="utf-8", errors="ignore")
+    except OSError:
+        return ""
+    return "" if guarded else f'; {script} runs again in each: put its calls below if __name__ == "__main__":'
 
 
 def _serve(connection: Connection, work: Callable[[J, OnRows], R], parent: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -63,8 +64,10 @@ def demo(
         )
     )
     emit("failed: " + ", ".join(f"{reason} {result.total.failed[reason]}" for reason in reasons))
+    extra = "" if find_spec("uvicorn") else " (with the extra web: pip install 'captrawl[web]')"
     emit(
-        f"the workspace is {result.folder}: look at report/index.html there, or captrawl -C {directory} serve"
+        f"the workspace is {result.folder}: look at report/index.html there, "
+        f"or captrawl -C {directory} serve{extra}"
     )
 
 

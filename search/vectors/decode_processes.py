@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from ...core.errors import ModelError
 from ...core.interrupts import children_unheard
-from ...core.parallel import cores, settle_worker
+from ...core.parallel import cores, settle_worker, unguarded_script
 from .decode import Decoded, Source, Undecodable, decode, split_transform
 
 CHUNK = 8
@@ -90,7 +90,7 @@ def decoded_in_processes(
         except BrokenProcessPool as error:
             raise ModelError(
                 "a process that decodes images was ended; the system may be out of memory: free some, and "
-                "run captrawl embed again"
+                f"run captrawl embed again{unguarded_script()}"
             ) from error
 
 

@@ -55,6 +55,23 @@ def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType
     sys.modules.pop("worker_jobs")
 
 
+@pytest.mark.parametrize("guard", ["if True:", 'if __name__ == "__main__":'])
+def test_a_script_that_runs_again_in_each_worker_is_named(
+    jobs: ModuleType, tmp_path: Path, guard: str
+) -> None:
+    script = tmp_path / "mine.py"
+    script.write_text(
+        "from captrawl.core.parallel import run_jobs\nimport worker_jobs\n"
+        f"{guard}\n    jobs = run_jobs(worker_jobs.crash, [1, 2], workers=2, on_units=lambda _: None)\n"
+        "    print(list(jobs))\n"
+    )
+    result = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    last = result.stderr.strip().splitlines()[-1]
+    assert "a worker process failed (exit code 1): its own message is above" in last
+    assert ("mine.py runs again in each: put its calls below if __name__" in last) is (guard == "if True:")
+
+
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_every_job_once(jobs: ModuleType, workers: int) -> None:
     told: list[int] = []
