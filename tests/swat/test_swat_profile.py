@@ -58,7 +58,7 @@ def test_init_chooses_as_swat_does(captrawl, index: Path, metrics: Path, tmp_pat
     assert (settings.download.retries, settings.download.resize, settings.download.min_side) == (0, 0, 85)
     model = settings.model
     assert (model.name, model.pretrained) == ("ViT-B-32-quickgelu", "laion400m_e32")
-    assert (model.precision, model.names) == ("float32", "synonyms")
+    assert (model.precision, model.compute, model.names) == ("float32", "float32", "synonyms")
     assert templates_of(settings) == ("a photo of a {}, a type of pet.",)
     names = class_names(load_classes(workspace.classes_path()), settings)
     assert names[0] == (
