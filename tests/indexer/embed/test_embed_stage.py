@@ -316,8 +316,8 @@ from captrawl.indexer.embed.stage import embed
 from captrawl.search.vectors import decode, store
 from captrawl.workspace.workspace import Workspace
 store._FIRST_SHARD = 8
-slow = decode._decode
-decode._decode = lambda source, prepare: (time.sleep(0.01), slow(source, prepare))[1]
+slow = decode.decode
+decode.decode = lambda source, prepare: (time.sleep(0.01), slow(source, prepare))[1]
 embed(Workspace.open(Path(sys.argv[1])))
 """
 
