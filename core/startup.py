@@ -26,10 +26,14 @@ def memory_limit() -> int | None:
 
 def memory_left() -> int | None:
     """The bytes of addresses that this process may still take; None without a limit, or where nobody says."""
-    limit, counted = memory_limit(), Path("/proc/self/statm")
-    if limit is None or not counted.is_file():
-        return None
-    return limit - int(counted.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    limit, used = memory_limit(), memory_used()
+    return None if limit is None or used is None else limit - used
+
+
+def memory_used() -> int | None:
+    """The bytes of addresses that this process has; None where nobody says."""
+    counted = Path("/proc/self/statm")
+    return int(counted.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE") if counted.is_file() else None
 
 
 def settle_threads() -> None:

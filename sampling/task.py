@@ -13,8 +13,8 @@ from ..classes.model import ClassList
 from ..core.errors import InputError, WorkspaceError, nearest
 from ..core.files import digest
 from ..core.picture_hash import VERSION
-from ..search.vectors.models import FLOAT32, ModelId, model_of
-from ..search.vectors.store import RAW, EmbeddingsInfo, count_shards, shard_paths
+from ..search.vectors.models import ModelId, model_of
+from ..search.vectors.store import EmbeddingsInfo, count_shards, shard_paths
 from ..workspace.settings import COPIES, SampleSettings
 from ..workspace.stages import StageFacts
 from ..workspace.workspace import Workspace
@@ -186,9 +186,7 @@ def _embeddings_digest(folder: Path) -> str:
     except WorkspaceError:
         return ""
     shards = [file_digest(shard_paths(folder, shard)[2]) for shard in range(count_shards(folder))]
-    text = [] if info.caption_text == RAW else [info.caption_text]
-    text += [] if info.compute == FLOAT32 else [info.compute]
-    return digest([info.weights, info.precision, shards, *text])
+    return digest([info.weights, info.precision, shards, *info.unusual.values()])
 
 
 def file_digest(path: Path, end: int = 1 << 20) -> str:

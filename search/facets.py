@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -87,16 +87,22 @@ def _longer(captions: Iterable[str | None], phrases: Sequence[str]) -> Values:
         words = tokens(caption or "")
         of_row = set[str]()
         for phrase in words_of_phrases:
-            size = len(phrase)
-            for start in range(len(words) - size + 1):
-                if words[start : start + size] == phrase:
-                    before, behind = words[max(0, start - 1) : start], words[start + size : start + size + 1]
-                    of_row |= {" ".join([*w, *phrase]) for w in [before] if _tells(w)}
-                    of_row |= {" ".join([*phrase, *w]) for w in [behind] if _tells(w)}
+            for end in range(len(phrase), len(words) + 1):
+                start = end - len(phrase)
+                if words[start:end] == phrase:
+                    of_row.update(_with_a_neighbour(words, start, end))
         longer += of_row
     return _most(longer, least=2)
 
 
-def _tells(word: Sequence[str]) -> bool:
+def _with_a_neighbour(words: Sequence[str], start: int, end: int) -> Iterator[str]:
+    """``words[start:end]`` with the word before, and with the word behind."""
+    if start and _tells(words[start - 1]):
+        yield " ".join(words[start - 1 : end])
+    if end < len(words) and _tells(words[end]):
+        yield " ".join(words[start : end + 1])
+
+
+def _tells(word: str) -> bool:
     """Whether it says what the phrase is of: no function word, no number, no letter."""
-    return bool(word) and word[0] not in STOP_WORDS and len(word[0]) > 1 and not word[0].isdigit()
+    return word not in STOP_WORDS and len(word) > 1 and not word.isdigit()

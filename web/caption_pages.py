@@ -35,10 +35,12 @@ MARKED = 4000
 def answer(explorer: Explorer, question: CaptionParameters) -> bytes:
     """The answer as JSON: a CaptionPage to PageParameters, FacetsAnswer to FacetParameters, else Counts."""
     if isinstance(question, PageParameters):
-        return page(explorer, question).model_dump_json().encode()
-    if isinstance(question, FacetParameters):
-        return facets_of(explorer, question).model_dump_json().encode()
-    return counts(explorer, question).model_dump_json().encode()
+        value = page(explorer, question)
+    elif isinstance(question, FacetParameters):
+        value = facets_of(explorer, question)
+    else:
+        value = counts(explorer, question)
+    return value.model_dump_json().encode()
 
 
 def page(explorer: Explorer, question: PageParameters) -> CaptionPage:

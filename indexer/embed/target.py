@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from dataclasses import replace as replaced
 from pathlib import Path
 
-from ...search.vectors.encoder import Encoder, compute_of
+from ...search.vectors.encoder import AUTO, Encoder, compute_of
 from ...search.vectors.models import INFO, ModelId
 from ...search.vectors.store import EmbeddingsInfo
 from ...workspace.settings import ModelSettings
-
-AUTO = "auto"
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from ...core.picture_hash import grey, hashes_of, marked, signature
 from ...core.pictures import MOST_MEMORY, UnreadablePictureError
 from ...core.records import SHARD
+from ...core.startup import memory_used
 from ..outcomes import Reason
 from .orient import plain_bytes
 
@@ -133,10 +134,8 @@ def _child(folder: Path, job: Job, marker: mmap.mmap) -> int:
     log = os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    used = (
-        int(Path("/proc/self/statm").read_text().split()[0]) * mmap.PAGESIZE if sys.platform == "linux" else 0
-    )
-    if used:
+    used = memory_used()
+    if used is not None:
         hard = resource.getrlimit(resource.RLIMIT_AS)[1]
         limit = used + job.memory if hard == resource.RLIM_INFINITY else min(used + job.memory, hard)
         if limit - used < min(job.memory, _LEAST_MEMORY):

@@ -89,12 +89,17 @@ def _bombs_refused() -> Generator[None, None, None]:
 
     Set by the thread that waits for the decoders: warning filters belong to the whole process.
     """
+    with warnings.catch_warnings():
+        refuse_bombs()
+        yield
+
+
+def refuse_bombs() -> None:
+    """The same for the rest of a process that does nothing else."""
     from PIL import Image
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"PIL\.")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
 def split_transform(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -26,7 +25,7 @@ from numpy.typing import NDArray
 from ...core.errors import ModelError
 from ...core.interrupts import children_unheard
 from ...core.parallel import cores, settle_worker, unguarded_script
-from .decode import Decoded, Source, Undecodable, decode, split_transform
+from .decode import Decoded, Source, Undecodable, decode, refuse_bombs, split_transform
 
 CHUNK = 8
 """Files that a process is given at a time."""
@@ -126,11 +125,8 @@ class _Worker:
 
 
 def _settle(parent: int, transform: Callable[[Any], Any], slots: _Slots) -> None:
-    from PIL import Image
-
     settle_worker(parent)
-    warnings.filterwarnings("ignore", module=r"PIL\.")
-    warnings.simplefilter("error", Image.DecompressionBombWarning)
+    refuse_bombs()
     _Worker.prepare = staticmethod(split_transform(transform)[0])
     _Worker.slots = slots
 

@@ -34,6 +34,7 @@ from .models import FLOAT32, INFO
 FORMAT = 1
 RAW = "raw"
 """Captions as they are."""
+_LATER = {"caption_text": RAW, "compute": FLOAT32}
 SHARDS = 100
 _FIRST_SHARD = 256
 _LARGEST_SHARD = 1 << 20
@@ -59,9 +60,13 @@ class EmbeddingsInfo:
 
     def save(self, folder: Path) -> None:
         """Write ``folder``/model.json."""
-        defaults = {"caption_text": RAW, "compute": FLOAT32}
-        values = {key: value for key, value in asdict(self).items() if value != defaults.get(key)}
-        write_json(folder / INFO, {"format": FORMAT, **values})
+        values = {key: value for key, value in asdict(self).items() if key not in _LATER}
+        write_json(folder / INFO, {"format": FORMAT, **values, **self.unusual})
+
+    @property
+    def unusual(self) -> dict[str, str]:
+        """The values that no folder had before there was a choice; they alone are written and hashed."""
+        return {key: getattr(self, key) for key, usual in _LATER.items() if getattr(self, key) != usual}
 
     @classmethod
     def load(cls, folder: Path) -> EmbeddingsInfo:

@@ -12,7 +12,7 @@ from captrawl.indexer.embed.stage import embed, embed_status
 from captrawl.search.vectors.loading import load_encoder
 from captrawl.search.vectors.models import model_of
 from captrawl.search.vectors.store import Embeddings
-from captrawl.workspace.settings import save_settings
+from captrawl.workspace.settings_edits import edit_settings
 from captrawl.workspace.workspace import State, Workspace
 
 CASES = {
@@ -30,9 +30,7 @@ def test_captions_as_swats_database_has_them(caption: str) -> None:
 
 
 def with_text(workspace: Workspace, text: str) -> None:
-    settings = workspace.settings()
-    model = settings.model.model_copy(update={"caption_text": text})
-    save_settings(settings.model_copy(update={"model": model}), workspace.settings_path)
+    edit_settings(workspace.settings_path, {"model": {"caption_text": text}})
 
 
 def test_the_swat_text_is_embedded_and_never_mixed(make_workspace: Any) -> None:

@@ -16,7 +16,7 @@ from captrawl.search.vectors.loading import load_encoder
 from captrawl.search.vectors.models import model_of, resolve
 from captrawl.search.vectors.store import Embeddings
 from captrawl.workspace.parts import StagePart
-from captrawl.workspace.settings import save_settings
+from captrawl.workspace.settings_edits import edit_settings
 from captrawl.workspace.workspace import State, Workspace
 
 ROWS = [(0, f"http://h/{n}", f"caption {n} {'word ' * n}", n) for n in range(8)]
@@ -27,9 +27,7 @@ def stored(workspace: Workspace) -> Embeddings:
 
 
 def with_compute(workspace: Workspace, compute: str) -> None:
-    settings = workspace.settings()
-    model = settings.model.model_copy(update={"compute": compute})
-    save_settings(settings.model_copy(update={"model": model}), workspace.settings_path)
+    edit_settings(workspace.settings_path, {"model": {"compute": compute}})
 
 
 def vectors(embeddings: Embeddings) -> dict[str, np.ndarray]:
